@@ -1,0 +1,1 @@
+"""The three datasets as line lists: CDDD, ULBD and GCDD."""

@@ -1,0 +1,1 @@
+"""Lattices, lines, structure factors, instruments and patterns."""

@@ -1,0 +1,46 @@
+"""The in-memory form of many line lists: one ragged array in compressed-row form."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xtinct.errors import XtinctError
+
+
+@dataclass(frozen=True)
+class LineLists:
+    """Lines of `len(self)` samples; sample i owns lines offsets[i] to offsets[i + 1].
+
+    offsets    int64 (n + 1,), ascending from 0
+    d_star     float64 or float32 (m,), 1/angstrom, ascending within a sample
+    intensity  float32 (m,), |F|^2 summed over the hkl of the line (any common scale), >= 0
+    """
+
+    offsets: np.ndarray
+    d_star: np.ndarray
+    intensity: np.ndarray
+
+    def __post_init__(self) -> None:
+        n_lines = int(self.offsets[-1])
+        if len(self.d_star) != n_lines or len(self.intensity) != n_lines:
+            raise XtinctError(
+                f"line lists: offsets end at {n_lines}, but there are {len(self.d_star)} positions "
+                f"and {len(self.intensity)} intensities"
+            )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """(d_star, intensity) of sample i."""
+        lines = slice(self.offsets[i], self.offsets[i + 1])
+        return self.d_star[lines], self.intensity[lines]
+
+    @classmethod
+    def concatenate(cls, parts: "list[LineLists]") -> "LineLists":
+        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+        return cls(
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            d_star=np.concatenate([part.d_star for part in parts]),
+            intensity=np.concatenate([part.intensity for part in parts]),
+        )

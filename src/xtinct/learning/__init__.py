@@ -1,0 +1,1 @@
+"""Data streams, models, training, evaluation and prediction."""

@@ -1,0 +1,115 @@
+"""Every Parquet table of Xtinct: columns, types, units. Writers, readers and tests use these."""
+
+import pyarrow as pa
+
+from xtinct.errors import XtinctError
+
+#: Version of the tables below; raised when a column changes its name, type or meaning.
+SCHEMA_VERSION = "1"
+
+
+def _table(name: str, *columns: tuple[str, pa.DataType, str, str]) -> pa.Schema:
+    """Schema of (column, type, unit, description)."""
+    fields = [
+        pa.field(
+            column,
+            kind,
+            nullable=(name, column) in _NULLABLE,
+            metadata={"unit": unit, "description": description},
+        )
+        for column, kind, unit, description in columns
+    ]
+    return pa.schema(fields, metadata={"xtinct.table": name, "xtinct.schema_version": SCHEMA_VERSION})
+
+
+_NULLABLE = {
+    ("structures", "spacegroup_declared"),
+    ("structures", "spacegroup_spglib"),
+    ("structures", "protostructure"),
+    ("quarantine", "raw_sha256"),
+}
+
+CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+_CELL_COLUMNS = tuple(
+    (name, pa.float64(), unit, f"cell parameter {name} of the conventional cell")
+    for name, unit in zip(CELL, ("angstrom",) * 3 + ("degree",) * 3, strict=True)
+)
+
+RAW = _table(
+    "raw",
+    ("structure_id", pa.string(), "", "source name, colon, identifier within the source"),
+    ("cif", pa.string(), "", "text as received"),
+    ("spacegroup_declared", pa.int16(), "", "number the source declares; 0 if none"),
+    ("source", pa.string(), "", "name of the source in the configuration"),
+    ("source_version", pa.string(), "", "version or digest of the source"),
+    ("licence", pa.string(), "", "licence under which the source gives the structure"),
+)
+
+STRUCTURES = _table(
+    "structures",
+    ("structure_id", pa.string(), "", "source name, colon, identifier within the source"),
+    ("formula", pa.string(), "", "reduced formula"),
+    ("spacegroup_number", pa.int16(), "", "number found by moyo at symprec"),
+    ("spacegroup_spglib", pa.int16(), "", "number found by spglib at symprec; null if it found none"),
+    ("spacegroup_declared", pa.int16(), "", "number the source declares; null if none"),
+    ("symprec", pa.float64(), "angstrom", "distance tolerance of the symmetry search"),
+    ("crystal_system", pa.string(), "", "one of the seven crystal systems"),
+    *_CELL_COLUMNS,
+    ("n_sites", pa.int32(), "", "atom sites in the conventional cell"),
+    ("cif", pa.string(), "", "symmetrised conventional cell, every site listed (P 1 form)"),
+    ("protostructure", pa.string(), "", "AFLOW-style protostructure label with elements; null if it failed"),
+    ("source", pa.string(), "", "name of the source in the configuration"),
+    ("source_version", pa.string(), "", "version or digest of the source"),
+    ("licence", pa.string(), "", "licence under which the source gives the structure"),
+)
+
+QUARANTINE = _table(
+    "quarantine",
+    ("structure_id", pa.string(), "", "identifier of the rejected entry"),
+    ("stage", pa.string(), "", "stage that rejected it: fetch, cddd or gcdd"),
+    ("reason", pa.string(), "", "machine-readable reason, for counting"),
+    ("detail", pa.string(), "", "one line for a person: what was found and what was expected"),
+    ("raw_sha256", pa.string(), "", "SHA-256 of the text as received; null where there was none"),
+)
+
+LINES = _table(
+    "lines",
+    ("sample_id", pa.string(), "", "unique; rows are ordered by it"),
+    ("dataset", pa.string(), "", "cddd, ulbd or gcdd"),
+    ("spacegroup_number", pa.int16(), "", "1 to 230"),
+    ("extinction_class", pa.string(), "", "ITA extinction symbol of the axis-unlabelled class"),
+    ("crystal_system", pa.string(), "", "one of the seven crystal systems"),
+    ("split", pa.string(), "", "train, validation or test"),
+    *_CELL_COLUMNS,
+    ("d_star", pa.list_(pa.float32()), "1/angstrom", "1/d of each line, ascending"),
+    ("intensity", pa.list_(pa.float32()), "", "|F|^2 summed over the hkl of the line, per cell"),
+    ("origin", pa.string(), "", "structure_id, or lattice index and draw"),
+    ("seed", pa.int64(), "", "seed of the configuration that made the row"),
+)
+
+PREDICTIONS = _table(
+    "predictions",
+    ("sample_id", pa.string(), "", "row of the line list that was judged"),
+    ("spacegroup_number", pa.int16(), "", "true space group"),
+    ("extinction_class", pa.string(), "", "true extinction class"),
+    ("classes", pa.list_(pa.string()), "", "extinction classes by falling probability, first five"),
+    ("class_probabilities", pa.list_(pa.float32()), "", "their probabilities"),
+    ("groups", pa.list_(pa.int16()), "", "space groups by falling probability, first five"),
+    ("group_probabilities", pa.list_(pa.float32()), "", "their probabilities"),
+)
+
+SPLITS = ("train", "validation", "test")
+DATASETS = ("cddd", "ulbd", "gcdd")
+
+
+def check_table(table: pa.Table | pa.Schema, expected: pa.Schema, where: str) -> None:
+    """Raise XtinctError naming the first column of `where` that is missing or of another type."""
+    schema = table if isinstance(table, pa.Schema) else table.schema
+    for field in expected:
+        index = schema.get_field_index(field.name)
+        if index < 0:
+            raise XtinctError(f"{where}: column {field.name!r} is missing")
+        if schema.field(index).type != field.type:
+            raise XtinctError(
+                f"{where}: column {field.name!r} is {schema.field(index).type}, expected {field.type}"
+            )

@@ -1,0 +1,1 @@
+"""Structure sources, cleaning, labels and generators."""

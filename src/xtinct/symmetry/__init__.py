@@ -1,0 +1,1 @@
+"""Reflection conditions, extinction classes and ceilings of the 230 space groups."""
