@@ -1,0 +1,91 @@
+"""Parts of a dataset: reproducible, and never cutting through a group.
+
+A sample belongs to a group, named by a key; the part is a function of the key alone, so samples
+of one group always share a part, whichever rows happen to be present, in any order. Fractions are
+therefore met in expectation over groups, not exactly over samples.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from xtinct.errors import XtinctError
+from xtinct.randomness import stream_key
+from xtinct.schema import SPLITS
+
+
+def split_of(keys: Sequence[str], fractions: Mapping[str, float], seed: int) -> list[str]:
+    """Part of each key.
+
+    `fractions`: part name (train, validation, test) -> share of the groups; they sum to 1. The key
+    is hashed to a point of [0, 1), and the parts are consecutive intervals of it, so enlarging one
+    part moves only the groups it takes from its neighbours. XtinctError for fractions that are
+    negative, unknown or do not sum to 1.
+    """
+    bounds = _bounds(fractions)
+    parts: dict[str, str] = {}
+    for key in keys:
+        if key not in parts:
+            point = int(stream_key(seed, "split", key)) / 2**64
+            parts[key] = next(part for part, upper in bounds if point < upper)
+    return [parts[key] for key in keys]
+
+
+def _bounds(fractions: Mapping[str, float]) -> list[tuple[str, float]]:
+    unknown = sorted(set(fractions) - set(SPLITS))
+    if unknown:
+        raise XtinctError(f"splits.fractions: unknown part {unknown[0]!r}, expected {', '.join(SPLITS)}")
+    shares = {part: float(fractions.get(part, 0.0)) for part in SPLITS}
+    negative = [part for part, share in shares.items() if not share >= 0]
+    if negative:
+        raise XtinctError(
+            f"splits.fractions.{negative[0]}: {shares[negative[0]]} is not a share between 0 and 1"
+        )
+    if abs(sum(shares.values()) - 1) > 1e-9:
+        raise XtinctError(f"splits.fractions: they sum to {sum(shares.values()):.6g}, expected 1")
+    bounds, upper = [], 0.0
+    for part, share in shares.items():
+        if share > 0:
+            upper += share
+            bounds.append((part, upper))
+    # The last part takes whatever rounding leaves below 1.
+    bounds[-1] = (bounds[-1][0], 2.0)
+    return bounds
+
+
+def structure_split_keys(
+    kind: str,
+    structure_ids: Sequence[str],
+    formulas: Sequence[str],
+    protostructures: Sequence[str | None],
+    sources: Sequence[str] | None = None,
+) -> list[str]:
+    """Group keys of structures for a split of the given kind.
+
+    random          every structure is a group of its own
+    formula         all structures of one reduced formula
+    protostructure  all structures of one protostructure (the label without its elements, so that
+                    NaCl and MgO are one group); a structure without a label is its own group
+    source          all structures of one source
+    """
+    if kind not in _STRUCTURE_KEYS:
+        raise XtinctError(f"split {kind!r}: expected one of {', '.join(_STRUCTURE_KEYS)}")
+    if sources is None:
+        sources = [structure_id.partition(":")[0] for structure_id in structure_ids]
+    key = _STRUCTURE_KEYS[kind]
+    rows = zip(structure_ids, formulas, protostructures, sources, strict=True)
+    return [f"{kind}\x1f{key(*row)}" for row in rows]
+
+
+def prototype_of(protostructure: str | None, structure_id: str) -> str:
+    """The prototype part of a protostructure label; the structure's own id if there is no label."""
+    # A label never contains the separator of an id before its elements, so the two cannot collide.
+    return protostructure.partition(":")[0] if protostructure else f"unlabelled\x1f{structure_id}"
+
+
+_STRUCTURE_KEYS: dict[str, Callable[[str, str, str | None, str], str]] = {
+    "random": lambda structure_id, formula, protostructure, source: structure_id,
+    "formula": lambda structure_id, formula, protostructure, source: formula,
+    "protostructure": lambda structure_id, formula, protostructure, source: prototype_of(
+        protostructure, structure_id
+    ),
+    "source": lambda structure_id, formula, protostructure, source: source,
+}

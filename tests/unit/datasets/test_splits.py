@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from xtinct.datasets.splits import split_of, structure_split_keys
+from xtinct.errors import XtinctError
+
+FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+
+
+def test_shares_are_met_within_the_binomial_error():
+    parts = np.array(split_of([f"key-{i}" for i in range(20000)], FRACTIONS, seed=3))
+    for part, share in FRACTIONS.items():
+        error = np.sqrt(share * (1 - share) / len(parts))
+        assert abs(np.mean(parts == part) - share) < 4 * error
+
+
+def test_part_depends_on_the_key_alone():
+    keys = [f"key-{i % 700}" for i in range(2000)]
+    parts = dict(zip(keys, split_of(keys, FRACTIONS, seed=1), strict=True))
+    shuffled = list(reversed(keys[300:900]))
+    assert split_of(shuffled, FRACTIONS, seed=1) == [parts[key] for key in shuffled]
+
+
+def test_another_seed_gives_another_split():
+    keys = [f"key-{i}" for i in range(1000)]
+    same = np.mean(np.array(split_of(keys, FRACTIONS, 1)) == np.array(split_of(keys, FRACTIONS, 2)))
+    # Independent draws agree with probability 0.8^2 + 0.1^2 + 0.1^2 = 0.66.
+    assert 0.6 < same < 0.72
+
+
+def test_growing_the_test_part_never_moves_a_test_sample_out():
+    keys = [f"key-{i}" for i in range(2000)]
+    small = split_of(keys, FRACTIONS, 5)
+    large = split_of(keys, {"train": 0.7, "validation": 0.1, "test": 0.2}, 5)
+    assert all(new == "test" for old, new in zip(small, large, strict=True) if old == "test")
+
+
+@pytest.mark.parametrize(
+    ("fractions", "named"),
+    [
+        ({"train": 0.8, "test": 0.1}, "sum to 0.9"),
+        ({"train": 1.2, "test": -0.2}, "test"),
+        ({"train": 0.9, "holdout": 0.1}, "holdout"),
+        ({"train": float("nan"), "test": 1.0}, "train"),
+    ],
+)
+def test_wrong_fractions_are_named(fractions, named):
+    with pytest.raises(XtinctError, match=named):
+        split_of(["a"], fractions, 0)
+
+
+# Rock salt twice (one formula from two sources), its isotype MgO, zinc blende, and two unlabelled.
+STRUCTURES = {
+    "structure_ids": ["mp:1", "cod:1", "mp:2", "mp:3", "mp:4", "mp:5"],
+    "formulas": ["NaCl", "NaCl", "MgO", "ZnS", "ZnS", "ZnS"],
+    "protostructures": [
+        "AB_cF8_225_a_b:Cl-Na",
+        "AB_cF8_225_a_b:Cl-Na",
+        "AB_cF8_225_a_b:Mg-O",
+        "AB_cF8_216_a_c:S-Zn",
+        None,
+        None,
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups"),
+    [
+        ("random", [0, 1, 2, 3, 4, 5]),
+        ("formula", [0, 0, 2, 3, 3, 3]),
+        ("protostructure", [0, 0, 0, 3, 4, 5]),
+        ("source", [0, 1, 0, 0, 0, 0]),
+    ],
+)
+def test_structure_groups(kind, groups):
+    keys = structure_split_keys(kind, **STRUCTURES)
+    assert [keys.index(key) for key in keys] == groups
+
+
+@pytest.mark.parametrize("kind", ["formula", "protostructure", "source"])
+def test_no_group_crosses_a_split(kind):
+    many = {name: values * 200 for name, values in STRUCTURES.items()}
+    many["formulas"] = [f"{f}{i // 6}" for i, f in enumerate(many["formulas"])]
+    many["protostructures"] = [p and f"{i // 6}{p}" for i, p in enumerate(many["protostructures"])]
+    keys = structure_split_keys(kind, **many)
+    parts = split_of(keys, FRACTIONS, 11)
+    of_key = {}
+    for key, part in zip(keys, parts, strict=True):
+        assert of_key.setdefault(key, part) == part
+    if kind != "source":
+        assert set(parts) == set(FRACTIONS)
+
+
+def test_unknown_split_is_named():
+    with pytest.raises(XtinctError, match="crystal"):
+        structure_split_keys("crystal", **STRUCTURES)
