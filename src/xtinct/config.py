@@ -1,0 +1,234 @@
+"""Reading and checking the configuration: one complete file, nothing filled in, one line per mistake."""
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xtinct.errors import XtinctError
+
+CONFIG = "config/config.yaml"
+SCHEMA = "config/config.schema.yaml"
+
+#: Keys that do not exist but are asked for: dotted path, with * for a free name -> what to write instead.
+INSTEAD = {
+    "systems": "write families; trigonal and hexagonal share a metric and are one family",
+    "train.lr": "write train.learning_rate",
+    "train.wd": "write train.weight_decay",
+    "train.epochs": "training never repeats a pattern; set experiments.<name>.patterns",
+    "train.patterns": "the budget belongs to an experiment; set experiments.<name>.patterns",
+    "train.seed": "set experiments.<name>.seeds",
+    "instrument.sigma": "write instrument.fwhm, which is 2.3548 sigma",
+    "instrument.radiation": "write lines.radiation; it decides the structure factors",
+    "fetch": "write sources (where structures come from) and cleaning (what is done to them)",
+    "ulbd.mesh": "write ulbd.lattices.<family>",
+    "experiments.*.seed": "write experiments.<name>.seeds, a list",
+    "experiments.*.test": "write experiments.<name>.tests, a list",
+    "experiments.*.epochs": "training never repeats a pattern; set experiments.<name>.patterns",
+}
+
+_TYPES = {
+    "object": "a mapping of keys",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a repeated key overwrite the first one in silence; here it is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key!r} stands twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Parsed content of a YAML file; XtinctError naming file and line where it is not YAML."""
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return yaml.load(file, Loader=_UniqueKeys)
+    except FileNotFoundError:
+        raise XtinctError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise XtinctError(f"{path}: not a text file in UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise XtinctError(f"{path}:{line} not valid YAML: {problem}") from None
+
+
+def load(path: str | Path = CONFIG, schema: str | Path = SCHEMA) -> dict[str, Any]:
+    """The checked configuration of a file; XtinctError with one line naming the first wrong key."""
+    return check(read_yaml(path), schema=schema, where=str(path))
+
+
+def check(config: Any, *, schema: str | Path = SCHEMA, where: str = CONFIG) -> dict[str, Any]:
+    """`config` itself, as plain dicts and lists, if it obeys the schema and makes sense as a whole.
+
+    Nothing is filled in: what the file says is what every tool sees. Raises XtinctError with one
+    line that names file, key, value and what is allowed.
+    """
+    from jsonschema import Draft202012Validator
+
+    config = _plain(config)
+    if not isinstance(config, dict):
+        raise XtinctError(f"{where}: expected keys with values, found {_show(config)}")
+    validator = Draft202012Validator(read_yaml(schema))
+    # A misspelt key is at once unknown and missing: the unknown one is the one to show.
+    errors = sorted(
+        validator.iter_errors(config), key=lambda error: error.validator != "additionalProperties"
+    )
+    problems = [_explain(error) for error in errors] or list(_contradictions(config))
+    if problems:
+        others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise XtinctError(f"{where}: {problems[0]}{others}")
+    return config
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _explain(error: Any) -> str:
+    """One line for a jsonschema error: key path, value, what is allowed."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    rule, schema, value = error.validator_value, error.schema, error.instance
+    match error.validator:
+        case "additionalProperties":
+            known = schema.get("properties", {})
+            key = next(key for key in value if key not in known)
+            return _unknown_key(path, key, list(known))
+        case "required":
+            key = next(key for key in rule if key not in value)
+            about = schema.get("properties", {}).get(key, {}).get("description", "")
+            return f"key {_join(path, key)} is missing" + (f": {about}" if about else "")
+        case "pattern":
+            return f"{path}: {_show(value)} is not allowed as a name; allowed: {schema['description']}"
+        case "type":
+            kinds = [rule] if isinstance(rule, str) else rule
+            allowed = " or ".join(_TYPES.get(kind, "empty") for kind in kinds)
+        case "enum":
+            allowed = "one of " + ", ".join(map(str, rule)) + _did_you_mean(value, rule)
+        case "const":
+            allowed = f"{rule!r}"
+        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
+            allowed = _bounds(schema)
+        case "minItems" | "maxItems":
+            least, most = schema.get("minItems", 0), schema.get("maxItems")
+            count = (
+                f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+            )
+            allowed = f"a list of {count} values"
+        case "uniqueItems":
+            allowed = "a list without repeated values"
+        case "minProperties":
+            allowed = "a mapping with at least one entry"
+        case _:
+            return f"{path} = {_show(value)}: {error.message}"
+    return f"{path} = {_show(value)}: must be {allowed}{_yaml_number_hint(error)}"
+
+
+def _join(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _unknown_key(path: str, key: Any, known: list[str]) -> str:
+    full = _join(path, key)
+    parts = full.split(".")
+    for pattern, advice in INSTEAD.items():
+        asked = pattern.split(".")
+        if len(asked) == len(parts) and all(a in ("*", p) for a, p in zip(asked, parts, strict=True)):
+            return f"unknown key {full}: {advice}"
+    return f"unknown key {full}{_did_you_mean(key, known) or '; allowed here: ' + ', '.join(known)}"
+
+
+def _did_you_mean(value: Any, known: list[Any]) -> str:
+    close = difflib.get_close_matches(str(value), [str(name) for name in known], n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    words = {
+        "minimum": "at least",
+        "exclusiveMinimum": "more than",
+        "maximum": "at most",
+        "exclusiveMaximum": "less than",
+    }
+    return " and ".join(f"{word} {schema[key]}" for key, word in words.items() if key in schema)
+
+
+def _yaml_number_hint(error: Any) -> str:
+    """YAML 1.1 reads 1e-3 as text; say so instead of leaving people puzzled."""
+    if error.validator == "type" and isinstance(error.instance, str):
+        try:
+            number = float(error.instance)
+        except ValueError:
+            return ""
+        return f" (YAML reads this as text; write {number:.1e})" if math.isfinite(number) else ""
+    return ""
+
+
+def _contradictions(config: dict[str, Any]) -> Iterator[str]:
+    """What a schema cannot see: values that are fine alone and wrong together."""
+    families = config["families"]
+    yield from _ranges(config)
+
+    instrument, lines = config["instrument"], config["lines"]
+    reach = 2 * math.sin(math.radians(instrument["two_theta"]["max"] / 2)) / instrument["wavelength"]
+    if reach > lines["d_star_max"]:
+        yield (
+            f"lines.d_star_max = {lines['d_star_max']}: the instrument shows lines up to "
+            f"2 sin(theta) / wavelength = {reach:.4f} 1/angstrom; raise lines.d_star_max or lower instrument.two_theta.max"
+        )
+    total = math.fsum(config["splits"]["fractions"].values())
+    if abs(total - 1) > 1e-9:
+        yield f"splits.fractions: train + validation + test = {total:g}, must be 1"
+
+    for family in families:
+        if family not in config["ulbd"]["lattices"]:
+            yield f"ulbd.lattices.{family} is missing: families asks for {family}"
+    for name, experiment in config["experiments"].items():
+        where = f"experiments.{name}"
+        if experiment["model"] not in config["models"]:
+            known = list(config["models"])
+            yield (
+                f"{where}.model = {experiment['model']!r}: must be one of the keys of models: {', '.join(known)}"
+                + _did_you_mean(experiment["model"], known)
+            )
+        for family in experiment["families"]:
+            if family not in families:
+                yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
+
+
+def _ranges(config: dict[str, Any]) -> Iterator[str]:
+    """Pairs of (smaller, larger) values that stand the wrong way round."""
+    two_theta = config["instrument"]["two_theta"]
+    pairs = {"instrument.two_theta": (two_theta["min"], two_theta["max"], True)}
+    pairs["gcdd.elements"] = (*config["gcdd"]["elements"], False)
+    for family, lattice in config["ulbd"]["lattices"].items():
+        pairs[f"ulbd.lattices.{family}.lengths"] = (*lattice["lengths"], False)
+        pairs[f"ulbd.lattices.{family}.angles"] = (*lattice["angles"], False)
+    for path, (low, high, strict) in pairs.items():
+        if low > high or (strict and low == high):
+            yield f"{path}: {low} to {high} is an empty range; the smaller value comes first"
