@@ -98,6 +98,62 @@ PREDICTIONS = _table(
     ("group_probabilities", pa.list_(pa.float32()), "", "their probabilities"),
 )
 
+_SETTING = (
+    ("spacegroup_number", pa.int16(), "", "1 to 230"),
+    ("setting", pa.string(), "", "Hermann-Mauguin symbol of the setting"),
+    ("standard", pa.bool_(), "", "unique axis b, hexagonal axes for R, origin choice 2"),
+)
+
+OPERATIONS = _table(
+    "operations",
+    *_SETTING,
+    ("centring", pa.string(), "", "P, A, B, C, I, F or R"),
+    ("point_group", pa.string(), "", "one of the 32 geometric crystal classes"),
+    ("laue_class", pa.string(), "", "one of the 11 Laue classes"),
+    ("rotations", pa.list_(pa.int8()), "", "9 n numbers: R of x' = R x + t, row by row"),
+    ("translations", pa.list_(pa.int8()), "1/24", "3 n numbers: t of x' = R x + t"),
+)
+
+REFLECTION_CONDITIONS = _table(
+    "reflection_conditions",
+    *_SETTING,
+    ("zone", pa.string(), "", "reflections concerned, as in ITA: hkl, 0kl, hhl, 00l"),
+    ("condition", pa.string(), "", "what must hold for a reflection of the zone to be present"),
+    ("representative", pa.bool_(), "", "first of the zones equivalent under the point group"),
+    ("zone_equations", pa.list_(pa.int8()), "", "0, 3 or 6 numbers: hkl . e = 0 for each triple e"),
+    ("phase", pa.list_(pa.int8()), "1/24", "the condition holds when hkl . phase is a multiple of 24"),
+)
+
+WYCKOFF = _table(
+    "wyckoff",
+    ("spacegroup_number", pa.int16(), "", "1 to 230, standard setting"),
+    ("letter", pa.string(), "", "Wyckoff letter; A is the 27th letter of group 47"),
+    ("multiplicity", pa.int16(), "", "points in the conventional cell"),
+    ("site_symmetry", pa.string(), "", "geometric crystal class of the site symmetry"),
+    ("freedom", pa.int8(), "", "free coordinates, 0 to 3"),
+    ("rotations", pa.list_(pa.int16()), "1/24", "9 m numbers: R of the points R x + t, row by row"),
+    ("translations", pa.list_(pa.int16()), "1/24", "3 m numbers: t of the points R x + t"),
+)
+
+EXTINCTION_CLASSES = _table(
+    "extinction_classes",
+    ("family", pa.string(), "", "crystal family, crystal system or pooled scope"),
+    ("axes", pa.string(), "", "unlabelled (powder) or labelled (cell given)"),
+    ("symbol", pa.string(), "", "ITA extinction symbol; unique within family and axes"),
+    ("members", pa.list_(pa.int16()), "", "space groups that share these absences"),
+)
+
+CEILINGS = _table(
+    "ceilings",
+    ("family", pa.string(), "", "crystal family, crystal system or pooled scope"),
+    ("axes", pa.string(), "", "unlabelled (powder) or labelled (cell given)"),
+    ("target", pa.string(), "", "what is to be named"),
+    ("k", pa.int16(), "", "number of answers allowed"),
+    ("numerator", pa.int64(), "", "of the exact fraction"),
+    ("denominator", pa.int64(), "", "of the exact fraction"),
+    ("ceiling", pa.float64(), "", "best top-k accuracy, as a fraction of 1"),
+)
+
 SPLITS = ("train", "validation", "test")
 DATASETS = ("cddd", "ulbd", "gcdd")
 
