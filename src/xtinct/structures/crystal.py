@@ -1,0 +1,110 @@
+"""A crystal as the cleaning stage sees it: every site of one cell, each with what occupies it."""
+
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+
+
+class RejectedError(Exception):
+    """An entry that cannot be used: `reason` for counting, `detail` for a person."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+#: What occupies a site: (element symbol, occupancy) pairs, sorted by symbol.
+Species = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """All sites of a cell.
+
+    cell     float64 (6,), a b c in angstrom, alpha beta gamma in degrees
+    frac     float64 (n, 3), fractional coordinates
+    species  what occupies each site (n)
+    """
+
+    cell: np.ndarray
+    frac: np.ndarray
+    species: list[Species]
+
+    def __len__(self) -> int:
+        return len(self.species)
+
+    @property
+    def basis(self) -> np.ndarray:
+        """float64 (3, 3): rows are the basis vectors in angstrom."""
+        return np.array(gemmi.UnitCell(*self.cell).orth.mat.tolist()).T
+
+    @property
+    def disordered(self) -> bool:
+        """Whether some site is shared or partly occupied."""
+        return any(len(site) > 1 or site[0][1] != 1.0 for site in self.species)
+
+    def composition(self) -> dict[str, float]:
+        """Atoms of each element in the cell, sorted by symbol."""
+        amounts: dict[str, float] = {}
+        for site in self.species:
+            for symbol, occupancy in site:
+                amounts[symbol] = amounts.get(symbol, 0.0) + occupancy
+        return dict(sorted(amounts.items()))
+
+
+def cell_of_basis(basis: np.ndarray) -> np.ndarray:
+    """Cell parameters, float64 (6,), of basis vectors given as rows, float64 (3, 3)."""
+    a, b, c = basis
+    lengths = np.linalg.norm(basis, axis=1)
+
+    def angle(u: np.ndarray, v: np.ndarray) -> float:
+        # Exact for right angles, and accurate near 0 and 180 degrees, unlike the arc cosine.
+        return np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v))
+
+    return np.array([*lengths, angle(b, c), angle(a, c), angle(a, b)])
+
+
+def format_cif(name: str, crystal: Crystal) -> str:
+    """CIF text of `crystal` in P 1 form: one row for every atom, shared sites once per element.
+
+    Coordinates and cell are written with ten decimals, so positions are exact to 1e-8 angstrom for
+    cells up to 100 angstrom.
+    """
+    cell = [format_number(value) for value in crystal.cell]
+    lines = [
+        f"data_{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}",
+        "_space_group_name_H-M_alt 'P 1'",
+        *(f"_cell_length_{axis} {value}" for axis, value in zip("abc", cell[:3], strict=True)),
+        *(
+            f"_cell_angle_{axis} {value}"
+            for axis, value in zip(("alpha", "beta", "gamma"), cell[3:], strict=True)
+        ),
+        "loop_",
+        "_atom_site_label",
+        "_atom_site_type_symbol",
+        "_atom_site_fract_x",
+        "_atom_site_fract_y",
+        "_atom_site_fract_z",
+        "_atom_site_occupancy",
+    ]
+    serial: dict[str, int] = {}
+    for (x, y, z), site in zip(wrap(crystal.frac).tolist(), crystal.species, strict=True):
+        position = f"{format_number(x)} {format_number(y)} {format_number(z)}"
+        for symbol, occupancy in site:
+            serial[symbol] = serial.get(symbol, 0) + 1
+            lines.append(f"{symbol}{serial[symbol]} {symbol} {position} {format_number(occupancy)}")
+    return "\n".join(lines) + "\n"
+
+
+def format_number(value: float) -> str:
+    """`value` to ten decimals without trailing zeros."""
+    text = f"{value:.10f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def wrap(frac: np.ndarray) -> np.ndarray:
+    """Fractional coordinates rounded to ten decimals and moved into [0, 1)."""
+    wrapped = np.round(frac - np.floor(frac), 10)
+    return np.where(wrapped >= 1.0, 0.0, wrapped)

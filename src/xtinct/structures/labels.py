@@ -1,0 +1,103 @@
+"""Names that say what a structure is: reduced formula, protostructure, prototype.
+
+The protostructure label is that of Goodall et al. (Sci. Adv. 8, eabn4117, 2022) as pymatgen makes it,
+e.g. `AB_cF8_225_a_b:Cl-Na`: anonymous formula, Pearson symbol, space group, Wyckoff letters of each
+element, and the elements in alphabetical order. A shared or partly occupied site counts as an element
+of its own, named by what occupies it, so that solid solutions have labels too. The prototype is the label
+without regard to which element is which; structures with one prototype are isopointal.
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import gcd
+
+from xtinct.structures.crystal import Species
+
+
+def species_name(species: Species) -> str:
+    """`Na` for a full site of one element; `(Al0.25Si0.75)` for anything else."""
+    if len(species) == 1 and species[0][1] == 1.0:
+        return species[0][0]
+    return "(" + "".join(f"{symbol}{occupancy:g}" for symbol, occupancy in species) + ")"
+
+
+def protostructure_label(
+    number: int, pearson: str, orbits: Sequence[tuple[Species, str]], sites: Sequence[Species]
+) -> str | None:
+    """Label of a structure of space group `number`; None if it cannot be made.
+
+    `orbits`: what occupies each Wyckoff position and the position's letter. `sites`: what occupies
+    each site of the conventional cell; the label is refused when the multiplicities of the letters
+    do not add up to it.
+    """
+    canonicalize, multiplicities, _ = _tables()
+    counts = Counter(species_name(site) for site in sites)
+    if len(counts) > len(string.ascii_uppercase):
+        return None
+    names = sorted(counts)
+    letters: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for site, letter in orbits:
+        letters[species_name(site)][letter] += 1
+    of_letter = multiplicities[str(number)]
+    if any(sum(n * of_letter[w] for w, n in letters[name].items()) != counts[name] for name in names):
+        return None
+    divisor = gcd(*counts.values())
+    formula = "".join(
+        symbol + (str(counts[name] // divisor) if counts[name] > divisor else "")
+        for symbol, name in zip(string.ascii_uppercase, names, strict=False)
+    )
+    wyckoffs = "_".join("".join(f"{n}{w}" for w, n in sorted(letters[name].items())) for name in names)
+    return f"{formula}_{pearson}_{number}_{canonicalize(wyckoffs, number)}:{'-'.join(names)}"
+
+
+@lru_cache(maxsize=65536)
+def prototype(protostructure: str) -> str:
+    """Prototype of a protostructure label: equal for all isopointal structures.
+
+    The Wyckoff strings of the elements are sorted with their counts, under every relabelling of the
+    Wyckoff positions that a shift of origin or axes allows, and the first in order is taken.
+    """
+    formula, pearson, number, *wyckoffs = protostructure.partition(":")[0].split("_")
+    counts = [int(n or 1) for n in re.findall(r"[A-Z](\d*)", formula)]
+    forms = []
+    for relabelling in _tables()[2][number]:
+        translation = str.maketrans(relabelling)
+        rows = []
+        for count, text in zip(counts, wyckoffs, strict=True):
+            positions = re.findall(r"(\d*)([A-Za-z])", text)
+            moved = sorted((letter.translate(translation), int(n or 1)) for n, letter in positions)
+            rows.append((count, "".join(f"{n if n > 1 else ''}{letter}" for letter, n in moved)))
+        forms.append(sorted(rows))
+    first = min(forms)
+    anonymous = "".join(
+        f"{symbol}{count if count > 1 else ''}"
+        for symbol, (count, _) in zip(string.ascii_uppercase, first, strict=False)
+    )
+    return "_".join([anonymous, pearson, number, *(text for _, text in first)])
+
+
+def reduced_formula(composition: Mapping[str, float]) -> str:
+    """Reduced formula, elements in order of electronegativity, of atoms per cell."""
+    return _reduced_formula(tuple((symbol, round(amount, 3)) for symbol, amount in composition.items()))
+
+
+@lru_cache(maxsize=65536)
+def _reduced_formula(composition: tuple[tuple[str, float], ...]) -> str:
+    from pymatgen.core import Composition
+
+    return Composition(dict(composition)).reduced_formula
+
+
+@lru_cache(maxsize=1)
+def _tables():
+    # Imported here: it takes a second, and only labels need it.
+    from pymatgen.analysis import prototypes
+
+    return (
+        prototypes.canonicalize_element_wyckoffs,
+        prototypes.WYCKOFF_MULTIPLICITY_DICT,
+        prototypes.WYCKOFF_POSITION_RELAB_DICT,
+    )
