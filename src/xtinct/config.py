@@ -199,7 +199,8 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     if reach > lines["d_star_max"]:
         yield (
             f"lines.d_star_max = {lines['d_star_max']}: the instrument shows lines up to "
-            f"2 sin(theta) / wavelength = {reach:.4f} 1/angstrom; raise lines.d_star_max or lower instrument.two_theta.max"
+            f"2 sin(theta) / wavelength = {reach:.4f} 1/angstrom; raise lines.d_star_max "
+            "or lower instrument.two_theta.max"
         )
     total = math.fsum(config["splits"]["fractions"].values())
     if abs(total - 1) > 1e-9:
@@ -213,7 +214,7 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
         if experiment["model"] not in config["models"]:
             known = list(config["models"])
             yield (
-                f"{where}.model = {experiment['model']!r}: must be one of the keys of models: {', '.join(known)}"
+                f"{where}.model = {experiment['model']!r}: must be a key of models: {', '.join(known)}"
                 + _did_you_mean(experiment["model"], known)
             )
         for family in experiment["families"]:

@@ -1,0 +1,55 @@
+# make all   the environment and the default build: from structures to results/report.html
+# make test  the environment, the linters and every test that is not minutes long
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+# A command that exists may still be a version manager's stub, so each candidate is run.
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+	$$python -c "$(SUPPORTED)" 2>/dev/null && echo $$python && break; done)
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: all env test test-slow check lock
+.DELETE_ON_ERROR:
+
+all: env
+	snakemake --cores $(CORES) all
+
+env: $(INSTALLED)
+
+# The stamp is written last and is older than a changed lock: an interrupted or outdated
+# installation is taken up again.
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or 3.12 found; name one: make PYTHON=/path/to/python" >&2; exit 2; }
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+check: env
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile rules
+	codespell
+	xtinct check config/*.yaml
+
+# cctbx needs a process in which nothing else was imported before it.
+test: check
+	pytest -m "not slow"
+	pytest --cctbx -m "not slow"
+
+test-slow: env
+	pytest -m slow
+	pytest --cctbx -m slow || test $$? -eq 5  # 5: no such test
+
+# Resolve pyproject.toml anew and pin what came out (then read the difference before committing it).
+lock:
+	rm -rf .venv-lock
+	"$(PYTHON)" -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --editable ".[workflow,test]"
+	{ sed -n '/^#/p' requirements.lock; .venv-lock/bin/python -m pip freeze --all --exclude-editable \
+		| grep -vE '^(pip|nvidia|cuda|triton)' | sed 's/+.*//' | sort -f; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	rm -rf .venv-lock
