@@ -36,6 +36,12 @@ class LineLists:
         lines = slice(self.offsets[i], self.offsets[i + 1])
         return self.d_star[lines], self.intensity[lines]
 
+    def slice(self, start: int, stop: int) -> "LineLists":
+        """Samples start to stop - 1 (as far as there are), sharing memory."""
+        offsets = self.offsets[start : min(stop, len(self)) + 1]
+        lines = slice(offsets[0], offsets[-1])
+        return LineLists(offsets - offsets[0], self.d_star[lines], self.intensity[lines])
+
     @classmethod
     def concatenate(cls, parts: "list[LineLists]") -> "LineLists":
         lengths = np.concatenate([np.diff(part.offsets) for part in parts])

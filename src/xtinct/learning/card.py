@@ -1,0 +1,80 @@
+"""Trained models on disk: weights as safetensors, everything else as a JSON card.
+
+Neither file can execute anything when it is read.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from xtinct.diffraction.instrument import Instrument
+from xtinct.errors import XtinctError
+from xtinct.learning.models import build_model
+from xtinct.learning.outputs import Outputs
+
+FORMAT = "xtinct-model/1"
+WEIGHTS, CARD, HISTORY = "model.safetensors", "card.json", "history.csv"
+_KEYS = ("format", "architecture", "instrument", "family", "target", "outputs", "training_digest")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write named tensors to a safetensors file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, dict(metadata))
+    temporary.replace(path)
+
+
+def save_model(directory: str | Path, model: nn.Module, card: dict) -> None:
+    """Write the model folder; the card comes last, so a folder with a card is complete."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_tensors(directory / WEIGHTS, model.state_dict(), {"format": FORMAT})
+    write_text(directory / CARD, json.dumps({"format": FORMAT, **card}, indent=2, sort_keys=True) + "\n")
+
+
+def read_card(directory: str | Path) -> dict:
+    """The card of a model folder, or XtinctError naming what is wrong with it."""
+    path = Path(directory) / CARD
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise XtinctError(f"{path}: no such file; expected the folder of a trained model") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise XtinctError(f"{path}: not readable JSON ({error})") from None
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise XtinctError(f"{path}: not the card of a model of format {FORMAT}")
+    for key in _KEYS:
+        if key not in card:
+            raise XtinctError(f"{path}: the key {key!r} is missing")
+    return card
+
+
+def load_model(directory: str | Path, device: torch.device) -> tuple[nn.Module, Outputs, Instrument, dict]:
+    """(model in evaluation mode on `device`, its outputs, its instrument, its card)."""
+    directory = Path(directory)
+    card = read_card(directory)
+    outputs = Outputs.from_list(card["family"], card["target"], card["outputs"])
+    instrument = Instrument.from_config(card["instrument"])
+    model = build_model(
+        card["architecture"]["kind"], instrument, len(outputs), card["architecture"]["hyperparameters"]
+    )
+    try:
+        model.load_state_dict(load_file(directory / WEIGHTS))
+    except FileNotFoundError:
+        raise XtinctError(f"{directory / WEIGHTS}: no such file") from None
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise XtinctError(f"{directory / WEIGHTS}: not the weights of its card ({reason})") from None
+    return model.eval().to(device), outputs, instrument, card

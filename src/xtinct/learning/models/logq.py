@@ -1,0 +1,94 @@
+"""The default network: strided convolutions on an axis of log(sin theta)."""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from xtinct.diffraction.instrument import Instrument
+from xtinct.errors import XtinctError
+
+#: Length that the convolutions leave to the flattening head.
+HEAD_LENGTH = 32
+#: Samples averaged into one point of the new axis: finer than a peak of 0.2 degrees at high angles.
+OVERSAMPLING = 4
+
+
+class LogSinTheta(nn.Module):
+    """Resample patterns from equal steps of 2theta to `points` equal steps of log(sin theta).
+
+    Scaling all d spacings by a factor shifts the new axis, so a convolution sees the same local
+    picture for every size of a lattice. A point of the result is the mean over its interval
+    (OVERSAMPLING linear interpolations), which keeps the weight of narrow peaks where the new axis
+    is coarser than the old one.
+    """
+
+    def __init__(self, instrument: Instrument, points: int) -> None:
+        super().__init__()
+        self.points = points
+        low, high = (
+            math.log(math.sin(math.radians(angle / 2)))
+            for angle in (instrument.two_theta_min, instrument.two_theta_max)
+        )
+        n_samples = points * OVERSAMPLING
+        log_sine = low + (high - low) * (np.arange(n_samples) + 0.5) / n_samples
+        two_theta = 2 * np.degrees(np.arcsin(np.exp(log_sine)))
+        step = (instrument.two_theta_max - instrument.two_theta_min) / (instrument.points - 1)
+        position = (two_theta - instrument.two_theta_min) / step
+        left = np.clip(np.floor(position), 0, instrument.points - 2).astype(np.int64)
+        # Constants of the instrument, made anew from the card: not part of the saved weights.
+        self.register_buffer("left", torch.from_numpy(left), persistent=False)
+        self.register_buffer(
+            "weight", torch.from_numpy((position - left).astype(np.float32)), persistent=False
+        )
+
+    def forward(self, pattern: torch.Tensor) -> torch.Tensor:
+        """Patterns float32 (n, points) to logits (n, n_outputs)."""
+        """float32 (n, instrument.points) -> float32 (n, points)."""
+        left = pattern.index_select(1, self.left)
+        right = pattern.index_select(1, self.left + 1)
+        return torch.lerp(left, right, self.weight).view(len(pattern), self.points, OVERSAMPLING).mean(2)
+
+
+class LogQ(nn.Module):
+    """Square root and logarithm of the resampled pattern, strided convolutions, flattening head.
+
+    points    length of the log(sin theta) axis, a power of two times 32
+    width     channels of the first convolution; the next have two, two, then four times as many
+    hidden    width of the dense layer before the classifier
+
+    The logarithm shows lines down to 1e-4 of the strongest, the square root weighs the strong ones;
+    the head is not pooled because where a line stands decides (reflection conditions are positions).
+    """
+
+    def __init__(
+        self, instrument: Instrument, n_outputs: int, points: int = 1024, width: int = 24, hidden: int = 256
+    ) -> None:
+        super().__init__()
+        halvings = round(math.log2(points / HEAD_LENGTH)) if points >= HEAD_LENGTH else 0
+        if halvings < 3 or points != HEAD_LENGTH << halvings:
+            raise XtinctError(
+                f"model 'logq': points must be {HEAD_LENGTH} times a power of two >= 8, not {points}"
+            )
+        self.resample = LogSinTheta(instrument, points)
+        widths = [width, 2 * width, 2 * width] + [4 * width] * (halvings - 3)
+        layers: list[nn.Module] = []
+        channels = 2
+        for i, filters in enumerate(widths):
+            kernel = 15 if i == 0 else 9
+            layers += [
+                nn.Conv1d(channels, filters, kernel, stride=2, padding=kernel // 2, bias=False),
+                nn.BatchNorm1d(filters),
+                nn.ReLU(),
+            ]
+            channels = filters
+        self.features = nn.Sequential(*layers)
+        self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(channels * HEAD_LENGTH, hidden), nn.ReLU())
+        self.head = nn.Linear(hidden, n_outputs)
+
+    def forward(self, pattern: torch.Tensor) -> torch.Tensor:
+        """Patterns float32 (n, points) to logits (n, n_outputs)."""
+        resampled = self.resample(pattern).clamp_min(0)
+        channels = torch.stack([resampled.sqrt(), (torch.log10(resampled + 1e-4) + 4) / 4], dim=1)
+        return self.head(self.hidden(self.features(channels)))

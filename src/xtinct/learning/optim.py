@@ -1,0 +1,70 @@
+"""Optimisers and the learning-rate schedule."""
+
+import math
+
+import torch
+from torch import nn
+
+from xtinct.errors import XtinctError
+
+
+class KernelMuon(torch.optim.Muon):
+    """`torch.optim.Muon` for weights of any number of dimensions.
+
+    torch's class takes matrices alone. A convolution kernel (out, in, width) acts as the matrix
+    (out, in * width) on a window of its input, so it is handed over as such a view: parameter and
+    view share their memory, and only the gradient is passed on before each step.
+    """
+
+    def __init__(self, weights: list[nn.Parameter], lr: float, weight_decay: float) -> None:
+        self._weights = weights
+        self._matrices = [nn.Parameter(weight.detach().view(len(weight), -1)) for weight in weights]
+        super().__init__(self._matrices, lr=lr, weight_decay=weight_decay)
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        """Take a step along the orthogonalised momentum of every weight."""
+        for weight, matrix in zip(self._weights, self._matrices, strict=True):
+            matrix.grad = None if weight.grad is None else weight.grad.view_as(matrix)
+        super().step(closure)
+
+
+def make_optimizers(
+    model: nn.Module, *, optimizer: str, learning_rate: float, muon_learning_rate: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """The optimisers of a model, each with the share of `learning_rate` that it peaks at.
+
+    "muon": Muon for the matrices and kernels inside the network, AdamW for the first layer, the
+    classifier (`model.head`), norms and biases (Jordan 2024 keeps input and output layers out of
+    Muon). "adamw": AdamW for all; "adam" is that without weight decay.
+    """
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    if optimizer in ("adamw", "adam"):
+        decay = weight_decay if optimizer == "adamw" else 0.0
+        return [torch.optim.AdamW([p for _, p in named], lr=learning_rate, weight_decay=decay)]
+    if optimizer != "muon":
+        raise XtinctError(f"train.optimizer: {optimizer!r}, expected muon, adamw or adam")
+    weights = [(name, p) for name, p in named if p.ndim >= 2]
+    inner = {name for name, _ in weights[1:] if not name.startswith("head.")}
+    return [
+        KernelMuon([p for name, p in named if name in inner], muon_learning_rate, weight_decay),
+        torch.optim.AdamW(
+            [p for name, p in named if name not in inner], lr=learning_rate, weight_decay=weight_decay
+        ),
+    ]
+
+
+def schedule(step: int, n_steps: int, *, kind: str, warmup: float) -> float:
+    """Share of the peak learning rate at `step` (from 0).
+
+    "cosine": linear rise over the first `warmup` of the steps, then half a cosine down to zero
+    after the last step. "constant": 1.
+    """
+    if kind == "constant":
+        return 1.0
+    if kind != "cosine":
+        raise XtinctError(f"train.schedule: {kind!r}, expected cosine or constant")
+    rise = warmup * n_steps
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / (n_steps - rise)))

@@ -1,0 +1,117 @@
+"""What a model's outputs mean: sets of space groups, and how group and class follow from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from xtinct.errors import XtinctError
+from xtinct.symmetry.classes import extinction_classes
+from xtinct.symmetry.families import N_SPACE_GROUPS, crystal_system, space_groups
+
+TARGETS = ("extinction_class", "spacegroup", "crystal_system")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs of a model of one crystal family: each stands for a set of space groups.
+
+    family    crystal family
+    target    extinction_class, spacegroup or crystal_system
+    symbols   name of each output
+    members   space group numbers of each output; together all groups of the family, each once
+    """
+
+    family: str
+    target: str
+    symbols: tuple[str, ...]
+    members: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, family: str, target: str) -> "Outputs":
+        """The outputs that a model of `target` needs for `family`."""
+        groups = space_groups(family)
+        if target == "extinction_class":
+            classes = extinction_classes(family)
+            return cls(
+                family, target, tuple(c.symbol for c in classes), tuple(tuple(c.members) for c in classes)
+            )
+        if target == "spacegroup":
+            return cls(family, target, tuple(map(str, groups)), tuple((group,) for group in groups))
+        if target == "crystal_system":
+            systems = tuple(dict.fromkeys(crystal_system(group) for group in groups))
+            return cls(
+                family,
+                target,
+                systems,
+                tuple(tuple(g for g in groups if crystal_system(g) == system) for system in systems),
+            )
+        raise XtinctError(f"target {target!r}: expected one of {', '.join(TARGETS)}")
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """Space group numbers of the family, ascending, int64 (n_groups,)."""
+        return np.array(sorted(group for members in self.members for group in members))
+
+    @cached_property
+    def output_of_group(self) -> np.ndarray:
+        """Output of every space group number, int64 (231,); -1 where the model has none."""
+        table = np.full(N_SPACE_GROUPS + 1, -1)
+        for output, members in enumerate(self.members):
+            table[list(members)] = output
+        return table
+
+    def prior_within(self, prior: Mapping[int, float] | None = None) -> np.ndarray:
+        """P(group | its output), float64 (n_groups,), from group weights `prior`; None is uniform.
+
+        An output whose groups have no weight at all is shared evenly.
+        """
+        weights = np.array([1.0 if prior is None else float(prior.get(int(g), 0.0)) for g in self.groups])
+        if (weights < 0).any() or not np.isfinite(weights).all():
+            raise XtinctError("prior: the weights of space groups must be finite and not negative")
+        output = self.output_of_group[self.groups]
+        total = np.bincount(output, weights, len(self))[output]
+        even = 1.0 / np.bincount(output, minlength=len(self))[output]
+        return np.where(total > 0, weights / np.where(total > 0, total, 1.0), even)
+
+    def group_probabilities(
+        self, probabilities: np.ndarray, prior: Mapping[int, float] | None = None
+    ) -> np.ndarray:
+        """P(group) = P(output) P(group | output): (n, n_outputs) -> float64 (n, n_groups)."""
+        shares = self.prior_within(prior)
+        return probabilities.astype(np.float64)[:, self.output_of_group[self.groups]] * shares
+
+    def to_list(self) -> list[dict]:
+        """Outputs as JSON values."""
+        return [
+            {"symbol": symbol, "members": list(members)}
+            for symbol, members in zip(self.symbols, self.members, strict=True)
+        ]
+
+    @classmethod
+    def from_list(cls, family: str, target: str, outputs: list[dict]) -> "Outputs":
+        """Inverse of `to_list`."""
+        return cls(
+            family,
+            target,
+            tuple(str(output["symbol"]) for output in outputs),
+            tuple(tuple(int(group) for group in output["members"]) for output in outputs),
+        )
+
+
+def class_probabilities(
+    family: str, groups: np.ndarray, group_probabilities: np.ndarray
+) -> tuple[list[str], np.ndarray]:
+    """Symbols of the family's extinction classes and P(class), float64 (n, n_classes).
+
+    A class is as probable as its groups together; for a model of extinction classes that is its
+    own output, whatever prior split it among the groups.
+    """
+    classes = extinction_classes(family)
+    column = {int(group): i for i, group in enumerate(groups)}
+    summed = [group_probabilities[:, [column[g] for g in c.members]].sum(axis=1) for c in classes]
+    return [c.symbol for c in classes], np.stack(summed, axis=1)

@@ -1,0 +1,253 @@
+"""Endless streams of labelled line lists for training.
+
+A stream is a pure function of the sample's index: `take(start, count)` gives the same samples
+whenever and wherever it is asked, so a resumed run continues the same stream and prefetching
+changes nothing. Patterns are rendered from the lines on the training device (`PatternRenderer`).
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow.compute as pc
+import torch
+from numba import njit
+
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lattice import LatticeSpec
+from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.lines import UlbdLines
+from xtinct.diffraction.profile import render
+from xtinct.diffraction.profile_torch import Renderer
+from xtinct.errors import XtinctError
+from xtinct.parquet import open_parquet
+from xtinct.randomness import integer, stream_key, subkeys
+from xtinct.schema import LINES, check_table
+from xtinct.symmetry.families import family_of, space_groups
+
+
+class EmptySplitError(XtinctError):
+    """A line-list file without any sample of the split that was asked for."""
+
+
+@dataclass(frozen=True)
+class LabelledLines:
+    """Line lists and the space group number of each, int16 (n,)."""
+
+    lines: LineLists
+    groups: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @classmethod
+    def concatenate(cls, parts: "Sequence[LabelledLines]") -> "LabelledLines":
+        """The samples of all parts, in order."""
+        return cls(
+            LineLists.concatenate([part.lines for part in parts]),
+            np.concatenate([part.groups for part in parts]),
+        )
+
+
+class Stream(Protocol):
+    """An endless sequence of labelled line lists."""
+
+    def take(self, start: int, count: int) -> LabelledLines:
+        """Samples number start to start + count - 1."""
+        ...
+
+
+@njit(cache=True, nogil=True)
+def _integers(key, start, count, n):
+    """Draws number start to start + count - 1 of integers in [0, n), int64 (count,)."""
+    out = np.empty(count, np.int64)
+    for i in range(count):
+        out[i] = integer(key, start + i, n)
+    return out
+
+
+class UlbdStream:
+    """Line lists drawn while training: uniform groups, fresh lattices, random intensities.
+
+    `role` names the stream ("train", "validation"). Its lattices come from random numbers of their
+    own, so none is a lattice of the stored ULBD or of another role; a mesh is replaced by the
+    continuous range that it covers, where a coincidence has probability zero.
+    """
+
+    def __init__(
+        self, *, family: str, spec: LatticeSpec, d_star_max: float, intensities: str, seed: int, role: str
+    ) -> None:
+        self.family = family
+        self.spec = replace(spec, kind="continuous", count=1) if spec.kind == "mesh" else spec
+        self.intensities = intensities
+        self.groups = np.array(space_groups(family), dtype=np.int16)
+        self._lines = UlbdLines(family, d_star_max, self.spec.length_max, self.spec.angles)
+        self._lattice_seed = int(stream_key(seed, "ulbd-online", role, family, "lattice"))
+        self._group_key = stream_key(seed, "ulbd-online", role, family, "group")
+        self._line_key = stream_key(seed, "ulbd-online", role, family, "lines")
+
+    def take(self, start: int, count: int) -> LabelledLines:
+        """Samples number start to start + count - 1."""
+        keys = np.empty(count, dtype=np.uint64)
+        groups = self.groups[_integers(self._group_key, start, count, len(self.groups))]
+        cells = self.spec.cells(self.family, self._lattice_seed, np.arange(start, start + count))
+        subkeys(self._line_key, start, keys)
+        return LabelledLines(self._lines.draw(groups, cells, keys, intensities=self.intensities), groups)
+
+
+class ParquetStream:
+    """The samples of one split of a line-list file, in a new random order every epoch.
+
+    The lines are unpacked once into an unlinked temporary file that is mapped into memory, so a
+    training set may be larger than the memory and still be shuffled as a whole.
+    """
+
+    def __init__(self, path: str | Path, *, family: str, split: str, seed: int) -> None:
+        self.path = Path(path)
+        groups, lengths = [], []
+        # Nameless: the system frees them with the stream, whatever happens.
+        self._files = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        for part, _ in read_lines(path, family=family, split=split):
+            groups.append(part.groups)
+            lengths.append(np.diff(part.lines.offsets))
+            part.lines.d_star.astype(np.float32).tofile(self._files[0])
+            part.lines.intensity.astype(np.float32).tofile(self._files[1])
+        self.groups = np.concatenate(groups) if groups else np.empty(0, dtype=np.int16)
+        if not len(self.groups):
+            raise EmptySplitError(f"{path}: no sample of the split {split!r}")
+        self._offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+        for file in self._files:
+            file.flush()
+        self._d_star, self._intensity = (
+            np.memmap(file, dtype=np.float32, mode="r") if self._offsets[-1] else np.empty(0, np.float32)
+            for file in self._files
+        )
+        self._key = stream_key(seed, "shuffle", family, split)
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        if epoch != self._epoch:
+            keys = np.empty(len(self), dtype=np.uint64)
+            subkeys(self._key + np.uint64(epoch), 0, keys)
+            self._epoch, self._order = epoch, np.argsort(keys, kind="stable")
+        return self._order
+
+    def take(self, start: int, count: int) -> LabelledLines:
+        """Samples number start to start + count - 1; epoch e holds numbers e * len to (e + 1) * len - 1."""
+        positions = np.arange(start, start + count)
+        rows = np.empty(count, dtype=np.int64)
+        for epoch in np.unique(positions // len(self)):
+            inside = positions // len(self) == epoch
+            rows[inside] = self._permutation(int(epoch))[positions[inside] % len(self)]
+        slices = [slice(self._offsets[row], self._offsets[row + 1]) for row in rows]
+        lengths = self._offsets[rows + 1] - self._offsets[rows]
+        lines = LineLists(
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            d_star=np.concatenate([self._d_star[s] for s in slices]),
+            intensity=np.concatenate([self._intensity[s] for s in slices]),
+        )
+        return LabelledLines(lines, self.groups[rows])
+
+
+class MixedStream:
+    """Samples of several streams in fixed proportions, spread evenly over every stretch."""
+
+    def __init__(self, streams: Sequence[Stream], weights: Sequence[float]) -> None:
+        weights = np.asarray(weights, dtype=np.float64)
+        if len(weights) != len(streams) or not (weights > 0).all():
+            raise XtinctError("mixture: every stream needs a weight above zero")
+        self.streams = list(streams)
+        self._edges = np.concatenate([[0.0], np.cumsum(weights / weights.sum())])
+        self._edges[-1] = 1.0
+
+    def take(self, start: int, count: int) -> LabelledLines:
+        """Samples number start to start + count - 1, ordered by stream within the stretch."""
+        # Of the first n samples, stream j has floor(n e[j+1]) - floor(n e[j]): exact shares for every n.
+        first = np.diff(np.floor(start * self._edges)).astype(np.int64)
+        last = np.diff(np.floor((start + count) * self._edges)).astype(np.int64)
+        parts = [
+            stream.take(int(a), int(b - a))
+            for stream, a, b in zip(self.streams, first, last, strict=True)
+            if b > a
+        ]
+        return LabelledLines.concatenate(parts)
+
+
+def read_lines(
+    path: str | Path, *, family: str, split: str | None = None
+) -> Iterator[tuple[LabelledLines, list[str]]]:
+    """(samples, their ids) of each row group of a line-list file, of one split or of all.
+
+    Raises XtinctError if the file is no line-list table, or holds a group of another family or a
+    line that is not a finite number.
+    """
+    with open_parquet(path) as file:
+        check_table(file.schema_arrow, LINES, str(path))
+        for i in range(file.num_row_groups):
+            table = file.read_row_group(
+                i, columns=["sample_id", "spacegroup_number", "split", "d_star", "intensity"]
+            )
+            if split is not None:
+                table = table.filter(pc.equal(table["split"], split))
+            if not table.num_rows:
+                continue
+            groups = table["spacegroup_number"].to_numpy().astype(np.int16)
+            for group in np.unique(groups):
+                if family_of(int(group)) != family:
+                    raise XtinctError(f"{path}: space group {group} is not of the family {family}")
+            columns = [table[name].combine_chunks() for name in ("d_star", "intensity")]
+            d_star, intensity = (column.flatten().to_numpy(zero_copy_only=False) for column in columns)
+            lengths = np.diff(columns[0].offsets.to_numpy())
+            if not (np.isfinite(d_star).all() and np.isfinite(intensity).all() and (d_star > 0).all()):
+                raise XtinctError(f"{path}: row group {i} holds a line that is not a positive finite number")
+            offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+            yield LabelledLines(LineLists(offsets, d_star, intensity), groups), table["sample_id"].to_pylist()
+
+
+class PatternRenderer:
+    """Line lists to patterns on a device: numba on the CPU, torch on a GPU."""
+
+    def __init__(self, instrument: Instrument, device: torch.device) -> None:
+        self.instrument = instrument
+        self.device = device
+        self._renderer = Renderer(instrument, device) if device.type != "cpu" else None
+
+    def __call__(self, lines: LineLists) -> torch.Tensor:
+        """Patterns float32 (n, points) on the device; the caller owns them."""
+        if self._renderer is not None:
+            return self._renderer(lines)
+        return torch.from_numpy(render(lines, self.instrument))
+
+
+def batches(
+    stream: Stream, *, start: int, stop: int, batch_size: int, workers: int
+) -> Iterator[LabelledLines]:
+    """Consecutive batches of samples start to stop - 1, up to 2 * `workers` of them prepared ahead.
+
+    Threads suffice because the compiled kernels release the interpreter lock. The batches and their
+    order do not depend on `workers`; 0 prepares each when it is asked for.
+    """
+    bounds = [(first, min(batch_size, stop - first)) for first in range(start, stop, batch_size)]
+    if workers == 0:
+        for first, count in bounds:
+            yield stream.take(first, count)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: list[Future[LabelledLines]] = []
+        try:
+            for first, count in bounds:
+                waiting.append(pool.submit(stream.take, first, count))
+                if len(waiting) > 2 * workers:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+        finally:
+            for future in waiting:
+                future.cancel()
