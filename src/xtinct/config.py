@@ -191,17 +191,22 @@ def _yaml_number_hint(error: Any) -> str:
 
 def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     """What a schema cannot see: values that are fine alone and wrong together."""
-    families = config["families"]
-    yield from _ranges(config)
+    from xtinct.diffraction.instrument import Instrument
+    from xtinct.diffraction.lattice import LatticeSpec
 
-    instrument, lines = config["instrument"], config["lines"]
-    reach = 2 * math.sin(math.radians(instrument["two_theta"]["max"] / 2)) / instrument["wavelength"]
-    if reach > lines["d_star_max"]:
-        yield (
-            f"lines.d_star_max = {lines['d_star_max']}: the instrument shows lines up to "
-            f"2 sin(theta) / wavelength = {reach:.4f} 1/angstrom; raise lines.d_star_max "
-            "or lower instrument.two_theta.max"
-        )
+    families = config["families"]
+    low, high = config["gcdd"]["elements"]
+    if low > high:
+        yield f"gcdd.elements: {low} to {high} is an empty range; the smaller value comes first"
+    try:
+        Instrument.from_config(config["instrument"]).check_reach(config["lines"]["d_star_max"])
+    except XtinctError as error:
+        yield str(error)
+    for family, lattice in config["ulbd"]["lattices"].items():
+        try:
+            LatticeSpec.from_config(lattice).n_lattices(family)
+        except XtinctError as error:
+            yield f"ulbd.lattices.{family}: {str(error).removeprefix('lattices: ')}"
     total = math.fsum(config["splits"]["fractions"].values())
     if abs(total - 1) > 1e-9:
         yield f"splits.fractions: train + validation + test = {total:g}, must be 1"
@@ -220,16 +225,3 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
         for family in experiment["families"]:
             if family not in families:
                 yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
-
-
-def _ranges(config: dict[str, Any]) -> Iterator[str]:
-    """Pairs of (smaller, larger) values that stand the wrong way round."""
-    two_theta = config["instrument"]["two_theta"]
-    pairs = {"instrument.two_theta": (two_theta["min"], two_theta["max"], True)}
-    pairs["gcdd.elements"] = (*config["gcdd"]["elements"], False)
-    for family, lattice in config["ulbd"]["lattices"].items():
-        pairs[f"ulbd.lattices.{family}.lengths"] = (*lattice["lengths"], False)
-        pairs[f"ulbd.lattices.{family}.angles"] = (*lattice["angles"], False)
-    for path, (low, high, strict) in pairs.items():
-        if low > high or (strict and low == high):
-            yield f"{path}: {low} to {high} is an empty range; the smaller value comes first"
