@@ -43,6 +43,7 @@ RAW = _table(
     ("source", pa.string(), "", "name of the source in the configuration"),
     ("source_version", pa.string(), "", "version or digest of the source"),
     ("licence", pa.string(), "", "licence under which the source gives the structure"),
+    ("error", pa.string(), "", "reason and detail why no usable text was received; empty if it was"),
 )
 
 STRUCTURES = _table(

@@ -1,0 +1,143 @@
+"""Where structures come from: any number of configured sources -> tables of texts as received.
+
+A kind of source is a module with one function that opens it; `KINDS` names them all. What cannot be
+received still gets a row, with `error` set, so that every entry is accounted for later.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from xtinct.errors import XtinctError
+from xtinct.parquet import write_parquet
+from xtinct.schema import RAW
+
+#: Texts held in memory at a time.
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One structure as a source gives it.
+
+    identifier  unique within the source
+    text        CIF or POSCAR, as received
+    declared    space group number that the source declares; 0 if none
+    error       "reason: detail" if no usable text was received
+    version, licence   of this entry, where they differ from the source's
+    """
+
+    identifier: str
+    text: str = ""
+    declared: int = 0
+    error: str = ""
+    version: str | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened source: what holds for all entries, and the entries, read as they are asked for."""
+
+    version: str
+    licence: str
+    entries: Iterable[Entry]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of source: how to open it, what it may be told, and the local paths that it reads."""
+
+    open: Callable[[str, Mapping[str, Any]], Source]
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    inputs: Callable[[Mapping[str, Any]], list[str]] = lambda config: []
+
+
+def kinds() -> dict[str, Kind]:
+    """All kinds of sources. A new one is a module of its own and a line here."""
+    from xtinct.structures.sources_files import FILES, PROTOTYPES
+
+    return {
+        "prototypes": PROTOTYPES,
+        "files": FILES,
+    }
+
+
+def source_inputs(config: Mapping[str, Any]) -> list[str]:
+    """Local files and folders that a configured source reads (for the workflow's inputs)."""
+    return _kind("sources", config).inputs(config)
+
+
+def fetch(name: str, config: Mapping[str, Any], out: str | Path) -> dict[str, int]:
+    """Write every entry of the source `name` to `out` (schema RAW) and return counts.
+
+    `config`: `{kind: ..., ...}` as in the configuration's `sources`. The counts are `received`, and
+    `errors` among them: entries without a usable text, and entries whose identifier came before.
+    XtinctError if the configuration is wrong, the source cannot be read, or it is empty.
+    """
+    where = f"sources.{name}"
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise XtinctError(f"{where}: a source's name may hold letters, digits, _ and - only")
+    kind = _kind(where, config)
+    _check_keys(where, config, kind)
+    source = kind.open(where, config)
+    counts = {"received": 0, "errors": 0}
+    metadata = {
+        "source": name,
+        "kind": config["kind"],
+        "source_version": source.version,
+        "licence": source.licence,
+    }
+    write_parquet(out, _tables(name, where, source, counts), RAW, metadata)
+    return counts
+
+
+def _kind(where: str, config: Mapping[str, Any]) -> Kind:
+    known = kinds()
+    if config.get("kind") not in known:
+        raise XtinctError(f"{where}.kind: {config.get('kind')!r}, expected one of {', '.join(known)}")
+    return known[config["kind"]]
+
+
+def _check_keys(where: str, config: Mapping[str, Any], kind: Kind) -> None:
+    allowed = {"kind", *kind.required, *kind.optional}
+    for key in config:
+        if key not in allowed:
+            raise XtinctError(f"{where}.{key}: unknown key, expected {', '.join(sorted(allowed))}")
+    for key in kind.required:
+        if key not in config:
+            raise XtinctError(f"{where}.{key}: missing")
+
+
+def _tables(name: str, where: str, source: Source, counts: dict[str, int]) -> Iterator[pa.Table]:
+    seen: set[str] = set()
+    entries = iter(source.entries)
+    while batch := list(islice(entries, _BATCH)):
+        rows = []
+        for entry in batch:
+            error = entry.error
+            if entry.identifier in seen:
+                error = f"duplicate_id: {entry.identifier} came before; the first one is kept"
+            seen.add(entry.identifier)
+            counts["received"] += 1
+            counts["errors"] += bool(error)
+            rows.append(
+                {
+                    "structure_id": f"{name}:{entry.identifier}",
+                    "cif": entry.text,
+                    "spacegroup_declared": entry.declared,
+                    "source": name,
+                    "source_version": entry.version or source.version,
+                    "licence": entry.licence or source.licence,
+                    "error": error,
+                }
+            )
+        yield pa.Table.from_pylist(rows, schema=RAW)
+    if not counts["received"]:
+        raise XtinctError(f"{where}: the source holds no structure")
