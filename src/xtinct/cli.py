@@ -1,0 +1,180 @@
+"""The `xtinct` command. Every subcommand imports what it needs when it runs, so that --help is quick."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+import click
+
+from xtinct import __version__
+from xtinct.pipeline import one_line_errors
+
+#: Columns of a table that are worth counting by, where it has them.
+_COUNTED = ("dataset", "split", "crystal_system", "source", "licence", "stage", "reason")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def main() -> None:
+    """Entry point: bad input is one line on stderr and exit status 2."""
+    with one_line_errors():
+        cli()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xtinct")
+def cli() -> None:
+    """Powder-diffraction datasets, models, and the extinction-law ceilings that bound them."""
+
+
+@cli.command()
+@click.option("--family", help="Crystal family or crystal system; without it all families.")
+@as_json
+def classes(family: str | None, as_json: bool) -> None:
+    """Print extinction classes: symbol and space groups."""
+    from xtinct.symmetry.classes import extinction_classes
+    from xtinct.symmetry.families import FAMILIES
+
+    found = [cls for name in ([family] if family else FAMILIES) for cls in extinction_classes(name)]
+    if as_json:
+        rows = [{"family": c.family, "symbol": c.symbol, "members": list(c.members)} for c in found]
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        _print_table(
+            ("family", "symbol", "groups", "space groups"),
+            [(c.family, c.symbol, len(c.members), " ".join(map(str, c.members))) for c in found],
+        )
+
+
+@cli.command()
+@click.option("--family", help="Crystal family or crystal system; without it all families.")
+@click.option("--target", default="spacegroup", show_default=True, help="What is to be told apart.")
+@as_json
+def ceilings(family: str | None, target: str, as_json: bool) -> None:
+    """Print the best top-1 to top-5 accuracy that the extinction laws allow, in percent."""
+    from xtinct.symmetry.ceilings import ceilings as exact_ceilings
+    from xtinct.symmetry.families import FAMILIES
+
+    found = {name: exact_ceilings(name, target) for name in ([family] if family else FAMILIES)}
+    if as_json:
+        rows = [
+            {"family": name, "target": target, "k": k, "exact": str(value), "ceiling": float(value)}
+            for name, ceiling in found.items()
+            for k, value in ceiling.items()
+        ]
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        ks = next(iter(found.values()))
+        _print_table(
+            ("family", *(f"top-{k}" for k in ks)),
+            [(name, *(f"{100 * float(v):.2f}" for v in ceiling.values())) for name, ceiling in found.items()],
+        )
+
+
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@as_json
+def describe(file: str, as_json: bool) -> None:
+    """Print what a Parquet table of the pipeline holds: rows, columns, metadata and counts."""
+    import pyarrow.compute as pc
+
+    from xtinct.parquet import file_metadata, open_parquet
+
+    table = open_parquet(file)
+    schema = table.schema_arrow
+    columns = []
+    for field in schema:
+        about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        columns.append((field.name, str(field.type), about.get("unit", ""), about.get("description", "")))
+    counts = {}
+    for name in _COUNTED:
+        if name in schema.names:
+            counted = pc.value_counts(table.read(columns=[name])[name]).to_pylist()
+            counts[name] = {
+                str(row["values"]): row["counts"] for row in sorted(counted, key=lambda row: -row["counts"])
+            }
+    rows = table.metadata.num_rows
+    metadata = {key: value for key, value in file_metadata(file).items() if key != "ARROW:schema"}
+    if as_json:
+        keys = ("name", "type", "unit", "description")
+        described = {
+            "file": file,
+            "rows": rows,
+            "columns": [dict(zip(keys, column, strict=True)) for column in columns],
+            "metadata": metadata,
+            "counts": counts,
+        }
+        click.echo(json.dumps(described, indent=1))
+        return
+    click.echo(f"{file}: {rows:,} rows\n")
+    _print_table(("column", "type", "unit", "description"), columns)
+    told = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in metadata.items()]
+    if told:
+        click.echo()
+        _print_table(("metadata", "value"), told)
+    for name, values in counts.items():
+        click.echo()
+        _print_table((name, "rows"), [(value, f"{count:,}") for value, count in values.items()])
+
+
+@cli.command()
+@click.argument("files", nargs=-1, type=click.Path(dir_okay=False))
+def check(files: Sequence[str]) -> None:
+    """Check configuration files; without any, config/config.yaml."""
+    from xtinct.config import CONFIG, load
+
+    for file in files or (CONFIG,):
+        if not file.endswith(".schema.yaml"):
+            load(file)
+
+
+@cli.command()
+def snapshot() -> None:
+    """Record in DVC what a plain Snakemake run has made."""
+    from xtinct import pipeline
+
+    pipeline.snapshot()
+    click.echo("DVC holds the outputs; commit dvc.lock, and `dvc push` to share them")
+
+
+@cli.command()
+def adopt() -> None:
+    """Tell Snakemake that files brought by `dvc pull` or `dvc checkout` are up to date."""
+    from xtinct import pipeline
+
+    pipeline.adopt()
+    click.echo("Snakemake takes the files as they are: nothing to be done")
+
+
+@cli.command()
+def version() -> None:
+    """Print the versions that decide a result, for reports of errors."""
+    import importlib.metadata
+    import platform
+
+    packages = (
+        "xtinct",
+        "numpy",
+        "numba",
+        "pyarrow",
+        "torch",
+        "gemmi",
+        "moyopy",
+        "spglib",
+        "snakemake",
+        "dvc",
+    )
+    rows = [("python", platform.python_version()), ("platform", platform.platform())]
+    for package in packages:
+        try:
+            rows.append((package, importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            rows.append((package, "not installed"))
+    _print_table(("package", "version"), rows)
+
+
+def _print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    cells.insert(1, ["-" * width for width in widths])
+    for row in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

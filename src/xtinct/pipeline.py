@@ -1,0 +1,180 @@
+"""Where the library meets Snakemake and DVC: jobs, code digests, and the bridges between the two tools.
+
+Imports nothing but the standard library: the job that runs cctbx may load nothing compiled before it.
+"""
+
+import ast
+import hashlib
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from xtinct.errors import XtinctError
+
+SOURCE = Path(__file__).resolve().parent
+_NOTHING_TO_DO = "Nothing to be done"
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn an XtinctError into one line on stderr and exit status 2."""
+    try:
+        yield
+    except XtinctError as error:
+        print(f"xtinct: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+@contextmanager
+def job(log: Iterable[str]) -> Iterator[None]:
+    """Run the body of a workflow script: messages and errors go to the first file of `log` and to stderr.
+
+    An XtinctError ends the job with its line; any other error is a bug and keeps its traceback.
+    """
+    path = Path(next(iter(log)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", handlers=[handler, logging.StreamHandler()]
+    )
+    logging.captureWarnings(True)
+    try:
+        with one_line_errors():
+            try:
+                yield
+            except XtinctError as error:
+                handler.stream.write(f"error: {error}\n")
+                raise
+    except Exception:
+        logging.getLogger(__name__).exception("the job failed")
+        raise
+    finally:
+        handler.close()
+
+
+def code_digest(*modules: str) -> str:
+    """Digest of library modules and of everything of the library that they import.
+
+    Snakemake does not see edits of the library: a rule passes this as a parameter. Comments, layout
+    and docstrings do not change it; packaged data files do.
+    """
+    digest = hashlib.sha256()
+    for path in source_files(*modules):
+        digest.update(path.relative_to(SOURCE).as_posix().encode())
+        digest.update(_meaning(path))
+    return digest.hexdigest()[:16]
+
+
+@cache
+def source_files(*modules: str) -> list[Path]:
+    """Files of `modules` ("xtinct.symmetry.classes") and of all that they import from the library.
+
+    Packages count with their data files. The top `xtinct/__init__.py` is left out: it offers
+    everything and computes nothing.
+    """
+    found: set[Path] = set()
+    pending = [_module_file(name) for name in modules]
+    if None in pending:
+        raise ValueError(f"no such module among {modules}")
+    while pending:
+        path = pending.pop()
+        if path is None or path in found or path == SOURCE / "__init__.py":
+            continue
+        found.add(path)
+        pending += [_module_file(name) for name in _imports(path)]
+        if path.name == "__init__.py":
+            found.update(p for p in path.parent.rglob("*") if p.is_file() and _is_data(p))
+    return sorted(found)
+
+
+def _is_data(path: Path) -> bool:
+    return path.suffix != ".py" and "__pycache__" not in path.parts and not path.name.startswith(".")
+
+
+def _module_file(name: str) -> Path | None:
+    top, _, rest = name.partition(".")
+    if top != "xtinct":
+        return None
+    path = SOURCE.joinpath(*rest.split("."))
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if rest and p.is_file()), None)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports, anywhere in it, with the packages that hold them."""
+    for node in ast.walk(_tree(path)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1))
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _meaning(path: Path) -> bytes:
+    if path.suffix != ".py":
+        return hashlib.sha256(path.read_bytes()).digest()
+    tree = _tree(path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False):
+            node.body = node.body[1:]
+    return ast.dump(tree).encode()
+
+
+def snapshot() -> None:
+    """Record in DVC what a plain Snakemake run has made; refuse while anything is out of date."""
+    reason = _snakemake_needs()
+    if reason:
+        raise XtinctError(
+            f"snapshot: the outputs are not up to date ({reason}); run `snakemake --cores all all` first"
+        )
+    _run("dvc", "commit", "--force", "--quiet")
+
+
+def adopt() -> None:
+    """Tell Snakemake that the files DVC brought are up to date; refuse if they are not DVC's."""
+    status = json.loads(_run("dvc", "status", "--json").stdout)
+    if status:
+        raise XtinctError(
+            f"adopt: {len(status)} DVC stages are out of date ({', '.join(sorted(status)[:3])}, ...); "
+            "run `dvc pull` or `dvc repro`, and see `dvc status`"
+        )
+    _run("snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
+    reason = _snakemake_needs()
+    if reason:
+        raise XtinctError(f"adopt: Snakemake still wants to run jobs ({reason}); see `snakemake -n all`")
+
+
+def _snakemake_needs() -> str:
+    """Why Snakemake would run something, in a few words; empty if it would not."""
+    output = _run("snakemake", "--dry-run", "--cores", "1", "--", "all")
+    text = output.stdout + output.stderr
+    if _NOTHING_TO_DO in text:
+        return ""
+    rules = {
+        line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith(("rule ", "localrule "))
+    }
+    return "to run: " + ", ".join(sorted(rules - {"all"}))
+
+
+def _run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run snakemake or dvc of this environment; XtinctError with its last line if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", tool, *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise XtinctError(f"{tool} {' '.join(arguments)}: {lines[-1].strip() if lines else 'failed'}")
+    return done
