@@ -44,6 +44,7 @@ class LineLists:
 
     @classmethod
     def concatenate(cls, parts: "list[LineLists]") -> "LineLists":
+        """All samples of `parts`, one part after the other."""
         lengths = np.concatenate([np.diff(part.offsets) for part in parts])
         return cls(
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
