@@ -19,7 +19,6 @@ from xtinct.symmetry.families import (
     CRYSTAL_SYSTEMS,
     FAMILIES,
     N_SPACE_GROUPS,
-    crystal_system,
     family_of,
     space_groups,
 )
@@ -47,8 +46,8 @@ class ExtinctionClass:
 
     symbol   ITA extinction symbol of the member with the lowest number in its standard setting;
              unique within a family, not over all families
-    family   crystal family of the members; for single systems and pooled scopes that mix families,
-             of the first member
+    family   crystal family of the members, or their crystal system where the scope separates systems;
+             where the scope mixes families, that of the first member
     members  space group numbers, ascending
     """
 
@@ -120,8 +119,6 @@ def _symbol(number: int, scope: str) -> str:
     """Symbol of a group's standard setting, with ITA's letters for the scope's crystal system."""
     family = family_of(number)
     system = scope if scope in CRYSTAL_SYSTEMS else family
-    if scope == "all-system-told":
-        system = crystal_system(number)
     unique_axis = unique_axis_of(hermann_mauguin(number)) if system == "monoclinic" else "b"
     return extinction_symbol(system, conditions(number), unique_axis)
 
@@ -147,7 +144,11 @@ def extinction_classes(family: str, axes: str = "unlabelled") -> tuple[Extinctio
         orbit = min(_absences(number, relabelling) for relabelling in relabellings)
         members.setdefault(orbit, []).append(number)
     return tuple(
-        ExtinctionClass(_symbol(numbers[0], family), family_of(numbers[0]), tuple(numbers))
+        ExtinctionClass(
+            symbol=_symbol(numbers[0], family),
+            family=family if family in CRYSTAL_SYSTEMS else family_of(numbers[0]),
+            members=tuple(numbers),
+        )
         for numbers in members.values()
     )
 
