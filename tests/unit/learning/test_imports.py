@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+CODE = """
+import importlib, pkgutil, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in FORBIDDEN:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+FORBIDDEN = set("gemmi click snakemake matplotlib pymatgen cctbx pandas scipy moyopy spglib pyxtal yaml dvc sklearn "
+                "jsonschema jinja2 tqdm tenacity mp_api".split())
+sys.meta_path.insert(0, Absent())
+import xtinct.learning
+for module in pkgutil.walk_packages(xtinct.learning.__path__, "xtinct.learning."):
+    importlib.import_module(module.name)
+print(sorted(FORBIDDEN & {name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_learning_works_without_symmetry_engines_workflow_or_plotting():
+    """Training machines have torch, numpy, numba, pyarrow and safetensors, and nothing else of ours."""
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,67 @@
+import pytest
+import torch
+from torch import nn
+
+from xtinct.errors import XtinctError
+from xtinct.learning.optim import KernelMuon, make_optimizers, schedule
+
+OPTIONS = {"optimizer": "muon", "learning_rate": 0.01, "muon_learning_rate": 0.1, "weight_decay": 0.0}
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv1d(2, 4, 3)
+        self.inner = nn.Conv1d(4, 6, 5)
+        self.dense = nn.Linear(6, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(self.dense(self.inner(self.first(x)).mean(2)))
+
+
+def test_the_update_of_a_kernel_is_orthogonal():
+    """Muon moves along U V^T of the momentum, so every singular value of the move is about lr."""
+    torch.manual_seed(0)
+    kernel = nn.Parameter(torch.randn(6, 4, 5))
+    before = kernel.detach().clone()
+    optimizer = KernelMuon([kernel], lr=0.1, weight_decay=0.0)
+    kernel.grad = torch.randn(6, 4, 5) * torch.logspace(-0.5, 0.5, 6)[:, None, None]
+    optimizer.step()
+    values = torch.linalg.svdvals((kernel.detach() - before).view(6, 20)) / 0.1
+    # Five quintic Newton-Schulz steps leave singular values within about 0.5 to 1.3 (Jordan 2024).
+    assert values.min() > 0.4
+    assert values.max() < 1.4
+
+
+def test_every_parameter_has_exactly_one_optimiser_and_moves():
+    torch.manual_seed(0)
+    net = Net()
+    optimizers = make_optimizers(net, **OPTIONS)
+    owned = [p.data_ptr() for o in optimizers for g in o.param_groups for p in g["params"]]
+    assert sorted(owned) == sorted(p.data_ptr() for p in net.parameters())
+    inner = {p.data_ptr() for p in optimizers[0].param_groups[0]["params"]}
+    assert inner == {net.inner.weight.data_ptr(), net.dense.weight.data_ptr()}
+    before = [p.detach().clone() for p in net.parameters()]
+    net(torch.randn(5, 2, 9)).square().sum().backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    assert all((p.detach() != b).any() for p, b in zip(net.parameters(), before, strict=True))
+
+
+def test_schedule_rises_to_the_peak_and_falls_to_zero():
+    shares = [schedule(step, 100, kind="cosine", warmup=0.2) for step in range(101)]
+    assert shares[0] < 0.1
+    assert max(shares) == shares[20] == 1.0
+    assert shares[100] == pytest.approx(0, abs=1e-12)
+    assert shares[60] == pytest.approx(0.5)
+    assert shares[:21] == sorted(shares[:21])
+    assert shares[20:] == sorted(shares[20:], reverse=True)
+    assert schedule(0, 1, kind="cosine", warmup=0.1) > 0
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(XtinctError, match="train.optimizer: 'sgd'"):
+        make_optimizers(Net(), **(OPTIONS | {"optimizer": "sgd"}))
+    with pytest.raises(XtinctError, match="train.schedule: 'step'"):
+        schedule(0, 1, kind="step", warmup=0.1)

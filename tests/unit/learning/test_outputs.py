@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from xtinct.errors import XtinctError
+from xtinct.learning.outputs import TARGETS, Outputs, class_probabilities
+from xtinct.symmetry.families import FAMILIES, space_groups
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_outputs_hold_every_group_of_the_family_once(family, target):
+    outputs = Outputs.of(family, target)
+    assert sorted(g for members in outputs.members for g in members) == list(space_groups(family))
+    assert len(set(outputs.symbols)) == len(outputs)
+    assert Outputs.from_list(family, target, outputs.to_list()) == outputs
+
+
+@pytest.mark.parametrize(
+    ("family", "classes"),
+    [("cubic", 17), ("tetragonal", 31), ("trigonal-hexagonal", 9), ("orthorhombic", 33)],
+)
+def test_number_of_class_outputs(family, classes):
+    """Extinction classes of each family with unlabelled axes (ITA 2016, Table 1.6.4.2 ff.)."""
+    assert len(Outputs.of(family, "extinction_class")) == classes
+
+
+def test_the_prior_moves_groups_within_a_class_and_never_the_class():
+    outputs = Outputs.of("cubic", "extinction_class")
+    rng = np.random.Generator(np.random.PCG64(1))
+    p = rng.dirichlet(np.ones(len(outputs)), size=20)
+    prior = {225: 10.0, 216: 5.0, 221: 3.0, 198: 1.0}
+    for weights in (None, prior):
+        by_group = outputs.group_probabilities(p, weights)
+        assert by_group.sum(axis=1) == pytest.approx(1)
+        symbols, by_class = class_probabilities("cubic", outputs.groups, by_group)
+        assert symbols == list(outputs.symbols)
+        assert by_class == pytest.approx(p)
+    columns = {int(g): i for i, g in enumerate(outputs.groups)}
+    # Fm-3m, F-43m, F432, Fm-3 and F23 share the class F - - -; only the first two have weight.
+    assert by_group[:, columns[225]] == pytest.approx(2 * by_group[:, columns[216]])
+    assert by_group[:, columns[196]] == pytest.approx(0)
+
+
+def test_a_model_of_groups_gives_classes_by_summation():
+    outputs = Outputs.of("tetragonal", "spacegroup")
+    p = np.full((1, 68), 1 / 68)
+    _, by_class = class_probabilities("tetragonal", outputs.groups, outputs.group_probabilities(p))
+    sizes = [len(members) for members in Outputs.of("tetragonal", "extinction_class").members]
+    assert by_class[0] == pytest.approx(np.array(sizes) / 68)
+
+
+def test_a_prior_must_be_made_of_weights():
+    with pytest.raises(XtinctError, match="prior"):
+        Outputs.of("cubic", "extinction_class").prior_within({225: -1.0})
