@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from xtinct.errors import XtinctError
+from xtinct.pipeline import one_line_errors
 
 CONFIG = "config/config.yaml"
 SCHEMA = "config/config.schema.yaml"
@@ -225,3 +226,16 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
         for family in experiment["families"]:
             if family not in families:
                 yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
+
+
+def exit_if_wrong(*paths: str | Path) -> None:
+    """End the process with one line on stderr and status 2 if a configuration file is wrong."""
+    with one_line_errors():
+        for path in paths:
+            load(path)
+
+
+def exit_if_wrong_values(config: Mapping[str, Any]) -> None:
+    """The same for a configuration that the command line may have changed."""
+    with one_line_errors():
+        check(config, where="configuration")

@@ -1,0 +1,30 @@
+# Crystal structures -> line lists -> models -> extinction-law ceilings -> report.
+#   snakemake --cores all all      everything that is missing or out of date
+#   snakemake -n all               what that would be, and why
+import xtinct.config
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+# Read once before Snakemake does, which would name neither the line nor a key that stands twice.
+xtinct.config.exit_if_wrong(*(workflow.overwrite_configfiles or [xtinct.config.CONFIG]))
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/fetch.smk"
+include: "rules/symmetry.smk"
+include: "rules/cddd.smk"
+include: "rules/ulbd.smk"
+include: "rules/gcdd.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        final_targets(),

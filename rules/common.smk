@@ -1,0 +1,65 @@
+import shutil
+
+from xtinct.pipeline import code_digest
+
+# The merged configuration: with values from the command line it may differ from the file.
+xtinct.config.exit_if_wrong_values(config)
+
+FAMILIES = config["families"]
+DATASETS = ["cddd", "ulbd", "gcdd"]
+SHARDS = [f"{i:04d}" for i in range(config["shards"])]
+# (experiment, family, seed) of every model.
+MODELS = [
+    (name, family, seed)
+    for name, experiment in config["experiments"].items()
+    for family in experiment["families"]
+    for seed in experiment["seeds"]
+]
+
+
+wildcard_constraints:
+    source="|".join(config["sources"]),
+    family="|".join(FAMILIES),
+    shard=r"\d{4}",
+    experiment="|".join(config["experiments"]),
+    seed=r"\d+",
+    test="|".join(DATASETS),
+
+
+def for_models(pattern):
+    """`pattern` filled in for every model."""
+    return [pattern.format(experiment=e, family=f, seed=s) for e, f, s in MODELS]
+
+
+def for_evaluations(pattern):
+    """`pattern` filled in for every model and each of its test sets."""
+    return [
+        pattern.format(experiment=e, family=f, seed=s, test=test)
+        for e, f, s in MODELS
+        for test in config["experiments"][e]["tests"]
+    ]
+
+
+def gpus():
+    """GPUs that a job takes: one if the configuration allows it and the machine has a driver for any."""
+    return int(
+        config["train"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
+    )
+
+
+def training_set(wildcards):
+    """Line lists that a model is trained on; none for a generator that runs along."""
+    train = config["experiments"][wildcards.experiment]["train"]
+    return [] if train == "ulbd-online" else f"data/{train}/{wildcards.family}.parquet"
+
+
+def training_lattices(wildcards):
+    """What an online generator draws from; empty for a stored training set."""
+    if config["experiments"][wildcards.experiment]["train"] != "ulbd-online":
+        return {}
+    lattices = {wildcards.family: config["ulbd"]["lattices"][wildcards.family]}
+    return {"intensities": config["ulbd"]["intensities"], "lattices": lattices}
+
+
+def final_targets():
+    return ["results/report.html", "results/metrics.json", "results/ceilings.csv"]

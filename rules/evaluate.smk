@@ -1,0 +1,23 @@
+rule evaluate:
+    input:
+        model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
+        card="models/{experiment}/{family}/seed-{seed}/card.json",
+        dataset="data/{test}/{family}.parquet",
+    output:
+        metrics="results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json",
+        predictions="results/evaluation/{experiment}/{family}/seed-{seed}/{test}.parquet",
+    log:
+        "logs/evaluate/{experiment}/{family}/seed-{seed}/{test}.log",
+    conda:
+        "xtinct"
+    threads: config["train"]["threads"]
+    resources:
+        gpu=gpus(),
+    params:
+        instrument=config["instrument"],
+        device=config["train"]["device"],
+        precision=config["train"]["precision"],
+        confidence=config["report"]["confidence"],
+        code=code_digest("xtinct.learning.evaluation"),
+    script:
+        "../workflow/scripts/evaluate.py"

@@ -1,0 +1,42 @@
+# cctbx has this job's process to itself.
+rule symmetry_tables:
+    output:
+        operations="data/symmetry/operations.parquet",
+        reflection_conditions="data/symmetry/reflection_conditions.parquet",
+        wyckoff="data/symmetry/wyckoff.parquet",
+    log:
+        "logs/symmetry_tables.log",
+    conda:
+        "xtinct"
+    params:
+        code=code_digest("xtinct.symmetry.cctbx_tables"),
+    script:
+        "../workflow/scripts/symmetry_tables.py"
+
+
+rule extinction_classes:
+    output:
+        "data/symmetry/extinction_classes.parquet",
+    log:
+        "logs/extinction_classes.log",
+    conda:
+        "xtinct"
+    params:
+        code=code_digest("xtinct.symmetry.ceilings"),
+    script:
+        "../workflow/scripts/extinction_classes.py"
+
+
+rule ceilings:
+    output:
+        csv="results/ceilings.csv",
+        json="results/ceilings.json",
+    log:
+        "logs/ceilings.log",
+    conda:
+        "xtinct"
+    params:
+        ks=config["ceilings"]["ks"],
+        code=code_digest("xtinct.symmetry.ceilings"),
+    script:
+        "../workflow/scripts/ceilings.py"

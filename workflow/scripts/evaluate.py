@@ -1,0 +1,22 @@
+"""One model on one test set -> metrics and predictions."""
+
+from pathlib import Path
+
+from xtinct.learning.evaluation import evaluate_model
+from xtinct.pipeline import job
+
+params = snakemake.params
+
+with job(snakemake.log):
+    evaluate_model(
+        model_dir=Path(snakemake.input.model).parent,
+        dataset_path=snakemake.input.dataset,
+        test_name=snakemake.wildcards.test,
+        instrument=params.instrument,
+        output_json=snakemake.output.metrics,
+        output_parquet=snakemake.output.predictions,
+        device=params.device,
+        precision=params.precision,
+        threads=snakemake.threads,
+        confidence=params.confidence,
+    )
