@@ -1,0 +1,202 @@
+"""Reading and checking what the other stages left for the report."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from xtinct.errors import XtinctError
+from xtinct.parquet import open_parquet
+from xtinct.schema import CEILINGS, EXTINCTION_CLASSES, LINES, PREDICTIONS, QUARANTINE, check_table
+from xtinct.symmetry.families import FAMILIES
+
+#: What identifies an evaluation record; records are sorted and paired by these keys.
+RECORD_KEYS = ("experiment", "train_set", "test_set", "target", "family", "model", "seed")
+TARGETS = ("extinction_class", "spacegroup", "crystal_system")
+
+
+def read_json(path: str | Path) -> object:
+    """Decoded JSON of `path`, or XtinctError naming it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise XtinctError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise XtinctError(f"{path}: not readable JSON ({error})") from None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The records of one evaluation file and the prediction table beside it."""
+
+    path: Path
+    records: tuple[dict, ...]
+    predictions: pa.Table | None
+
+
+def _checked(record: object, path: Path) -> dict:
+    if not isinstance(record, dict):
+        raise XtinctError(
+            f"{path}: an evaluation record must be a JSON object, found {type(record).__name__}"
+        )
+    for key in (*RECORD_KEYS, "n", "top1", "ceiling1"):
+        if key not in record:
+            raise XtinctError(f"{path}: the evaluation record has no key {key!r}")
+    if not isinstance(record["n"], int) or record["n"] < 0:
+        raise XtinctError(f"{path}: n is {record['n']!r}, expected a count")
+    for key, value in record.items():
+        if key.removeprefix("top").isdigit() or key.removeprefix("ceiling").isdigit():
+            if value is None and record["n"] == 0:
+                continue
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise XtinctError(f"{path}: {key} is {value!r}, expected a fraction between 0 and 1")
+    return record
+
+
+def read_evaluations(
+    metrics_paths: Iterable[str | Path], prediction_paths: Iterable[str | Path]
+) -> list[Evaluation]:
+    """Evaluations ordered by their records' keys.
+
+    A metrics file holds one record or a list of records (one per target) of one model on one test
+    set; the prediction table with the same path but for its suffix belongs to it. A prediction
+    table that belongs to no metrics file is an XtinctError.
+    """
+    tables = {Path(path).with_suffix(""): Path(path) for path in prediction_paths}
+    evaluations = []
+    for path in sorted(map(Path, metrics_paths)):
+        content = read_json(path)
+        records = tuple(_checked(r, path) for r in (content if isinstance(content, list) else [content]))
+        table_path = tables.pop(path.with_suffix(""), None)
+        predictions = None
+        if table_path is not None:
+            predictions = open_parquet(table_path).read()
+            check_table(predictions, PREDICTIONS, str(table_path))
+        evaluations.append(Evaluation(path, records, predictions))
+    if tables:
+        raise XtinctError(f"{min(tables.values())}: no evaluation record {min(tables)}.json belongs to it")
+    return evaluations
+
+
+def record_order(record: Mapping) -> tuple:
+    """Sort key of evaluation records."""
+    return tuple(str(record[key]) if key != "seed" else f"{record[key]:020d}" for key in RECORD_KEYS)
+
+
+def all_records(evaluations: Iterable[Evaluation]) -> list[dict]:
+    """Every record once, sorted; XtinctError if two files hold a record with equal keys."""
+    found: dict[tuple, Path] = {}
+    records = []
+    for evaluation in evaluations:
+        for record in evaluation.records:
+            order = record_order(record)
+            if order in found:
+                raise XtinctError(f"{evaluation.path}: the same record is in {found[order]}")
+            found[order] = evaluation.path
+            records.append(record)
+    return sorted(records, key=record_order)
+
+
+def read_csv(path: str | Path) -> list[dict[str, str]]:
+    """Rows of a CSV file with a header, or XtinctError naming it."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as handle:
+            return list(csv.DictReader(handle))
+    except FileNotFoundError:
+        raise XtinctError(f"{path}: no such file") from None
+
+
+def read_quarantine(paths: Iterable[str | Path]) -> pa.Table:
+    """All quarantine tables joined, in the order of their paths."""
+    tables = []
+    for path in sorted(map(Path, paths)):
+        table = open_parquet(path).read()
+        check_table(table, QUARANTINE, str(path))
+        tables.append(table.select(QUARANTINE.names).replace_schema_metadata(None))
+    return pa.concat_tables(tables) if tables else QUARANTINE.remove_metadata().empty_table()
+
+
+LINE_LABELS = ("dataset", "spacegroup_number", "split", "a", "b", "c", "alpha", "beta", "gamma")
+
+
+def read_line_labels(paths: Iterable[str | Path]) -> pa.Table:
+    """Dataset, group, split and cell of every row of the line lists; the lines stay unread."""
+    tables = []
+    for path in sorted(map(Path, paths)):
+        with open_parquet(path) as file:
+            check_table(file.schema_arrow, LINES, str(path))
+            tables.append(file.read(columns=list(LINE_LABELS)).replace_schema_metadata(None))
+    schema = pa.schema([LINES.field(name).remove_metadata() for name in LINE_LABELS])
+    return pa.concat_tables(t.cast(schema) for t in tables) if tables else schema.empty_table()
+
+
+def read_ceilings(path: str | Path) -> list[dict]:
+    """Rows of the ceilings table: family, axes, target, k, fraction (text) and ceiling."""
+    rows = read_json(path)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise XtinctError(f"{path}: expected a list of records")
+    for row in rows:
+        for name in CEILINGS.names:
+            if name not in row:
+                raise XtinctError(f"{path}: a ceiling has no key {name!r}")
+    return [
+        {
+            "family": row["family"],
+            "axes": row["axes"],
+            "target": row["target"],
+            "k": row["k"],
+            "fraction": f"{row['numerator']}/{row['denominator']}"
+            if row["denominator"] > 1
+            else str(row["numerator"]),
+            "ceiling": row["ceiling"],
+        }
+        for row in rows
+    ]
+
+
+def read_classes(path: str | Path) -> list[dict]:
+    """Axis-unlabelled extinction classes of the crystal families: family, symbol, members."""
+    table = open_parquet(path).read()
+    check_table(table, EXTINCTION_CLASSES, str(path))
+    return [
+        {"family": row["family"], "symbol": row["symbol"], "members": list(row["members"])}
+        for row in table.to_pylist()
+        if row["axes"] == "unlabelled" and row["family"] in FAMILIES
+    ]
+
+
+def read_trainings(history_paths: Iterable[str | Path]) -> list[dict]:
+    """The card of every model with its history, ordered by experiment, family and seed.
+
+    The card stands beside the history, as card.json. Histories have columns patterns,
+    validation_accuracy and validation_ceiling; the last two are empty where nothing was validated.
+    """
+    trainings = []
+    for path in sorted(map(Path, history_paths)):
+        card = read_json(path.with_name("card.json"))
+        for key in ("experiment", "train_set", "target", "family", "seed", "seconds", "device"):
+            if key not in card:
+                raise XtinctError(f"{path.with_name('card.json')}: the key {key!r} is missing")
+        rows = read_csv(path)
+        for key in ("patterns", "validation_accuracy", "validation_ceiling"):
+            if rows and key not in rows[0]:
+                raise XtinctError(f"{path}: column {key!r} is missing")
+        points = [
+            {
+                "patterns": int(row["patterns"]),
+                "accuracy": float(row["validation_accuracy"]),
+                "ceiling": float(row["validation_ceiling"]),
+            }
+            for row in rows
+            if row["validation_accuracy"]
+        ]
+        trainings.append({"card": card, "points": points})
+    return sorted(trainings, key=lambda t: (t["card"]["experiment"], t["card"]["family"], t["card"]["seed"]))
+
+
+def read_manifests(paths: Iterable[str | Path]) -> list[dict]:
+    """Name (folder) and content of each manifest."""
+    return [{"name": Path(path).parent.name, "content": read_json(path)} for path in sorted(map(Path, paths))]

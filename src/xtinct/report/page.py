@@ -1,0 +1,157 @@
+"""The report: metrics, plot tables and one HTML page that needs nothing but itself."""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from xtinct.errors import XtinctError
+from xtinct.report import inputs, panels, tables
+from xtinct.report.explorer import explorer_data
+from xtinct.report.summary import TARGET_NAMES, summary_sentences
+from xtinct.symmetry.absences import conditions
+from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS
+
+#: The page opens quickly from disk and travels by mail below this size.
+MAX_BYTES = 10_000_000
+
+
+def write_report(
+    *,
+    metrics_paths: Sequence[str | Path],
+    prediction_paths: Sequence[str | Path],
+    ceilings_path: str | Path,
+    classes_path: str | Path,
+    manifest_paths: Sequence[str | Path],
+    quarantine_paths: Sequence[str | Path],
+    history_paths: Sequence[str | Path],
+    lines_paths: Sequence[str | Path],
+    config: Mapping,
+    provenance: Mapping[str, object],
+    html_out: str | Path,
+    metrics_out: str | Path,
+    summary_out: str | Path,
+    plots_dir: str | Path,
+) -> None:
+    """Write the HTML report, the metrics and the plot tables.
+
+    metrics_paths     results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json
+    prediction_paths  the prediction tables beside them (.parquet); may be fewer or none
+    ceilings_path     results/ceilings.json
+    classes_path      data/symmetry/extinction_classes.parquet
+    manifest_paths    manifest.json of each dataset
+    quarantine_paths  quarantine.parquet of each stage that rejects entries
+    history_paths     models/{experiment}/{family}/seed-{seed}/history.csv, each with its card.json beside it
+    lines_paths       data/{cddd,ulbd,gcdd}/{family}.parquet; labels and cells are read, not the lines
+    config            the whole configuration
+    provenance        what to print about the build: text, or a table of names and texts, per key;
+                      the library asks neither the clock nor git nor the machine
+    html_out          the page
+    metrics_out       all records as one sorted JSON list
+    summary_out       the accuracies and ceilings as a nested JSON object, for `dvc metrics show`
+    plots_dir         accuracy.csv, training.csv, confusion.csv, counts.csv
+
+    Equal inputs give equal bytes. Raises XtinctError for an input that is missing or malformed, and
+    if the page would exceed MAX_BYTES.
+    """
+    confidence = float(config["report"]["confidence"])
+    evaluations = inputs.read_evaluations(metrics_paths, prediction_paths)
+    records = inputs.all_records(evaluations)
+    accuracy = tables.accuracy_rows(records, confidence)
+    averaged = tables.mean_over_seeds(accuracy, confidence)
+    published = json.loads(files("xtinct.report").joinpath("published.json").read_text(encoding="utf-8"))
+    ceilings = tables.ceiling_rows(inputs.read_ceilings(ceilings_path), published)
+    classes = inputs.read_classes(classes_path)
+    trainings = inputs.read_trainings(history_paths)
+    training = tables.training_rows(trainings)
+    confusion = tables.confusion_rows(evaluations)
+    labels = inputs.read_line_labels(lines_paths)
+    counts = tables.count_rows(labels)
+    quarantine = tables.quarantine_rows(inputs.read_quarantine(quarantine_paths))
+    manifests = inputs.read_manifests(manifest_paths)
+
+    _write(metrics_out, json.dumps(records, indent=1, sort_keys=True) + "\n")
+    _write(summary_out, json.dumps(tables.nested_metrics(averaged), indent=1, sort_keys=True) + "\n")
+    for name, rows in (
+        ("accuracy", accuracy),
+        ("training", training),
+        ("confusion", confusion),
+        ("counts", counts),
+    ):
+        _write(Path(plots_dir) / f"{name}.csv", tables.to_csv(rows))
+
+    texts = {number: _conditions_text(number) for number in range(1, N_SPACE_GROUPS + 1)}
+    explorer = explorer_data(classes, texts, float(config["instrument"]["wavelength"]), int(config["seed"]))
+    html = _render(
+        title=config["report"]["title"],
+        confidence=confidence,
+        sentences=summary_sentences(averaged, ceilings, confidence),
+        published=published,
+        target_names=TARGET_NAMES,
+        ceilings=panels.ceiling_table(ceilings),
+        ceiling_drawing=panels.ceiling_drawing(ceilings),
+        accuracy_tables=panels.accuracy_tables(averaged, published),
+        topk_galleries=panels.topk_galleries(averaged),
+        matrices={
+            target: tables.cross_matrices(averaged, target)
+            for target in tables.in_order((row["target"] for row in averaged), TARGET_NAMES)
+        },
+        training_galleries=panels.training_gallery(training),
+        trainings=trainings,
+        count_summary=tables.count_summary(counts),
+        count_galleries=panels.count_galleries(counts, explorer["names"]),
+        quarantine=quarantine,
+        manifests=manifests,
+        classes=classes,
+        families=list(FAMILIES),
+        empty=[record for record in records if record["n"] == 0],
+        records=records,
+        config=config,
+        provenance=provenance,
+        data={
+            "confusion": panels.confusion_data(confusion, classes),
+            "lattices": panels.lattice_data(tables.lattice_histograms(labels)),
+            "explorer": explorer,
+        },
+    )
+    if len(html.encode()) > MAX_BYTES:
+        raise XtinctError(
+            f"{html_out}: the page would take {len(html.encode()):,} bytes, at most {MAX_BYTES:,} are allowed"
+        )
+    _write(html_out, html)
+
+
+def _conditions_text(number: int) -> list[str]:
+    return [f"{c.zone}: {c.condition}" for c in conditions(number) if c.representative]
+
+
+def _write(path: str | Path, text: str) -> None:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _json_block(value: object) -> Markup:
+    """JSON that may stand inside a script element: no `</`, no `<!--`."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _render(**context: object) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("xtinct.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f}"
+    environment.filters["json_block"] = _json_block
+    environment.filters["thousands"] = lambda value: f"{value:,}"
+    source = environment.loader.get_source
+    context["style"] = Markup(source(environment, "style.css")[0])
+    context["script"] = Markup(source(environment, "page.js")[0])
+    return environment.get_template("page.html").render(context)

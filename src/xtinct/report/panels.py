@@ -1,0 +1,229 @@
+"""What the page shows, arranged: tables by family, figures with their captions and data."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from xtinct.report import figures
+from xtinct.report.summary import TARGET_NAMES, is_ulbd
+from xtinct.report.tables import Row, in_order, to_csv
+from xtinct.schema import DATASETS
+from xtinct.symmetry.families import FAMILIES, space_groups
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One downloadable figure: file name, SVG and the numbers in it."""
+
+    name: str
+    svg: Markup
+    csv: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Figures that stand together under one legend and caption."""
+
+    heading: str
+    legend: tuple[str, ...]
+    drawings: tuple[Drawing, ...]
+
+
+def _drawing(name: str, svg: str, rows: Sequence[Mapping]) -> Drawing:
+    return Drawing(name, Markup(svg), to_csv(rows))
+
+
+def ceiling_table(ceilings: Sequence[Mapping]) -> dict[str, dict[str, list[Row]]]:
+    """target -> family or scope -> rows by k; targets in their order."""
+    table: dict[str, dict[str, list[Row]]] = {}
+    for target in ("spacegroup", *in_order((row["target"] for row in ceilings), TARGET_NAMES)):
+        table.setdefault(target, {})
+    for row in ceilings:
+        table.setdefault(row["target"], {}).setdefault(row["family"], []).append(row)
+    return table
+
+
+def accuracy_tables(averaged: Sequence[Mapping], published: Mapping) -> dict[str, dict[str, list[Row]]]:
+    """target -> family -> one line per model and test set with its cells by k.
+
+    A line trained and tested on ULBD carries the published values of its family: the paper reports
+    that its models lie on them.
+    """
+    result: dict[str, dict[str, list[Row]]] = {}
+    for target in in_order((row["target"] for row in averaged), TARGET_NAMES):
+        rows = [row for row in averaged if row["target"] == target]
+        for family in in_order((row["family"] for row in rows), FAMILIES):
+            lines: dict[tuple, Row] = {}
+            for row in (row for row in rows if row["family"] == family):
+                key = tuple(row[name] for name in ("experiment", "train_set", "model", "test_set"))
+                line = lines.setdefault(
+                    key,
+                    {
+                        **{n: row[n] for n in ("experiment", "train_set", "model", "test_set", "seeds", "n")},
+                        "cells": [],
+                    },
+                )
+                on_ulbd = (
+                    is_ulbd(row["train_set"]) and is_ulbd(row["test_set"]) and target == published["target"]
+                )
+                printed = published["table_1"].get(family, ()) if on_ulbd else ()
+                value = printed[row["k"] - 1] / 100 if row["k"] <= len(printed) else None
+                line["cells"].append(
+                    {
+                        **row,
+                        "published": value,
+                        "differs": value is not None and not _holds(row, value, published),
+                    }
+                )
+            ordered = sorted(lines.items(), key=lambda item: (item[0][:3], _place(item[0][3])))
+            result.setdefault(target, {})[family] = [line for _, line in ordered]
+    return result
+
+
+def _holds(row: Mapping, value: float, published: Mapping) -> bool:
+    """Whether the interval of `row` holds a printed value, within the rounding of the print."""
+    half_digit = 0.5 * 10 ** -(published["decimals"] + 2)
+    return row["low"] - half_digit <= value <= row["high"] + half_digit
+
+
+def _place(dataset: str) -> tuple[int, str]:
+    order = ("ulbd", "cddd", "gcdd")
+    return (order.index(dataset), "") if dataset in order else (len(order), dataset)
+
+
+def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
+    """target -> one gallery per family with a figure per test set, series by experiment."""
+    galleries: dict[str, list[Gallery]] = {}
+    for target in in_order((row["target"] for row in averaged), TARGET_NAMES):
+        for family in in_order((r["family"] for r in averaged if r["target"] == target), FAMILIES):
+            rows = [
+                {"series": _series(row), **row}
+                for row in averaged
+                if row["target"] == target and row["family"] == family
+            ]
+            labels = in_order((row["series"] for row in rows), [_series(row) for row in rows])
+            drawings = []
+            for test in in_order((row["test_set"] for row in rows), ("ulbd", "cddd", "gcdd")):
+                mine = [row for row in rows if row["test_set"] == test]
+                name = f"topk-{target}-{family}-{test}"
+                title = f"tested on {test.upper()}, n = {mine[0]['n']:,}"
+                drawings.append(_drawing(name, figures.topk_figure(name, title, mine, labels), mine))
+            galleries.setdefault(target, []).append(Gallery(family, tuple(labels), tuple(drawings)))
+    return galleries
+
+
+def _series(row: Mapping) -> str:
+    name = f"{row['experiment']} ({row['model']})"
+    return name if row["experiment"] == row["train_set"] else f"{name}, trained on {row['train_set']}"
+
+
+def training_gallery(training: Sequence[Mapping]) -> list[Gallery]:
+    """One figure per target and family; curves by experiment and seed."""
+    galleries = []
+    labels = in_order((f"{row['experiment']}, seed {row['seed']}" for row in training), ())
+    drawings = []
+    for family in in_order((row["family"] for row in training), FAMILIES):
+        rows = [row for row in training if row["family"] == family]
+        curves = {
+            label: [
+                (row["patterns"], row["accuracy"])
+                for row in rows
+                if f"{row['experiment']}, seed {row['seed']}" == label
+            ]
+            for label in labels
+        }
+        known = [row["ceiling"] for row in rows if row["ceiling"] is not None]
+        name = f"training-{family}"
+        svg = figures.training_figure(name, family, curves, max(known) if known else None)
+        drawings.append(_drawing(name, svg, rows))
+    if drawings:
+        galleries.append(Gallery("", tuple(labels), tuple(drawings)))
+    return galleries
+
+
+def count_galleries(counts: Sequence[Mapping], names: Mapping[str, str]) -> list[Gallery]:
+    """One gallery per dataset with a figure per family: samples of every group, zeros included."""
+    galleries = []
+    for dataset in in_order((row["dataset"] for row in counts), DATASETS):
+        rows = [row for row in counts if row["dataset"] == dataset]
+        drawings = []
+        for family in in_order((row["family"] for row in rows), FAMILIES):
+            mine = [row for row in rows if row["family"] == family]
+            per_group: dict[int, int] = {}
+            for row in mine:
+                per_group[row["spacegroup_number"]] = (
+                    per_group.get(row["spacegroup_number"], 0) + row["count"]
+                )
+            groups = space_groups(family)
+            name = f"counts-{dataset}-{family}"
+            hint = {group: names.get(str(group), str(group)) for group in groups}
+            svg = figures.counts_figure(
+                name, f"{family}: {sum(per_group.values()):,}", per_group, groups, hint
+            )
+            drawings.append(_drawing(name, svg, mine))
+        galleries.append(Gallery(dataset.upper(), (), tuple(drawings)))
+    return galleries
+
+
+def ceiling_drawing(ceilings: Sequence[Mapping], target: str = "spacegroup") -> Drawing | None:
+    """The figure of the ceilings of one target."""
+    rows = [row for row in ceilings if row["target"] == target and row["family"] in (*FAMILIES, "all")]
+    if not rows:
+        return None
+    families = in_order((row["family"] for row in rows), FAMILIES)
+    values = {f: [row["ceiling"] for row in rows if row["family"] == f] for f in families}
+    svg = figures.ceilings_figure(f"ceilings-{target}", f"Ceilings for the {TARGET_NAMES[target]}", values)
+    return _drawing(f"ceilings-{target}", svg, rows)
+
+
+def confusion_data(confusion: Iterable[Mapping], classes: Sequence[Mapping]) -> dict:
+    """Sparse matrices with indices into the labels of their family, for the page's script.
+
+    Class labels stand in the order of the class list and space groups in the order of their
+    classes, so that groups which no powder pattern tells apart lie in one block.
+    """
+    labels: dict[str, dict] = {}
+    for family in in_order((c["family"] for c in classes), FAMILIES):
+        mine = [c for c in classes if c["family"] == family]
+        labels[family] = {
+            "extinction_class": [c["symbol"] for c in mine],
+            "spacegroup": [member for c in mine for member in c["members"]],
+            "class_of": [i for i, c in enumerate(mine) for _ in c["members"]],
+        }
+    index = {
+        (family, kind): {label: i for i, label in enumerate(labels[family][kind])}
+        for family in labels
+        for kind in ("extinction_class", "spacegroup")
+    }
+    matrices: dict[tuple, dict] = {}
+    head = ("family", "experiment", "train_set", "test_set", "model", "seed", "kind")
+    for row in confusion:
+        key = tuple(row[name] for name in head)
+        matrix = matrices.setdefault(key, {**dict(zip(head, key, strict=True)), "cells": []})
+        position = index[row["family"], row["kind"]]
+        matrix["cells"] += [position[row["true"]], position[row["predicted"]], row["count"]]
+    ordered = sorted(
+        matrices.values(),
+        key=lambda m: (
+            list(FAMILIES).index(m["family"]),
+            m["experiment"],
+            _place(m["test_set"]),
+            m["seed"],
+            m["kind"],
+        ),
+    )
+    return {"labels": labels, "matrices": ordered}
+
+
+def lattice_data(histograms: Iterable[Mapping]) -> dict:
+    """group -> parameter -> dataset -> [first, width, counts]."""
+    data: dict[str, dict] = {}
+    for row in histograms:
+        of_group = data.setdefault(str(row["spacegroup_number"]), {})
+        of_group.setdefault(row["parameter"], {})[row["dataset"]] = [
+            row["first"],
+            row["width"],
+            row["counts"],
+        ]
+    return data

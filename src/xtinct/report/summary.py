@@ -1,0 +1,153 @@
+"""Three sentences on what holds and what does not, computed from the numbers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from xtinct.learning.metrics import wilson_interval
+from xtinct.report.tables import Row, in_order
+from xtinct.symmetry.families import FAMILIES
+
+TARGET_NAMES = {
+    "extinction_class": "extinction class",
+    "spacegroup": "space group",
+    "crystal_system": "crystal system",
+    "bravais_lattice": "Bravais lattice",
+    "laue_class": "Laue class",
+    "point_group": "point group",
+}
+
+
+def is_ulbd(train_set: str) -> bool:
+    """Whether a train set is made by the ULBD recipe: streamed while training, or stored."""
+    return train_set in ("ulbd", "ulbd-online")
+
+
+def _percent(value: float) -> str:
+    # Never rounds up to the whole: 99.97 % is not 100 %.
+    return (
+        f"{100 * value:.1f} %"
+        if value in (0, 1) or f"{100 * value:.1f}" != "100.0"
+        else f"{100 * value:.2f} %"
+    )
+
+
+def _with_interval(row: Mapping) -> str:
+    return f"{_percent(row['accuracy'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
+def pooled(rows: Sequence[Mapping], confidence: float) -> Row | None:
+    """Accuracy of several test sets taken together, each sample with weight one."""
+    n = sum(row["n"] for row in rows)
+    if n == 0:
+        return None
+    accuracy = sum(row["accuracy"] * row["n"] for row in rows) / n
+    low, high = wilson_interval(round(accuracy * n), n, confidence)
+    return {"accuracy": accuracy, "low": low, "high": high, "n": n}
+
+
+def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
+    rows = [row for row in top1 if is_ulbd(row["train_set"]) and is_ulbd(row["test_set"])]
+    if not rows:
+        return (
+            "No model trained on ULBD was tested on ULBD, so nothing is said here about reaching the ceiling."
+        )
+    parts = []
+    for family in in_order((row["family"] for row in rows), FAMILIES):
+        best = max((row for row in rows if row["family"] == family), key=lambda row: row["accuracy"])
+        parts.append((best["accuracy"] / best["ceiling"], family, best))
+    low, high = min(p[0] for p in parts), max(p[0] for p in parts)
+    share = _percent(low) if _percent(low) == _percent(high) else f"{_percent(low)} to {_percent(high)}"
+    listed = "; ".join(
+        f"{family} {_with_interval(row)} of {_percent(row['ceiling'])}" for _, family, row in parts
+    )
+    return (
+        f"On the ULBD test sets, models trained on ULBD reach {share} of the top-1 ceiling "
+        f"for the {TARGET_NAMES[target]} ({listed})."
+    )
+
+
+def _transfer_sentence(top1: Sequence[Mapping], target: str, confidence: float) -> str:
+    on_cddd = [row for row in top1 if row["test_set"] == "cddd"]
+    families = {row["family"] for row in on_cddd if is_ulbd(row["train_set"])} & {
+        row["family"] for row in on_cddd if row["train_set"] == "cddd"
+    }
+
+    def of(is_train_set) -> Row | None:
+        # One model per family, the best, so that no family counts twice.
+        chosen = {}
+        for row in on_cddd:
+            if row["family"] in families and is_train_set(row["train_set"]):
+                held = chosen.get(row["family"])
+                chosen[row["family"]] = row if held is None or row["accuracy"] > held["accuracy"] else held
+        return pooled([chosen[family] for family in sorted(chosen)], confidence)
+
+    ulbd, cddd = of(is_ulbd), of(lambda name: name == "cddd")
+    if ulbd is None or cddd is None:
+        return "No family has both a ULBD-trained and a CDDD-trained model tested on real structures (CDDD)."
+    if ulbd["low"] > cddd["high"]:
+        judgement = "more than the intervals explain, in favour of ULBD"
+    elif cddd["low"] > ulbd["high"]:
+        judgement = "more than the intervals explain, in favour of CDDD"
+    else:
+        judgement = "a difference the intervals do not resolve"
+    over = "1 family" if len(families) == 1 else f"{len(families)} families together"
+    return (
+        f"On real structures held out from training (CDDD test sets of {over}, n = {ulbd['n']:,}), "
+        f"ULBD-trained models name the {TARGET_NAMES[target]} in {_with_interval(ulbd)} "
+        f"and CDDD-trained models in {_with_interval(cddd)}: {judgement}."
+    )
+
+
+def _failing_sentence(top1: Sequence[Mapping], ceilings: Sequence[Mapping]) -> str:
+    below = [row for row in top1 if row["against_ceiling"] == "below"]
+    above = [row for row in top1 if row["against_ceiling"] == "above"]
+    published = [row for row in ceilings if row["published"] is not None]
+    differing = [row for row in published if not row["agrees"]]
+    parts = []
+    if below:
+        worst = max(below, key=lambda row: row["ceiling"] - row["accuracy"])
+        parts.append(
+            f"{len(below)} of {len(top1)} top-1 results stay below their ceiling by more than the interval, "
+            f"the furthest being {worst['family']} trained on {worst['train_set']} "
+            f"and tested on {worst['test_set']} "
+            f"({_with_interval(worst)} against {_percent(worst['ceiling'])})"
+        )
+    elif top1:
+        parts.append(f"all {len(top1)} top-1 results hold their ceiling within the interval")
+    if above:
+        parts.append(
+            f"{len(above)} lie above it, which extinction laws alone cannot explain "
+            "(intensities of real crystals carry more symmetry than absences do)"
+        )
+    if published:
+        agreeing = len(published) - len(differing)
+        text = f"{agreeing} of the {len(published)} published ceilings are reproduced as printed"
+        if differing:
+            text += ", except " + ", ".join(
+                f"{row['family']} top-{row['k']} "
+                f"(printed {row['published']:.1f} %, exact {100 * row['ceiling']:.3f} %)"
+                for row in differing
+            )
+        parts.append(text)
+    if not parts:
+        return "There are no results to compare with a ceiling."
+    text = "; ".join(parts) + "."
+    return text[0].upper() + text[1:]
+
+
+def summary_sentences(
+    averaged: Iterable[Mapping], ceilings: Sequence[Mapping], confidence: float
+) -> tuple[str, str, str]:
+    """What reaches the ceiling, what carries over to real structures, and what does not hold.
+
+    `averaged`: rows of tables.mean_over_seeds; `ceilings`: rows of tables.ceiling_rows. The
+    sentences speak of the extinction class where any model was judged on it, else of the space group.
+    """
+    rows = [row for row in averaged if row["k"] == 1]
+    targets = [t for t in TARGET_NAMES if any(row["target"] == t for row in rows)]
+    target = targets[0] if targets else "extinction_class"
+    top1 = [row for row in rows if row["target"] == target]
+    return (
+        _reaching_sentence(top1, target),
+        _transfer_sentence(top1, target, confidence),
+        _failing_sentence(top1, ceilings),
+    )

@@ -1,0 +1,334 @@
+"""The tables behind the report: pure functions from records and labels to rows.
+
+A row is a dictionary with the same keys in the same order for every row of a table; accuracies
+are fractions.
+"""
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from xtinct.learning.metrics import wilson_interval
+from xtinct.report.inputs import Evaluation
+from xtinct.schema import DATASETS, SPLITS
+from xtinct.symmetry.families import FAMILIES, family_of
+
+Row = dict[str, object]
+
+
+def to_csv(rows: Sequence[Mapping]) -> str:
+    """CSV text with a header; an empty table gives an empty text."""
+    if not rows:
+        return ""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def verdict(ceiling: float, low: float, high: float) -> str:
+    """How a measured accuracy with interval [low, high] stands to its ceiling.
+
+    `at`: the interval holds the ceiling; `below` and `above`: it does not.
+    """
+    # The ceiling of a test set is a mean of floats; the tolerance is its rounding error.
+    if ceiling > high + 1e-9:
+        return "below"
+    if ceiling < low - 1e-9:
+        return "above"
+    return "at"
+
+
+def accuracy_rows(records: Iterable[Mapping], confidence: float) -> list[Row]:
+    """One row per record and k: accuracy, its interval, the ceiling of that test set, the verdict.
+
+    Records of an empty test set give no rows; they stay visible in the table of records.
+    """
+    rows = []
+    for record in records:
+        if record["n"] == 0:
+            continue
+        for k in ranks(record):
+            accuracy, ceiling = float(record[f"top{k}"]), float(record[f"ceiling{k}"])
+            low, high = wilson_interval(round(accuracy * record["n"]), record["n"], confidence)
+            rows.append(
+                {
+                    **{key: record[key] for key in ("experiment", "train_set", "test_set", "target")},
+                    **{key: record[key] for key in ("family", "model", "seed", "n")},
+                    "k": k,
+                    "accuracy": accuracy,
+                    "low": low,
+                    "high": high,
+                    "ceiling": ceiling,
+                    "against_ceiling": verdict(ceiling, low, high),
+                }
+            )
+    return rows
+
+
+def ranks(record: Mapping) -> list[int]:
+    """The k for which the record holds both an accuracy and a ceiling, ascending."""
+    ks = (int(key[3:]) for key in record if key.startswith("top") and key[3:].isdigit())
+    return sorted(k for k in ks if f"ceiling{k}" in record)
+
+
+def mean_over_seeds(rows: Iterable[Mapping], confidence: float) -> list[Row]:
+    """Accuracy rows of models that differ in their seed alone, averaged.
+
+    The interval is that of the mean accuracy on the one test set they share; `seeds` and the lowest
+    and highest accuracy tell how far the seeds lie apart.
+    """
+    groups: dict[tuple, list[Mapping]] = defaultdict(list)
+    keys = ("experiment", "train_set", "test_set", "target", "family", "model", "k")
+    for row in rows:
+        groups[tuple(row[key] for key in keys)].append(row)
+    averaged = []
+    for values, members in groups.items():
+        n = min(member["n"] for member in members)
+        accuracy = sum(member["accuracy"] for member in members) / len(members)
+        ceiling = sum(member["ceiling"] for member in members) / len(members)
+        low, high = wilson_interval(round(accuracy * n), n, confidence)
+        averaged.append(
+            {
+                **dict(zip(keys, values, strict=True)),
+                "seeds": len(members),
+                "n": n,
+                "accuracy": accuracy,
+                "low": low,
+                "high": high,
+                "lowest": min(member["accuracy"] for member in members),
+                "highest": max(member["accuracy"] for member in members),
+                "ceiling": ceiling,
+                "against_ceiling": verdict(ceiling, low, high),
+            }
+        )
+    return averaged
+
+
+def nested_metrics(rows: Iterable[Mapping]) -> dict:
+    """experiment -> family -> test set -> target -> {top1, ceiling1, ...}, means over seeds.
+
+    DVC shows metrics that are nested objects and passes over lists, hence this second form.
+    """
+    tree: dict = {}
+    for row in rows:
+        leaf = tree
+        for key in ("experiment", "family", "test_set", "target"):
+            leaf = leaf.setdefault(row[key], {})
+        leaf["n"] = row["n"]
+        leaf[f"top{row['k']}"] = row["accuracy"]
+        leaf[f"ceiling{row['k']}"] = row["ceiling"]
+    return tree
+
+
+def cross_matrices(averaged: Iterable[Mapping], target: str) -> dict[str, Row]:
+    """Per family: the train sets, the test sets, and the top-1 row of each pair.
+
+    Where several experiments share a train set, each has a line of its own.
+    """
+    matrices: dict[str, Row] = {}
+    rows = [row for row in averaged if row["target"] == target and row["k"] == 1]
+    for family in in_order((row["family"] for row in rows), FAMILIES):
+        mine = [row for row in rows if row["family"] == family]
+        lines = sorted({(row["experiment"], row["train_set"], row["model"]) for row in mine})
+        tests = in_order((row["test_set"] for row in mine), ("ulbd", "cddd", "gcdd"))
+        cells = {(row["experiment"], row["train_set"], row["model"], row["test_set"]): row for row in mine}
+        matrices[family] = {
+            "tests": tests,
+            "lines": [
+                {
+                    "experiment": e,
+                    "train_set": t,
+                    "model": m,
+                    "cells": [cells.get((e, t, m, s)) for s in tests],
+                }
+                for e, t, m in lines
+            ],
+        }
+    return matrices
+
+
+def in_order(values: Iterable, order: Iterable) -> list:
+    """Distinct values, those in `order` first and in its order, the others sorted behind them."""
+    present = set(values)
+    known = [value for value in order if value in present]
+    return known + sorted(present - set(known), key=str)
+
+
+def confusion_rows(evaluations: Iterable[Evaluation]) -> list[Row]:
+    """Non-zero cells of the confusion matrices: class and space group, true against most probable.
+
+    One row per model, test set, kind and (true, predicted) pair, with its count; pairs ascend.
+    """
+    rows = []
+    for evaluation in evaluations:
+        if evaluation.predictions is None or not evaluation.records:
+            continue
+        record = evaluation.records[0]
+        head = {
+            key: record[key] for key in ("experiment", "train_set", "test_set", "family", "model", "seed")
+        }
+        table = evaluation.predictions
+        for kind, truth, ranked in (
+            ("extinction_class", "extinction_class", "classes"),
+            ("spacegroup", "spacegroup_number", "groups"),
+        ):
+            true, best = table[truth].to_pylist(), table[ranked].to_pylist()
+            pairs = Counter((t, p[0]) for t, p in zip(true, best, strict=True) if p)
+            rows += [
+                {**head, "kind": kind, "true": t, "predicted": p, "count": count}
+                for (t, p), count in sorted(pairs.items())
+            ]
+    return rows
+
+
+def count_rows(labels: pa.Table) -> list[Row]:
+    """Samples per dataset, family, space group and split; groups without a sample have no row."""
+    counts = Counter(
+        zip(
+            labels["dataset"].to_pylist(),
+            labels["spacegroup_number"].to_pylist(),
+            labels["split"].to_pylist(),
+            strict=True,
+        )
+    )
+    rows = [
+        {
+            "dataset": dataset,
+            "family": family_of(group),
+            "spacegroup_number": group,
+            "split": split,
+            "count": n,
+        }
+        for (dataset, group, split), n in counts.items()
+    ]
+    order = {name: i for names in (DATASETS, SPLITS) for i, name in enumerate(names)}
+    return sorted(rows, key=lambda r: (order[r["dataset"]], r["spacegroup_number"], order[r["split"]]))
+
+
+def count_summary(rows: Iterable[Mapping]) -> list[Row]:
+    """Per dataset and family: samples of each split, their sum, and how many groups have any."""
+    totals: dict[tuple, Counter] = defaultdict(Counter)
+    groups: dict[tuple, set] = defaultdict(set)
+    for row in rows:
+        key = (row["dataset"], row["family"])
+        totals[key][row["split"]] += row["count"]
+        groups[key].add(row["spacegroup_number"])
+    return [
+        {
+            "dataset": dataset,
+            "family": family,
+            "groups": len(groups[dataset, family]),
+            **{split: totals[dataset, family][split] for split in SPLITS},
+            "samples": sum(totals[dataset, family].values()),
+        }
+        for dataset in DATASETS
+        for family in FAMILIES
+        if (dataset, family) in totals
+    ]
+
+
+def quarantine_rows(quarantine: pa.Table) -> list[Row]:
+    """Rejected entries per stage and reason, with the first entry and its detail as an example."""
+    counts: Counter = Counter()
+    example: dict[tuple, tuple[str, str]] = {}
+    for row in quarantine.to_pylist():
+        key = (row["stage"], row["reason"])
+        counts[key] += 1
+        entry = (row["structure_id"], row["detail"])
+        example[key] = min(example.get(key, entry), entry)
+    return [
+        {
+            "stage": stage,
+            "reason": reason,
+            "count": count,
+            "example": example[stage, reason][0],
+            "detail": example[stage, reason][1],
+        }
+        for (stage, reason), count in sorted(
+            counts.items(), key=lambda item: (item[0][0], -item[1], item[0][1])
+        )
+    ]
+
+
+#: Free cell parameters of each family, in the conventional setting.
+FREE_PARAMETERS = {
+    "cubic": ("a",),
+    "tetragonal": ("a", "c"),
+    "trigonal-hexagonal": ("a", "c"),
+    "orthorhombic": ("a", "b", "c"),
+    "monoclinic": ("a", "b", "c", "beta"),
+    "triclinic": ("a", "b", "c", "alpha", "beta", "gamma"),
+}
+
+
+def lattice_histograms(labels: pa.Table, length_bin: float = 0.5, angle_bin: float = 2.0) -> list[Row]:
+    """Histograms of the free cell parameters per dataset and space group.
+
+    One row per (dataset, group, parameter): the lower edge of the first bin, the bin width
+    (angstrom or degree) and the counts of consecutive bins. Bins are whole multiples of the width.
+    """
+    numbers = labels["spacegroup_number"].to_numpy()
+    datasets = np.asarray(labels["dataset"].to_pylist(), dtype=object)
+    columns = {name: labels[name].to_numpy() for name in ("a", "b", "c", "alpha", "beta", "gamma")}
+    rows = []
+    for dataset in in_order(datasets.tolist(), DATASETS):
+        of_dataset = np.flatnonzero(datasets == dataset)
+        order = of_dataset[np.argsort(numbers[of_dataset], kind="stable")]
+        groups, starts = np.unique(numbers[order], return_index=True)
+        for group, members in zip(groups.tolist(), np.split(order, starts[1:]), strict=True):
+            for name in FREE_PARAMETERS[family_of(group)]:
+                width = length_bin if len(name) == 1 else angle_bin
+                bins = np.floor(columns[name][members] / width).astype(np.int64)
+                rows.append(
+                    {
+                        "dataset": dataset,
+                        "spacegroup_number": group,
+                        "parameter": name,
+                        "first": float(bins.min() * width),
+                        "width": width,
+                        "counts": np.bincount(bins - bins.min()).tolist(),
+                    }
+                )
+    return rows
+
+
+#: Order of the scopes in ceiling tables: the families, the systems that share a metric, all groups.
+SCOPES = (*FAMILIES, "trigonal", "hexagonal", "all", "all-system-told", "all-metric-ignored")
+
+
+def ceiling_rows(ceilings: Iterable[Mapping], published: Mapping) -> list[Row]:
+    """Axis-unlabelled ceilings beside the published ones.
+
+    `ceilings`: rows with family, axes, target, k, fraction (text such as "17/36") and ceiling;
+    `published`: the content of published.json. `agrees` compares at the decimals of the print and
+    is None where nothing was published.
+    """
+    rows = []
+    for row in ceilings:
+        if row["axes"] != "unlabelled":
+            continue
+        printed = published["table_1"].get(row["family"], ()) if row["target"] == published["target"] else ()
+        value = printed[row["k"] - 1] if row["k"] <= len(printed) else None
+        digits = published["decimals"]
+        agrees = None if value is None else f"{100 * row['ceiling']:.{digits}f}" == f"{value:.{digits}f}"
+        rows.append({**row, "published": value, "agrees": agrees})
+    place = {scope: i for i, scope in enumerate(SCOPES)}
+    return sorted(rows, key=lambda r: (r["target"], place.get(r["family"], len(place)), r["family"], r["k"]))
+
+
+def training_rows(trainings: Iterable[Mapping]) -> list[Row]:
+    """One row per validation of every model."""
+    return [
+        {
+            **{key: training["card"][key] for key in ("experiment", "train_set", "target", "family", "seed")},
+            **point,
+        }
+        for training in trainings
+        for point in training["points"]
+    ]

@@ -1,0 +1,370 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("report-data").textContent);
+  const explorer = data.explorer;
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // ---- small helpers -------------------------------------------------------------------------
+  const SVG = "http://www.w3.org/2000/svg";
+  function element(name, attributes = {}, ...children) {
+    const node = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    node.append(...children);
+    return node;
+  }
+  function html(name, attributes = {}, ...children) {
+    const node = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    node.append(...children);
+    return node;
+  }
+  function text(x, y, content, attributes = {}) {
+    return element("text", { x, y, style: "fill:var(--muted)", "font-size": 11, ...attributes }, content);
+  }
+  const csvField = (value) => /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+  const toCsv = (rows) => rows.map((row) => row.map(csvField).join(",")).join("\n") + "\n";
+  const percent = (value) => `${(100 * value).toFixed(1)} %`;
+  function fill(select, options, chosen) {
+    select.replaceChildren(...options.map(([value, label]) => html("option", { value }, label)));
+    if (options.some(([value]) => String(value) === String(chosen))) select.value = chosen;
+  }
+  const distinct = (values) => [...new Set(values)];
+  const groupLabel = (number) => `${explorer.names[number]} (${number})`;
+
+  // The numbers behind each interactive figure, by figure name.
+  const current = {};
+
+  // ---- hover texts ---------------------------------------------------------------------------
+  const tip = $("#tip");
+  function tipText(node) {
+    const holder = node.closest?.("[data-tip], g.tip");
+    if (!holder) return null;
+    return holder.dataset.tip ?? $("title", holder)?.textContent ?? holder.dataset.title;
+  }
+  // Native titles would appear a second time: keep their text, drop the element.
+  for (const group of $$("g.tip")) {
+    const title = $("title", group);
+    group.dataset.title = title.textContent;
+    group.setAttribute("aria-label", title.textContent);
+    title.remove();
+  }
+  function place(event) {
+    const { width, height } = tip.getBoundingClientRect();
+    tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - width - 6))}px`;
+    tip.style.top = `${event.clientY + 18 + height > innerHeight ? event.clientY - height - 12 : event.clientY + 18}px`;
+  }
+  document.addEventListener("pointermove", (event) => {
+    const content = event.target instanceof Element ? tipText(event.target) : null;
+    tip.hidden = !content;
+    if (content) {
+      if (tip.textContent !== content) tip.textContent = content;
+      place(event);
+    }
+  });
+  document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+
+  // ---- downloads -----------------------------------------------------------------------------
+  // A saved figure stands alone: the light palette, a white ground, no reference to this page.
+  const LIGHT = {
+    "--paper": "#ffffff", "--panel": "#f3f1ea", "--ink": "#1c1f23", "--muted": "#5b6169", "--rule": "#d9d6cc",
+    "--ceiling": "#b3261e", "--c1": "#0b6aa8", "--c2": "#c06000", "--c3": "#14805e", "--c4": "#8b4a9c",
+    "--c5": "#7a6a00", "--c6": "#b0305c",
+  };
+  function standaloneSvg(svg) {
+    const copy = svg.cloneNode(true);
+    const box = svg.viewBox.baseVal;
+    copy.setAttribute("xmlns", SVG);
+    copy.setAttribute("width", box.width);
+    copy.setAttribute("height", box.height);
+    copy.setAttribute("font-family", "Arial, Helvetica, sans-serif");
+    copy.prepend(element("rect", { x: box.x, y: box.y, width: box.width, height: box.height, fill: "#ffffff" }));
+    for (const node of $$("[data-tip], [data-title]", copy)) {
+      node.prepend(element("title", {}, node.dataset.tip ?? node.dataset.title));
+      node.removeAttribute("data-tip");
+      node.removeAttribute("data-title");
+    }
+    return new XMLSerializer().serializeToString(copy).replace(/var\((--[a-z0-9]+)\)/g, (_, name) => LIGHT[name]);
+  }
+  function save(name, type, content) {
+    const link = html("a", { href: URL.createObjectURL(new Blob([content], { type })), download: name });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-save]");
+    if (!button) return;
+    const holder = button.closest("[data-name]");
+    const name = holder.dataset.name;
+    if (button.dataset.save === "svg") return save(`${name}.svg`, "image/svg+xml", standaloneSvg($("svg", holder)));
+    const table = holder.matches("table") ? holder : null;
+    const stored = $("script.csv", holder);
+    const csv = table
+      ? toCsv($$("tr", table).map((row) => $$("th, td", row).map((cell) => cell.textContent.replace(/\s+/g, " ").trim())))
+      : stored ? JSON.parse(stored.textContent) : toCsv(current[name]);
+    save(`${name}.csv`, "text/csv", csv);
+  });
+  for (const table of $$("table[data-name]")) {
+    const caption = table.caption ?? table.createCaption();
+    caption.append(" ", html("span", { class: "tools", style: "display:inline-flex" },
+      html("button", { type: "button", "data-save": "csv" }, "CSV")));
+  }
+
+  // ---- confusion matrices --------------------------------------------------------------------
+  const KINDS = { extinction_class: "extinction class", spacegroup: "space group" };
+  function confusionMatrix() {
+    const form = $("#confusion-form");
+    if (!form) return;
+    const all = data.confusion.matrices;
+    const order = ["family", "experiment", "test_set", "kind", "seed"];
+    const shown = {
+      kind: (value) => KINDS[value],
+      test_set: (value) => value.toUpperCase(),
+      experiment: (value) => {
+        const matrix = all.find((m) => m.experiment === value);
+        return matrix.train_set === value ? value : `${value} (trained on ${matrix.train_set})`;
+      },
+    };
+    function choose() {
+      // Each choice narrows the next; what is still possible stays chosen.
+      let left = all;
+      for (const key of order) {
+        const select = form.elements[key];
+        const values = distinct(left.map((m) => m[key]));
+        fill(select, values.map((v) => [v, (shown[key] ?? String)(v)]), select.value);
+        select.parentElement.hidden = key === "seed" && values.length < 2;
+        left = left.filter((m) => String(m[key]) === select.value);
+      }
+      draw(left[0]);
+    }
+    function draw(matrix) {
+      const labels = data.confusion.labels[matrix.family][matrix.kind];
+      const groups = matrix.kind === "spacegroup";
+      const n = labels.length;
+      const name = (i) => groups ? groupLabel(labels[i]) : labels[i];
+      const size = 560;
+      const cell = size / n;
+      const left = groups ? 40 : 96, top = groups ? 40 : 96, bars = 110;
+      const font = Math.min(11, Math.max(6, cell * 0.82));
+      const svg = element("svg", { viewBox: `0 0 ${left + size + bars} ${top + size + 12}`, role: "img",
+        "aria-label": `confusion matrix, ${matrix.family}, ${matrix.experiment} on ${matrix.test_set}` });
+      const totals = new Array(n).fill(0), hits = new Array(n).fill(0);
+      let highest = 0;
+      for (let i = 0; i < matrix.cells.length; i += 3) {
+        const [t, p, count] = matrix.cells.slice(i, i + 3);
+        totals[t] += count;
+        if (t === p) hits[t] += count;
+        highest = Math.max(highest, count);
+      }
+      svg.append(element("rect", { x: left, y: top, width: size, height: size, style: "fill:var(--panel)" }));
+      const logarithmic = form.elements.scale.value === "log";
+      for (let i = 0; i < matrix.cells.length; i += 3) {
+        const [t, p, count] = matrix.cells.slice(i, i + 3);
+        const share = count / totals[t];
+        const strength = logarithmic ? Math.log1p(count) / Math.log1p(highest) : share;
+        svg.append(element("rect", { x: left + p * cell, y: top + t * cell, width: cell, height: cell,
+          style: `fill:var(${blockOf(t) === blockOf(p) ? "--c1" : "--c2"});fill-opacity:${(0.12 + 0.88 * strength).toFixed(3)}`,
+          "data-tip": `true: ${name(t)}\npredicted: ${name(p)}\n${count} of ${totals[t]} (${percent(share)})` }));
+      }
+      function blockOf(i) { return groups ? data.confusion.labels[matrix.family].class_of[i] : i; }
+      for (let i = 0, start = 0; i < n; i++) {
+        if (i + 1 < n && blockOf(i + 1) === blockOf(i)) continue;
+        const width = (i + 1 - start) * cell;
+        svg.append(element("rect", { x: left + start * cell, y: top + start * cell, width, height: width,
+          style: "fill:none;stroke:var(--muted)", "stroke-width": 0.8, "pointer-events": "none" }));
+        start = i + 1;
+      }
+      const most = Math.max(1, ...totals);
+      for (let i = 0; i < n; i++) {
+        const y = top + (i + 0.5) * cell, x = left + (i + 0.5) * cell;
+        const opens = groups ? labels[i] : data.explorer.families[matrix.family].classes[i].members[0];
+        const common = { "font-size": font.toFixed(1), class: "hit", "data-group": opens, "data-tip": name(i) };
+        svg.append(text(left - 4, y, String(labels[i]), { ...common, "text-anchor": "end", "dominant-baseline": "central" }));
+        svg.append(text(0, 0, String(labels[i]), { ...common, "dominant-baseline": "central",
+          transform: `translate(${x.toFixed(2)} ${top - 4}) rotate(-90)` }));
+        const width = (bars - 20) * Math.sqrt(totals[i] / most);
+        svg.append(element("rect", { x: left + size + 8, y: (top + i * cell + cell * 0.12).toFixed(2), width: width.toFixed(2),
+          height: (cell * 0.76).toFixed(2), style: "fill:var(--muted);fill-opacity:.55",
+          "data-tip": `${name(i)}\n${totals[i]} test samples${totals[i] ? `, ${hits[i]} right (${percent(hits[i] / totals[i])})` : ""}` }));
+      }
+      $("#confusion-plot").replaceChildren(svg);
+      const samples = totals.reduce((a, b) => a + b, 0);
+      const present = totals.filter(Boolean).length;
+      const recall = totals.reduce((sum, total, i) => sum + (total ? hits[i] / total : 0), 0) / (present || 1);
+      $("#confusion-text").textContent = `${samples.toLocaleString("en")} test samples of ${present} of ${n} labels; ` +
+        `right ${percent(hits.reduce((a, b) => a + b, 0) / (samples || 1))}, mean over the labels present ${percent(recall)}.`;
+      const rows = [["true", "predicted", "count"]];
+      for (let i = 0; i < matrix.cells.length; i += 3) {
+        rows.push([labels[matrix.cells[i]], labels[matrix.cells[i + 1]], matrix.cells[i + 2]]);
+      }
+      current.confusion = rows;
+    }
+    form.addEventListener("change", choose);
+    choose();
+  }
+
+  // ---- lattice parameters of a group ---------------------------------------------------------
+  const GREEK = { alpha: "α", beta: "β", gamma: "γ" };
+  const DATASETS = [["ulbd", "--c1"], ["cddd", "--c2"], ["gcdd", "--c3"]];
+  function fillGroups(select, numbers) {
+    for (const [family, content] of Object.entries(explorer.families)) {
+      const mine = Object.keys(content.present).map(Number).filter((g) => numbers.has(g)).sort((a, b) => a - b);
+      if (mine.length) {
+        select.append(html("optgroup", { label: family },
+          ...mine.map((g) => html("option", { value: g }, `${g}  ${explorer.names[g]}`))));
+      }
+    }
+  }
+  function latticeHistograms() {
+    const form = $("#lattice-form");
+    if (!form) return;
+    const select = form.elements.group;
+    fillGroups(select, new Set(Object.keys(data.lattices).map(Number)));
+    function draw() {
+      const parameters = data.lattices[select.value];
+      const names = Object.keys(parameters).sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+      const width = 300, height = 150, gap = 34;
+      const columns = innerWidth < 640 ? 1 : Math.min(3, names.length);
+      const rows = Math.ceil(names.length / columns);
+      const svg = element("svg", { viewBox: `0 0 ${columns * width} ${rows * (height + gap) + 24}`, role: "img",
+        "aria-label": `lattice parameters of ${groupLabel(select.value)}` });
+      svg.style.maxWidth = `${columns * 24}rem`;
+      const table = [["spacegroup_number", "parameter", "dataset", "from", "to", "count"]];
+      DATASETS.forEach(([dataset, colour], i) => {
+        svg.append(element("rect", { x: 8 + i * 80, y: 4, width: 11, height: 11, style: `fill:var(${colour})` }),
+          text(23 + i * 80, 14, dataset.toUpperCase()));
+      });
+      names.forEach((name, index) => {
+        const x0 = (index % columns) * width + 8, y0 = Math.floor(index / columns) * (height + gap) + 24;
+        const inner = width - 24, base = y0 + height - 6;
+        const entries = Object.entries(parameters[name]);
+        const low = Math.min(...entries.map(([, [first]]) => first));
+        const high = Math.max(...entries.map(([, [first, bin, counts]]) => first + bin * counts.length));
+        const scale = inner / (high - low);
+        const unit = name.length === 1 ? "Å" : "°";
+        const symbol = GREEK[name] ?? name;
+        svg.append(text(x0, y0 + 12, symbol, { "font-style": "italic", "font-size": 13, style: "fill:var(--ink)" }));
+        svg.append(element("line", { x1: x0, x2: x0 + inner, y1: base, y2: base, style: "stroke:var(--muted)" }));
+        for (const value of [low, (low + high) / 2, high]) {
+          svg.append(text(x0 + (value - low) * scale, base + 14, `${+value.toFixed(1)} ${unit}`,
+            { "text-anchor": value === low ? "start" : value === high ? "end" : "middle" }));
+        }
+        DATASETS.forEach(([dataset, colour]) => {
+          const entry = parameters[name][dataset];
+          if (!entry) return;
+          const [first, bin, counts] = entry;
+          const most = Math.max(...counts);
+          let path = `M${(x0 + (first - low) * scale).toFixed(2)} ${base}`;
+          counts.forEach((count, i) => {
+            const from = first + i * bin, left = x0 + (from - low) * scale;
+            const y = (base - (height - 30) * count / most).toFixed(2);
+            path += `V${y}H${(left + bin * scale).toFixed(2)}`;
+            if (count) {
+              table.push([select.value, name, dataset, from, from + bin, count]);
+              svg.append(element("rect", { x: left.toFixed(2), y, width: (bin * scale).toFixed(2), height: (base - y).toFixed(2),
+                style: `fill:var(${colour});fill-opacity:.16`,
+                "data-tip": `${dataset.toUpperCase()}: ${count} with ${symbol} from ${from} to ${from + bin} ${unit}` }));
+            }
+          });
+          svg.append(element("path", { d: `${path}V${base}`, style: `fill:none;stroke:var(${colour})`, "stroke-width": 1.4,
+            "pointer-events": "none" }));
+        });
+      });
+      $("#lattice-plot").replaceChildren(svg);
+      current["lattice-parameters"] = table;
+    }
+    form.addEventListener("change", draw);
+    addEventListener("resize", draw);
+    draw();
+  }
+
+  // ---- class explorer ------------------------------------------------------------------------
+  const familyOf = (group) => Object.keys(explorer.families).find((f) => group in explorer.families[f].present);
+  function groupLinks(numbers) {
+    return numbers.flatMap((g, i) => [i ? " · " : "", html("a", { href: "#explorer", class: "group", "data-group": g }, explorer.names[g]),
+      " ", html("small", { class: "inline" }, String(g))]);
+  }
+  function drawExplorer() {
+    const group = $("#explorer-form").elements.group.value;
+    const family = familyOf(group);
+    const content = explorer.families[family];
+    const index = content.classes.findIndex((c) => c.members.includes(Number(group)));
+    const mine = content.classes[index];
+    const rivals = mine.members.filter((g) => g !== Number(group));
+    $("#explorer-head").replaceChildren(html("b", {}, explorer.names[group]), ` (No. ${group}, ${family}) belongs to the extinction class `,
+      html("span", { class: "badge" }, mine.symbol),
+      rivals.length ? ". Absences cannot tell it from " : ". No other group shares its absences: they decide the group.",
+      ...(rivals.length ? groupLinks(rivals) : []), rivals.length ? "." : "");
+    const conditions = explorer.conditions[group];
+    $("#explorer-conditions").replaceChildren(html("h3", {}, "Reflection conditions"),
+      conditions.length ? html("p", {}, conditions.join("; ")) : html("p", {}, "None: every line may appear."));
+
+    const narrow = innerWidth < 640;
+    const width = narrow ? 380 : 900, height = narrow ? 210 : 240, left = 10, base = height - 42;
+    const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `example pattern of ${groupLabel(group)}` });
+    const lines = content.lines;
+    const first = lines[0][1] - 1.5, last = lines[lines.length - 1][1] + 1.5;
+    const x = (angle) => left + (width - 2 * left) * (angle - first) / (last - first);
+    svg.append(element("line", { x1: left, x2: width - left, y1: base, y2: base, style: "stroke:var(--muted)" }));
+    const step = narrow ? 10 : 5;
+    for (let angle = Math.ceil(first / step) * step; angle <= last; angle += step) {
+      svg.append(element("line", { x1: x(angle), x2: x(angle), y1: base, y2: base + 4, style: "stroke:var(--muted)" }),
+        text(x(angle), base + 30, `${angle}°`, { "text-anchor": "middle" }));
+    }
+    svg.append(text(width - left, height - 0.5, "2θ", { "text-anchor": "end" }));
+    const table = [["hkl", "two_theta", "allowed", "intensity"]];
+    lines.forEach(([label, angle, intensity], i) => {
+      const allowed = content.present[group][i] === "1";
+      const at = x(angle).toFixed(2);
+      table.push([label, angle, allowed, allowed ? intensity : 0]);
+      const mark = element("g", { "data-tip": `${label}  2θ = ${angle.toFixed(2)}°\n${allowed ? "allowed" : "systematically absent"}` });
+      mark.append(element("rect", { x: at - 3, y: 6, width: 6, height: base + 12, style: "fill:transparent" }));
+      if (allowed) {
+        const y = base - (0.12 + 0.88 * intensity) * (base - 14);
+        mark.append(element("line", { x1: at, x2: at, y1: base, y2: y.toFixed(2), style: "stroke:var(--c1)", "stroke-width": 2 }));
+      } else {
+        mark.append(element("path", { d: `M${at - 3} ${base + 8}l6 6m0 -6l-6 6`, style: "stroke:var(--c4)", "stroke-width": 1.5 }));
+      }
+      svg.append(mark);
+    });
+    $("#explorer-plot").replaceChildren(svg);
+    current["example-pattern"] = table;
+    const [a, b, c, alpha, beta, gamma] = content.cell;
+    $("#explorer-cell").textContent = `a = ${a}, b = ${b}, c = ${c} Å, α = ${alpha}, β = ${beta}, γ = ${gamma}°`;
+
+    $("#explorer-searched").textContent = content.searched;
+    const rows = content.rivals[index].map(([other, count, onlyMine, onlyTheirs]) => {
+      const their = content.classes[other];
+      return html("tr", {}, html("th", { scope: "row" }, html("a", { href: "#explorer", class: "group", "data-group": their.members[0] }, their.symbol)),
+        html("td", {}, String(their.members.length)), html("td", {}, String(count)),
+        html("td", { class: "text" }, onlyMine.join(", ") || "–"), html("td", { class: "text" }, onlyTheirs.join(", ") || "–"));
+    });
+    const rivalTable = $("#explorer-rivals");
+    $$("thead, tbody", rivalTable).forEach((part) => part.remove());
+    rivalTable.append(
+      html("thead", {}, html("tr", {}, ...["Class", "groups", "deciding lines", `shown by ${mine.symbol} alone`, "shown by the other alone"]
+        .map((title) => html("th", { scope: "col" }, title)))),
+      html("tbody", {}, ...rows));
+  }
+  function openGroup(group) {
+    const select = $("#explorer-form").elements.group;
+    select.value = group;
+    drawExplorer();
+  }
+  fillGroups($("#explorer-form").elements.group, new Set(Object.keys(explorer.names).map(Number)));
+  openGroup(Object.keys(explorer.names).includes("225") ? 225 : Object.keys(explorer.names)[0]);
+  $("#explorer-form").addEventListener("change", drawExplorer);
+  addEventListener("resize", drawExplorer);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-group]");
+    if (!link) return;
+    openGroup(link.dataset.group);
+    $("#explorer").scrollIntoView();
+  });
+
+  confusionMatrix();
+  latticeHistograms();
+  addEventListener("beforeprint", () => { for (const part of $$("details")) part.open = true; });
+})();

@@ -1,0 +1,173 @@
+"""A small build as the other stages leave it, drawn from the schema and the real symmetry tables."""
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from xtinct.parquet import write_parquet
+from xtinct.schema import LINES, PREDICTIONS, QUARANTINE
+from xtinct.symmetry.ceilings import ceiling_of_samples, write_ceilings, write_extinction_classes
+from xtinct.symmetry.classes import class_symbol, extinction_classes
+from xtinct.symmetry.families import crystal_system, space_groups
+
+REPOSITORY = Path(__file__).parents[3]
+SKILL = {("ulbd-online", "ulbd"): 0.995, ("ulbd-online", "cddd"): 0.9, ("cddd", "cddd"): 0.7}
+FREE_ANGLE = {"monoclinic": "beta", "trigonal-hexagonal": "gamma"}
+
+
+def draw_predictions(rng: random.Random, family: str, groups: list[int], skill: float) -> pa.Table:
+    """Predictions that name the class with probability `skill` and the group within it by chance."""
+    classes = extinction_classes(family)
+    rows = []
+    for i, number in enumerate(groups):
+        own = next(c for c in classes if number in c.members)
+        others = [c for c in classes if c is not own]
+        rng.shuffle(others)
+        ranked = [own, *others] if rng.random() < skill else [*others[:1], own, *others[1:]]
+        ranked_groups = [g for c in ranked for g in rng.sample(c.members, len(c.members))]
+        rows.append(
+            {
+                "sample_id": f"{i:06d}",
+                "spacegroup_number": number,
+                "extinction_class": own.symbol,
+                "classes": [c.symbol for c in ranked[:5]],
+                "class_probabilities": [0.5, 0.2, 0.1, 0.1, 0.1][: len(ranked)],
+                "groups": ranked_groups[:5],
+                "group_probabilities": [0.5, 0.2, 0.1, 0.1, 0.1][: len(ranked_groups)],
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=PREDICTIONS)
+
+
+def records_of(predictions: pa.Table, head: dict) -> list[dict]:
+    """One record per target, counted from the prediction table."""
+    numbers = predictions["spacegroup_number"].to_pylist()
+    records = []
+    for target, truth, ranked in (
+        ("extinction_class", "extinction_class", "classes"),
+        ("spacegroup", "spacegroup_number", "groups"),
+    ):
+        pairs = list(zip(predictions[truth].to_pylist(), predictions[ranked].to_pylist(), strict=True))
+        record = {**head, "target": target, "n": len(pairs)}
+        ceilings = ceiling_of_samples(numbers, target)
+        for k in range(1, 6):
+            record[f"top{k}"] = sum(t in p[:k] for t, p in pairs) / len(pairs)
+            record[f"ceiling{k}"] = ceilings[k]
+        records.append(record)
+    return records
+
+
+def draw_lines(rng: random.Random, dataset: str, family: str, per_group: int) -> pa.Table:
+    rows = []
+    for number in space_groups(family):
+        for i in range(per_group if dataset == "ulbd" else rng.randrange(0, per_group)):
+            a = rng.uniform(5, 15) if dataset == "ulbd" else rng.gauss(8, 1.5)
+            lengths = {"a": a, "b": a, "c": a if family == "cubic" else rng.uniform(5, 15)}
+            angles = {"alpha": 90.0, "beta": 90.0, "gamma": 120.0 if family == "trigonal-hexagonal" else 90.0}
+            rows.append(
+                {
+                    "sample_id": f"{dataset}-{number:03d}-{i:04d}",
+                    "dataset": dataset,
+                    "spacegroup_number": number,
+                    "extinction_class": class_symbol(number),
+                    "crystal_system": crystal_system(number),
+                    "split": ("train", "train", "validation", "test")[i % 4],
+                    **lengths,
+                    **angles,
+                    "d_star": [0.1, 0.2],
+                    "intensity": [1.0, 0.5],
+                    "origin": "",
+                    "seed": 1,
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=LINES)
+
+
+def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int = 7) -> dict:
+    """Write every input below `root` and return the arguments of write_report."""
+    rng = random.Random(seed)
+    write_ceilings(root / "results/ceilings.csv", root / "results/ceilings.json")
+    write_extinction_classes(root / "data/symmetry/extinction_classes.parquet")
+    metrics, predictions, histories, lines = [], [], [], []
+    for experiment, train_set in (("ulbd", "ulbd-online"), ("cddd", "cddd")):
+        for family in families:
+            head = {
+                "experiment": experiment,
+                "train_set": train_set,
+                "family": family,
+                "model": "logq",
+                "seed": 0,
+            }
+            model = root / f"models/{experiment}/{family}/seed-0"
+            model.mkdir(parents=True)
+            card = {**head, "target": "extinction_class", "seconds": 12.5, "device": "cpu, float32"}
+            (model / "card.json").write_text(json.dumps(card))
+            with (model / "history.csv").open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(
+                    ["step", "patterns", "loss", "accuracy", "validation_accuracy", "validation_ceiling"]
+                )
+                for i in range(1, 9):
+                    writer.writerow([i * 10, i * 2560, 1 / i, 1 - 1 / i, 1 - 0.9 / i, 1.0])
+            histories.append(model / "history.csv")
+            for test_set in ("ulbd", "cddd"):
+                groups = list(space_groups(family))
+                weights = [1] * len(groups) if test_set == "ulbd" else [rng.random() ** 4 for _ in groups]
+                table = draw_predictions(
+                    rng, family, rng.choices(groups, weights, k=n), SKILL.get((train_set, test_set), 0.3)
+                )
+                stem = root / f"results/evaluation/{experiment}/{family}/seed-0/{test_set}"
+                write_parquet(stem.with_suffix(".parquet"), [table], PREDICTIONS)
+                head_of_test = {**head, "test_set": test_set, "seconds": 0.5, "device": "cpu, float32"}
+                stem.with_suffix(".json").write_text(json.dumps(records_of(table, head_of_test)))
+                metrics.append(stem.with_suffix(".json"))
+                predictions.append(stem.with_suffix(".parquet"))
+    for dataset in ("cddd", "ulbd"):
+        for family in families:
+            path = root / f"data/{dataset}/{family}.parquet"
+            write_parquet(path, [draw_lines(rng, dataset, family, 24)], LINES)
+            lines.append(path)
+        (root / f"data/{dataset}/manifest.json").write_text(json.dumps({"samples": {"cubic": 24}}))
+    quarantine = root / "data/structures/quarantine.parquet"
+    rejected = [
+        {
+            "structure_id": f"files:{i}",
+            "stage": "fetch",
+            "reason": reason,
+            "detail": "a < b & c",
+            "raw_sha256": None,
+        }
+        for i, reason in enumerate(["unreadable", "unreadable", "duplicate"])
+    ]
+    write_parquet(quarantine, [pa.Table.from_pylist(rejected, schema=QUARANTINE)], QUARANTINE)
+    return {
+        "metrics_paths": metrics,
+        "prediction_paths": predictions,
+        "ceilings_path": root / "results/ceilings.json",
+        "classes_path": root / "data/symmetry/extinction_classes.parquet",
+        "manifest_paths": [root / f"data/{name}/manifest.json" for name in ("cddd", "ulbd")],
+        "quarantine_paths": [quarantine],
+        "history_paths": histories,
+        "lines_paths": lines,
+        "config": yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()),
+        "provenance": {"configuration": "sha256 1234", "software": {"xtinct": "0", "torch": "2"}},
+        "html_out": root / "results/report.html",
+        "metrics_out": root / "results/metrics.json",
+        "summary_out": root / "results/summary.json",
+        "plots_dir": root / "results/plots",
+    }
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory) -> dict:
+    """Arguments of a report that has been written."""
+    from xtinct.report.page import write_report
+
+    arguments = build(tmp_path_factory.mktemp("build"))
+    write_report(**arguments)
+    return arguments
