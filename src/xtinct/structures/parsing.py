@@ -92,13 +92,19 @@ def _read_block(block: gemmi.cif.Block) -> Listing:
 
 def _element(site: gemmi.SmallStructure.Site) -> str:
     # gemmi takes oxidation numbers off (Fe3+) and knows which symbols are no element (Wat, OH, X).
+    group = _hydrogen_group(site)
+    if group is not None:
+        return group
     if site.element.atomic_number == 0:
-        letters = re.match("[A-Za-z]*", site.type_symbol).group().upper()
-        if letters in HYDROGEN_GROUPS:
-            return HYDROGEN_GROUPS[letters]
         raise RejectedError("unknown_species", f"site {site.label}: {site.type_symbol!r} is not an element")
     # Deuterium scatters X-rays as hydrogen and has its chemistry: one element for all labels.
     return "H" if site.element.name == "D" else site.element.name
+
+
+def _hydrogen_group(site: gemmi.SmallStructure.Site) -> str | None:
+    letters = re.match("[A-Za-z]*", site.type_symbol).group()
+    # NH in capitals is imine or ammonium; Nh is element 113.
+    return None if letters == "Nh" else HYDROGEN_GROUPS.get(letters.upper())
 
 
 def _dummy_labels(block: gemmi.cif.Block) -> set[str]:
@@ -140,7 +146,7 @@ def _hydrogen_missing(block: gemmi.cif.Block, sites: list[gemmi.SmallStructure.S
         return False
     formula = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "?")
     symbols = re.findall("[A-Z][a-z]?", formula)
-    return "H" in symbols or "D" in symbols or any(site.element.atomic_number == 0 for site in sites)
+    return "H" in symbols or "D" in symbols or any(_hydrogen_group(site) for site in sites)
 
 
 def _read_with_pymatgen(text: str, form: str) -> Listing:

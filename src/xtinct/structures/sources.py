@@ -6,7 +6,7 @@ received still gets a row, with `error` set, so that every entry is accounted fo
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """An opened source: what holds for all entries, and the entries, read as they are asked for."""
+    """An opened source: what holds for all entries, and the entries, read as they are asked for.
+
+    about    where they come from, and what their server counts; kept in the table's metadata
+    counts   more counts for the caller of `fetch`, filled while the entries are read
+    """
 
     version: str
     licence: str
     entries: Iterable[Entry]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,18 @@ class Kind:
 
 def kinds() -> dict[str, Kind]:
     """All kinds of sources. A new one is a module of its own and a line here."""
+    from xtinct.structures.sources_cod import COD, COD_MIRROR
     from xtinct.structures.sources_files import FILES, PROTOTYPES
+    from xtinct.structures.sources_mp import MP
+    from xtinct.structures.sources_optimade import OPTIMADE
 
     return {
         "prototypes": PROTOTYPES,
         "files": FILES,
+        "mp": MP,
+        "cod": COD,
+        "cod-mirror": COD_MIRROR,
+        "optimade": OPTIMADE,
     }
 
 
@@ -93,9 +106,10 @@ def fetch(name: str, config: Mapping[str, Any], out: str | Path) -> dict[str, in
         "kind": config["kind"],
         "source_version": source.version,
         "licence": source.licence,
+        **({"about": dict(source.about)} if source.about else {}),
     }
     write_parquet(out, _tables(name, where, source, counts), RAW, metadata)
-    return counts
+    return {**counts, **source.counts}
 
 
 def _kind(where: str, config: Mapping[str, Any]) -> Kind:
