@@ -15,6 +15,7 @@ configfile: "config/config.yaml"
 
 include: "rules/common.smk"
 include: "rules/fetch.smk"
+include: "rules/structures.smk"
 include: "rules/symmetry.smk"
 include: "rules/cddd.smk"
 include: "rules/ulbd.smk"

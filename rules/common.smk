@@ -26,16 +26,21 @@ wildcard_constraints:
     test="|".join(DATASETS),
 
 
-def for_models(pattern):
-    """`pattern` filled in for every model."""
-    return [pattern.format(experiment=e, family=f, seed=s) for e, f, s in MODELS]
+def for_models(pattern, experiment=None):
+    """`pattern` filled in for every model (of one experiment)."""
+    return [
+        pattern.format(experiment=e, family=f, seed=s)
+        for e, f, s in MODELS
+        if experiment in (None, e)
+    ]
 
 
-def for_evaluations(pattern):
-    """`pattern` filled in for every model and each of its test sets."""
+def for_evaluations(pattern, experiment=None):
+    """`pattern` filled in for every model (of one experiment) and each of its test sets."""
     return [
         pattern.format(experiment=e, family=f, seed=s, test=test)
         for e, f, s in MODELS
+        if experiment in (None, e)
         for test in config["experiments"][e]["tests"]
     ]
 

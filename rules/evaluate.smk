@@ -21,3 +21,16 @@ rule evaluate:
         code=code_digest("xtinct.learning.evaluation"),
     script:
         "../workflow/scripts/evaluate.py"
+
+
+# All evaluations of one experiment: the unit that DVC follows.
+for name in config["experiments"]:
+
+    rule:
+        name:
+            f"evaluate_{name}"
+        input:
+            for_evaluations(
+                "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json",
+                name,
+            ),

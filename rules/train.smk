@@ -27,3 +27,15 @@ rule train:
         code=code_digest("xtinct.learning.training"),
     script:
         "../workflow/scripts/train.py"
+
+
+# All models of one experiment: the unit that DVC follows.
+for name in config["experiments"]:
+
+    rule:
+        name:
+            f"train_{name}"
+        input:
+            for_models(
+                "models/{experiment}/{family}/seed-{seed}/model.safetensors", name
+            ),

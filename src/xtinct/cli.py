@@ -148,28 +148,11 @@ def adopt() -> None:
 @cli.command()
 def version() -> None:
     """Print the versions that decide a result, for reports of errors."""
-    import importlib.metadata
     import platform
 
-    packages = (
-        "xtinct",
-        "numpy",
-        "numba",
-        "pyarrow",
-        "torch",
-        "gemmi",
-        "moyopy",
-        "spglib",
-        "snakemake",
-        "dvc",
-    )
-    rows = [("python", platform.python_version()), ("platform", platform.platform())]
-    for package in packages:
-        try:
-            rows.append((package, importlib.metadata.version(package)))
-        except importlib.metadata.PackageNotFoundError:
-            rows.append((package, "not installed"))
-    _print_table(("package", "version"), rows)
+    from xtinct import pipeline
+
+    _print_table(("package", "version"), [*pipeline.versions().items(), ("platform", platform.platform())])
 
 
 def _print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

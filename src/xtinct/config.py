@@ -125,7 +125,7 @@ def _explain(error: Any) -> str:
             about = schema.get("properties", {}).get(key, {}).get("description", "")
             return f"key {_join(path, key)} is missing" + (f": {about}" if about else "")
         case "pattern":
-            return f"{path}: {_show(value)} is not allowed as a name; allowed: {schema['description']}"
+            return f"{path}: {_show(value)} is not allowed here; allowed: {schema.get('description', rule)}"
         case "type":
             kinds = [rule] if isinstance(rule, str) else rule
             allowed = " or ".join(_TYPES.get(kind, "empty") for kind in kinds)

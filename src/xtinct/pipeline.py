@@ -5,11 +5,14 @@ Imports nothing but the standard library: the job that runs cctbx may load nothi
 
 import ast
 import hashlib
+import importlib.metadata
 import json
 import logging
+import os
+import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -17,6 +20,18 @@ from pathlib import Path
 from xtinct.errors import XtinctError
 
 SOURCE = Path(__file__).resolve().parent
+_DECIDING = (
+    "numpy",
+    "numba",
+    "pyarrow",
+    "torch",
+    "gemmi",
+    "moyopy",
+    "spglib",
+    "cctbx-base",
+    "snakemake",
+    "dvc",
+)
 _NOTHING_TO_DO = "Nothing to be done"
 
 
@@ -131,6 +146,38 @@ def _meaning(path: Path) -> bytes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False):
             node.body = node.body[1:]
     return ast.dump(tree).encode()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result, by package; "not installed" for what is not there."""
+    found = {"python": platform.python_version()}
+    for package in ("xtinct", *_DECIDING):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def provenance(config: Mapping[str, object]) -> dict[str, str | dict[str, str]]:
+    """Where results come from: configuration, revisions, software and machine, for the report."""
+    lock = Path("dvc.lock")
+    return {
+        "configuration (SHA-256)": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest(),
+        "seed": str(config["seed"]),
+        "git revision": _git_revision(),
+        "dvc.lock (SHA-256)": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "software": versions(),
+    }
+
+
+def _git_revision() -> str:
+    try:
+        command = ["git", "describe", "--always", "--dirty"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout"
 
 
 def snapshot() -> None:

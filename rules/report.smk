@@ -1,0 +1,38 @@
+rule report:
+    input:
+        metrics=for_evaluations(
+            "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json"
+        ),
+        predictions=for_evaluations(
+            "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.parquet"
+        ),
+        histories=for_models("models/{experiment}/{family}/seed-{seed}/history.csv"),
+        cards=for_models("models/{experiment}/{family}/seed-{seed}/card.json"),
+        lines=expand(
+            "data/{dataset}/{family}.parquet", dataset=DATASETS, family=FAMILIES
+        ),
+        manifests=expand(
+            "data/{dataset}/manifest.json", dataset=["structures", *DATASETS]
+        ),
+        quarantine=expand(
+            "data/{stage}/quarantine.parquet", stage=["structures", "cddd", "gcdd"]
+        ),
+        ceilings="results/ceilings.json",
+        classes="data/symmetry/extinction_classes.parquet",
+    output:
+        html="results/report.html",
+        metrics="results/metrics.json",
+        summary="results/summary.json",
+        plots=expand(
+            "results/plots/{plot}.csv",
+            plot=["accuracy", "training", "confusion", "counts"],
+        ),
+    log:
+        "logs/report.log",
+    conda:
+        "xtinct"
+    params:
+        config=config,
+        code=code_digest("xtinct.report.page"),
+    script:
+        "../workflow/scripts/report.py"
