@@ -1,5 +1,6 @@
 """A crystal as the cleaning stage sees it: every site of one cell, each with what occupies it."""
 
+import math
 from dataclasses import dataclass
 
 import gemmi
@@ -56,14 +57,15 @@ class Crystal:
 
 def cell_of_basis(basis: np.ndarray) -> np.ndarray:
     """Cell parameters, float64 (6,), of basis vectors given as rows, float64 (3, 3)."""
-    a, b, c = basis
-    lengths = np.linalg.norm(basis, axis=1)
+    metric = basis @ basis.T
+    lengths = np.sqrt(np.diag(metric))
 
-    def angle(u: np.ndarray, v: np.ndarray) -> float:
-        # Exact for right angles, and accurate near 0 and 180 degrees, unlike the arc cosine.
-        return np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v))
+    def angle(i: int, j: int) -> float:
+        cosine = metric[i, j] / (lengths[i] * lengths[j])
+        # acos is inaccurate near 0 and 180 degrees only, where no cell is.
+        return math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
 
-    return np.array([*lengths, angle(b, c), angle(a, c), angle(a, b)])
+    return np.array([*lengths, angle(1, 2), angle(0, 2), angle(0, 1)])
 
 
 def format_cif(name: str, crystal: Crystal) -> str:

@@ -7,6 +7,7 @@ import math
 import re
 import warnings
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import gemmi
 import numpy as np
@@ -91,18 +92,19 @@ def _read_block(block: gemmi.cif.Block) -> Listing:
 
 
 def _element(site: gemmi.SmallStructure.Site) -> str:
-    # gemmi takes oxidation numbers off (Fe3+) and knows which symbols are no element (Wat, OH, X).
-    group = _hydrogen_group(site)
+    group = _hydrogen_group(site.type_symbol)
     if group is not None:
         return group
+    # gemmi takes oxidation numbers off (Fe3+) and knows which symbols are no element (X, Va).
     if site.element.atomic_number == 0:
         raise RejectedError("unknown_species", f"site {site.label}: {site.type_symbol!r} is not an element")
     # Deuterium scatters X-rays as hydrogen and has its chemistry: one element for all labels.
     return "H" if site.element.name == "D" else site.element.name
 
 
-def _hydrogen_group(site: gemmi.SmallStructure.Site) -> str | None:
-    letters = re.match("[A-Za-z]*", site.type_symbol).group()
+@lru_cache(maxsize=4096)
+def _hydrogen_group(type_symbol: str) -> str | None:
+    letters = re.match("[A-Za-z]*", type_symbol).group()
     # NH in capitals is imine or ammonium; Nh is element 113.
     return None if letters == "Nh" else HYDROGEN_GROUPS.get(letters.upper())
 
@@ -146,7 +148,11 @@ def _hydrogen_missing(block: gemmi.cif.Block, sites: list[gemmi.SmallStructure.S
         return False
     formula = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "?")
     symbols = re.findall("[A-Z][a-z]?", formula)
-    return "H" in symbols or "D" in symbols or any(_hydrogen_group(site) for site in sites)
+    return (
+        "H" in symbols
+        or "D" in symbols
+        or any(_hydrogen_group(site.type_symbol) is not None for site in sites)
+    )
 
 
 def _read_with_pymatgen(text: str, form: str) -> Listing:
@@ -259,6 +265,8 @@ def _join_shared(
     symbols = [listing.symbols[i] for i in source]
     occupancies = np.round(listing.occupancies[source], _OCCUPANCY_DECIMALS)
     first, second, distance = close_pairs(frac, basis, max(min_distance, SHARED_POSITION_RADIUS))
+    if not len(first) and (occupancies == 1.0).all():
+        return Crystal(cell=listing.cell, frac=frac, species=[((symbol, 1.0),) for symbol in symbols])
     host = np.arange(len(frac))
     for i, j, d in zip(first.tolist(), second.tolist(), distance.tolist(), strict=True):
         together = occupancies[i] + occupancies[j]
