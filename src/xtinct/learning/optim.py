@@ -28,6 +28,12 @@ class KernelMuon(torch.optim.Muon):
             matrix.grad = None if weight.grad is None else weight.grad.view_as(matrix)
         super().step(closure)
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of the weights, which are those that backward fills."""
+        super().zero_grad(set_to_none)
+        for weight in self._weights:
+            weight.grad = None
+
 
 def make_optimizers(
     model: nn.Module, *, optimizer: str, learning_rate: float, muon_learning_rate: float, weight_decay: float

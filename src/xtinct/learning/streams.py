@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import pyarrow.compute as pc
@@ -99,6 +99,13 @@ class UlbdStream:
         return LabelledLines(self._lines.draw(groups, cells, keys, intensities=self.intensities), groups)
 
 
+def _mapped(file: BinaryIO) -> np.ndarray:
+    """The float32 values written to `file`, mapped into memory; valid after the file is closed."""
+    file.flush()
+    # An empty file cannot be mapped.
+    return np.memmap(file, dtype=np.float32, mode="r") if file.tell() else np.empty(0, np.float32)
+
+
 class ParquetStream:
     """The samples of one split of a line-list file, in a new random order every epoch.
 
@@ -109,23 +116,18 @@ class ParquetStream:
     def __init__(self, path: str | Path, *, family: str, split: str, seed: int) -> None:
         self.path = Path(path)
         groups, lengths = [], []
-        # Nameless: the system frees them with the stream, whatever happens.
-        self._files = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
-        for part, _ in read_lines(path, family=family, split=split):
-            groups.append(part.groups)
-            lengths.append(np.diff(part.lines.offsets))
-            part.lines.d_star.astype(np.float32).tofile(self._files[0])
-            part.lines.intensity.astype(np.float32).tofile(self._files[1])
-        self.groups = np.concatenate(groups) if groups else np.empty(0, dtype=np.int16)
-        if not len(self.groups):
-            raise EmptySplitError(f"{path}: no sample of the split {split!r}")
-        self._offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-        for file in self._files:
-            file.flush()
-        self._d_star, self._intensity = (
-            np.memmap(file, dtype=np.float32, mode="r") if self._offsets[-1] else np.empty(0, np.float32)
-            for file in self._files
-        )
+        # The files have no name and live as long as their mapping: nothing is left behind.
+        with tempfile.TemporaryFile() as d_star, tempfile.TemporaryFile() as intensity:
+            for part, _ in read_lines(path, family=family, split=split):
+                groups.append(part.groups)
+                lengths.append(np.diff(part.lines.offsets))
+                d_star.write(part.lines.d_star.astype(np.float32).tobytes())
+                intensity.write(part.lines.intensity.astype(np.float32).tobytes())
+            if not groups:
+                raise EmptySplitError(f"{path}: no sample of the split {split!r}")
+            self.groups = np.concatenate(groups)
+            self._offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+            self._d_star, self._intensity = _mapped(d_star), _mapped(intensity)
         self._key = stream_key(seed, "shuffle", family, split)
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
 

@@ -186,9 +186,9 @@ def fit(
         muon_learning_rate=settings["muon_learning_rate"],
         weight_decay=settings["weight_decay"],
     )
-    peaks = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     validations = {round(n_steps * (i + 1) / settings["validations"]) for i in range(settings["validations"])}
     progress = load_checkpoint(checkpoint, digest, model, optimizers) or Progress()
+    peaks = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     if progress.step:
         log.info("continuing after step %d of %d", progress.step, n_steps)
     sums = torch.tensor(progress.sums, device=device, dtype=torch.float64)

@@ -9,8 +9,10 @@ class Absent:
         if name.split(".")[0] in FORBIDDEN:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-FORBIDDEN = set("gemmi click snakemake matplotlib pymatgen cctbx pandas scipy moyopy spglib pyxtal yaml dvc sklearn "
-                "jsonschema jinja2 tqdm tenacity mp_api".split())
+FORBIDDEN = set(
+    "gemmi click snakemake dvc matplotlib pymatgen mp_api cctbx moyopy spglib pyxtal pandas scipy sklearn "
+    "yaml jsonschema jinja2 tqdm tenacity".split()
+)
 sys.meta_path.insert(0, Absent())
 import xtinct.learning
 for module in pkgutil.walk_packages(xtinct.learning.__path__, "xtinct.learning."):

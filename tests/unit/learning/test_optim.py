@@ -49,6 +49,20 @@ def test_every_parameter_has_exactly_one_optimiser_and_moves():
     assert all((p.detach() != b).any() for p, b in zip(net.parameters(), before, strict=True))
 
 
+def test_every_step_follows_the_gradient_of_its_own_batch():
+    """Clearing gradients through the optimisers clears those of every parameter."""
+    net = Net()
+    optimizers = make_optimizers(net, **OPTIONS)
+    x = torch.randn(5, 2, 9)
+    for _ in range(2):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        net(x).square().sum().backward()
+    expected = torch.autograd.grad(net(x).square().sum(), list(net.parameters()))
+    for parameter, gradient in zip(net.parameters(), expected, strict=True):
+        assert torch.allclose(parameter.grad, gradient, rtol=1e-5)
+
+
 def test_schedule_rises_to_the_peak_and_falls_to_zero():
     shares = [schedule(step, 100, kind="cosine", warmup=0.2) for step in range(101)]
     assert shares[0] < 0.1
@@ -61,7 +75,7 @@ def test_schedule_rises_to_the_peak_and_falls_to_zero():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(XtinctError, match="train.optimizer: 'sgd'"):
+    with pytest.raises(XtinctError, match=r"train\.optimizer: 'sgd'"):
         make_optimizers(Net(), **(OPTIONS | {"optimizer": "sgd"}))
-    with pytest.raises(XtinctError, match="train.schedule: 'step'"):
+    with pytest.raises(XtinctError, match=r"train\.schedule: 'step'"):
         schedule(0, 1, kind="step", warmup=0.1)

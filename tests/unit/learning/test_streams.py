@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from xtinct.diffraction.lattice import LatticeSpec
+from xtinct.errors import XtinctError
+from xtinct.learning.streams import (
+    EmptySplitError,
+    MixedStream,
+    ParquetStream,
+    UlbdStream,
+    batches,
+    read_lines,
+)
+
+GROUPS = [225, 227, 221, 198, 216, 230, 205, 195, 220, 199]
+
+
+def online(role="train", seed=1, **changes):
+    spec = LatticeSpec.from_config({"kind": "continuous", "lengths": [5, 8], "count": 3} | changes)
+    return UlbdStream(family="cubic", spec=spec, d_star_max=0.94, intensities="uniform", seed=seed, role=role)
+
+
+def assert_same(one, other):
+    assert (one.groups == other.groups).all()
+    for name in ("offsets", "d_star", "intensity"):
+        assert (getattr(one.lines, name) == getattr(other.lines, name)).all()
+
+
+def assert_pure(stream, n):
+    whole = stream.take(0, n)
+    parts = [stream.take(0, n // 3), stream.take(n // 3, n - n // 3)]
+    assert_same(whole, type(whole).concatenate(parts))
+    assert_same(whole, stream.take(0, n))
+
+
+def first_lines(samples):
+    """d* of the first line of every sample: a fingerprint of its lattice."""
+    return samples.lines.d_star[samples.lines.offsets[:-1]]
+
+
+def test_online_samples_depend_on_their_number_alone():
+    assert_pure(online(), 90)
+
+
+def test_online_groups_are_uniform():
+    groups = online().take(0, 36 * 400).groups
+    counts = np.bincount(groups)[195:231]
+    # Chi-squared with 35 degrees of freedom exceeds 66.6 with a probability of 0.001.
+    assert ((counts - 400) ** 2 / 400).sum() < 66.6
+
+
+def test_seeds_roles_and_the_stored_dataset_have_no_lattice_in_common():
+    spec = LatticeSpec.from_config({"kind": "continuous", "lengths": [5, 8], "count": 3})
+    # Every line of a cubic lattice is sqrt(N) / a, so N = (a d*)^2 is an integer for its own a only.
+    stored = spec.cells("cubic", 1, np.arange(200))[:, 0]
+    for stream in (online(), online("validation"), online(seed=2)):
+        samples = stream.take(0, 200)
+        second = samples.lines.d_star[samples.lines.offsets[:-1] + 1]
+        n = np.outer(stored**2, second**2)
+        assert (np.abs(n - np.round(n)) < 1e-9).sum() == 0
+    assert not np.isin(
+        first_lines(online().take(0, 200)), first_lines(online("validation").take(0, 200))
+    ).any()
+
+
+def test_a_mesh_is_left_for_the_range_that_it_covers():
+    samples = online(kind="mesh", step=0.5).take(0, 100)
+    n = np.outer(np.arange(5, 8, 0.5) ** 2, first_lines(samples) ** 2)
+    assert (np.abs(n - np.round(n)) < 1e-9).sum() == 0
+
+
+def test_every_epoch_holds_every_sample_once_and_in_another_order(write_lines):
+    stream = ParquetStream(write_lines(GROUPS * 3, splits=("train",)), family="cubic", split="train", seed=4)
+    epochs = [first_lines(stream.take(30 * e, 30)) for e in range(3)]
+    assert (np.sort(epochs[0]) == np.sort(epochs[1])).all()
+    assert (epochs[0] != epochs[1]).any()
+    assert (epochs[1] != epochs[2]).any()
+    assert_pure(stream, 75)
+
+
+def test_a_file_gives_the_samples_of_its_split_unchanged(write_lines):
+    path = write_lines(GROUPS)
+    samples, ids = next(iter(read_lines(path, family="cubic", split="validation")))
+    assert ids == ["t-00001", "t-00004", "t-00007"]
+    assert list(samples.groups) == [GROUPS[1], GROUPS[4], GROUPS[7]]
+    whole, all_ids = next(iter(read_lines(path, family="cubic")))
+    assert len(all_ids) == 10
+    for i, j in enumerate((1, 4, 7)):
+        for one, other in zip(samples.lines[i], whole.lines[j], strict=True):
+            assert (one == other).all()
+    assert len(ParquetStream(path, family="cubic", split="validation", seed=0)) == 3
+
+
+def test_files_that_do_not_fit_are_refused_by_name(write_lines):
+    path = write_lines(GROUPS, splits=("train",))
+    with pytest.raises(XtinctError, match=r"lines\.parquet: space group \d+ is not of the family tetragonal"):
+        next(read_lines(path, family="tetragonal"))
+    with pytest.raises(EmptySplitError, match="no sample of the split 'test'"):
+        ParquetStream(path, family="cubic", split="test", seed=0)
+    broken = write_lines(
+        GROUPS, name="broken.parquet", change={"d_star": [0.2, float("nan")], "intensity": [1, 1]}
+    )
+    with pytest.raises(XtinctError, match=r"broken\.parquet: row group 0 holds a line"):
+        next(read_lines(broken, family="cubic"))
+    with pytest.raises(XtinctError, match=r"nowhere\.parquet: no such file"):
+        ParquetStream("nowhere.parquet", family="cubic", split="train", seed=0)
+
+
+def test_a_mixture_keeps_its_proportions_over_every_stretch():
+    parts = [online("a"), online("b")]
+    mixture = MixedStream(parts, [3, 1])
+    for start, count in ((0, 100), (17, 40), (1000, 8)):
+        groups = mixture.take(start, count).groups
+        assert len(groups) == count
+    from_first = set(first_lines(parts[0].take(0, 400)).tolist())
+    shares = [np.isin(first_lines(mixture.take(s, 40)), list(from_first)).sum() for s in range(0, 400, 40)]
+    assert all(29 <= share <= 31 for share in shares)
+    assert sum(shares) == 300
+
+
+def test_batches_do_not_depend_on_how_they_are_prepared():
+    reference = list(batches(online(), start=64, stop=250, batch_size=32, workers=0))
+    assert [len(batch) for batch in reference] == [32, 32, 32, 32, 32, 26]
+    threaded = list(batches(online(), start=64, stop=250, batch_size=32, workers=3))
+    for one, other in zip(reference, threaded, strict=True):
+        assert_same(one, other)
+    assert_same(reference[0], online().take(64, 32))
