@@ -103,15 +103,12 @@ class Outputs:
         )
 
 
-def class_probabilities(
-    family: str, groups: np.ndarray, group_probabilities: np.ndarray
-) -> tuple[list[str], np.ndarray]:
-    """Symbols of the family's extinction classes and P(class), float64 (n, n_classes).
+def class_probabilities(family: str, groups: np.ndarray, group_probabilities: np.ndarray) -> np.ndarray:
+    """P(extinction class), float64 (n, n_classes) in the order of `extinction_classes(family)`.
 
     A class is as probable as its groups together; for a model of extinction classes that is its
     own output, whatever prior split it among the groups.
     """
-    classes = extinction_classes(family)
     column = {int(group): i for i, group in enumerate(groups)}
-    summed = [group_probabilities[:, [column[g] for g in c.members]].sum(axis=1) for c in classes]
-    return [c.symbol for c in classes], np.stack(summed, axis=1)
+    members = [[column[g] for g in c.members] for c in extinction_classes(family)]
+    return np.stack([group_probabilities[:, columns].sum(axis=1) for columns in members], axis=1)

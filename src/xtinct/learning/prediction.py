@@ -15,6 +15,7 @@ from xtinct.learning.device import autocast, reproducible, resolve_device, resol
 from xtinct.learning.metrics import rank
 from xtinct.learning.outputs import class_probabilities
 from xtinct.learning.streams import PatternRenderer
+from xtinct.symmetry.classes import extinction_classes
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Predictor:
     precision  auto, bfloat16 or float32 (default: the same answer on every machine up to rounding)
     threads    CPU threads
 
-    Attributes: card (dict), family, instrument, outputs.
+    Attributes: card (dict), family, instrument, outputs, class_symbols (of the family).
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Predictor:
         self.threads = threads
         self.model, self.outputs, self.instrument, self.card = load_model(directory, self.device)
         self.family = self.outputs.family
+        self.class_symbols = [c.symbol for c in extinction_classes(self.family)]
         self._renderer = PatternRenderer(self.instrument, self.device)
 
     @property
@@ -124,5 +126,5 @@ class Predictor:
     def _prediction(self, parts: list[np.ndarray], prior: Mapping[int, float] | None) -> Prediction:
         probabilities = np.concatenate(parts) if parts else np.empty((0, len(self.outputs)), np.float32)
         by_group = self.outputs.group_probabilities(probabilities, prior)
-        symbols, by_class = class_probabilities(self.family, self.outputs.groups, by_group)
-        return Prediction(symbols, by_class, self.outputs.groups, by_group)
+        by_class = class_probabilities(self.family, self.outputs.groups, by_group)
+        return Prediction(self.class_symbols, by_class, self.outputs.groups, by_group)

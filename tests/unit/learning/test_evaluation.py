@@ -1,0 +1,181 @@
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.profile import render
+from xtinct.errors import XtinctError
+from xtinct.learning.evaluation import evaluate_model
+from xtinct.learning.prediction import Predictor
+from xtinct.learning.streams import read_lines
+from xtinct.learning.training import train_model
+from xtinct.schema import PREDICTIONS, check_table
+from xtinct.symmetry.ceilings import ceiling_of_samples
+from xtinct.symmetry.families import space_groups
+
+
+@pytest.fixture
+def model_dir(settings, tmp_path):
+    settings["experiment"]["patterns"] = 32 * 60
+    train_model(**settings, output_dir=tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def evaluate(model_dir, settings, tmp_path):
+    def run(path, **options):
+        arguments = {"test_name": "held-out", "instrument": settings["instrument"], "split": None} | options
+        records = evaluate_model(
+            model_dir=model_dir,
+            dataset_path=path,
+            output_json=tmp_path / "r.json",
+            output_parquet=tmp_path / "r.parquet",
+            device="cpu",
+            precision="float32",
+            **arguments,
+        )
+        assert json.loads((tmp_path / "r.json").read_text()) == records
+        return {record["target"]: record for record in records}, pq.read_table(tmp_path / "r.parquet")
+
+    return run
+
+
+def test_records_agree_with_the_predictions_and_keep_the_bounds(evaluate, write_lines):
+    records, table = evaluate(write_lines(list(space_groups("cubic")) * 4))
+    check_table(table, PREDICTIONS, "predictions")
+    rows = table.to_pylist()
+    assert [row["sample_id"] for row in rows] == [f"t-{i:05d}" for i in range(144)]
+    keys = (
+        ("extinction_class", "classes", "extinction_class"),
+        ("spacegroup", "groups", "spacegroup_number"),
+    )
+    for target, ranked, truth in keys:
+        record = records[target]
+        assert (record["n"], record["n_unseen"], record["family"]) == (144, 0, "cubic")
+        for k in range(1, 6):
+            top = np.mean([row[truth] in row[ranked][:k] for row in rows])
+            assert record[f"top{k}"] == pytest.approx(top)
+            assert record[f"top{k}_low"] <= top <= record[f"top{k}_high"]
+    ceilings = ceiling_of_samples(np.array([row["spacegroup_number"] for row in rows]))
+    # Groups of a class cannot be told apart, so with equal numbers of each group no model passes it.
+    for k in range(1, 6):
+        assert records["spacegroup"][f"ceiling{k}"] == pytest.approx(ceilings[k])
+        assert records["spacegroup"][f"top{k}"] <= ceilings[k] + 0.1
+    assert records["extinction_class"]["ceiling1"] == 1
+    assert records["extinction_class"]["top1"] > 0.3
+    for row in rows:
+        assert row["class_probabilities"] == sorted(row["class_probabilities"], reverse=True)
+        assert sum(row["group_probabilities"]) <= 1 + 1e-5
+
+
+def test_only_the_samples_of_the_split_are_judged(evaluate, write_lines):
+    records, table = evaluate(write_lines(list(space_groups("cubic"))), split="test")
+    assert records["spacegroup"]["n"] == 12
+    assert table["sample_id"].to_pylist() == [f"t-{i:05d}" for i in range(2, 36, 3)]
+
+
+def test_an_empty_split_gives_records_without_numbers(evaluate, write_lines):
+    records, table = evaluate(write_lines([225, 227], splits=("train",)), split="test")
+    assert table.num_rows == 0
+    for record in records.values():
+        assert record["n"] == 0
+        assert record["top1"] is None
+        assert record["ceiling5"] is None
+
+
+def test_samples_of_a_class_never_seen_in_training_are_counted(settings, tmp_path, write_lines):
+    settings["experiment"]["train"] = "ulbd"
+    groups = [group for group in space_groups("cubic") if group != 230]
+    settings["dataset_path"] = write_lines(groups, splits=("train",))
+    train_model(**settings, output_dir=tmp_path / "m")
+    records = evaluate_model(
+        model_dir=tmp_path / "m",
+        dataset_path=write_lines([230, 225, 230], name="test.parquet", splits=("test",)),
+        test_name="other",
+        instrument=settings["instrument"],
+        output_json=tmp_path / "r.json",
+        output_parquet=tmp_path / "r.parquet",
+    )
+    assert [(record["n"], record["n_unseen"]) for record in records] == [(3, 2), (3, 2)]
+
+
+def test_another_instrument_is_refused_by_name(evaluate, write_lines, settings):
+    path = write_lines([225])
+    with pytest.raises(
+        XtinctError, match=r"instrument: wavelength is 0\.7093, but the model was trained for 1\.5406"
+    ):
+        evaluate(path, instrument=settings["instrument"] | {"wavelength": 0.7093})
+
+
+def test_all_samples_of_the_training_set_are_no_test(evaluate, write_lines):
+    with pytest.raises(XtinctError, match="trained on part of it"):
+        evaluate(write_lines([225]), test_name="ulbd-online")
+
+
+def test_lines_and_their_patterns_get_the_same_answer(model_dir, write_lines, settings):
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines(list(space_groups("cubic"))), family="cubic"))
+    patterns = render(samples.lines, Instrument.from_config(settings["instrument"]))
+    by_lines = predictor.from_lines(samples.lines)
+    by_patterns = predictor.from_patterns(patterns * 37.0)
+    assert by_lines.group_probabilities == pytest.approx(by_patterns.group_probabilities, abs=1e-5)
+    assert by_lines.class_probabilities.sum(axis=1) == pytest.approx(1)
+    classes = by_lines.top_classes(0, 3)
+    assert [p for _, p in classes] == sorted((p for _, p in classes), reverse=True)
+    assert len(by_lines.top_groups(0, 5)) == 5
+
+
+def test_the_prior_is_swapped_at_prediction(model_dir, write_lines):
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines([225]), family="cubic"))
+    common = predictor.from_lines(samples.lines, prior={225: 1.0})
+    rare = predictor.from_lines(samples.lines, prior={196: 1.0})
+    f_class = common.class_symbols.index("F - - -")
+    at = {int(g): i for i, g in enumerate(common.groups)}
+    assert common.class_probabilities == pytest.approx(rare.class_probabilities)
+    assert common.group_probabilities[0, at[225]] == pytest.approx(common.class_probabilities[0, f_class])
+    assert rare.group_probabilities[0, at[225]] == 0
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        (np.ones(1000), "pattern of 1000 points: the model takes 1024"),
+        (np.zeros(1024), "somewhere positive"),
+        (np.full(1024, np.nan), "must be finite"),
+    ],
+)
+def test_patterns_that_are_none_are_refused(model_dir, pattern, message):
+    with pytest.raises(XtinctError, match=message):
+        Predictor(model_dir, device="cpu").from_patterns(pattern)
+
+
+def test_broken_model_folders_are_refused_by_name(model_dir, tmp_path):
+    with pytest.raises(XtinctError, match=r"nowhere/card\.json: no such file"):
+        Predictor(tmp_path / "nowhere")
+    card = json.loads((model_dir / "card.json").read_text())
+    (model_dir / "card.json").write_text(json.dumps({k: v for k, v in card.items() if k != "outputs"}))
+    with pytest.raises(XtinctError, match="the key 'outputs' is missing"):
+        Predictor(model_dir)
+    card["architecture"]["hyperparameters"]["width"] = 9
+    (model_dir / "card.json").write_text(json.dumps(card))
+    with pytest.raises(XtinctError, match="not the weights of its card"):
+        Predictor(model_dir)
+    weights = (model_dir / "model.safetensors").read_bytes()
+    (model_dir / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(XtinctError, match="not the weights of its card"):
+        Predictor(model_dir)
+
+
+def test_a_pickle_in_place_of_the_weights_is_not_executed(model_dir, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    torch.save(Bomb(), model_dir / "model.safetensors")
+    with pytest.raises(XtinctError, match="not the weights of its card"):
+        Predictor(model_dir)
+    assert not (tmp_path / "executed").exists()
