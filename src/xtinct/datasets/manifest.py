@@ -1,0 +1,99 @@
+"""What a dataset holds: counts, seed, digests and versions, as JSON with sorted keys."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+import xtinct
+from xtinct.errors import XtinctError
+from xtinct.parquet import open_parquet
+from xtinct.schema import LINES, QUARANTINE, SCHEMA_VERSION, check_table
+
+
+def config_digest(config: Mapping[str, object]) -> str:
+    """SHA-256 (hexadecimal) of a part of the configuration, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def file_identity(dataset: str, seed: int, config: Mapping[str, object]) -> dict[str, object]:
+    """Metadata of a dataset's files: where their content comes from (`parquet.write_parquet`)."""
+    return {
+        "dataset": dataset,
+        "seed": seed,
+        "config_digest": config_digest(config),
+        "config": dict(config),
+        "library_version": xtinct.__version__,
+    }
+
+
+def write_manifest(
+    out: str | Path,
+    *,
+    dataset: str,
+    tables: Mapping[str, str | Path],
+    seed: int,
+    config: Mapping[str, object],
+    quarantine: str | Path | None = None,
+    received: int | None = None,
+) -> dict[str, object]:
+    """Count the `tables` (family -> file of schema LINES) and the quarantine, and write JSON to `out`.
+
+    If `received` is given, the number of records that came in, accepted + quarantined must equal
+    it: XtinctError otherwise. Returns what was written.
+    """
+    families = {family: _counts(path) for family, path in sorted(tables.items())}
+    rejected = _reasons(quarantine) if quarantine is not None else Counter()
+    accepted = sum(counts["samples"] for counts in families.values())
+    content: dict[str, object] = {
+        **file_identity(dataset, seed, config),
+        "schema_version": SCHEMA_VERSION,
+        "accepted": accepted,
+        "quarantined": sum(rejected.values()),
+        "reasons": dict(rejected),
+        "families": families,
+    }
+    if received is not None:
+        content["received"] = received
+        if accepted + content["quarantined"] != received:
+            raise XtinctError(
+                f"{out}: {received} records received, but {accepted} accepted + "
+                f"{content['quarantined']} quarantined"
+            )
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(content, sort_keys=True, indent=2) + "\n")
+    return content
+
+
+def _counts(path: str | Path) -> dict[str, object]:
+    splits, groups, classes, lines = Counter(), Counter(), Counter(), 0
+    columns = ["split", "spacegroup_number", "extinction_class", "d_star"]
+    for batch in _batches(path, LINES, columns):
+        splits.update(batch.column("split").to_pylist())
+        groups.update(batch.column("spacegroup_number").to_pylist())
+        classes.update(batch.column("extinction_class").to_pylist())
+        lines += len(batch.column("d_star").flatten())
+    return {
+        "samples": sum(splits.values()),
+        "lines": lines,
+        "splits": dict(splits),
+        "spacegroups": {f"{number:03d}": n for number, n in groups.items()},
+        "extinction_classes": dict(classes),
+    }
+
+
+def _reasons(path: str | Path) -> Counter:
+    reasons = Counter()
+    for batch in _batches(path, QUARANTINE, ["reason"]):
+        reasons.update(batch.column("reason").to_pylist())
+    return reasons
+
+
+def _batches(path: str | Path, schema: pa.Schema, columns: list[str]) -> Iterable[pa.RecordBatch]:
+    file = open_parquet(path)
+    check_table(file.schema_arrow, schema, str(path))
+    return file.iter_batches(4096, columns=columns)

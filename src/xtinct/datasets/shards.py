@@ -1,0 +1,120 @@
+"""Cutting a dataset into jobs and putting the parts together again, in bounded memory."""
+
+import bisect
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xtinct.errors import XtinctError
+from xtinct.parquet import open_parquet, write_parquet
+from xtinct.schema import check_table
+
+#: Rows held at a time of each shard.
+_BATCH = 1024
+
+
+def shard_rows(n: int, shard: int, shards: int) -> range:
+    """Rows of part `shard` (0 to shards - 1) of `n` rows: consecutive, sizes equal to within one."""
+    if not 0 <= shard < shards:
+        raise XtinctError(f"shard {shard}: expected a number from 0 to {shards - 1}")
+    return range(n * shard // shards, n * (shard + 1) // shards)
+
+
+def iter_rows(
+    path: str | Path, rows: range, columns: Sequence[str] | None = None, batch_size: int = _BATCH
+) -> Iterator[pa.RecordBatch]:
+    """The rows number `rows` (step 1) of a Parquet file, reading only the row groups that hold them."""
+    file = open_parquet(path)
+    first = 0
+    wanted = []
+    for group in range(file.num_row_groups):
+        n = file.metadata.row_group(group).num_rows
+        if first < rows.stop and rows.start < first + n:
+            wanted.append((group, first))
+        first += n
+    if not wanted:
+        return
+    position = wanted[0][1]
+    columns = None if columns is None else list(columns)
+    for batch in file.iter_batches(batch_size, row_groups=[group for group, _ in wanted], columns=columns):
+        start = max(rows.start - position, 0)
+        stop = min(rows.stop - position, batch.num_rows)
+        position += batch.num_rows
+        if start < stop:
+            yield batch.slice(start, stop - start)
+
+
+def merge_shards(
+    paths: Sequence[str | Path],
+    out: str | Path,
+    *,
+    schema: pa.Schema,
+    metadata: Mapping[str, object] | None = None,
+    key: str = "sample_id",
+) -> int:
+    """Join tables that are each ordered by the string column `key` into one, and return its rows.
+
+    The result is ordered by `key` and its bytes do not depend on the number of shards. XtinctError
+    naming the file for a column that is missing, rows out of order, or a key that occurs twice.
+    """
+    cursors = [_Cursor(path, schema, key) for path in paths]
+    return write_parquet(out, _merged(cursors), schema, dict(metadata or {}))
+
+
+def _merged(cursors: list["_Cursor"]) -> Iterator[pa.RecordBatch]:
+    active = [cursor for cursor in cursors if cursor.head is not None]
+    last = None
+    while active:
+        active.sort(key=lambda cursor: cursor.head)
+        cursor = active[0]
+        if last is not None and cursor.head <= last:
+            raise XtinctError(f"{cursor.path}: {cursor.head!r} occurs twice among the shards")
+        # Everything below the next file's first row may leave at once.
+        batch, last = cursor.take_below(active[1].head if len(active) > 1 else None)
+        yield batch
+        if cursor.head is None:
+            active.pop(0)
+
+
+class _Cursor:
+    """The next rows of one ordered file."""
+
+    def __init__(self, path: str | Path, schema: pa.Schema, key: str) -> None:
+        self.path, self._key = path, key
+        file: pq.ParquetFile = open_parquet(path)
+        check_table(file.schema_arrow, schema, str(path))
+        self._batches = file.iter_batches(_BATCH, columns=schema.names)
+        self._last: str | None = None
+        self._next()
+
+    def _next(self) -> None:
+        for batch in self._batches:
+            if batch.num_rows:
+                self._batch, self._keys, self._at = batch, batch.column(self._key).to_pylist(), 0
+                keys = self._keys if self._last is None else [self._last, *self._keys]
+                for before, after in itertools.pairwise(keys):
+                    if before >= after:
+                        raise XtinctError(
+                            f"{self.path}: {after!r} follows {before!r}; expected rising {self._key}"
+                        )
+                self._last = keys[-1]
+                return
+        self._keys = None
+
+    @property
+    def head(self) -> str | None:
+        """Key of the next row; None at the end."""
+        return None if self._keys is None else self._keys[self._at]
+
+    def take_below(self, bound: str | None) -> tuple[pa.RecordBatch, str]:
+        """The next rows up to `bound` (at least one, at most those in memory) and the last key of them."""
+        stop = len(self._keys) if bound is None else bisect.bisect_left(self._keys, bound, self._at)
+        stop = max(stop, self._at + 1)
+        taken, last = self._batch.slice(self._at, stop - self._at), self._keys[stop - 1]
+        self._at = stop
+        if stop == len(self._keys):
+            self._next()
+        return taken, last

@@ -1,0 +1,116 @@
+"""ULBD: lattices x extinction laws x random intensities.
+
+Rows are ordered by space group, lattice and draw. Every group of a family meets the same lattices,
+so the part a lattice belongs to is the same for all of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+
+from xtinct.datasets.linetables import count_rows, lines_table
+from xtinct.datasets.manifest import file_identity
+from xtinct.datasets.shards import merge_shards, shard_rows
+from xtinct.datasets.splits import split_of
+from xtinct.diffraction.lattice import LatticeSpec
+from xtinct.diffraction.lines import UlbdLines
+from xtinct.errors import XtinctError
+from xtinct.parquet import write_parquet
+from xtinct.randomness import stream_key, subkey
+from xtinct.schema import LINES
+from xtinct.symmetry.families import space_groups
+
+SPLIT_KINDS = ("lattice", "draw")
+
+#: Lines held in memory at a time, at most.
+_HELD_LINES = 2_000_000
+
+
+def ulbd_config(config: Mapping[str, object], family: str) -> dict[str, object]:
+    """The part of a full configuration that the ULBD of one family depends on, the seed excepted."""
+    return {
+        "family": family,
+        "lattices": config["ulbd"]["lattices"][family],
+        "intensities": config["ulbd"]["intensities"],
+        "d_star_max": config["lines"]["d_star_max"],
+        "split": config["splits"]["ulbd"],
+        "fractions": config["splits"]["fractions"],
+    }
+
+
+def build_shard(
+    *,
+    family: str,
+    lattices: Mapping[str, object],
+    intensities: str,
+    d_star_max: float,
+    split: str,
+    fractions: Mapping[str, float],
+    seed: int,
+    shard: int,
+    shards: int,
+    out: str | Path,
+) -> int:
+    """Write one part of a family's ULBD (schema LINES) and return its rows.
+
+    lattices     the family's entry of `ulbd.lattices`, with `draws`
+    intensities  `ulbd.intensities`
+    d_star_max   `lines.d_star_max`, 1/angstrom
+    split        `splits.ulbd`: lattice (all draws and groups of a lattice share a part) or draw
+    fractions    `splits.fractions`
+    """
+    if split not in SPLIT_KINDS:
+        raise XtinctError(f"splits.ulbd: {split!r}, expected one of {', '.join(SPLIT_KINDS)}")
+    spec, draws = LatticeSpec.from_config(lattices), int(lattices["draws"])
+    groups, n_lattices = space_groups(family), spec.n_lattices(family)
+    lines = UlbdLines(family, d_star_max, spec.length_max, spec.angles)
+    held = max(1, _HELD_LINES // (len(lines.forms) * draws))
+    key = stream_key(seed, "ulbd", family, "intensity")
+
+    def tables() -> Iterator[pa.Table]:
+        # Shards cut the pairs (group, lattice), counted in the order of the rows.
+        pairs = shard_rows(len(groups) * n_lattices, shard, shards)
+        for first in range(pairs.start, pairs.stop, held):
+            pair = np.repeat(np.arange(first, min(first + held, pairs.stop)), draws)
+            lattice = pair % n_lattices
+            number = np.array(groups)[pair // n_lattices]
+            draw = np.tile(np.arange(draws), len(pair) // draws)
+            cells = spec.cells(family, seed, lattice)
+            sample_ids = [
+                f"ulbd-{family}-{g:03d}-{i:07d}-{j:03d}"
+                for g, i, j in zip(number, lattice, draw, strict=True)
+            ]
+            split_keys = [f"ulbd-{family}-{i}" for i in lattice] if split == "lattice" else sample_ids
+            yield lines_table(
+                dataset="ulbd",
+                sample_ids=sample_ids,
+                numbers=number,
+                splits=split_of(split_keys, fractions, seed),
+                cells=cells,
+                lines=lines.draw(number, cells, _sample_keys(key, number, lattice, draw), intensities),
+                origins=[f"lattice {i}, draw {j}" for i, j in zip(lattice, draw, strict=True)],
+                seed=seed,
+            )
+
+    return write_parquet(out, tables(), LINES)
+
+
+@njit(cache=True)
+def _sample_keys(key, numbers, lattices, draws):
+    """Key uint64 (n,) of the intensities of each sample: a function of group, lattice and draw."""
+    out = np.empty(numbers.size, np.uint64)
+    for i in range(numbers.size):
+        out[i] = subkey(subkey(subkey(key, numbers[i]), lattices[i]), draws[i])
+    return out
+
+
+def merge(shards: Sequence[str | Path], *, out: str | Path, seed: int, config: Mapping[str, object]) -> int:
+    """Join the shards of one family into `out` and return its rows.
+
+    `config`: what `ulbd_config` returns; stored in the file's metadata with seed and version.
+    """
+    metadata = {**file_identity("ulbd", seed, config), "rows": count_rows(shards)}
+    return merge_shards(shards, out, schema=LINES, metadata=metadata)

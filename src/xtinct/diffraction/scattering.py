@@ -1,0 +1,68 @@
+"""What one atom scatters, tabulated over (sin theta / lambda)^2 for the compiled kernels."""
+
+import functools
+import math
+
+import gemmi
+import numpy as np
+from numba import njit
+
+from xtinct.errors import XtinctError
+
+RADIATIONS = ("xray", "neutron")
+
+#: Elements of the table; atomic numbers are its rows.
+N_ELEMENTS = 118
+
+#: Largest distance of table points in s^2 = (sin theta / lambda)^2, 1/angstrom^2. A cubic between
+#: them is within 1e-7 electrons of the steepest form factor (potassium, b = 213 angstrom^2).
+_STEP = 4e-4
+
+
+@functools.lru_cache(maxsize=8)
+def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Amplitudes of every element up to `d_star_max` (1/angstrom).
+
+    Returns the coefficients float64 (119, intervals, 4) of one cubic per element and interval of
+    s^2, whether an element has an entry bool (119,), and the width of an interval. Row 0 is unused.
+
+    xray     form factors of neutral atoms, electrons (ITC vol. C 1992, table 6.1.1.4, from gemmi)
+    neutron  bound coherent scattering lengths, fm, real part, independent of angle (Neutron News
+             3(3), 26-37, 1992, from gemmi)
+    """
+    if radiation not in RADIATIONS:
+        raise XtinctError(f"lines.radiation: {radiation!r}, expected one of {', '.join(RADIATIONS)}")
+    s2_max = 0.25 * d_star_max**2 * (1 + 1e-9)
+    intervals = max(1, math.ceil(s2_max / _STEP))
+    width = s2_max / intervals
+    s2 = np.arange(intervals + 1) * width
+    table = np.zeros((N_ELEMENTS + 1, intervals, 4))
+    known = np.zeros(N_ELEMENTS + 1, dtype=bool)
+    for z in range(1, N_ELEMENTS + 1):
+        element = gemmi.Element(z)
+        if radiation == "neutron":
+            length = element.neutron92.get_coefs()[0]
+            known[z] = length != 0.0  # gemmi has 0 where nothing was measured
+            table[z, :, 0] = length
+        elif element.it92 is not None:
+            known[z] = True
+            a, b, c = np.array(element.it92.a), np.array(element.it92.b), element.it92.c
+            terms = a[:, None] * np.exp(-b[:, None] * s2)
+            table[z] = _hermite(c + terms.sum(axis=0), -(b[:, None] * terms).sum(axis=0) * width)
+    table.flags.writeable = known.flags.writeable = False
+    return table, known, width
+
+
+def _hermite(values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """Coefficients (n, 4) of the cubics through n + 1 values with the given slopes per interval."""
+    y0, y1, m0, m1 = values[:-1], values[1:], slopes[:-1], slopes[1:]
+    return np.stack([y0, m0, 3 * (y1 - y0) - 2 * m0 - m1, 2 * (y0 - y1) + m0 + m1], axis=1)
+
+
+@njit(cache=True, inline="always")
+def amplitude(cubics, s2, width):
+    """Amplitude at `s2` from the cubics float64 (intervals, 4) of one element."""
+    x = s2 / width
+    i = min(cubics.shape[0] - 1, int(x))
+    t = x - i
+    return cubics[i, 0] + t * (cubics[i, 1] + t * (cubics[i, 2] + t * cubics[i, 3]))
