@@ -74,8 +74,9 @@ def _read_block(block: gemmi.cif.Block) -> Listing:
     missing = [tag for tag in _CELL_TAGS if block.find_value(tag) is None]
     if missing:
         raise RejectedError("bad_cell", f"{missing[0]} is missing")
+    # Not the cell of the small structure: there, an unknown value (?) is 1 angstrom.
+    cell = np.array([gemmi.cif.as_number(block.find_value(tag)) for tag in _CELL_TAGS])
     small = gemmi.make_small_structure_from_block(block)
-    cell = np.array(small.cell.parameters)
     dummies = _dummy_labels(block)
     sites = [site for site in small.sites if site.occ != 0 and site.label not in dummies]
     rotations, translations = _operations(small)
