@@ -26,6 +26,29 @@ wildcard_constraints:
     test="|".join(DATASETS),
 
 
+def part(*paths):
+    """The configuration reduced to these dotted paths, nested as it was."""
+    reduced = {}
+    for path in paths:
+        source, target = config, reduced
+        *parents, key = path.split(".")
+        for parent in parents:
+            source, target = source[parent], target.setdefault(parent, {})
+        target[key] = source[key]
+    return reduced
+
+
+def ulbd_part(wildcards):
+    """What the uniform lattices of one family depend on."""
+    return part(
+        f"ulbd.lattices.{wildcards.family}",
+        "ulbd.intensities",
+        "lines.d_star_max",
+        "splits.ulbd",
+        "splits.fractions",
+    )
+
+
 def for_models(pattern, experiment=None):
     """`pattern` filled in for every model (of one experiment)."""
     return [
@@ -59,11 +82,10 @@ def training_set(wildcards):
 
 
 def training_lattices(wildcards):
-    """What an online generator draws from; empty for a stored training set."""
-    if config["experiments"][wildcards.experiment]["train"] != "ulbd-online":
+    """What an online generator draws from; nothing for a stored training set."""
+    if training_set(wildcards):
         return {}
-    lattices = {wildcards.family: config["ulbd"]["lattices"][wildcards.family]}
-    return {"intensities": config["ulbd"]["intensities"], "lattices": lattices}
+    return part(f"ulbd.lattices.{wildcards.family}", "ulbd.intensities")["ulbd"]
 
 
 def final_targets():

@@ -1,0 +1,56 @@
+rule cddd_shard:
+    input:
+        "data/structures/structures.parquet",
+    output:
+        lines=temp(expand("shards/cddd/{{shard}}/{family}.parquet", family=FAMILIES)),
+        quarantine=temp("shards/cddd/{shard}/quarantine.parquet"),
+    log:
+        "logs/cddd_shard/{shard}.log",
+    conda:
+        "xtinct"
+    params:
+        config=part("lines", "splits.cddd", "splits.fractions"),
+        seed=config["seed"],
+        families=FAMILIES,
+        shards=config["shards"],
+        code=code_digest("xtinct.datasets.cddd"),
+    script:
+        "../workflow/scripts/cddd_shard.py"
+
+
+rule cddd_family:
+    input:
+        expand("shards/cddd/{shard}/{{family}}.parquet", shard=SHARDS),
+    output:
+        "data/cddd/{family}.parquet",
+    log:
+        "logs/cddd_family/{family}.log",
+    conda:
+        "xtinct"
+    params:
+        config=part("lines", "splits.cddd", "splits.fractions"),
+        seed=config["seed"],
+        code=code_digest("xtinct.datasets.cddd"),
+    script:
+        "../workflow/scripts/cddd_family.py"
+
+
+rule cddd:
+    input:
+        structures="data/structures/structures.parquet",
+        families=expand("data/cddd/{family}.parquet", family=FAMILIES),
+        quarantine=expand("shards/cddd/{shard}/quarantine.parquet", shard=SHARDS),
+    output:
+        quarantine="data/cddd/quarantine.parquet",
+        manifest="data/cddd/manifest.json",
+    log:
+        "logs/cddd.log",
+    conda:
+        "xtinct"
+    params:
+        config=part("lines", "splits.cddd", "splits.fractions"),
+        seed=config["seed"],
+        families=FAMILIES,
+        code=code_digest("xtinct.datasets.cddd", "xtinct.datasets.manifest"),
+    script:
+        "../workflow/scripts/cddd.py"

@@ -1,0 +1,49 @@
+rule ulbd_shard:
+    output:
+        temp("shards/ulbd/{family}/{shard}.parquet"),
+    log:
+        "logs/ulbd_shard/{family}/{shard}.log",
+    conda:
+        "xtinct"
+    params:
+        config=ulbd_part,
+        seed=config["seed"],
+        shards=config["shards"],
+        code=code_digest("xtinct.datasets.ulbd"),
+    script:
+        "../workflow/scripts/ulbd_shard.py"
+
+
+rule ulbd_family:
+    input:
+        expand("shards/ulbd/{{family}}/{shard}.parquet", shard=SHARDS),
+    output:
+        "data/ulbd/{family}.parquet",
+    log:
+        "logs/ulbd_family/{family}.log",
+    conda:
+        "xtinct"
+    params:
+        config=ulbd_part,
+        seed=config["seed"],
+        code=code_digest("xtinct.datasets.ulbd"),
+    script:
+        "../workflow/scripts/ulbd_family.py"
+
+
+rule ulbd:
+    input:
+        expand("data/ulbd/{family}.parquet", family=FAMILIES),
+    output:
+        "data/ulbd/manifest.json",
+    log:
+        "logs/ulbd.log",
+    conda:
+        "xtinct"
+    params:
+        config=part("ulbd", "lines.d_star_max", "splits.ulbd", "splits.fractions"),
+        seed=config["seed"],
+        families=FAMILIES,
+        code=code_digest("xtinct.datasets.manifest"),
+    script:
+        "../workflow/scripts/ulbd.py"
