@@ -1,0 +1,255 @@
+"""What a notebook needs, in six functions. `import xtinct` offers them without importing this file first."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.linelists import LineLists
+from xtinct.errors import XtinctError
+
+#: The instrument of the default configuration and of the models it trains: Cu K-alpha1, 5-90 degrees.
+DEFAULT_INSTRUMENT = Instrument(
+    wavelength=1.5406, two_theta_min=5.0, two_theta_max=90.0, points=8192, lorentz="lorentz", fwhm=0.23548
+)
+#: Where the default configuration puts its models of the extinction class, one folder per family.
+DEFAULT_MODELS = "models/ulbd"
+#: angstrom; two atoms closer than this are an error of the structure, not a bond.
+_MIN_DISTANCE = 0.3
+_MAX_SITES = 10_000
+
+
+def line_list(
+    structure: Any,
+    *,
+    d_star_max: float | None = None,
+    radiation: str = "xray",
+    b_iso: float = 0.0,
+    symprec: float = 0.01,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Powder lines of a crystal structure.
+
+    `structure`: CIF or POSCAR text, the path of such a file, a pymatgen Structure, or a gemmi
+    SmallStructure. It is symmetrised within `symprec` (angstrom), so that hkl which the space group
+    makes equivalent are one line. `d_star_max` (1/angstrom): the largest 1/d; None takes what
+    DEFAULT_INSTRUMENT shows. `b_iso`: displacement factor of every atom, angstrom^2. `radiation`:
+    xray or neutron.
+
+    Returns d_star float64 (n,), 1/angstrom, ascending, and intensity float64 (n,): |F|^2 per
+    conventional cell, summed over the hkl of the line. XtinctError if there is no structure in
+    `structure`.
+    """
+    from xtinct.diffraction.structure_factors import structure_lines
+    from xtinct.structures.crystal import RejectedError
+    from xtinct.structures.parsing import expand
+    from xtinct.structures.standard import standardise
+
+    try:
+        crystal = expand(_listing(structure), max_sites=_MAX_SITES, min_distance=_MIN_DISTANCE)
+        crystal = standardise(crystal, symprec=symprec, protostructures=False).crystal
+    except RejectedError as rejected:
+        raise XtinctError(f"structure: {rejected.reason}: {rejected.detail}") from None
+    atoms = [
+        (z, frac, occupancy)
+        for frac, site in zip(crystal.frac, crystal.species, strict=True)
+        for z, occupancy in _atomic_numbers(site)
+    ]
+    species, frac, occupancy = (np.array(column) for column in zip(*atoms, strict=True))
+    return structure_lines(
+        crystal.cell,
+        species,
+        frac,
+        occupancy,
+        d_star_max=DEFAULT_INSTRUMENT.d_star_reach if d_star_max is None else d_star_max,
+        b_iso=b_iso,
+        radiation=radiation,
+    )
+
+
+def simulate(structure: Any, instrument: Instrument | None = None, **options: Any) -> np.ndarray:
+    """Powder pattern of a crystal structure: float32 (instrument.points,), maximum 1.
+
+    `structure` and `options` as in `line_list`; `instrument` is DEFAULT_INSTRUMENT if None, and
+    `instrument.two_theta` gives the abscissa in degrees.
+    """
+    from xtinct.diffraction.profile import render
+
+    instrument = instrument or DEFAULT_INSTRUMENT
+    d_star, intensity = line_list(structure, **{"d_star_max": instrument.d_star_reach, **options})
+    return render(_one(d_star, intensity / intensity.max()), instrument)[0]
+
+
+def ulbd_patterns(
+    spacegroup: int, cells: np.ndarray, draws: int, seed: int, instrument: Instrument | None = None
+) -> np.ndarray:
+    """Patterns of lattices under the extinction law of a space group, with random intensities.
+
+    `cells`: float64 (n, 6) of the group's conventional metric, a b c in angstrom and angles in
+    degrees. Every line that the law allows gets an intensity U(0, 1), anew for each of `draws`.
+    Returns float32 (n * draws, instrument.points), the draws of a cell next to each other, maximum 1.
+    """
+    from xtinct.diffraction.lines import UlbdLines
+    from xtinct.diffraction.profile import render
+    from xtinct.randomness import stream_key
+    from xtinct.symmetry.families import conventional_cell_errors, family_of
+
+    instrument = instrument or DEFAULT_INSTRUMENT
+    cells = np.asarray(cells, dtype=np.float64).reshape(-1, 6)
+    family = family_of(spacegroup)
+    if not len(cells) or draws < 1:
+        raise XtinctError(f"ulbd_patterns: {len(cells)} cells and {draws} draws, expected at least 1 of each")
+    if not np.isfinite(cells).all() or (cells <= 0).any():
+        raise XtinctError("ulbd_patterns: cell lengths and angles must be positive and finite")
+    errors = conventional_cell_errors(family, cells)
+    if errors.max() > 1e-6:
+        raise XtinctError(
+            f"ulbd_patterns: cell {cells[errors.argmax()].tolist()} is no conventional {family} cell"
+        )
+    angles = cells[:, 4:5] if family == "monoclinic" else cells[:, 3:]
+    lines = UlbdLines(
+        family, instrument.d_star_reach, cells[:, :3].max(), (float(angles.min()), float(angles.max()))
+    )
+    keys = [
+        stream_key(seed, "ulbd", family, spacegroup, lattice, draw)
+        for lattice in range(len(cells))
+        for draw in range(draws)
+    ]
+    drawn = lines.draw(
+        np.full(len(keys), spacegroup), np.repeat(cells, draws, axis=0), np.array(keys, dtype=np.uint64)
+    )
+    return render(drawn, instrument)
+
+
+def extinction_classes(family: str, axes: str = "unlabelled") -> tuple:
+    """Extinction classes of a crystal family, each with `symbol`, `family` and `members`.
+
+    See `xtinct.symmetry.classes.extinction_classes`.
+    """
+    from xtinct.symmetry.classes import extinction_classes as classes
+
+    return classes(family, axes)
+
+
+def ceilings(
+    family: str,
+    target: str = "spacegroup",
+    ks: Iterable[int] = (1, 2, 3, 4, 5),
+    prior: Mapping[int, Any] | None = None,
+) -> dict[int, Fraction]:
+    """The best top-k accuracy that the extinction laws allow, exactly.
+
+    See `xtinct.symmetry.ceilings.ceilings`.
+    """
+    from xtinct.symmetry.ceilings import ceilings as exact
+
+    return exact(family, target, ks, prior)
+
+
+def predict(
+    two_theta: np.ndarray,
+    intensity: np.ndarray,
+    wavelength: float,
+    models: str | Path | Sequence[str | Path] | None = None,
+) -> dict[str, dict[str, list[tuple[Any, float]]]]:
+    """Extinction classes and space groups of a pattern, ranked by probability.
+
+    `two_theta` (degrees, ascending) and `intensity`, float (n,): one pattern, background removed,
+    measured with `wavelength` (angstrom). It is brought to the grid of the model by equal 1/d, and
+    must cover that grid. `models`: folders of trained models, or a folder that holds some; None means
+    DEFAULT_MODELS. There is one model per crystal family, and each answers as if the pattern were of
+    its family: the family is for the user to know, or to judge.
+
+    Returns {family: {"classes": [(symbol, probability), ...], "groups": [(number, probability), ...]}},
+    the five most probable of each.
+    """
+    from xtinct.learning.prediction import Predictor
+
+    two_theta, intensity = _checked_pattern(two_theta, intensity, wavelength)
+    answers = {}
+    for folder in _model_folders(DEFAULT_MODELS if models is None else models):
+        predictor = Predictor(folder)
+        if predictor.family in answers:
+            raise XtinctError(f"{folder}: a second model for the {predictor.family} family; name one of each")
+        pattern = _on_grid(two_theta, intensity, wavelength, predictor.instrument)
+        found = predictor.from_patterns(pattern)
+        answers[predictor.family] = {"classes": found.top_classes(0), "groups": found.top_groups(0)}
+    return answers
+
+
+def _checked_pattern(
+    two_theta: np.ndarray, intensity: np.ndarray, wavelength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    two_theta = np.asarray(two_theta, dtype=np.float64)
+    intensity = np.asarray(intensity, dtype=np.float64)
+    if two_theta.ndim != 1 or two_theta.shape != intensity.shape or len(two_theta) < 2:
+        raise XtinctError(
+            f"pattern: two_theta {two_theta.shape} and intensity {intensity.shape} must be (n,)"
+        )
+    if not (np.isfinite(two_theta).all() and np.isfinite(intensity).all() and (np.diff(two_theta) > 0).all()):
+        raise XtinctError("pattern: two_theta must ascend, and all values must be finite")
+    if not (0 < wavelength < np.inf and two_theta[0] >= 0 and two_theta[-1] < 180):
+        raise XtinctError(
+            f"pattern: wavelength {wavelength} angstrom, two_theta {two_theta[0]}-{two_theta[-1]} degrees"
+        )
+    return two_theta, np.clip(intensity, 0.0, None)
+
+
+def _on_grid(
+    two_theta: np.ndarray, intensity: np.ndarray, wavelength: float, instrument: Instrument
+) -> np.ndarray:
+    """`intensity` at the points of the instrument's grid with the same 1/d."""
+    sine = np.sin(np.radians(instrument.two_theta / 2)) * wavelength / instrument.wavelength
+    last = np.degrees(2 * np.arcsin(sine[-1])) if sine[-1] < 1 else 180.0
+    first = np.degrees(2 * np.arcsin(sine[0]))
+    slack = instrument.step
+    if sine[-1] >= 1 or first < two_theta[0] - slack or last > two_theta[-1] + slack:
+        raise XtinctError(
+            f"pattern: {two_theta[0]:g}-{two_theta[-1]:g} degrees at {wavelength:g} angstrom, but the model "
+            f"needs {first:.2f}-{last:.2f} degrees at that wavelength"
+        )
+    return np.interp(np.degrees(2 * np.arcsin(sine)), two_theta, intensity).astype(np.float32)
+
+
+def _model_folders(models: str | Path | Sequence[str | Path]) -> list[Path]:
+    found = []
+    for path in map(Path, [models] if isinstance(models, str | Path) else models):
+        inside = (
+            [path] if (path / "card.json").is_file() else sorted(c.parent for c in path.rglob("card.json"))
+        )
+        if not inside:
+            raise XtinctError(f"{path}: holds no trained model (no card.json)")
+        found += inside
+    return found
+
+
+def _one(d_star: np.ndarray, intensity: np.ndarray) -> LineLists:
+    return LineLists(np.array([0, len(d_star)], dtype=np.int64), d_star, intensity.astype(np.float32))
+
+
+def _atomic_numbers(site: Iterable[tuple[str, float]]) -> list[tuple[int, float]]:
+    import gemmi
+
+    return [(gemmi.Element(symbol).atomic_number, occupancy) for symbol, occupancy in site]
+
+
+def _listing(structure: Any) -> Any:
+    from xtinct.structures.parsing import read_listing
+
+    if isinstance(structure, str | Path):
+        text = str(structure)
+        # A text has lines; a path has none.
+        if isinstance(structure, Path) or "\n" not in text:
+            try:
+                text = Path(structure).read_text(encoding="utf-8", errors="replace")
+            except OSError as error:
+                raise XtinctError(f"{structure}: {error.strerror or error}") from None
+        return read_listing(text)
+    if hasattr(structure, "get_all_unit_cell_sites"):
+        return read_listing(structure.make_cif_block().as_string())
+    if hasattr(structure, "lattice") and hasattr(structure, "to"):
+        # Every digit: pymatgen's default would round coordinates to 8 significant figures.
+        return read_listing(structure.to(fmt="cif", significant_figures=15))
+    raise XtinctError(f"structure: {type(structure).__name__}, expected text, a path, pymatgen or gemmi")
