@@ -179,6 +179,17 @@ def predict(
     return answers
 
 
+def read_pattern(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Columns 2theta (degrees) and intensity of a text file; lines that begin with #, ! or ; are comments."""
+    try:
+        columns = np.loadtxt(path, comments=["#", "!", ";"], usecols=(0, 1), ndmin=2, unpack=True)
+    except OSError as error:
+        raise XtinctError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise XtinctError(f"{path}: expected two columns of numbers ({str(error).splitlines()[0]})") from None
+    return columns[0], columns[1]
+
+
 def _checked_pattern(
     two_theta: np.ndarray, intensity: np.ndarray, wavelength: float
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -117,6 +117,38 @@ def describe(file: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.option("--wavelength", type=float, required=True, help="Wavelength of the measurement, angstrom.")
+@click.option("--models", help="Folder of trained models; without it models/ulbd.")
+@as_json
+def predict(patterns: Sequence[str], wavelength: float, models: str | None, as_json: bool) -> None:
+    """Rank extinction classes and space groups of measured patterns.
+
+    A pattern is a text file of two columns, 2theta in degrees and intensity; lines that begin with
+    #, ! or ; are comments. Every family that has a model answers as if the pattern were its own.
+    """
+    from xtinct.api import predict as ranked
+    from xtinct.api import read_pattern
+
+    answers = {path: ranked(*read_pattern(path), wavelength, models) for path in patterns}
+    if as_json:
+        click.echo(json.dumps(answers, indent=1))
+        return
+    for path, families in answers.items():
+        click.echo(path)
+        _print_table(
+            ("family", "rank", "class", "probability", "group", "probability"),
+            [
+                (family, rank, symbol, f"{p_class:.3f}", group, f"{p_group:.3f}")
+                for family, answer in families.items()
+                for rank, ((symbol, p_class), (group, p_group)) in enumerate(
+                    zip(answer["classes"], answer["groups"], strict=False), start=1
+                )
+            ],
+        )
+
+
+@cli.command()
 @click.argument("files", nargs=-1, type=click.Path(dir_okay=False))
 def check(files: Sequence[str]) -> None:
     """Check configuration files; without any, config/config.yaml."""
