@@ -6,8 +6,6 @@ rule cddd_shard:
         quarantine=temp("shards/cddd/{shard}/quarantine.parquet"),
     log:
         "logs/cddd_shard/{shard}.log",
-    conda:
-        "xtinct"
     params:
         config=part("lines", "splits.cddd", "splits.fractions"),
         seed=config["seed"],
@@ -25,8 +23,6 @@ rule cddd_family:
         "data/cddd/{family}.parquet",
     log:
         "logs/cddd_family/{family}.log",
-    conda:
-        "xtinct"
     params:
         config=part("lines", "splits.cddd", "splits.fractions"),
         seed=config["seed"],
@@ -45,8 +41,6 @@ rule cddd:
         manifest="data/cddd/manifest.json",
     log:
         "logs/cddd.log",
-    conda:
-        "xtinct"
     params:
         config=part("lines", "splits.cddd", "splits.fractions"),
         seed=config["seed"],

@@ -8,8 +8,6 @@ rule evaluate:
         predictions="results/evaluation/{experiment}/{family}/seed-{seed}/{test}.parquet",
     log:
         "logs/evaluate/{experiment}/{family}/seed-{seed}/{test}.log",
-    conda:
-        "xtinct"
     threads: config["train"]["threads"]
     resources:
         gpu=gpus(),

@@ -8,8 +8,6 @@ rule fetch:
         "data/raw/{source}.parquet",
     log:
         "logs/fetch/{source}.log",
-    conda:
-        "xtinct"
     params:
         source=lambda wildcards: config["sources"][wildcards.source],
         code=code_digest("xtinct.structures.sources"),

@@ -29,8 +29,6 @@ rule report:
         ),
     log:
         "logs/report.log",
-    conda:
-        "xtinct"
     params:
         config=config,
         code=code_digest("xtinct.report.page"),

@@ -6,8 +6,6 @@ rule clean_shard:
         quarantine=temp("shards/structures/{shard}.quarantine.parquet"),
     log:
         "logs/clean_shard/{shard}.log",
-    conda:
-        "xtinct"
     params:
         cleaning=config["cleaning"],
         shards=config["shards"],
@@ -27,8 +25,6 @@ rule structures:
         manifest="data/structures/manifest.json",
     log:
         "logs/structures.log",
-    conda:
-        "xtinct"
     params:
         code=code_digest("xtinct.structures.cleaning"),
     script:

@@ -6,8 +6,6 @@ rule symmetry_tables:
         wyckoff="data/symmetry/wyckoff.parquet",
     log:
         "logs/symmetry_tables.log",
-    conda:
-        "xtinct"
     params:
         code=code_digest("xtinct.symmetry.cctbx_tables"),
     script:
@@ -19,8 +17,6 @@ rule extinction_classes:
         "data/symmetry/extinction_classes.parquet",
     log:
         "logs/extinction_classes.log",
-    conda:
-        "xtinct"
     params:
         code=code_digest("xtinct.symmetry.ceilings"),
     script:
@@ -33,8 +29,6 @@ rule ceilings:
         json="results/ceilings.json",
     log:
         "logs/ceilings.log",
-    conda:
-        "xtinct"
     params:
         ks=config["ceilings"]["ks"],
         code=code_digest("xtinct.symmetry.ceilings"),

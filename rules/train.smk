@@ -7,8 +7,6 @@ rule train:
         history="models/{experiment}/{family}/seed-{seed}/history.csv",
     log:
         "logs/train/{experiment}/{family}/seed-{seed}.log",
-    conda:
-        "xtinct"
     threads: config["train"]["threads"]
     resources:
         gpu=gpus(),

@@ -3,8 +3,6 @@ rule ulbd_shard:
         temp("shards/ulbd/{family}/{shard}.parquet"),
     log:
         "logs/ulbd_shard/{family}/{shard}.log",
-    conda:
-        "xtinct"
     params:
         config=ulbd_part,
         seed=config["seed"],
@@ -21,8 +19,6 @@ rule ulbd_family:
         "data/ulbd/{family}.parquet",
     log:
         "logs/ulbd_family/{family}.log",
-    conda:
-        "xtinct"
     params:
         config=ulbd_part,
         seed=config["seed"],
@@ -38,8 +34,6 @@ rule ulbd:
         "data/ulbd/manifest.json",
     log:
         "logs/ulbd.log",
-    conda:
-        "xtinct"
     params:
         config=part("ulbd", "lines.d_star_max", "splits.ulbd", "splits.fractions"),
         seed=config["seed"],
