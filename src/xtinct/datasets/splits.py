@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from xtinct.errors import XtinctError
 from xtinct.randomness import stream_key
 from xtinct.schema import SPLITS
+from xtinct.structures.labels import prototype
 
 
 def split_of(keys: Sequence[str], fractions: Mapping[str, float], seed: int) -> list[str]:
@@ -62,8 +63,9 @@ def structure_split_keys(
 
     random          every structure is a group of its own
     formula         all structures of one reduced formula
-    protostructure  all structures of one protostructure (the label without its elements, so that
-                    NaCl and MgO are one group); a structure without a label is its own group
+    protostructure  all structures of one prototype (the protostructure without regard to which
+                    element is which, so that NaCl and MgO are one group); a structure without a
+                    label is its own group
     source          all structures of one source
     """
     if kind not in _STRUCTURE_KEYS:
@@ -76,9 +78,9 @@ def structure_split_keys(
 
 
 def prototype_of(protostructure: str | None, structure_id: str) -> str:
-    """The prototype part of a protostructure label; the structure's own id if there is no label."""
-    # A label never contains the separator of an id before its elements, so the two cannot collide.
-    return protostructure.partition(":")[0] if protostructure else f"unlabelled\x1f{structure_id}"
+    """The prototype of a protostructure label, which all isopointal structures share; else the own id."""
+    # No prototype contains the separator, so a label and an id cannot collide.
+    return prototype(protostructure) if protostructure else f"unlabelled\x1f{structure_id}"
 
 
 _STRUCTURE_KEYS: dict[str, Callable[[str, str, str | None, str], str]] = {

@@ -7,12 +7,16 @@ of its own, named by what occupies it, so that solid solutions have labels too. 
 without regard to which element is which; structures with one prototype are isopointal.
 """
 
+import gzip
+import json
 import re
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from math import gcd
+from pathlib import Path
 
 from xtinct.structures.crystal import Species
 
@@ -33,7 +37,6 @@ def protostructure_label(
     each site of the conventional cell; the label is refused when the multiplicities of the letters
     do not add up to it.
     """
-    canonicalize, multiplicities, _ = _tables()
     counts = Counter(species_name(site) for site in sites)
     if len(counts) > len(string.ascii_uppercase):
         return None
@@ -41,7 +44,7 @@ def protostructure_label(
     letters: dict[str, Counter[str]] = {name: Counter() for name in names}
     for site, letter in orbits:
         letters[species_name(site)][letter] += 1
-    of_letter = multiplicities[str(number)]
+    of_letter = _table("multiplicities")[str(number)]
     if any(sum(n * of_letter[w] for w, n in letters[name].items()) != counts[name] for name in names):
         return None
     divisor = gcd(*counts.values())
@@ -49,8 +52,25 @@ def protostructure_label(
         symbol + (str(counts[name] // divisor) if counts[name] > divisor else "")
         for symbol, name in zip(string.ascii_uppercase, names, strict=False)
     )
-    wyckoffs = "_".join("".join(f"{n}{w}" for w, n in sorted(letters[name].items())) for name in names)
-    return f"{formula}_{pearson}_{number}_{canonicalize(wyckoffs, number)}:{'-'.join(names)}"
+    forms = _relabelled(number, [sorted(letters[name].items()) for name in names])
+    wyckoffs = min("_".join(form) for form in _of_lowest_letters(forms))
+    return f"{formula}_{pearson}_{number}_{wyckoffs}:{'-'.join(names)}"
+
+
+def _relabelled(number: int | str, wyckoffs: list[list[tuple[str, int]]]) -> list[list[str]]:
+    """Wyckoff strings of each element ("a2e") under every relabelling by choice of origin or axes."""
+    forms = []
+    for relabelling in _table("relabelings")[str(number)]:
+        letter_of = {chr(int(code)): letter for code, letter in relabelling.items()}
+        moved = [sorted((letter_of.get(letter, letter), n) for letter, n in element) for element in wyckoffs]
+        forms.append(["".join(f"{n if n > 1 else ''}{letter}" for letter, n in element) for element in moved])
+    return forms
+
+
+def _of_lowest_letters(forms: list[list[str]]) -> list[list[str]]:
+    """The forms whose letters come earliest in the alphabet ("A", 27th letter of group 47, counts 0)."""
+    scores = [sum(max(0, ord(c) - 96) for text in form for c in text if c.isalpha()) for form in forms]
+    return [form for form, score in zip(forms, scores, strict=True) if score == min(scores)]
 
 
 @lru_cache(maxsize=65536)
@@ -62,15 +82,10 @@ def prototype(protostructure: str) -> str:
     """
     formula, pearson, number, *wyckoffs = protostructure.partition(":")[0].split("_")
     counts = [int(n or 1) for n in re.findall(r"[A-Z](\d*)", formula)]
-    forms = []
-    for relabelling in _tables()[2][number]:
-        translation = str.maketrans(relabelling)
-        rows = []
-        for count, text in zip(counts, wyckoffs, strict=True):
-            positions = re.findall(r"(\d*)([A-Za-z])", text)
-            moved = sorted((letter.translate(translation), int(n or 1)) for n, letter in positions)
-            rows.append((count, "".join(f"{n if n > 1 else ''}{letter}" for letter, n in moved)))
-        forms.append(sorted(rows))
+    positions = [
+        [(letter, int(n or 1)) for n, letter in re.findall(r"(\d*)([A-Za-z])", text)] for text in wyckoffs
+    ]
+    forms = [sorted(zip(counts, form, strict=True)) for form in _relabelled(number, positions)]
     first = min(forms)
     anonymous = "".join(
         f"{symbol}{count if count > 1 else ''}"
@@ -91,13 +106,12 @@ def _reduced_formula(composition: tuple[tuple[str, float], ...]) -> str:
     return Composition(dict(composition)).reduced_formula
 
 
-@lru_cache(maxsize=1)
-def _tables():
-    # Imported here: it takes a second, and only labels need it.
-    from pymatgen.analysis import prototypes
+@lru_cache(maxsize=2)
+def _table(name: str) -> dict:
+    """A table of Wyckoff letters by space group number, from pymatgen's package data.
 
-    return (
-        prototypes.canonicalize_element_wyckoffs,
-        prototypes.WYCKOFF_MULTIPLICITY_DICT,
-        prototypes.WYCKOFF_POSITION_RELAB_DICT,
-    )
+    Read as a file: importing the module around it costs seconds, which every job would pay.
+    """
+    folder = Path(find_spec("pymatgen.analysis").submodule_search_locations[0]) / "prototypes"
+    with gzip.open(folder / f"wyckoff-position-{name}.json.gz") as stream:
+        return json.load(stream)

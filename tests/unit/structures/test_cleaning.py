@@ -1,0 +1,289 @@
+import gemmi
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import spglib
+from pymatgen.analysis.prototypes import (
+    get_protostructure_label_from_moyopy,
+    get_prototype_from_protostructure,
+)
+from pymatgen.core import Structure
+
+from xtinct.errors import XtinctError
+from xtinct.parquet import file_metadata
+from xtinct.schema import CELL, RAW
+from xtinct.structures.cleaning import clean_or_reject, clean_shard, merge
+from xtinct.structures.labels import prototype
+from xtinct.structures.parsing import expand, read_listing
+from xtinct.symmetry.families import FAMILIES, conventional_cell_errors, crystal_system
+
+CLEANING = {
+    "symprec": 0.01,
+    "second_finder": True,
+    "disordered": "keep",
+    "max_sites": 400,
+    "min_distance": 0.3,
+    "protostructures": True,
+}
+PROTOTYPES = pq.read_table("data/prototypes/aflow_prototypes.parquet").to_pylist()
+
+
+def raw_row(identifier, cif, declared=0, error=""):
+    return {
+        "structure_id": f"own:{identifier}",
+        "cif": cif,
+        "spacegroup_declared": declared,
+        "source": "own",
+        "source_version": "1",
+        "licence": "CC0-1.0",
+        "error": error,
+    }
+
+
+def clean(cif, **cleaning):
+    return clean_or_reject(raw_row("x", cif), {**CLEANING, **cleaning})
+
+
+@pytest.fixture(scope="module")
+def cleaned():
+    """Every third prototype: (source row, cleaned row)."""
+    pairs = [(row, clean(row["cif"])) for row in PROTOTYPES[::3]]
+    assert sum(table == "structures" for _, (table, _) in pairs) > 355
+    return [(row, result) for row, (table, result) in pairs if table == "structures"]
+
+
+def test_group_is_that_of_the_encyclopedia(cleaned):
+    agree = [row["spacegroup_number"] == result["spacegroup_number"] for row, result in cleaned]
+    # The Encyclopedia rounds coordinates: about 1 in 100 has a higher symmetry within 0.01 angstrom.
+    assert np.mean(agree) > 0.98
+    assert all(
+        row["spacegroup_number"] == result["spacegroup_declared"] or row["spacegroup_number"] == 1
+        for row, result in cleaned
+    )
+
+
+def test_both_finders_nearly_always_agree(cleaned):
+    assert (
+        np.mean([result["spacegroup_number"] == result["spacegroup_spglib"] for _, result in cleaned]) > 0.99
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")  # of spglib's own making
+def test_written_cell_has_exactly_the_group_found(cleaned):
+    # An independent finder, at a tolerance that only exact symmetry meets.
+    for _, result in cleaned[::3]:
+        crystal = expand(read_listing(result["cif"]), max_sites=1000, min_distance=0.1)
+        kinds = {kind: i + 1 for i, kind in enumerate(sorted(set(crystal.species)))}
+        cell = (crystal.basis, crystal.frac, [kinds[kind] for kind in crystal.species])
+        assert spglib.get_symmetry_dataset(cell, symprec=1e-6).number == result["spacegroup_number"], result[
+            "cif"
+        ]
+
+
+def test_cell_is_conventional_and_its_metric_exact(cleaned):
+    for _, result in cleaned:
+        family = next(
+            f for f, systems in FAMILIES.items() if crystal_system(result["spacegroup_number"]) in systems
+        )
+        cell = np.array([[result[name] for name in CELL]])
+        assert conventional_cell_errors(family, cell)[0] == 0
+        small = gemmi.make_small_structure_from_block(gemmi.cif.read_string(result["cif"]).sole_block())
+        assert np.array_equal(small.cell.parameters, cell[0])
+
+
+def test_atoms_are_neither_lost_nor_won(cleaned):
+    for row, result in cleaned:
+        before = expand(read_listing(row["cif"]), max_sites=2000, min_distance=0.3)
+        after = expand(read_listing(result["cif"]), max_sites=2000, min_distance=0.3)
+        volumes = [abs(np.linalg.det(crystal.basis)) for crystal in (before, after)]
+        densities = [
+            {symbol: amount / volume for symbol, amount in crystal.composition().items()}
+            for crystal, volume in zip((before, after), volumes, strict=True)
+        ]
+        assert densities[0].keys() == densities[1].keys()
+        # Symmetrisation may strain the cell within the tolerance of the search.
+        assert np.allclose(list(densities[0].values()), list(densities[1].values()), rtol=5e-3)
+
+
+@pytest.mark.filterwarnings("ignore:gcd is deprecated:FutureWarning")  # pymatgen's own call of monty
+def test_labels_are_those_of_pymatgen(cleaned):
+    n = 0
+    for row, result in cleaned:
+        crystal = expand(read_listing(row["cif"]), max_sites=2000, min_distance=0.3)
+        if not crystal.disordered:
+            structure = Structure(crystal.basis, [kind[0][0] for kind in crystal.species], crystal.frac)
+            assert get_protostructure_label_from_moyopy(structure, symprec=0.01) == result["protostructure"]
+            n += 1
+    assert n > 300
+
+
+def test_prototypes_group_labels_as_pymatgen_does(cleaned):
+    labels = sorted(
+        {result["protostructure"] for _, result in cleaned if len(result["protostructure"].split("_")) < 8}
+    )
+    ours = [prototype(label) for label in labels]
+    theirs = [get_prototype_from_protostructure(label) for label in labels]
+    assert [ours.index(x) for x in ours] == [theirs.index(x) for x in theirs]
+    assert len(labels) > 200
+
+
+def test_isotypes_share_a_prototype_whatever_their_elements_are_called():
+    # Rutile: O-Ti lists oxygen first, Cr-O lists it last.
+    assert prototype("A2B_tP6_136_f_a:O-Ti") == prototype("AB2_tP6_136_a_f:Cr-O")
+    # Rock salt with the origin on either ion; sphalerite differs.
+    assert prototype("AB_cF8_225_a_b:Cl-Na") == prototype("AB_cF8_225_b_a:Cl-Na")
+    assert prototype("AB_cF8_225_a_b:Cl-Na") != prototype("AB_cF8_216_a_c:S-Zn")
+
+
+ROCK_SALT = """data_NaCl
+_cell_length_a 5.64
+_cell_length_b 5.64
+_cell_length_c 5.64
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'F m -3 m'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Na1 Na1+ 0 0 0 1
+Cl1 Cl1- 0.5 0.5 0.5 1
+"""
+
+
+def test_rock_salt():
+    table, row = clean(ROCK_SALT)
+    assert table == "structures"
+    assert (row["formula"], row["spacegroup_number"], row["spacegroup_spglib"], row["n_sites"]) == (
+        "NaCl",
+        225,
+        225,
+        8,
+    )
+    assert row["protostructure"] == "AB_cF8_225_a_b:Cl-Na"
+    assert (row["a"], row["alpha"], row["crystal_system"]) == (5.64, 90.0, "cubic")
+
+
+def test_which_atoms_share_a_site_decides_the_symmetry():
+    # Half of the sodium sites hold a mixture: told apart from pure sites, this is no rock salt any more.
+    p1 = clean(ROCK_SALT)[1]["cif"]
+    lines = p1.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("Na1 "))
+    site = lines[first].rsplit(" ", 1)[0]
+    lines[first] = f"{site} 0.5"
+    lines.insert(first + 1, site.replace("Na1 Na", "K1 K") + " 0.5")
+    table, row = clean("\n".join(lines))
+    assert table == "structures"
+    assert row["spacegroup_number"] == 221
+    assert row["formula"] == "K0.5Na3.5Cl4"
+    assert "(K0.5Na0.5)" in row["protostructure"]
+    assert clean("\n".join(lines), disordered="reject")[1]["reason"] == "disordered"
+
+
+@pytest.mark.parametrize(
+    ("cif", "cleaning", "reason"),
+    [
+        ("garbage", {}, "unreadable"),
+        (ROCK_SALT, {"max_sites": 7}, "too_many_sites"),
+        (ROCK_SALT, {"min_distance": 2.9}, "atoms_too_close"),
+        (ROCK_SALT.replace("5.64", "nan"), {}, "bad_cell"),
+    ],
+)
+def test_rejected_rows_carry_reason_and_hash(cif, cleaning, reason):
+    table, row = clean(cif, **cleaning)
+    assert (table, row["reason"]) == ("quarantine", reason)
+    assert len(row["raw_sha256"]) == 64
+    assert row["detail"]
+    assert "\n" not in row["detail"]
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    rows = [
+        raw_row(f"p{i:04d}", row["cif"], row["spacegroup_number"]) for i, row in enumerate(PROTOTYPES[::20])
+    ]
+    rows[7]["cif"] = "garbage"
+    rows[20]["cif"] = ROCK_SALT.replace("5.64", "0")
+    rows.insert(11, raw_row("p0003", "again", error="duplicate_id: p0003 came before"))
+    path = tmp_path_factory.mktemp("raw") / "own.parquet"
+    pq.write_table(pa.Table.from_pylist(rows[::-1], schema=RAW), path)
+    return path
+
+
+def build(raw, folder, shards, time_limit=60.0):
+    parts = {"structures": [], "quarantine": []}
+    for shard in range(shards):
+        outs = {name: folder / f"{name}-{shard}.parquet" for name in parts}
+        clean_shard(
+            raw=[raw],
+            cleaning=CLEANING,
+            shard=shard,
+            shards=shards,
+            structures_out=outs["structures"],
+            quarantine_out=outs["quarantine"],
+            time_limit=time_limit,
+        )
+        for name, out in outs.items():
+            parts[name].append(out)
+    outs = {name: folder / f"{name}.parquet" for name in parts}
+    manifest = merge(
+        raw=[raw],
+        **parts,
+        structures_out=outs["structures"],
+        quarantine_out=outs["quarantine"],
+        manifest_out=folder / "manifest.json",
+        metadata={"seed": 1},
+    )
+    return manifest, [outs["structures"], outs["quarantine"], folder / "manifest.json"]
+
+
+def test_bytes_do_not_depend_on_shards_and_nothing_is_lost(raw, tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "3").mkdir()
+    manifest, one = build(raw, tmp_path / "1", 1)
+    _, three = build(raw, tmp_path / "3", 3)
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in three]
+    assert manifest["accepted"] + manifest["quarantined"] == manifest["received"] == len(PROTOTYPES[::20]) + 1
+    assert manifest["by_reason"] == {"unreadable": 1, "bad_cell": 1, "duplicate_id": 1}
+    ids = pq.read_table(one[0])["structure_id"].to_pylist()
+    assert ids == sorted(set(ids))
+    assert file_metadata(one[0])["seed"] == 1
+
+
+def test_an_entry_that_takes_too_long_is_quarantined(tmp_path):
+    path = tmp_path / "own.parquet"
+    pq.write_table(
+        pa.Table.from_pylist(
+            [raw_row(str(i), row["cif"]) for i, row in enumerate(PROTOTYPES[:2])], schema=RAW
+        ),
+        path,
+    )
+    manifest, _ = build(path, tmp_path, 1, time_limit=0.0)
+    assert manifest["by_reason"] == {"timeout": 2}
+
+
+def test_the_same_id_twice_is_an_error(raw, tmp_path):
+    build(raw, tmp_path, 1)
+    part = tmp_path / "structures-0.parquet"
+    outs = {"structures_out": tmp_path / "s.parquet", "quarantine_out": tmp_path / "q.parquet"}
+    with pytest.raises(XtinctError, match="own:p0000: the same id"):
+        merge(raw=[raw], structures=[part, part], quarantine=[], manifest_out=tmp_path / "m.json", **outs)
+    assert not (tmp_path / "s.parquet").exists()
+
+
+def test_lost_rows_are_noticed(raw, tmp_path):
+    build(raw, tmp_path, 2)
+    outs = {"structures_out": tmp_path / "s.parquet", "quarantine_out": tmp_path / "q.parquet"}
+    with pytest.raises(AssertionError, match="received"):
+        merge(
+            raw=[raw],
+            structures=[tmp_path / "structures-0.parquet"],
+            quarantine=[tmp_path / "quarantine-0.parquet"],
+            manifest_out=tmp_path / "m.json",
+            **outs,
+        )
