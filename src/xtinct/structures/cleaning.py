@@ -4,19 +4,19 @@ Every received entry ends in exactly one of the two tables; this is counted and 
 """
 
 import hashlib
-import heapq
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet, write_parquet
+from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
+from xtinct.parquet import file_metadata, open_parquet, write_parquet
 from xtinct.schema import CELL, QUARANTINE, RAW, STRUCTURES, check_table
 from xtinct.structures.crystal import RejectedError, format_cif
 from xtinct.structures.isolated import Outcome, isolated_map
@@ -99,9 +99,8 @@ def clean_shard(
 ) -> dict[str, int]:
     """Clean the rows of one shard of the tables `raw` (schema RAW) and return counts.
 
-    Row number i of all tables in sequence belongs to shard i mod `shards`. Both outputs are ordered by
-    structure_id. An entry on which a library hangs (longer than `time_limit` seconds) or crashes is
-    quarantined like any other. Counts: received, accepted, quarantined; their sum is checked.
+    Both outputs are ordered by structure_id. An entry on which a library hangs (longer than `time_limit`
+    seconds) or crashes is quarantined like any other. Counts: received, accepted, quarantined; their sum is checked.
     """
     tables: dict[str, list[dict[str, Any]]] = {"structures": [], "quarantine": []}
     received = 0
@@ -115,8 +114,8 @@ def clean_shard(
         ("structures", structures_out, STRUCTURES),
         ("quarantine", quarantine_out, QUARANTINE),
     ):
-        rows = sorted(tables[name], key=_order)
-        write_parquet(out, _to_tables(rows, schema), schema)
+        rows = sorted(tables[name], key=itemgetter("structure_id"))
+        write_parquet(out, [pa.Table.from_pylist(rows, schema=schema)], schema)
     return counts
 
 
@@ -126,31 +125,21 @@ def _failed(outcome: Outcome) -> dict[str, Any]:
 
 
 def _shard_rows(raw: Sequence[str | Path], shard: int, shards: int) -> Iterator[dict[str, Any]]:
-    if not 0 <= shard < shards:
-        raise XtinctError(f"shard {shard}: expected a number from 0 to {shards - 1}")
-    index = 0
-    for path in raw:
-        table = open_parquet(path)
-        check_table(table.schema_arrow, RAW, str(path))
-        for batch in table.iter_batches(batch_size=_BATCH):
-            first = (shard - index) % shards
-            index += batch.num_rows
-            yield from batch.take(pa.array(range(first, batch.num_rows, shards), pa.int64())).to_pylist()
+    sizes = [_open(path, RAW).metadata.num_rows for path in raw]
+    rows = shard_rows(sum(sizes), shard, shards)
+    first = 0
+    for path, size in zip(raw, sizes, strict=True):
+        of_file = range(max(rows.start - first, 0), min(rows.stop - first, size))
+        first += size
+        if of_file:
+            for batch in iter_rows(path, of_file, batch_size=_BATCH):
+                yield from batch.to_pylist()
 
 
-def _order(row: Mapping[str, Any]) -> tuple[str, ...]:
-    # An id may be quarantined several times (duplicates); the other columns then decide.
-    return tuple(str(row.get(key, "")) for key in ("structure_id", "reason", "detail", "raw_sha256"))
-
-
-def _to_tables(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.Table]:
-    batch: list[dict[str, Any]] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == _BATCH:
-            yield pa.Table.from_pylist(batch, schema=schema)
-            batch = []
-    yield pa.Table.from_pylist(batch, schema=schema)
+def _open(path: str | Path, schema: pa.Schema) -> pq.ParquetFile:
+    table = open_parquet(path)
+    check_table(table.schema_arrow, schema, str(path))
+    return table
 
 
 def _checked(received: int, accepted: int, quarantined: int, where: str) -> dict[str, int]:
@@ -171,101 +160,61 @@ def merge(
     manifest_out: str | Path,
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Join the shards' tables, each ordered by structure_id, into two ordered tables and a manifest.
+    """Join the shards' tables into two tables ordered by structure_id, and count them in a manifest.
 
-    Checks that no structure_id is accepted twice and that accepted + quarantined = received. The
-    manifest, which is also returned, counts by source, crystal system, licence and reason.
+    XtinctError if an id occurs twice; accepted + quarantined = received is checked. The manifest, which
+    is also returned, counts by source, crystal system, licence and reason, and how often the group found
+    is the one that spglib finds and the one that the source declares.
     """
-    manifest = _Manifest()
-    for path in raw:
-        manifest.add_source(path)
-    stored = dict(metadata or {})
-    accepted = write_parquet(
-        structures_out,
-        _to_tables(_ordered(structures, STRUCTURES, manifest.accept), STRUCTURES),
-        STRUCTURES,
-        stored,
+    accepted = merge_shards(
+        structures, structures_out, schema=STRUCTURES, metadata=metadata, key="structure_id"
     )
-    quarantined = write_parquet(
-        quarantine_out,
-        _to_tables(_ordered(quarantine, QUARANTINE, manifest.reject), QUARANTINE),
-        QUARANTINE,
-        stored,
+    quarantined = merge_shards(
+        quarantine, quarantine_out, schema=QUARANTINE, metadata=metadata, key="structure_id"
     )
-    content = manifest.content(_checked(manifest.received, accepted, quarantined, str(structures_out)))
+    received = sum(_open(path, RAW).metadata.num_rows for path in raw)
+    content = {
+        **_checked(received, accepted, quarantined, str(structures_out)),
+        "sources": _source_counts(raw, structures_out, quarantine_out),
+        "by_crystal_system": _counts(structures_out, "crystal_system"),
+        "by_licence": _counts(structures_out, "licence"),
+        "by_reason": _counts(quarantine_out, "reason"),
+        "spglib_against_moyo": _agreement(structures_out, "spacegroup_spglib"),
+        "declared_against_moyo": _agreement(structures_out, "spacegroup_declared"),
+    }
     Path(manifest_out).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
     return content
 
 
-def _ordered(
-    paths: Sequence[str | Path], schema: pa.Schema, see: Callable[[dict[str, Any]], None]
-) -> Iterator[dict[str, Any]]:
-    for row in heapq.merge(*(_rows(path, schema) for path in paths), key=_order):
-        see(row)
-        yield row
+def _columns(path: str | Path, *columns: str) -> Iterator[tuple[Any, ...]]:
+    for batch in open_parquet(path).iter_batches(batch_size=65536, columns=list(columns)):
+        yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
 
 
-def _rows(path: str | Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
-    table = open_parquet(path)
-    check_table(table.schema_arrow, schema, str(path))
-    for batch in table.iter_batches(batch_size=_BATCH):
-        yield from batch.to_pylist()
+def _counts(path: str | Path, column: str) -> dict[str, int]:
+    return dict(Counter(value for (value,) in _columns(path, column)))
 
 
-class _Manifest:
-    """What went in and what came out, counted while the rows pass."""
+def _agreement(path: str | Path, column: str) -> dict[str, int]:
+    found = Counter()
+    for number, other in _columns(path, "spacegroup_number", column):
+        found["none" if other is None else "same" if other == number else "other"] += 1
+    return dict(found)
 
-    def __init__(self) -> None:
-        self.received = 0
-        self.sources: dict[str, dict[str, Any]] = {}
-        self.counts = {name: Counter() for name in ("crystal_system", "licence", "reason")}
-        self.spglib = Counter()
-        self.declared = Counter()
-        self.last_id: str | None = None
 
-    def add_source(self, path: str | Path) -> None:
-        table = open_parquet(path)
-        for batch in table.iter_batches(batch_size=65536, columns=["source", "source_version", "licence"]):
-            self.received += batch.num_rows
-            for name in pc.unique(batch.column("source")).to_pylist():
-                of_name = batch.filter(pc.equal(batch.column("source"), name))
-                source = self.sources.setdefault(
-                    name,
-                    {"received": 0, "accepted": 0, "quarantined": 0, "versions": set(), "licences": set()},
-                )
-                source["received"] += of_name.num_rows
-                source["versions"].update(pc.unique(of_name.column("source_version")).to_pylist()[:1])
-                source["licences"].update(pc.unique(of_name.column("licence")).to_pylist())
-
-    def accept(self, row: dict[str, Any]) -> None:
-        if row["structure_id"] == self.last_id:
-            raise XtinctError(f"{row['structure_id']}: the same id was accepted twice; ids must be unique")
-        self.last_id = row["structure_id"]
-        self.sources[row["source"]]["accepted"] += 1
-        for name in ("crystal_system", "licence"):
-            self.counts[name][row[name]] += 1
-        for column, counter in (("spacegroup_spglib", self.spglib), ("spacegroup_declared", self.declared)):
-            other = row[column]
-            counter[
-                "none" if other is None else "same" if other == row["spacegroup_number"] else "other"
-            ] += 1
-
-    def reject(self, row: dict[str, Any]) -> None:
-        self.sources[row["structure_id"].partition(":")[0]]["quarantined"] += 1
-        self.counts["reason"][row["reason"]] += 1
-
-    def content(self, counts: dict[str, int]) -> dict[str, Any]:
-        return {
-            **counts,
-            "sources": {
-                name: {
-                    key: sorted(value) if isinstance(value, set) else value for key, value in source.items()
-                }
-                for name, source in self.sources.items()
-            },
-            "by_crystal_system": dict(self.counts["crystal_system"]),
-            "by_licence": dict(self.counts["licence"]),
-            "by_reason": dict(self.counts["reason"]),
-            "spglib_against_moyo": dict(self.spglib),
-            "declared_against_moyo": dict(self.declared),
+def _source_counts(
+    raw: Sequence[str | Path], structures: str | Path, quarantine: str | Path
+) -> dict[str, dict[str, Any]]:
+    accepted = _counts(structures, "source")
+    quarantined = Counter(name.partition(":")[0] for (name,) in _columns(quarantine, "structure_id"))
+    counts = {}
+    for path in raw:
+        about = file_metadata(path)
+        name = about["source"]
+        counts[name] = {
+            "received": open_parquet(path).metadata.num_rows,
+            "accepted": accepted.get(name, 0),
+            "quarantined": quarantined.get(name, 0),
+            **{key: about[key] for key in ("kind", "source_version", "licence")},
         }
+    return counts

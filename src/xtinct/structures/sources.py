@@ -7,7 +7,7 @@ received still gets a row, with `error` set, so that every entry is accounted fo
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -135,15 +135,16 @@ def _tables(name: str, where: str, source: Source, counts: dict[str, int]) -> It
     while batch := list(islice(entries, _BATCH)):
         rows = []
         for entry in batch:
-            error = entry.error
-            if entry.identifier in seen:
+            identifier, error = entry.identifier, entry.error
+            if identifier in seen:
+                identifier = _numbered(identifier, seen)
                 error = f"duplicate_id: {entry.identifier} came before; the first one is kept"
-            seen.add(entry.identifier)
+            seen.add(identifier)
             counts["received"] += 1
             counts["errors"] += bool(error)
             rows.append(
                 {
-                    "structure_id": f"{name}:{entry.identifier}",
+                    "structure_id": f"{name}:{identifier}",
                     "cif": entry.text,
                     "spacegroup_declared": entry.declared,
                     "source": name,
@@ -155,3 +156,8 @@ def _tables(name: str, where: str, source: Source, counts: dict[str, int]) -> It
         yield pa.Table.from_pylist(rows, schema=RAW)
     if not counts["received"]:
         raise XtinctError(f"{where}: the source holds no structure")
+
+
+def _numbered(identifier: str, seen: set[str]) -> str:
+    # The number keeps the key of every table unique, rejected entries included.
+    return next(name for n in count(2) if (name := f"{identifier}#{n}") not in seen)

@@ -11,7 +11,7 @@ from pymatgen.analysis.prototypes import (
 from pymatgen.core import Structure
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import file_metadata
+from xtinct.parquet import file_metadata, write_parquet
 from xtinct.schema import CELL, RAW
 from xtinct.structures.cleaning import clean_or_reject, clean_shard, merge
 from xtinct.structures.labels import prototype
@@ -202,6 +202,12 @@ def test_rejected_rows_carry_reason_and_hash(cif, cleaning, reason):
     assert "\n" not in row["detail"]
 
 
+def write_raw(path, rows):
+    about = {"source": "own", "kind": "files", "source_version": "1", "licence": "CC0-1.0"}
+    write_parquet(path, [pa.Table.from_pylist(rows, schema=RAW)], RAW, about)
+    return path
+
+
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     rows = [
@@ -209,10 +215,8 @@ def raw(tmp_path_factory):
     ]
     rows[7]["cif"] = "garbage"
     rows[20]["cif"] = ROCK_SALT.replace("5.64", "0")
-    rows.insert(11, raw_row("p0003", "again", error="duplicate_id: p0003 came before"))
-    path = tmp_path_factory.mktemp("raw") / "own.parquet"
-    pq.write_table(pa.Table.from_pylist(rows[::-1], schema=RAW), path)
-    return path
+    rows.insert(11, raw_row("p0003#2", "again", error="duplicate_id: p0003 came before"))
+    return write_raw(tmp_path_factory.mktemp("raw") / "own.parquet", rows[::-1])
 
 
 def build(raw, folder, shards, time_limit=60.0):
@@ -256,12 +260,8 @@ def test_bytes_do_not_depend_on_shards_and_nothing_is_lost(raw, tmp_path):
 
 
 def test_an_entry_that_takes_too_long_is_quarantined(tmp_path):
-    path = tmp_path / "own.parquet"
-    pq.write_table(
-        pa.Table.from_pylist(
-            [raw_row(str(i), row["cif"]) for i, row in enumerate(PROTOTYPES[:2])], schema=RAW
-        ),
-        path,
+    path = write_raw(
+        tmp_path / "own.parquet", [raw_row(str(i), row["cif"]) for i, row in enumerate(PROTOTYPES[:2])]
     )
     manifest, _ = build(path, tmp_path, 1, time_limit=0.0)
     assert manifest["by_reason"] == {"timeout": 2}
@@ -271,7 +271,7 @@ def test_the_same_id_twice_is_an_error(raw, tmp_path):
     build(raw, tmp_path, 1)
     part = tmp_path / "structures-0.parquet"
     outs = {"structures_out": tmp_path / "s.parquet", "quarantine_out": tmp_path / "q.parquet"}
-    with pytest.raises(XtinctError, match="own:p0000: the same id"):
+    with pytest.raises(XtinctError, match=r"own:p0000.*twice"):
         merge(raw=[raw], structures=[part, part], quarantine=[], manifest_out=tmp_path / "m.json", **outs)
     assert not (tmp_path / "s.parquet").exists()
 

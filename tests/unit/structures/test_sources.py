@@ -185,6 +185,8 @@ def test_table_with_duplicates_and_gaps(fetched, tmp_path):
     rows = fetched(config)
     assert [row["cif"] for row in rows] == ["1", "2", "3", "4", ""]
     assert [row["spacegroup_declared"] for row in rows] == [225, 0, 0, 0, 0]
+    ids = ["own:x", "own:y", "own:x#2", "own:row-4", "own:z"]
+    assert [row["structure_id"] for row in rows] == ids
     assert [row["error"].partition(":")[0] for row in rows] == ["", "", "duplicate_id", "missing_id", "empty"]
 
 
