@@ -103,7 +103,8 @@ class _Provider:
 
         database = config["database"]
         is_address = database.startswith(("http://", "https://"))
-        self.base_url = database if is_address else self._only_database(database, Watched())
+        address = database if is_address else self._only_database(database, Watched())
+        self.base_url = address.rstrip("/")
         self.client = OptimadeClient(self.base_url, use_async=False, http_client=Watched, silent=True)
         info = self._ask("info", "info")
         meta, attributes = info["meta"], info["data"].get("attributes", {})
