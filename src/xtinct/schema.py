@@ -155,6 +155,64 @@ CEILINGS = _table(
     ("ceiling", pa.float64(), "", "best top-k accuracy, as a fraction of 1"),
 )
 
+LIMITATIONS = _table(
+    "limitations",
+    ("family", pa.string(), "", "crystal family"),
+    (
+        "limitation",
+        pa.string(),
+        "",
+        "extinction, lattices, window, resolution, threshold; each adds to those before",
+    ),
+    ("target", pa.string(), "", "what is to be named"),
+    ("k", pa.int16(), "", "number of answers allowed"),
+    ("ceiling", pa.float64(), "", "best top-k accuracy under all limitations so far, as a fraction of 1"),
+    ("standard_error", pa.float64(), "", "Monte-Carlo standard error; 0 where nothing was sampled"),
+    ("n_lattices", pa.int64(), "", "lattices looked at; 0 for the combinatorial ceiling"),
+    ("exact", pa.bool_(), "", "whether the whole distribution was looked at"),
+)
+
+MERGED_LATTICES = _table(
+    "merged_lattices",
+    ("family", pa.string(), "", "crystal family"),
+    *_CELL_COLUMNS,
+    ("share", pa.float64(), "", "share of the distribution that the lattice stands for"),
+    ("first", pa.string(), "", "extinction symbol of one class"),
+    ("second", pa.string(), "", "extinction symbol of another class that shows the same lines there"),
+)
+
+LOST_PAIRS = _table(
+    "lost_pairs",
+    ("family", pa.string(), "", "crystal family"),
+    ("limitation", pa.string(), "", "resolution or threshold"),
+    ("first", pa.string(), "", "extinction symbol of one class"),
+    ("second", pa.string(), "", "extinction symbol of another class"),
+    ("probability", pa.float64(), "", "posterior weight on the wrong class of the pair, over all patterns"),
+)
+
+WILSON = _table(
+    "wilson",
+    ("family", pa.string(), "", "crystal family"),
+    ("target", pa.string(), "", "what is to be named"),
+    ("k", pa.int16(), "", "number of answers allowed"),
+    ("accuracy", pa.float64(), "", "estimate for the ideal observer of Wilson intensities, fraction of 1"),
+    ("standard_error", pa.float64(), "", "its Monte-Carlo standard error"),
+    ("extinction_ceiling", pa.float64(), "", "ceiling of the same lattices if intensities say nothing"),
+)
+
+WILSON_PAIRS = _table(
+    "wilson_pairs",
+    ("family", pa.string(), "", "crystal family"),
+    ("first", pa.int16(), "", "space group"),
+    ("second", pa.int16(), "", "space group of the same extinction class"),
+    (
+        "accuracy",
+        pa.float64(),
+        "",
+        "how often intensities choose the right one of the two; 0.5: never decidable",
+    ),
+)
+
 SPLITS = ("train", "validation", "test")
 DATASETS = ("cddd", "ulbd", "gcdd")
 

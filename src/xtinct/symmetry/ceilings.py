@@ -63,14 +63,15 @@ def ceilings(
     None weighs all groups of the scope equally. Integers, fractions and strings ("0.1", "3/7") are
     taken exactly, floats as the binary fractions they are.
     """
-    ks = _checked_ks(ks)
-    weights = _weights(family, prior)
+    ks = checked_ks(ks)
+    weights = prior_weights(family, prior)
     label = labels(family, target, axes)
     groups_of_classes = [cls.members for cls in extinction_classes(family, axes)]
     return _best(groups_of_classes, weights, label, ks)
 
 
-def _checked_ks(ks: Iterable[int]) -> tuple[int, ...]:
+def checked_ks(ks: Iterable[int]) -> tuple[int, ...]:
+    """`ks` as a tuple of positive integers, or XtinctError naming the one that is none."""
     ks = tuple(ks)
     for k in ks:
         if not isinstance(k, int | np.integer) or k < 1:
@@ -78,7 +79,8 @@ def _checked_ks(ks: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(k) for k in ks)
 
 
-def _weights(family: str, prior: Mapping[int, Weight] | None) -> dict[int, Fraction]:
+def prior_weights(family: str, prior: Mapping[int, Weight] | None) -> dict[int, Fraction]:
+    """Exact weight of every space group of a scope that has one; XtinctError for a prior that is none."""
     groups = scope_groups(family)
     if prior is None:
         return dict.fromkeys(groups, Fraction(1))
