@@ -8,12 +8,15 @@ side by side on a wide screen and below each other on a narrow one.
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import wraps
 from html import escape
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from xtinct.report.tables import percent
 
 #: Placeholder colour -> CSS variable of the page.
 _INK, _MUTED, _GRID, _CEILING = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
@@ -57,8 +60,7 @@ _MARKERS = ("o", "s", "D", "^", "v", "P")
 class _Panel:
     """One set of axes with hover texts; `svg()` gives the finished text."""
 
-    def __init__(self, name: str, *, width: float = WIDTH, height: float = 2.7):
-        self.name = name
+    def __init__(self, width: float = WIDTH, height: float = 2.7):
         self.tips: list[str] = []
         self.figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(self.figure)
@@ -71,13 +73,8 @@ class _Panel:
 
     def svg(self) -> str:
         buffer = io.StringIO()
-        with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
-            self.figure.savefig(
-                buffer,
-                format="svg",
-                transparent=True,
-                metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
-            )
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        self.figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
         text = buffer.getvalue()
         text = text[text.index("<svg") :]
         text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
@@ -96,23 +93,31 @@ class _Panel:
         )
 
 
-def _panel(name: str, **size: float) -> _Panel:
-    with mpl.rc_context(_STYLE):
-        return _Panel(name, **size)
+def _styled(draw):
+    """Run a drawing function under the report's style, whatever the user's matplotlib settings are.
+
+    The name comes first: it seeds the identifiers inside the SVG, so that no two figures of a page
+    share one.
+    """
+
+    @wraps(draw)
+    def styled(name: str, *args, **kwargs) -> str:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update({**_STYLE, "svg.hashsalt": name})
+            return draw(*args, **kwargs)
+
+    return styled
 
 
-def percent(value: float) -> str:
-    """A fraction as per cent with one decimal."""
-    return f"{100 * value:.1f} %"
-
-
-def topk_figure(name: str, title: str, rows: Sequence[Mapping], labels: Sequence[str]) -> str:
+@_styled
+def topk_figure(title: str, rows: Sequence[Mapping], labels: Sequence[str]) -> str:
     """Top-k accuracies with intervals of several models on one test set, below its ceiling.
 
     `rows`: averaged accuracy rows; `labels`: the series in their order, matched with
     row["series"].
     """
-    panel = _panel(name)
+    panel = _Panel()
     axes = panel.axes
     ks = sorted({row["k"] for row in rows})
     for k in ks:
@@ -142,11 +147,12 @@ def topk_figure(name: str, title: str, rows: Sequence[Mapping], labels: Sequence
     return panel.svg()
 
 
+@_styled
 def training_figure(
-    name: str, title: str, curves: Mapping[str, Sequence[tuple[float, float]]], ceiling: float | None
+    title: str, curves: Mapping[str, Sequence[tuple[float, float]]], ceiling: float | None
 ) -> str:
     """Validation accuracy over training patterns seen, one curve per label, and the ceiling."""
-    panel = _panel(name)
+    panel = _Panel()
     axes = panel.axes
     if ceiling is not None:
         line = axes.axhline(ceiling, color=_CEILING, linewidth=2.2)
@@ -169,11 +175,12 @@ def training_figure(
     return panel.svg()
 
 
+@_styled
 def counts_figure(
-    name: str, title: str, counts: Mapping[int, int], groups: Iterable[int], hint: Mapping[int, str]
+    title: str, counts: Mapping[int, int], groups: Iterable[int], hint: Mapping[int, str]
 ) -> str:
     """Samples per space group on a logarithmic axis; groups without any are marked below the axis."""
-    panel = _panel(name, height=2.2)
+    panel = _Panel(height=2.2)
     axes = panel.axes
     groups = list(groups)
     for group in groups:
@@ -184,6 +191,7 @@ def counts_figure(
             (bar,) = axes.plot(group, 0, marker="x", color=_CEILING, markersize=3.5, clip_on=False)
         panel.tip(bar, f"{hint[group]} (No. {group}): {n:,}")
     axes.set_yscale("symlog", linthresh=1, linscale=0.5)
+    axes.yaxis.set_major_formatter(lambda n, _: f"{n:,.0f}")
     axes.set_ylim(0, max([1, *counts.values()]) * 1.6)
     axes.set_xlim(groups[0] - 0.8, groups[-1] + 0.8)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -192,15 +200,17 @@ def counts_figure(
     return panel.svg()
 
 
-def ceilings_figure(name: str, title: str, ceilings: Mapping[str, Sequence[float]]) -> str:
+@_styled
+def ceilings_figure(title: str, ceilings: Mapping[str, Sequence[float]]) -> str:
     """Top-1 to top-5 ceilings, one line per family, labelled at its end."""
-    panel = _panel(name, width=6.4, height=3.4)
+    panel = _Panel(width=5.0, height=3.3)
     axes = panel.axes
     for i, (family, values) in enumerate(ceilings.items()):
         ks = range(1, len(values) + 1)
-        axes.plot(ks, values, color=_SERIES[i % 6], label=family)
+        colour = (*_SERIES, _INK)[i % 7]
+        axes.plot(ks, values, color=colour, label=family, marker=_MARKERS[i % 6], markersize=5)
         for k, value in zip(ks, values, strict=True):
-            (point,) = axes.plot(k, value, marker=_MARKERS[i % 6], color=_SERIES[i % 6], markersize=5)
+            (point,) = axes.plot(k, value, marker=_MARKERS[i % 6], color=colour, markersize=5)
             panel.tip(point, f"{family}, top-{k}: {percent(value)}")
     longest = max(len(values) for values in ceilings.values())
     axes.set_xticks(range(1, longest + 1), [f"top-{k}" for k in range(1, longest + 1)])
@@ -208,4 +218,38 @@ def ceilings_figure(name: str, title: str, ceilings: Mapping[str, Sequence[float
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title(title)
     axes.legend(loc="lower right", ncols=2)
+    return panel.svg()
+
+
+@_styled
+def limits_figure(title: str, stages: Mapping[str, str], rows: Sequence[Mapping]) -> str:
+    """Top-1, top-3 and top-5 ceilings after each limitation, with Monte-Carlo standard errors."""
+    panel = _Panel(height=2.9)
+    axes = panel.axes
+    places = {stage: i for i, stage in enumerate(stages)}
+    for i, k in enumerate((1, 3, 5)):
+        mine = sorted((row for row in rows if row["k"] == k), key=lambda row: places[row["limitation"]])
+        if not mine:
+            continue
+        # Physical intensities are another question, not a further limitation: no line leads there.
+        chain = [row for row in mine if row["limitation"] != "wilson"]
+        axes.plot(
+            [places[row["limitation"]] for row in chain],
+            [row["ceiling"] for row in chain],
+            color=_SERIES[i],
+            label=f"top-{k}",
+        )
+        for row in mine:
+            x, value, error = places[row["limitation"]], row["ceiling"], row["standard_error"]
+            axes.plot([x, x], [value - error, value + error], color=_SERIES[i], linewidth=1.2)
+            (point,) = axes.plot(x, value, marker=_MARKERS[i], color=_SERIES[i], markersize=5)
+            uncertainty = f" ± {percent(error)}" if error else ""
+            panel.tip(point, f"{stages[row['limitation']]}, top-{k}: {percent(value)}{uncertainty}")
+    axes.set_xticks(
+        range(len(stages)), list(stages.values()), rotation=25, ha="right", rotation_mode="anchor"
+    )
+    axes.set_ylim(0, 1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_title(title)
+    axes.legend(loc="lower left", ncols=3)
     return panel.svg()

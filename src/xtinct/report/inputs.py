@@ -177,7 +177,16 @@ def read_trainings(history_paths: Iterable[str | Path]) -> list[dict]:
     trainings = []
     for path in sorted(map(Path, history_paths)):
         card = read_json(path.with_name("card.json"))
-        for key in ("experiment", "train_set", "target", "family", "seed", "seconds", "device"):
+        for key in (
+            "experiment",
+            "train_set",
+            "target",
+            "family",
+            "seed",
+            "architecture",
+            "seconds",
+            "device",
+        ):
             if key not in card:
                 raise XtinctError(f"{path.with_name('card.json')}: the key {key!r} is missing")
         rows = read_csv(path)
@@ -193,10 +202,26 @@ def read_trainings(history_paths: Iterable[str | Path]) -> list[dict]:
             for row in rows
             if row["validation_accuracy"]
         ]
-        trainings.append({"card": card, "points": points})
+        patterns = max((int(row["patterns"]) for row in rows), default=0)
+        trainings.append({"card": card, "patterns": patterns, "points": points})
     return sorted(trainings, key=lambda t: (t["card"]["experiment"], t["card"]["family"], t["card"]["seed"]))
 
 
 def read_manifests(paths: Iterable[str | Path]) -> list[dict]:
     """Name (folder) and content of each manifest."""
     return [{"name": Path(path).parent.name, "content": read_json(path)} for path in sorted(map(Path, paths))]
+
+
+def read_limits(limits_path: str | Path | None, wilson_path: str | Path | None) -> dict[str, list[dict]]:
+    """Tables limitations, lost_pairs, wilson and wilson_pairs; empty where there is no file."""
+    found: dict[str, list[dict]] = {}
+    for path, names in (
+        (limits_path, ("limitations", "lost_pairs")),
+        (wilson_path, ("wilson", "wilson_pairs")),
+    ):
+        content = {} if path is None else read_json(path)
+        for name in names:
+            if path is not None and (not isinstance(content, dict) or name not in content):
+                raise XtinctError(f"{path}: the key {name!r} is missing")
+            found[name] = content.get(name, [])
+    return found

@@ -8,9 +8,11 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
 from xtinct.report import inputs, panels, tables
 from xtinct.report.explorer import explorer_data
+from xtinct.report.patterns import example_patterns
 from xtinct.report.summary import TARGET_NAMES, summary_sentences
 from xtinct.symmetry.absences import conditions
 from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS
@@ -35,6 +37,8 @@ def write_report(
     metrics_out: str | Path,
     summary_out: str | Path,
     plots_dir: str | Path,
+    limits_path: str | Path | None = None,
+    wilson_path: str | Path | None = None,
 ) -> None:
     """Write the HTML report, the metrics and the plot tables.
 
@@ -53,6 +57,8 @@ def write_report(
     metrics_out       all records as one sorted JSON list
     summary_out       the accuracies and ceilings as a nested JSON object, for `dvc metrics show`
     plots_dir         accuracy.csv, training.csv, confusion.csv, counts.csv
+    limits_path       limits.json of xtinct.limits.tables.write_limitations, if it was made
+    wilson_path       wilson.json of xtinct.limits.tables.write_wilson, if it was made
 
     Equal inputs give equal bytes. Raises XtinctError for an input that is missing or malformed, and
     if the page would exceed MAX_BYTES.
@@ -84,7 +90,9 @@ def write_report(
         _write(Path(plots_dir) / f"{name}.csv", tables.to_csv(rows))
 
     texts = {number: _conditions_text(number) for number in range(1, N_SPACE_GROUPS + 1)}
-    explorer = explorer_data(classes, texts, float(config["instrument"]["wavelength"]), int(config["seed"]))
+    limits = inputs.read_limits(limits_path, wilson_path)
+    instrument = Instrument.from_config(config["instrument"])
+    explorer = explorer_data(classes, texts, instrument.wavelength, int(config["seed"]))
     html = _render(
         title=config["report"]["title"],
         confidence=confidence,
@@ -107,6 +115,8 @@ def write_report(
         manifests=manifests,
         classes=classes,
         families=list(FAMILIES),
+        limits=limits,
+        limit_gallery=panels.limit_gallery(limits),
         empty=[record for record in records if record["n"] == 0],
         records=records,
         config=config,
@@ -115,6 +125,8 @@ def write_report(
             "confusion": panels.confusion_data(confusion, classes),
             "lattices": panels.lattice_data(tables.lattice_histograms(labels)),
             "explorer": explorer,
+            "patterns": example_patterns(lines_paths, instrument),
+            "range": [instrument.two_theta_min, instrument.two_theta_max],
         },
     )
     if len(html.encode()) > MAX_BYTES:
@@ -125,7 +137,12 @@ def write_report(
 
 
 def _conditions_text(number: int) -> list[str]:
-    return [f"{c.zone}: {c.condition}" for c in conditions(number) if c.representative]
+    """Reflection conditions as printed in ITA, one text per zone."""
+    of_zone: dict[str, list[str]] = {}
+    for condition in conditions(number):
+        if condition.representative:
+            of_zone.setdefault(condition.zone, []).append(condition.condition)
+    return [f"{zone}: {', '.join(texts)}" for zone, texts in of_zone.items()]
 
 
 def _write(path: str | Path, text: str) -> None:
@@ -148,7 +165,7 @@ def _render(**context: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f}"
+    environment.filters["percent"] = lambda value, digits=1: tables.percent(value, digits).removesuffix(" %")
     environment.filters["json_block"] = _json_block
     environment.filters["thousands"] = lambda value: f"{value:,}"
     source = environment.loader.get_source

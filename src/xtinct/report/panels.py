@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from xtinct.report import figures
 from xtinct.report.summary import TARGET_NAMES, is_ulbd
-from xtinct.report.tables import Row, in_order, to_csv
+from xtinct.report.tables import SETS, Row, in_order, set_place, to_csv
 from xtinct.schema import DATASETS
 from xtinct.symmetry.families import FAMILIES, space_groups
 
@@ -76,7 +76,9 @@ def accuracy_tables(averaged: Sequence[Mapping], published: Mapping) -> dict[str
                         "differs": value is not None and not _holds(row, value, published),
                     }
                 )
-            ordered = sorted(lines.items(), key=lambda item: (item[0][:3], _place(item[0][3])))
+            ordered = sorted(
+                lines.items(), key=lambda item: (set_place(item[0][1]), item[0][:3], set_place(item[0][3]))
+            )
             result.setdefault(target, {})[family] = [line for _, line in ordered]
     return result
 
@@ -85,11 +87,6 @@ def _holds(row: Mapping, value: float, published: Mapping) -> bool:
     """Whether the interval of `row` holds a printed value, within the rounding of the print."""
     half_digit = 0.5 * 10 ** -(published["decimals"] + 2)
     return row["low"] - half_digit <= value <= row["high"] + half_digit
-
-
-def _place(dataset: str) -> tuple[int, str]:
-    order = ("ulbd", "cddd", "gcdd")
-    return (order.index(dataset), "") if dataset in order else (len(order), dataset)
 
 
 def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
@@ -102,9 +99,10 @@ def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
                 for row in averaged
                 if row["target"] == target and row["family"] == family
             ]
-            labels = in_order((row["series"] for row in rows), [_series(row) for row in rows])
+            by_train_set = sorted(rows, key=lambda row: (set_place(row["train_set"]), row["series"]))
+            labels = list(dict.fromkeys(row["series"] for row in by_train_set))
             drawings = []
-            for test in in_order((row["test_set"] for row in rows), ("ulbd", "cddd", "gcdd")):
+            for test in in_order((row["test_set"] for row in rows), SETS):
                 mine = [row for row in rows if row["test_set"] == test]
                 name = f"topk-{target}-{family}-{test}"
                 title = f"tested on {test.upper()}, n = {mine[0]['n']:,}"
@@ -121,7 +119,10 @@ def _series(row: Mapping) -> str:
 def training_gallery(training: Sequence[Mapping]) -> list[Gallery]:
     """One figure per target and family; curves by experiment and seed."""
     galleries = []
-    labels = in_order((f"{row['experiment']}, seed {row['seed']}" for row in training), ())
+    by_train_set = sorted(
+        training, key=lambda row: (set_place(row["train_set"]), row["experiment"], row["seed"])
+    )
+    labels = list(dict.fromkeys(f"{row['experiment']}, seed {row['seed']}" for row in by_train_set))
     drawings = []
     for family in in_order((row["family"] for row in training), FAMILIES):
         rows = [row for row in training if row["family"] == family]
@@ -207,8 +208,9 @@ def confusion_data(confusion: Iterable[Mapping], classes: Sequence[Mapping]) -> 
         matrices.values(),
         key=lambda m: (
             list(FAMILIES).index(m["family"]),
+            set_place(m["train_set"]),
             m["experiment"],
-            _place(m["test_set"]),
+            set_place(m["test_set"]),
             m["seed"],
             m["kind"],
         ),
@@ -227,3 +229,42 @@ def lattice_data(histograms: Iterable[Mapping]) -> dict:
             row["counts"],
         ]
     return data
+
+
+#: Limitations in the order in which they add up, as a reader would call them.
+LIMITATIONS = {
+    "extinction": "absences alone",
+    "lattices": "+ these lattices",
+    "window": "+ 2θ window",
+    "resolution": "+ peak width",
+    "threshold": "+ detection threshold",
+    "wilson": "physical intensities",
+}
+
+
+def limit_gallery(limits: Mapping[str, Sequence[Mapping]]) -> Gallery | None:
+    """Per family: the space group ceiling after each limitation, and with physical intensities."""
+    rows = [
+        {**{name: row[name] for name in ("family", "limitation", "k", "ceiling", "standard_error")}}
+        for row in limits["limitations"]
+        if row["target"] == "spacegroup"
+    ] + [
+        {
+            "family": row["family"],
+            "limitation": "wilson",
+            "k": row["k"],
+            "ceiling": row["accuracy"],
+            "standard_error": row["standard_error"],
+        }
+        for row in limits["wilson"]
+        if row["target"] == "spacegroup"
+    ]
+    drawings = []
+    for family in in_order((row["family"] for row in rows), FAMILIES):
+        mine = [row for row in rows if row["family"] == family]
+        stages = {
+            key: label for key, label in LIMITATIONS.items() if any(r["limitation"] == key for r in mine)
+        }
+        name = f"limits-{family}"
+        drawings.append(_drawing(name, figures.limits_figure(name, family, stages, mine), mine))
+    return Gallery("", (), tuple(drawings)) if drawings else None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from xtinct.learning.metrics import wilson_interval
-from xtinct.report.tables import Row, in_order
+from xtinct.report.tables import Row, in_order, percent
 from xtinct.symmetry.families import FAMILIES
 
 TARGET_NAMES = {
@@ -21,17 +21,8 @@ def is_ulbd(train_set: str) -> bool:
     return train_set in ("ulbd", "ulbd-online")
 
 
-def _percent(value: float) -> str:
-    # Never rounds up to the whole: 99.97 % is not 100 %.
-    return (
-        f"{100 * value:.1f} %"
-        if value in (0, 1) or f"{100 * value:.1f}" != "100.0"
-        else f"{100 * value:.2f} %"
-    )
-
-
 def _with_interval(row: Mapping) -> str:
-    return f"{_percent(row['accuracy'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return f"{percent(row['accuracy'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
 
 
 def pooled(rows: Sequence[Mapping], confidence: float) -> Row | None:
@@ -55,9 +46,9 @@ def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
         best = max((row for row in rows if row["family"] == family), key=lambda row: row["accuracy"])
         parts.append((best["accuracy"] / best["ceiling"], family, best))
     low, high = min(p[0] for p in parts), max(p[0] for p in parts)
-    share = _percent(low) if _percent(low) == _percent(high) else f"{_percent(low)} to {_percent(high)}"
+    share = percent(low) if percent(low) == percent(high) else f"{percent(low)} to {percent(high)}"
     listed = "; ".join(
-        f"{family} {_with_interval(row)} of {_percent(row['ceiling'])}" for _, family, row in parts
+        f"{family} {_with_interval(row)} of {percent(row['ceiling'])}" for _, family, row in parts
     )
     return (
         f"On the ULBD test sets, models trained on ULBD reach {share} of the top-1 ceiling "
@@ -84,9 +75,9 @@ def _transfer_sentence(top1: Sequence[Mapping], target: str, confidence: float) 
     if ulbd is None or cddd is None:
         return "No family has both a ULBD-trained and a CDDD-trained model tested on real structures (CDDD)."
     if ulbd["low"] > cddd["high"]:
-        judgement = "more than the intervals explain, in favour of ULBD"
+        judgement = "a difference beyond the intervals, in favour of training on ULBD"
     elif cddd["low"] > ulbd["high"]:
-        judgement = "more than the intervals explain, in favour of CDDD"
+        judgement = "a difference beyond the intervals, in favour of training on CDDD"
     else:
         judgement = "a difference the intervals do not resolve"
     over = "1 family" if len(families) == 1 else f"{len(families)} families together"
@@ -107,16 +98,16 @@ def _failing_sentence(top1: Sequence[Mapping], ceilings: Sequence[Mapping]) -> s
         worst = max(below, key=lambda row: row["ceiling"] - row["accuracy"])
         parts.append(
             f"{len(below)} of {len(top1)} top-1 results stay below their ceiling by more than the interval, "
-            f"the furthest being {worst['family']} trained on {worst['train_set']} "
-            f"and tested on {worst['test_set']} "
-            f"({_with_interval(worst)} against {_percent(worst['ceiling'])})"
+            f"the furthest being {worst['family']} trained on {worst['train_set'].upper()} "
+            f"and tested on {worst['test_set'].upper()} "
+            f"({_with_interval(worst)} against {percent(worst['ceiling'])})"
         )
-    elif top1:
+    elif top1 and not above:
         parts.append(f"all {len(top1)} top-1 results hold their ceiling within the interval")
     if above:
         parts.append(
-            f"{len(above)} lie above it, which extinction laws alone cannot explain "
-            "(intensities of real crystals carry more symmetry than absences do)"
+            f"{len(above)} {'lies above its' if len(above) == 1 else 'lie above their'} ceiling, which "
+            "absences alone cannot explain (intensities of real crystals carry more symmetry than that)"
         )
     if published:
         agreeing = len(published) - len(differing)
@@ -147,7 +138,7 @@ def summary_sentences(
     target = targets[0] if targets else "extinction_class"
     top1 = [row for row in rows if row["target"] == target]
     return (
-        _reaching_sentence(top1, target),
+        _reaching_sentence(rows, target),
         _transfer_sentence(top1, target, confidence),
         _failing_sentence(top1, ceilings),
     )

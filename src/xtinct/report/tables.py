@@ -31,6 +31,15 @@ def to_csv(rows: Sequence[Mapping]) -> str:
     return text.getvalue()
 
 
+def percent(value: float, digits: int = 1) -> str:
+    """A fraction as per cent. Only 1 itself prints as 100: 99.97 % gets the digit that shows it."""
+    text = f"{100 * value:.{digits}f}"
+    while value < 1 and float(text) >= 100 and digits < 6:
+        digits += 1
+        text = f"{100 * value:.{digits}f}"
+    return f"{text} %"
+
+
 def verdict(ceiling: float, low: float, high: float) -> str:
     """How a measured accuracy with interval [low, high] stands to its ceiling.
 
@@ -135,8 +144,9 @@ def cross_matrices(averaged: Iterable[Mapping], target: str) -> dict[str, Row]:
     rows = [row for row in averaged if row["target"] == target and row["k"] == 1]
     for family in in_order((row["family"] for row in rows), FAMILIES):
         mine = [row for row in rows if row["family"] == family]
-        lines = sorted({(row["experiment"], row["train_set"], row["model"]) for row in mine})
-        tests = in_order((row["test_set"] for row in mine), ("ulbd", "cddd", "gcdd"))
+        found = {(row["experiment"], row["train_set"], row["model"]) for row in mine}
+        lines = sorted(found, key=lambda line: (set_place(line[1]), line))
+        tests = in_order((row["test_set"] for row in mine), SETS)
         cells = {(row["experiment"], row["train_set"], row["model"], row["test_set"]): row for row in mine}
         matrices[family] = {
             "tests": tests,
@@ -153,10 +163,19 @@ def cross_matrices(averaged: Iterable[Mapping], target: str) -> dict[str, Row]:
     return matrices
 
 
+#: Train and test sets in the order of the report.
+SETS = ("ulbd-online", "ulbd", "cddd", "gcdd")
+
+
+def set_place(name: str) -> tuple[int, str]:
+    """Sort key of a train or test set."""
+    return (SETS.index(name), "") if name in SETS else (len(SETS), name)
+
+
 def in_order(values: Iterable, order: Iterable) -> list:
     """Distinct values, those in `order` first and in its order, the others sorted behind them."""
     present = set(values)
-    known = [value for value in order if value in present]
+    known = [value for value in dict.fromkeys(order) if value in present]
     return known + sorted(present - set(known), key=str)
 
 

@@ -79,8 +79,8 @@ def draw_lines(rng: random.Random, dataset: str, family: str, per_group: int) ->
                     "split": ("train", "train", "validation", "test")[i % 4],
                     **lengths,
                     **angles,
-                    "d_star": [0.1, 0.2],
-                    "intensity": [1.0, 0.5],
+                    "d_star": [0.1 * j for j in range(1, 10)],
+                    "intensity": [rng.random() for _ in range(9)],
                     "origin": "",
                     "seed": 1,
                 }
@@ -106,6 +106,7 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
             model = root / f"models/{experiment}/{family}/seed-0"
             model.mkdir(parents=True)
             card = {**head, "target": "extinction_class", "seconds": 12.5, "device": "cpu, float32"}
+            card["architecture"] = {"name": "logq", "parameters": 123456}
             (model / "card.json").write_text(json.dumps(card))
             with (model / "history.csv").open("w", newline="") as file:
                 writer = csv.writer(file)
@@ -171,3 +172,15 @@ def report(tmp_path_factory) -> dict:
     arguments = build(tmp_path_factory.mktemp("build"))
     write_report(**arguments)
     return arguments
+
+
+@pytest.fixture
+def build_inputs():
+    """`build`, for tests that change an input before the report is written."""
+    return build
+
+
+@pytest.fixture
+def predictions_of():
+    """`draw_predictions`, for tests that need one table."""
+    return draw_predictions

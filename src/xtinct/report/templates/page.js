@@ -232,7 +232,8 @@
         "aria-label": `lattice parameters of ${groupLabel(select.value)}` });
       svg.style.maxWidth = `${columns * 24}rem`;
       const table = [["spacegroup_number", "parameter", "dataset", "from", "to", "count"]];
-      DATASETS.forEach(([dataset, colour], i) => {
+      const shown = DATASETS.filter(([dataset]) => names.some((name) => dataset in parameters[name]));
+      shown.forEach(([dataset, colour], i) => {
         svg.append(element("rect", { x: 8 + i * 80, y: 4, width: 11, height: 11, style: `fill:var(${colour})` }),
           text(23 + i * 80, 14, dataset.toUpperCase()));
       });
@@ -286,6 +287,35 @@
     return numbers.flatMap((g, i) => [i ? " · " : "", html("a", { href: "#explorer", class: "group", "data-group": g }, explorer.names[g]),
       " ", html("small", { class: "inline" }, String(g))]);
   }
+  const cellText = ([a, b, c, alpha, beta, gamma]) => `a = ${a}, b = ${b}, c = ${c} Å, α = ${alpha}, β = ${beta}, γ = ${gamma}°`;
+  function drawDatasets(group, width, narrow) {
+    const figure = $("#dataset-patterns");
+    if (!figure) return;
+    const examples = data.patterns[group] ?? {};
+    const shown = DATASETS.filter(([dataset]) => dataset in examples);
+    figure.hidden = $("#dataset-caption").hidden = !shown.length;
+    const band = 96, left = 10, [low, high] = data.range;
+    const x = (angle) => left + (width - 2 * left) * (angle - low) / (high - low);
+    const svg = element("svg", { viewBox: `0 0 ${width} ${shown.length * band + 22}`, role: "img", "aria-label": `samples of ${groupLabel(group)}` });
+    const table = [["dataset", "sample", "two_theta", "intensity"]];
+    shown.forEach(([dataset, colour], i) => {
+      const { origin, cell, lines } = examples[dataset];
+      const base = (i + 1) * band;
+      svg.append(text(left, base - band + 14, `${dataset.toUpperCase()}  ${origin}`, { style: `fill:var(${colour})`, "data-tip": `${origin}\n${cellText(cell)}` }),
+        element("line", { x1: left, x2: width - left, y1: base, y2: base, style: "stroke:var(--muted)" }));
+      for (const [angle, intensity] of lines) {
+        const at = x(angle).toFixed(2);
+        table.push([dataset, origin, angle, intensity]);
+        svg.append(element("line", { x1: at, x2: at, y1: base, y2: (base - Math.max(1.5, intensity * (band - 24))).toFixed(2),
+          style: `stroke:var(${colour})`, "stroke-width": 1.6, "data-tip": `2θ = ${angle}°\nintensity ${intensity}` }));
+      }
+    });
+    for (let angle = Math.ceil(low / 10) * 10; angle <= high; angle += narrow ? 20 : 10) {
+      svg.append(text(x(angle), shown.length * band + 16, `${angle}°`, { "text-anchor": "middle" }));
+    }
+    $("#dataset-plot").replaceChildren(svg);
+    current["dataset-patterns"] = table;
+  }
   function drawExplorer() {
     const group = $("#explorer-form").elements.group.value;
     const family = familyOf(group);
@@ -304,21 +334,24 @@
     const narrow = innerWidth < 640;
     const width = narrow ? 380 : 900, height = narrow ? 210 : 240, left = 10, base = height - 42;
     const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `example pattern of ${groupLabel(group)}` });
-    const lines = content.lines;
+    // A lattice stretched by s has its lines at sin(theta) / s; those beyond 90 degrees vanish.
+    const stretch = Number($("#explorer-form").elements.scale.value);
+    const moved = (angle) => 360 / Math.PI * Math.asin(Math.sin(angle * Math.PI / 360) / stretch);
+    const lines = content.lines.map(([label, angle, intensity], i) => [label, moved(angle), intensity, content.present[group][i] === "1"])
+      .filter(([, angle]) => !Number.isNaN(angle));
     const first = lines[0][1] - 1.5, last = lines[lines.length - 1][1] + 1.5;
     const x = (angle) => left + (width - 2 * left) * (angle - first) / (last - first);
     svg.append(element("line", { x1: left, x2: width - left, y1: base, y2: base, style: "stroke:var(--muted)" }));
-    const step = narrow ? 10 : 5;
+    const step = (last - first > 60 ? 10 : 5) * (narrow ? 2 : 1);
     for (let angle = Math.ceil(first / step) * step; angle <= last; angle += step) {
       svg.append(element("line", { x1: x(angle), x2: x(angle), y1: base, y2: base + 4, style: "stroke:var(--muted)" }),
         text(x(angle), base + 30, `${angle}°`, { "text-anchor": "middle" }));
     }
     svg.append(text(width - left, height - 0.5, "2θ", { "text-anchor": "end" }));
     const table = [["hkl", "two_theta", "allowed", "intensity"]];
-    lines.forEach(([label, angle, intensity], i) => {
-      const allowed = content.present[group][i] === "1";
+    lines.forEach(([label, angle, intensity, allowed]) => {
       const at = x(angle).toFixed(2);
-      table.push([label, angle, allowed, allowed ? intensity : 0]);
+      table.push([label, angle.toFixed(3), allowed, allowed ? intensity : 0]);
       const mark = element("g", { "data-tip": `${label}  2θ = ${angle.toFixed(2)}°\n${allowed ? "allowed" : "systematically absent"}` });
       mark.append(element("rect", { x: at - 3, y: 6, width: 6, height: base + 12, style: "fill:transparent" }));
       if (allowed) {
@@ -331,8 +364,8 @@
     });
     $("#explorer-plot").replaceChildren(svg);
     current["example-pattern"] = table;
-    const [a, b, c, alpha, beta, gamma] = content.cell;
-    $("#explorer-cell").textContent = `a = ${a}, b = ${b}, c = ${c} Å, α = ${alpha}, β = ${beta}, γ = ${gamma}°`;
+    $("#explorer-cell").textContent = cellText(content.cell.map((value, i) => (i < 3 ? +(value * stretch).toFixed(2) : value)));
+    drawDatasets(group, width, narrow);
 
     $("#explorer-searched").textContent = content.searched;
     const rows = content.rivals[index].map(([other, count, onlyMine, onlyTheirs]) => {
@@ -355,7 +388,7 @@
   }
   fillGroups($("#explorer-form").elements.group, new Set(Object.keys(explorer.names).map(Number)));
   openGroup(Object.keys(explorer.names).includes("225") ? 225 : Object.keys(explorer.names)[0]);
-  $("#explorer-form").addEventListener("change", drawExplorer);
+  $("#explorer-form").addEventListener("input", drawExplorer);
   addEventListener("resize", drawExplorer);
   document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-group]");

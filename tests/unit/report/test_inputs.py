@@ -1,0 +1,70 @@
+import json
+import random
+
+import pytest
+
+from xtinct.errors import XtinctError
+from xtinct.parquet import write_parquet
+from xtinct.report import inputs
+from xtinct.schema import PREDICTIONS
+
+GOOD = {
+    "experiment": "e",
+    "train_set": "ulbd",
+    "test_set": "ulbd",
+    "target": "spacegroup",
+    "family": "cubic",
+    "model": "m",
+    "seed": 0,
+    "n": 10,
+    "top1": 0.5,
+    "ceiling1": 1.0,
+}
+
+
+def read(tmp_path, content, name="a.json"):
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return inputs.read_evaluations([path], [])
+
+
+def test_a_file_holds_one_record_or_a_list(tmp_path):
+    assert read(tmp_path, GOOD)[0].records == (GOOD,)
+    assert len(read(tmp_path, [GOOD, {**GOOD, "target": "extinction_class"}])[0].records) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "not readable JSON"),
+        ([1], "must be a JSON object"),
+        ({k: v for k, v in GOOD.items() if k != "family"}, "no key 'family'"),
+        ({**GOOD, "top1": 50.0}, "top1 is 50.0, expected a fraction"),
+        ({**GOOD, "top1": None}, "top1 is None"),
+        ({**GOOD, "ceiling1": float("nan")}, "ceiling1 is nan"),
+        ({**GOOD, "n": -1}, "n is -1"),
+    ],
+)
+def test_a_bad_record_stops_with_its_file_and_key(tmp_path, content, told):
+    with pytest.raises(XtinctError, match=told) as raised:
+        read(tmp_path, content)
+    assert "a.json" in str(raised.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(XtinctError, match=r"absent\.json: no such file"):
+        inputs.read_evaluations([tmp_path / "absent.json"], [])
+
+
+def test_the_same_record_twice_is_refused(tmp_path):
+    evaluations = [*read(tmp_path, GOOD), *read(tmp_path, GOOD, "b.json")]
+    with pytest.raises(XtinctError, match="the same record"):
+        inputs.all_records(evaluations)
+
+
+def test_predictions_without_a_record_are_refused(tmp_path, predictions_of):
+    table = predictions_of(random.Random(1), "cubic", [225], 1.0)
+    write_parquet(tmp_path / "b.parquet", [table], PREDICTIONS)
+    (tmp_path / "a.json").write_text(json.dumps(GOOD))
+    with pytest.raises(XtinctError, match=r"b\.parquet: no evaluation record"):
+        inputs.read_evaluations([tmp_path / "a.json"], [tmp_path / "b.parquet"])

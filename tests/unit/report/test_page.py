@@ -1,0 +1,130 @@
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from xtinct.report.page import MAX_BYTES, write_report
+
+
+class Page(HTMLParser):
+    """Every attribute value that could load something, every tag, and the text of scripts."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.scripts = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.scripts += tag == "script"
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
+                self.links.append(value)
+            if name == "id":
+                self.ids.append(value)
+
+
+@pytest.fixture(scope="module")
+def page(report) -> str:
+    return Path(report["html_out"]).read_text(encoding="utf-8")
+
+
+def test_the_page_needs_nothing_but_itself(page):
+    links = Page(page).links
+    assert links
+    assert all(link.startswith("#") or link == "data:," for link in links)
+    assert not re.search(r"@import|url\((?!#)|fetch\(|XMLHttpRequest|import\(", page)
+    assert len(page.encode()) < MAX_BYTES
+
+
+def test_identifiers_are_unique_and_links_lead_somewhere(page):
+    found = Page(page)
+    assert len(found.ids) == len(set(found.ids))
+    assert {link[1:] for link in found.links if link.startswith("#") and len(link) > 1} <= set(found.ids)
+
+
+def test_equal_inputs_give_equal_bytes_in_another_process(report, tmp_path):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path; from conftest import build; "
+        "from xtinct.report.page import write_report; write_report(**build(Path(sys.argv[1])))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "TZ": "Asia/Tokyo"}
+    subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)], check=True, env=environment
+    )
+    first = Path(report["html_out"]).parent
+    for path in sorted(first.glob("**/*.*")):
+        if "evaluation" not in path.parts:
+            assert (tmp_path / "results" / path.relative_to(first)).read_bytes() == path.read_bytes(), (
+                path.name
+            )
+
+
+def test_metrics_hold_every_record_and_dvc_finds_numbers(report):
+    records = json.loads(Path(report["metrics_out"]).read_text())
+    assert len(records) == 2 * len(report["metrics_paths"])
+    summary = json.loads(Path(report["summary_out"]).read_text())
+    for record in records:
+        leaf = summary[record["experiment"]][record["family"]][record["test_set"]][record["target"]]
+        assert leaf["top1"] == pytest.approx(record["top1"])
+        assert leaf["ceiling5"] == pytest.approx(record["ceiling5"])
+
+
+def test_plot_tables_can_be_read_back(report):
+    with (Path(report["plots_dir"]) / "accuracy.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 5 * 2 * len(report["metrics_paths"])
+    assert all(float(r["low"]) <= float(r["accuracy"]) <= float(r["high"]) for r in rows)
+    for name in ("training", "confusion", "counts"):
+        assert (Path(report["plots_dir"]) / f"{name}.csv").read_text().count("\n") > 10
+
+
+def test_text_from_outside_stays_text(report, page):
+    assert "a &lt; b &amp; c" in page
+    data = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page, re.DOTALL)[1]
+    assert json.loads(data)["explorer"]["names"]["225"] == "F m -3 m"
+
+
+def test_hostile_names_do_not_become_markup(tmp_path, build_inputs):
+    arguments = build_inputs(tmp_path, families=("cubic",), n=40)
+    hostile = "</script><script>alert(1)</script>"
+    arguments["provenance"] = {"note": hostile}
+    for path in arguments["metrics_paths"]:
+        records = json.loads(path.read_text())
+        path.write_text(json.dumps([{**record, "experiment": hostile} for record in records]))
+        break
+    arguments["prediction_paths"] = arguments["prediction_paths"][:1]
+    write_report(**arguments)
+    page = Path(arguments["html_out"]).read_text()
+    assert "alert(1)" in page
+    assert "<script>alert" not in page
+
+
+def test_a_build_without_models_still_reports_its_data(tmp_path, build_inputs):
+    arguments = build_inputs(tmp_path, families=("cubic",), n=40)
+    for name in ("metrics_paths", "prediction_paths", "history_paths"):
+        arguments[name] = []
+    write_report(**arguments)
+    page = Path(arguments["html_out"]).read_text()
+    assert "No model has been evaluated." in page
+    assert json.loads(Path(arguments["metrics_out"]).read_text()) == []
+
+
+def test_an_empty_test_set_is_named(tmp_path, build_inputs):
+    arguments = build_inputs(tmp_path, families=("cubic",), n=40)
+    path = arguments["metrics_paths"][0]
+    records = json.loads(path.read_text())
+    empty = [
+        {k: None if k.startswith(("top", "ceiling")) else v for k, v in r.items()} | {"n": 0} for r in records
+    ]
+    path.write_text(json.dumps(empty))
+    arguments["prediction_paths"] = arguments["prediction_paths"][1:]
+    write_report(**arguments)
+    assert "Without a single test sample" in Path(arguments["html_out"]).read_text()

@@ -1,0 +1,153 @@
+import json
+from importlib.resources import files
+
+import pytest
+
+from xtinct.report import inputs, tables
+from xtinct.report.summary import summary_sentences
+
+
+def record(**changes) -> dict:
+    base = {"experiment": "e", "train_set": "ulbd", "test_set": "ulbd", "target": "extinction_class"}
+    return {
+        **base,
+        "family": "cubic",
+        "model": "m",
+        "seed": 0,
+        "n": 100,
+        "top1": 0.5,
+        "ceiling1": 1.0,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_intervals_are_those_of_newcombe(right, n, low, high):
+    """Newcombe (1998), Statistics in Medicine 17, 857, Table I, method 3 (Wilson's score)."""
+    (row,) = tables.accuracy_rows([record(n=n, top1=right / n)], 0.95)
+    assert (row["low"], row["high"]) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(("accuracy", "expected"), [(0.2, "below"), (0.5, "at"), (0.9, "above")])
+def test_a_result_is_judged_by_its_interval(accuracy, expected):
+    (row,) = tables.accuracy_rows([record(top1=accuracy, ceiling1=0.5)], 0.95)
+    assert row["against_ceiling"] == expected
+
+
+def test_an_empty_test_set_gives_no_number():
+    assert tables.accuracy_rows([record(n=0, top1=None, ceiling1=None)], 0.95) == []
+
+
+def test_only_a_perfect_score_prints_as_one_hundred():
+    assert [tables.percent(x) for x in (1.0, 0.9997, 0.99996, 0.5, 0.0)] == [
+        "100.0 %",
+        "99.97 %",
+        "99.996 %",
+        "50.0 %",
+        "0.0 %",
+    ]
+
+
+def test_table_one_agrees_but_for_the_truncated_value(report):
+    """The paper prints 80.5 for cubic top-3; 29/36 is 80.556 %. The other 14 values round as printed."""
+    published = json.loads(files("xtinct.report").joinpath("published.json").read_text())
+    rows = tables.ceiling_rows(inputs.read_ceilings(report["ceilings_path"]), published)
+    compared = [row for row in rows if row["published"] is not None]
+    assert len(compared) == 15
+    (differing,) = [row for row in compared if not row["agrees"]]
+    assert (differing["family"], differing["k"], differing["fraction"]) == ("cubic", 3, "29/36")
+
+
+def test_seeds_are_averaged_and_their_spread_kept():
+    rows = tables.accuracy_rows([record(seed=s, top1=a) for s, a in ((0, 0.4), (1, 0.6))], 0.95)
+    (mean,) = tables.mean_over_seeds(rows, 0.95)
+    assert (mean["seeds"], mean["accuracy"], mean["lowest"], mean["highest"]) == (2, 0.5, 0.4, 0.6)
+
+
+def test_confusion_counts_every_sample_and_its_diagonal_is_the_accuracy(report):
+    evaluations = inputs.read_evaluations(report["metrics_paths"], report["prediction_paths"])
+    rows = tables.confusion_rows(evaluations)
+    for evaluation in evaluations:
+        for expected in evaluation.records:
+            mine = [
+                row
+                for row in rows
+                if row["kind"] == expected["target"]
+                and all(row[key] == expected[key] for key in ("experiment", "family", "test_set", "seed"))
+            ]
+            assert sum(row["count"] for row in mine) == expected["n"]
+            right = sum(row["count"] for row in mine if row["true"] == row["predicted"])
+            assert right / expected["n"] == pytest.approx(expected["top1"])
+
+
+def test_counts_and_histograms_hold_every_sample(report):
+    labels = inputs.read_line_labels(report["lines_paths"])
+    counts = tables.count_rows(labels)
+    assert sum(row["count"] for row in counts) == labels.num_rows
+    histograms = tables.lattice_histograms(labels)
+    assert sum(sum(row["counts"]) for row in histograms if row["parameter"] == "a") == labels.num_rows
+    # A cubic lattice has one free parameter, a tetragonal one two.
+    assert {row["parameter"] for row in histograms if row["spacegroup_number"] >= 195} == {"a"}
+    assert {row["parameter"] for row in histograms if row["spacegroup_number"] == 100} == {"a", "c"}
+
+
+def test_quarantine_counts_every_entry(report):
+    quarantine = inputs.read_quarantine(report["quarantine_paths"])
+    rows = tables.quarantine_rows(quarantine)
+    assert [(row["reason"], row["count"]) for row in rows] == [("unreadable", 2), ("duplicate", 1)]
+    assert rows[0]["example"] == "files:0"
+
+
+def sentences(records: list[dict]) -> tuple[str, str, str]:
+    return summary_sentences(tables.mean_over_seeds(tables.accuracy_rows(records, 0.95), 0.95), [], 0.95)
+
+
+def test_summary_states_the_share_of_the_ceiling():
+    reaching, _, failing = sentences(
+        [record(n=1000, top1=0.495, ceiling1=0.5), record(family="tetragonal", top1=1.0)]
+    )
+    assert "reach 99.0 % to 100.0 % of the top-1 ceiling" in reaching
+    assert "cubic 49.5 % [46.4, 52.6] of 50.0 %" in reaching
+    assert failing == "All 2 top-1 results hold their ceiling within the interval."
+
+
+def transfer(ulbd: float, cddd: float, n: int) -> str:
+    return sentences(
+        [
+            record(test_set="cddd", top1=ulbd, n=n),
+            record(test_set="cddd", train_set="cddd", experiment="c", top1=cddd, n=n),
+        ]
+    )[1]
+
+
+def test_summary_compares_train_sets_by_their_intervals():
+    assert "in favour of training on ULBD" in transfer(0.9, 0.6, 200)
+    assert "in favour of training on CDDD" in transfer(0.6, 0.9, 200)
+    assert "do not resolve" in transfer(0.7, 0.6, 20)
+
+
+def test_summary_weighs_families_by_their_samples():
+    records = [
+        record(test_set="cddd", train_set=train, experiment=train, family=family, top1=top1, n=n)
+        for family, top1, n in (("cubic", 0.9, 100), ("tetragonal", 0.5, 300))
+        for train in ("ulbd", "cddd")
+    ]
+    assert "n = 400), ULBD-trained models name the extinction class in 60.0 %" in sentences(records)[1]
+
+
+def test_summary_says_what_lies_above_and_below():
+    rows = [record(top1=0.9, ceiling1=0.5), record(test_set="gcdd", top1=0.2, ceiling1=0.8)]
+    failing = sentences(rows)[2]
+    assert "1 of 2 top-1 results stay below" in failing
+    assert "trained on ULBD and tested on GCDD (20.0 % [13.3, 28.9] against 80.0 %)" in failing
+    assert "1 lies above its ceiling" in failing
+
+
+def test_summary_of_nothing_claims_nothing():
+    reaching, carrying, failing = sentences([])
+    assert reaching.startswith("No model")
+    assert carrying.startswith("No family")
+    assert failing == "There are no results to compare with a ceiling."
