@@ -23,7 +23,7 @@ SPECS = {
 }
 
 
-@pytest.mark.parametrize("number", [1, 2, 4, 14, 19, 79, 99, 122, 143, 147, 150, 167, 195, 205, 215])
+@pytest.mark.parametrize("number", [1, 2, 4, 19, 79, 99, 122, 143, 147, 150, 167, 205, 215])
 def test_intensities_of_random_structures(number):
     """Mean |G| nu and variance 2 |G|^2 nu of the intensity of a line, over structures of random atoms."""
     family = family_of(number)

@@ -1,0 +1,54 @@
+"""Priors over space groups, read from a table."""
+
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from xtinct.errors import XtinctError
+
+
+def read_prior(path: str | Path) -> dict[int, Fraction]:
+    """Weight of every space group in a .csv or .parquet table with a column `spacegroup_number`.
+
+    A column `weight`, where there is one, gives the weights (decimal numbers of a CSV file are taken
+    exactly); otherwise every row counts once, so that a table of structures is the prior of its own
+    frequencies. XtinctError names the file and what is wrong with it.
+    """
+    path = Path(path)
+    table = _read(path)
+    if "spacegroup_number" not in table.column_names:
+        raise XtinctError(f"{path}: column 'spacegroup_number' is missing")
+    numbers = table["spacegroup_number"].to_pylist()
+    weights = table["weight"].to_pylist() if "weight" in table.column_names else [1] * len(numbers)
+    prior: Counter[int] = Counter()
+    for row, (number, weight) in enumerate(zip(numbers, weights, strict=True), start=1):
+        try:
+            whole, exact = int(number), Fraction(weight)
+        except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+            raise XtinctError(f"{path}: row {row}: group {number!r} with weight {weight!r}") from None
+        if not 1 <= whole <= 230 or exact < 0:
+            raise XtinctError(f"{path}: row {row}: group {number!r} with weight {weight!r}")
+        prior[whole] += exact
+    if not any(prior.values()):
+        raise XtinctError(f"{path}: no space group has a weight")
+    return {number: Fraction(prior[number]) for number in sorted(prior)}
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        if path.suffix == ".parquet":
+            names = [n for n in ("spacegroup_number", "weight") if n in pq.read_schema(path).names]
+            return pq.read_table(path, columns=names)
+        # As text: Fraction then takes decimal numbers exactly.
+        as_text = pyarrow.csv.ConvertOptions(
+            column_types={"spacegroup_number": pa.string(), "weight": pa.string()}
+        )
+        return pyarrow.csv.read_csv(path, convert_options=as_text)
+    except FileNotFoundError:
+        raise XtinctError(f"{path}: no such file") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise XtinctError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from None
