@@ -15,6 +15,7 @@ rule evaluate:
         instrument=config["instrument"],
         device=config["train"]["device"],
         precision=config["train"]["precision"],
+        threads=config["train"]["threads"],
         confidence=config["report"]["confidence"],
         code=code_digest("xtinct.learning.evaluation"),
     script:

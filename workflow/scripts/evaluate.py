@@ -17,6 +17,6 @@ with job(snakemake.log):
         output_parquet=snakemake.output.predictions,
         device=params.device,
         precision=params.precision,
-        threads=snakemake.threads,
+        threads=params.threads,
         confidence=params.confidence,
     )

@@ -1,0 +1,273 @@
+"""Fails when dvc.yaml and the Snakemake DAG drift apart."""
+
+import ast
+import copy
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from xtinct.pipeline import SOURCE, source_files
+
+pytestmark = pytest.mark.workflow
+
+#: Other valid values of what cannot be changed by adding to it.
+OTHER = {
+    "families": ["cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic"],
+    "sources": {"aflow": {"kind": "prototypes"}, "mine": {"kind": "files", "path": "config/smoke.yaml"}},
+    "cleaning.disordered": "reject",
+    "splits.fractions": {"train": 0.5, "validation": 0.2, "test": 0.3},
+    "splits.cddd": "formula",
+    "splits.ulbd": "draw",
+    "splits.gcdd": "formula",
+    "lines.radiation": "neutron",
+    "gcdd.elements": [1, 4],
+    "instrument.two_theta": {"min": 6, "max": 90, "points": 4096},
+    "instrument.lorentz": "lorentz-polarisation",
+    "ceilings.ks": [1, 2],
+    "train.device": "auto",
+    "train.precision": "bfloat16",
+    "train.optimizer": "adamw",
+    "train.schedule": "constant",
+}
+#: Too coarse to be named key by key; any change of them counts.
+WHOLE = ("sources", "splits.fractions", "instrument.two_theta")
+
+
+@dataclass(frozen=True)
+class Job:
+    rule: str
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+    kept: frozenset[str]
+    settings: str
+
+
+def plan(clone, config):
+    """Every job of a full run under `config`, as Snakemake plans it."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        Quietness,
+        ResourceSettings,
+    )
+
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=64),
+            config_settings=ConfigSettings(config=copy.deepcopy(config), replace_workflow_config=True),
+            snakefile=clone.path / "Snakefile",
+            workdir=clone.path,
+        )
+        workflow.dag(DAGSettings(targets={"all"})).summary()
+        return {
+            Job(
+                job.rule.name,
+                frozenset(map(str, job.input)),
+                frozenset(map(str, job.output)),
+                frozenset(map(str, set(job.output) - set(job.temp_output))),
+                repr((dict(job.params.items()), job.threads)),
+            )
+            for job in workflow._workflow.dag.jobs
+            if job.rule.name != "all"
+        }
+
+
+@pytest.fixture(scope="module")
+def clone(new_clone):
+    return new_clone()
+
+
+@pytest.fixture(scope="module")
+def config(clone):
+    return yaml.safe_load((clone.path / "config" / "config.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def jobs(clone, config):
+    return plan(clone, config)
+
+
+@pytest.fixture(scope="module")
+def stages(clone):
+    from dvc.repo import Repo
+
+    with Repo(str(clone.path)) as repo:
+        return [stage for stage in repo.index.stages if stage.cmd]
+
+
+def inside(path, roots):
+    return any(path == root or path.startswith(root + os.sep) for root in roots)
+
+
+def allowed_rules(stage):
+    words = shlex.split(stage.cmd)
+    return set(words[words.index("--allowed-rules") + 1 : words.index("--")])
+
+
+def outs(stage):
+    return {out.def_path for out in stage.outs}
+
+
+def deps(stage):
+    return {dep.def_path for dep in stage.deps}
+
+
+def params(stage):
+    return {key for dep in stage.deps for key in (getattr(dep, "params", None) or [])}
+
+
+def family(stage):
+    return stage.name.partition("@")[0]
+
+
+def stage_of(job, stages):
+    """The stage that runs a job: it allows the rule and holds the outputs that stay."""
+    found = [
+        stage
+        for stage in stages
+        if job.rule in allowed_rules(stage) and all(inside(path, outs(stage)) for path in job.kept)
+    ]
+    assert len(found) == 1, f"{job.rule}, {sorted(job.outputs)}: {[stage.name for stage in found]}"
+    return found[0]
+
+
+def test_every_job_belongs_to_one_stage_and_every_stage_has_jobs(jobs, stages):
+    assert len(jobs) > 30
+    assert len(stages) > 10
+    assert {stage_of(job, stages).name for job in jobs} == {stage.name for stage in stages}
+
+
+def test_dvc_keeps_exactly_what_snakemake_keeps(jobs, stages):
+    kept = set().union(*(job.kept for job in jobs))
+    tracked = set().union(*map(outs, stages))
+    assert {path for path in kept if not inside(path, tracked)} == set()
+    assert {path for path in tracked if not any(inside(one, {path}) for one in kept)} == set()
+
+
+def test_every_input_from_another_stage_is_a_dependency(jobs, stages):
+    made = {stage.name: set() for stage in stages}
+    needed = {stage.name: set() for stage in stages}
+    for job in jobs:
+        name = stage_of(job, stages).name
+        made[name] |= job.outputs
+        needed[name] |= job.inputs
+    for stage in stages:
+        foreign = needed[stage.name] - made[stage.name]
+        assert {path for path in foreign if not inside(path, deps(stage))} == set(), stage.name
+
+
+def imported(script):
+    """Modules of the library that a script imports."""
+    return {
+        node.module
+        for node in ast.walk(ast.parse(script.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("xtinct")
+    }
+
+
+def test_scripts_and_the_code_behind_them_are_dependencies_and_in_the_digest(clone, stages):
+    for stage in stages:
+        rules = [dep for dep in deps(stage) if dep.endswith(".smk")]
+        assert rules == [f"rules/{family(stage)}.smk"], stage.name
+        text = (clone.path / rules[0]).read_text()
+        scripts = {f"workflow/scripts/{name}" for name in re.findall(r"workflow/scripts/(\w+\.py)", text)}
+        assert scripts, stage.name
+        assert {dep for dep in deps(stage) if dep.startswith("workflow/")} == scripts, stage.name
+        # pipeline.py starts the jobs; what they write does not depend on it.
+        modules = set().union(*(imported(clone.path / script) for script in scripts)) - {"xtinct.pipeline"}
+        behind = set(source_files(*modules))
+        code = {f"src/xtinct/{path.relative_to(SOURCE).as_posix()}" for path in behind}
+        assert {path for path in code if not inside(path, deps(stage))} == set(), stage.name
+        declared = {dep for dep in deps(stage) if dep.startswith("src/")}
+        assert {dep for dep in declared if not any(inside(path, {dep}) for path in code)} == set()
+        digested = re.findall(r'"(xtinct\.[\w.]+)"', text)
+        assert behind <= set(source_files(*digested)), f"{stage.name}: code_digest leaves code out"
+
+
+def leaves(node, path=""):
+    """Dotted paths of everything that is changed one by one."""
+    for key, value in node.items():
+        here = f"{path}.{key}" if path else key
+        if isinstance(value, dict) and here not in WHOLE:
+            yield from leaves(value, here)
+        else:
+            yield here, value
+
+
+def other_value(path, value):
+    if path in OTHER:
+        return OTHER[path]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value + 0.01
+    if isinstance(value, list) and all(isinstance(item, int) for item in value):
+        return [*value[:-1], value[-1] + 1]
+    return None
+
+
+def with_value(config, path, value):
+    changed = copy.deepcopy(config)
+    target = changed
+    *parents, key = path.split(".")
+    for parent in parents:
+        target = target[parent]
+    target[key] = value
+    return changed
+
+
+@pytest.fixture(scope="module")
+def touched(clone, config, jobs, stages):
+    """Path of the configuration -> stages whose jobs are planned differently when it changes."""
+    found = {}
+    for path, value in leaves(config):
+        changed_value = other_value(path, value)
+        if changed_value is None:  # names of things: kinds, models, families of an experiment
+            continue
+        changed = with_value(config, path, changed_value)
+        if path == "families":
+            changed["ulbd"]["lattices"]["orthorhombic"] = changed["ulbd"]["lattices"]["cubic"]
+        planned = plan(clone, changed)
+        assert planned != jobs, f"{path} changes nothing"
+        # Compared as it was: a job that is no longer planned, or planned otherwise.
+        found[path] = {stage_of(job, stages).name for job in jobs - planned}
+    assert len(found) > 50
+    return found
+
+
+def covers(param, path):
+    return path == param or path.startswith(param + ".")
+
+
+def test_every_stage_declares_the_configuration_that_its_jobs_read(stages, touched):
+    for stage in stages:
+        read = {path for path, names in touched.items() if stage.name in names}
+        undeclared = {path for path in read if not any(covers(param, path) for param in params(stage))}
+        assert undeclared == set(), f"{stage.name}: undeclared params"
+
+
+def test_no_stage_declares_configuration_that_its_family_does_not_read(stages, touched):
+    for stage in stages:
+        for param in params(stage):
+            readers = {
+                name.partition("@")[0]
+                for path, names in touched.items()
+                if covers(param, path)
+                for name in names
+            }
+            unseen = not any(covers(param, path) for path in touched)
+            assert family(stage) in readers or unseen, f"{stage.name}: {param} is not read"
+
+
+def test_no_family_of_rules_is_left_without_a_file_of_its_own(clone, stages):
+    files = {path.stem for path in Path(clone.path, "rules").glob("*.smk")} - {"common"}
+    assert files == {family(stage) for stage in stages}
