@@ -28,6 +28,14 @@ from xtinct.structures.crystal import RejectedError
 from xtinct.structures.parsing import expand, read_listing
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_proxy() -> Iterator[None]:
+    """Loopback is reached directly, whatever the environment says of proxies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "*")
+        yield
+
+
 @pytest.fixture(scope="session")
 def prototypes() -> list[dict]:
     """The embedded structures: CIF text, and the same crystal as pymatgen holds it."""
