@@ -100,7 +100,8 @@ def clean_shard(
     """Clean the rows of one shard of the tables `raw` (schema RAW) and return counts.
 
     Both outputs are ordered by structure_id. An entry on which a library hangs (longer than `time_limit`
-    seconds) or crashes is quarantined like any other. Counts: received, accepted, quarantined; their sum is checked.
+    seconds) or crashes is quarantined like any other.
+    Counts: received, accepted, quarantined; their sum is checked.
     """
     tables: dict[str, list[dict[str, Any]]] = {"structures": [], "quarantine": []}
     received = 0

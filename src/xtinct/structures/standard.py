@@ -68,7 +68,7 @@ def standardise(crystal: Crystal, *, symprec: float, protostructures: bool = Tru
         raise RejectedError("no_symmetry", f"moyo: {' '.join(str(error).split())[:300]}") from None
     conventional = found.std_cell
     symmetrised = Crystal(
-        cell=_exact_metric(found.number, cell_of_basis(np.array(conventional.basis))),
+        cell=exact_metric(found.number, cell_of_basis(np.array(conventional.basis))),
         frac=wrap(np.array(conventional.positions)),
         species=[meaning[number] for number in conventional.numbers],
     )
@@ -96,7 +96,7 @@ def spglib_number(crystal: Crystal, *, symprec: float) -> int | None:
     return None if found is None else int(found.number)
 
 
-def _exact_metric(number: int, cell: np.ndarray) -> np.ndarray:
+def exact_metric(number: int, cell: np.ndarray) -> np.ndarray:
     """`cell` (6,) with the equalities of the group's crystal family made exact, to ten decimals."""
     a, b, c, alpha, beta, gamma = cell
     family = family_of(number)

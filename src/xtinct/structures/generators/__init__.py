@@ -1,0 +1,1 @@
+"""Crystals generated for a given space group."""

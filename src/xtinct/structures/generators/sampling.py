@@ -1,0 +1,474 @@
+"""Draws of crystals of a given space group: composition, Wyckoff positions, lattice, coordinates.
+
+Compiled, counter-based, and free of symmetry finders and file formats, so that training can draw crystals
+too. A draw has at least the symmetry asked for; `statistical` confirms that it has no more.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from xtinct.errors import XtinctError
+from xtinct.randomness import integer, normal, subkey, uniform
+from xtinct.structures.generators.shapes import FAMILY_CODE, SHAPE_PARAMETERS, cell_of_shape
+from xtinct.symmetry.families import family_of, space_groups
+from xtinct.symmetry.operations import bravais_lattice, operations, wyckoff_positions
+
+#: Weight, in observations, of the family's frequencies in a group's, and of all groups' in a family's.
+POOLING = 20.0
+#: Smallest volume per atom, cubic angstrom (Schopmans et al. 2023).
+MIN_ATOM_VOLUME = 0.75
+#: Lattices of a Bravais type below this number are drawn from the whole family's.
+_MIN_SHAPES = 50
+#: Tries for one position under the distance rule, and for one lattice shape.
+_POSITION_TRIES = 40
+_SHAPE_TRIES = 20
+
+_ORTHORHOMBIC = FAMILY_CODE["orthorhombic"]
+
+#: What a draw ends in.
+DRAWN, TOO_MANY_SITES, TOO_CLOSE, NO_LATTICE = range(4)
+OUTCOMES = ("drawn", "too_many_sites", "too_close", "no_lattice")
+
+
+def read_statistics(path: str | Path) -> dict[str, Any]:
+    """Statistics as `statistics.learn_to_file` writes them; XtinctError for anything else."""
+    try:
+        statistics = json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise XtinctError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise XtinctError(f"{path}: not JSON ({error})") from None
+    found = statistics.get("format"), statistics.get("version")
+    if found != ("xtinct crystal statistics", 1):
+        raise XtinctError(f"{path}: format and version {found}, expected ('xtinct crystal statistics', 1)")
+    return statistics
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A crystal as drawn: the part of its atoms that centring does not repeat.
+
+    number    space group asked for
+    cell      float64 (6,), conventional cell
+    frac      float64 (n, 3), coordinates in the conventional cell, not wrapped
+    elements  int64 (n,), index into the sampler's `symbols`
+    orbits    int64 (m, 2): element index and position number of each occupied Wyckoff position
+    """
+
+    number: int
+    cell: np.ndarray
+    frac: np.ndarray
+    elements: np.ndarray
+    orbits: np.ndarray
+
+
+class GroupSampler:
+    """Draws crystals of one space group from statistics.
+
+    `elements`: smallest and largest number of distinct elements; `max_sites`: of the conventional
+    cell; `min_distance_scale`: smallest distance as a share of the sum of covalent radii, 0 for none.
+    XtinctError if no crystal can satisfy the limits.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        statistics: Mapping[str, Any],
+        *,
+        elements: tuple[int, int] = (1, 5),
+        max_sites: int = 200,
+        min_distance_scale: float = 0.0,
+    ) -> None:
+        self.number = int(number)
+        self.family = family_of(number)
+        self.max_sites = int(max_sites)
+        self.min_distance_scale = float(min_distance_scale)
+        self.positions = wyckoff_positions(number)
+        if min(position.multiplicity for position in self.positions) > max_sites:
+            raise XtinctError(
+                f"gcdd.max_sites: {max_sites} is less than any position of group {number} holds"
+            )
+        self.symbols = tuple(
+            sorted(statistics["elements"], key=lambda s: statistics["elements"][s]["atomic_number"])
+        )
+        low, high = elements
+        if not 1 <= low <= high or low > len(self.symbols):
+            raise XtinctError(
+                f"gcdd.elements: {low} to {high}, expected a range within 1 to {len(self.symbols)}"
+            )
+        pooled = _Pooled(statistics["groups"], self.number)
+        sizes = [statistics["elements"][symbol] for symbol in self.symbols]
+        self.atomic_numbers = np.array([size["atomic_number"] for size in sizes], dtype=np.int64)
+        self._radius = np.array([size["covalent_radius"] for size in sizes])
+        self._sphere = np.array([size["sphere_volume"] for size in sizes])
+        self._element_cdf = _cdf(pooled.shares("elements", self.symbols))
+        n_elements = pooled.shares("n_elements", [str(n) for n in range(low, high + 1)])
+        # Elements learned from too few crystals to reach the range: every number in it is as good.
+        self._n_elements_cdf = _cdf(n_elements if n_elements.sum() > 0 else np.ones(high - low + 1))
+        self._low = low
+        most = max((int(r) for g in statistics["groups"].values() for r in g["repetitions"]), default=1)
+        self._repetition_cdf = _cdf(pooled.shares("repetitions", [str(r) for r in range(1, most + 1)]))
+        self._wyckoff_cdf = _cdf(self._wyckoff_shares(pooled))
+        self._edges, self._quantiles = _packing(statistics["packing"], self.family)
+        self._shapes, self._kernel = _shapes(statistics["shapes"], self.number)
+
+    def _wyckoff_shares(self, pooled: "_Pooled") -> np.ndarray:
+        """Frequency of each position: the group's own counts, pooled by freedom over the family."""
+        freedoms = np.array([position.freedom for position in self.positions])
+        by_freedom = pooled.freedom_shares()
+        prior = np.array([by_freedom[f] / np.count_nonzero(freedoms == f) for f in freedoms])
+        own = np.array(
+            [pooled.own("wyckoff").get(position.letter, 0) for position in self.positions], dtype=float
+        )
+        shares = own + POOLING * prior / prior.sum()
+        fits = np.array([position.multiplicity <= self.max_sites for position in self.positions])
+        return np.where(fits, shares, 0.0)
+
+    @cached_property
+    def centring(self) -> np.ndarray:
+        """Centring vectors, float64 (c, 3), zero first."""
+        of_group = operations(self.number)
+        identity = (of_group.rotations == np.eye(3, dtype=np.int8)).all(axis=(1, 2))
+        vectors = of_group.translations[identity] / 24.0
+        return vectors[np.lexsort(vectors.T[::-1])]
+
+    @cached_property
+    def primitive_basis(self) -> np.ndarray:
+        """float64 (3, 3): rows are primitive lattice vectors in terms of the conventional ones."""
+        vectors = np.concatenate([self.centring[1:], np.eye(3)])
+        best = np.eye(3)
+        for i in range(len(vectors)):
+            for j in range(i + 1, len(vectors)):
+                for k in range(j + 1, len(vectors)):
+                    basis = vectors[[i, j, k]]
+                    volume = np.linalg.det(basis)
+                    if 1e-6 < abs(volume) < abs(np.linalg.det(best)) - 1e-6:
+                        best = basis if volume > 0 else basis[[1, 0, 2]]
+        return best
+
+    @cached_property
+    def _tables(self) -> tuple[np.ndarray, ...]:
+        """Operations of every position, centring left out: rotations, translations, offsets; and counts."""
+        rotations, translations, offsets = [], [], [0]
+        for position in self.positions:
+            kept = _without_centring(position.rotations, position.translations, self.centring)
+            rotations.append(position.rotations[kept])
+            translations.append(position.translations[kept])
+            offsets.append(offsets[-1] + len(kept))
+        return (
+            np.ascontiguousarray(np.concatenate(rotations)),
+            np.ascontiguousarray(np.concatenate(translations)),
+            np.array(offsets, dtype=np.int64),
+            np.array([position.freedom for position in self.positions], dtype=np.int64),
+        )
+
+    def draw(self, key: np.uint64) -> tuple[int, Draw | None]:
+        """One draw from the stream `key`: (DRAWN, crystal) or (what prevented it, None)."""
+        frac = np.empty((self.max_sites, 3))
+        elements = np.empty(self.max_sites, dtype=np.int64)
+        orbits = np.empty((self.max_sites, 2), dtype=np.int64)
+        cell = np.empty(6)
+        outcome, n_atoms, n_orbits = _draw(
+            np.uint64(key),
+            self._low,
+            self._n_elements_cdf,
+            self._element_cdf,
+            self._repetition_cdf,
+            self._wyckoff_cdf,
+            *self._tables,
+            self.centring,
+            self._sphere,
+            self._radius,
+            self._edges,
+            self._quantiles,
+            FAMILY_CODE[self.family],
+            self._shapes,
+            self._kernel,
+            self.min_distance_scale,
+            frac,
+            elements,
+            orbits,
+            cell,
+        )
+        if outcome != DRAWN:
+            return outcome, None
+        return DRAWN, Draw(self.number, cell, frac[:n_atoms], elements[:n_atoms], orbits[:n_orbits])
+
+
+class _Pooled:
+    """Counts of a group, mixed with those of its family and of all groups."""
+
+    def __init__(self, groups: Mapping[str, Any], number: int) -> None:
+        self.groups = groups
+        self.number = number
+        self.of_family = [str(g) for g in space_groups(family_of(number)) if str(g) in groups]
+
+    def own(self, name: str) -> dict[str, int]:
+        return self.groups.get(str(self.number), {}).get(name, {})
+
+    def shares(self, name: str, keys: list[str] | tuple[str, ...]) -> np.ndarray:
+        """Frequencies of `keys`, float64 (len(keys),), not normalised."""
+
+        def counts(group_names) -> np.ndarray:
+            tables = [self.groups[g][name] for g in group_names]
+            return np.array([sum(table.get(key, 0) for table in tables) for key in keys], dtype=np.float64)
+
+        own = counts([str(self.number)] if str(self.number) in self.groups else [])
+        return own + POOLING * _share(counts(self.of_family) + POOLING * _share(counts(self.groups)))
+
+    def freedom_shares(self) -> np.ndarray:
+        """Frequencies (4,) of positions with 0 to 3 free coordinates in the family, each at least 1 %."""
+        counts = np.zeros(4)
+        for group in self.of_family:
+            freedom = {position.letter: position.freedom for position in wyckoff_positions(int(group))}
+            for letter, n in self.groups[group]["wyckoff"].items():
+                counts[freedom[letter]] += n
+        return _share(counts) + 0.01
+
+
+def _share(counts: np.ndarray) -> np.ndarray:
+    total = counts.sum()
+    return counts / total if total > 0 else counts
+
+
+def _cdf(shares: np.ndarray) -> np.ndarray:
+    cdf = np.cumsum(shares / shares.sum())
+    cdf[-1] = 1.0
+    return cdf
+
+
+def _packing(tables: Mapping[str, Any], family: str) -> tuple[np.ndarray, np.ndarray]:
+    table = (
+        tables[family] if tables.get(family, {"crystals": 0})["crystals"] >= _MIN_SHAPES else tables["all"]
+    )
+    return np.array(table["sphere_volume_edges"], dtype=np.float64), np.array(table["factor_quantiles"])
+
+
+def _shapes(tables: Mapping[str, Any], number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shapes (n, d) of the group's Bravais type, or of its family where there are few, and their kernel."""
+    family = family_of(number)
+    d = len(SHAPE_PARAMETERS[family])
+    own = tables.get(bravais_lattice(number), {"crystals": 0})
+    if own["crystals"] >= _MIN_SHAPES or d == 0:
+        chosen = [own] if own["crystals"] else []
+    else:
+        lattices = sorted({bravais_lattice(g) for g in space_groups(family)} & tables.keys())
+        chosen = [tables[lattice] for lattice in lattices]
+    samples = [shape for table in chosen for shape in table["samples"]]
+    if not samples or d == 0:
+        # No crystal of the family is known: all axes equal, right or 120 degree angles, a wide kernel.
+        shape = [0.0 if name.startswith("ln") else 95.0 for name in SHAPE_PARAMETERS[family]]
+        spread = [0.3 if name.startswith("ln") else 8.0 for name in SHAPE_PARAMETERS[family]]
+        return np.array([shape]).reshape(1, d), np.diag(spread).reshape(d, d)
+    widest = max(chosen, key=lambda table: np.trace(np.abs(table["kernel"])))
+    return np.array(samples), np.array(widest["kernel"])
+
+
+def _without_centring(rotations: np.ndarray, translations: np.ndarray, centring: np.ndarray) -> np.ndarray:
+    """Indices of operations whose points are not each other's copies by a centring vector."""
+    # A point in general position (irrational coordinates): equal images mean equal operations.
+    point = np.array([0.1234567891, 0.3141592653, 0.5772156649])
+    images = rotations @ point + translations
+    kept: list[int] = []
+    left = np.arange(len(images))
+    while len(left):
+        kept.append(left[0])
+        shift = images[left] - images[left[0]]
+        difference = shift[:, None] - centring
+        difference -= np.round(difference)
+        left = left[(np.abs(difference).max(axis=2) > 1e-6).all(axis=1)]
+    return np.array(kept)
+
+
+@njit(cache=True)
+def _pick(cdf, u):
+    return min(np.searchsorted(cdf, u, side="right"), cdf.size - 1)
+
+
+@njit(cache=True)
+def _draw(
+    key, low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, rotations, translations, offsets,
+    freedom, centring, sphere, radius, edges, quantiles, code, shapes, kernel, scale,
+    frac, elements, orbits, cell,
+):  # fmt: skip
+    """Fill the last four arrays; return (outcome, atoms, occupied positions)."""
+    n_orbits, n_sites, spheres = _draw_occupation(
+        subkey(key, 0), low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, offsets, freedom,
+        centring.shape[0], sphere, frac.shape[0], orbits,
+    )  # fmt: skip
+    if n_orbits == 0:
+        return TOO_MANY_SITES, 0, 0
+    volume = max(
+        spheres * _packing_factor(subkey(key, 1), spheres, edges, quantiles), MIN_ATOM_VOLUME * n_sites
+    )
+    if not _draw_lattice(subkey(key, 2), code, shapes, kernel, volume, cell):
+        return NO_LATTICE, 0, 0
+    basis = cell_basis(cell)
+    positions = subkey(key, 3)
+    n_atoms = 0
+    # Fixed positions first: they leave the free ones the choice.
+    for wanted in range(4):
+        for q in range(n_orbits):
+            w = orbits[q, 1]
+            if freedom[w] != wanted:
+                continue
+            placed = False
+            for attempt in range(1 if scale == 0.0 or wanted == 0 else _POSITION_TRIES):
+                draws = subkey(subkey(positions, q), attempt)
+                x, y, z = uniform(draws, 0), uniform(draws, 1), uniform(draws, 2)
+                n = n_atoms
+                for o in range(offsets[w], offsets[w + 1]):
+                    for i in range(3):
+                        frac[n, i] = (
+                            rotations[o, i, 0] * x + rotations[o, i, 1] * y + rotations[o, i, 2] * z
+                            + translations[o, i]
+                        )  # fmt: skip
+                    elements[n] = orbits[q, 0]
+                    n += 1
+                if scale == 0.0 or _far_enough(n_atoms, n, frac, elements, radius, scale, basis, centring):
+                    n_atoms = n
+                    placed = True
+                    break
+            if not placed:
+                return TOO_CLOSE, 0, 0
+    return DRAWN, n_atoms, n_orbits
+
+
+@njit(cache=True)
+def _draw_occupation(
+    key, low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, offsets, freedom, n_centring, sphere,
+    max_sites, orbits,
+):  # fmt: skip
+    """Fill `orbits` and return (their number, sites of the conventional cell, volume of the spheres)."""
+    used_elements = np.zeros(element_cdf.size, np.bool_)
+    used_positions = np.zeros(wyckoff_cdf.size, np.bool_)
+    n_elements = low + _pick(n_elements_cdf, uniform(key, 0))
+    counter = 1
+    n_orbits = n_sites = 0
+    spheres = 0.0
+    for _ in range(n_elements):
+        element = -1
+        for _ in range(200):
+            candidate = _pick(element_cdf, uniform(key, counter))
+            counter += 1
+            if not used_elements[candidate]:
+                element = candidate
+                break
+        if element < 0:
+            return 0, 0, 0.0
+        used_elements[element] = True
+        repetitions = 1 + _pick(repetition_cdf, uniform(key, counter))
+        counter += 1
+        filled = 0
+        for _ in range(50 + repetitions):
+            if filled == repetitions:
+                break
+            w = _pick(wyckoff_cdf, uniform(key, counter))
+            counter += 1
+            if freedom[w] == 0 and used_positions[w]:
+                continue
+            sites = (offsets[w + 1] - offsets[w]) * n_centring
+            if n_sites + sites > max_sites:
+                return 0, 0, 0.0
+            used_positions[w] = True
+            orbits[n_orbits, 0], orbits[n_orbits, 1] = element, w
+            n_orbits += 1
+            n_sites += sites
+            spheres += sites * sphere[element]
+            filled += 1
+        if filled == 0:
+            return 0, 0, 0.0
+    return n_orbits, n_sites, spheres
+
+
+@njit(cache=True)
+def _packing_factor(key, spheres, edges, quantiles):
+    """Draw by inverse transform from the quantiles of the bin that holds `spheres`."""
+    row = quantiles[np.searchsorted(edges, spheres, side="right")]
+    place = uniform(key, 0) * (row.size - 1)
+    left = min(int(place), row.size - 2)
+    return row[left] + (place - left) * (row[left + 1] - row[left])
+
+
+@njit(cache=True)
+def _draw_lattice(key, code, shapes, kernel, volume, cell):
+    d = shapes.shape[1]
+    shape = np.empty(max(d, 1))
+    for attempt in range(_SHAPE_TRIES):
+        draws = subkey(key, attempt)
+        sample = integer(draws, 0, shapes.shape[0])
+        for i in range(d):
+            shape[i] = shapes[sample, i]
+            for j in range(i + 1):
+                shape[i] += kernel[i, j] * normal(draws, 10 + j)
+        if cell_of_shape(code, shape, volume, cell):
+            if code == _ORTHORHOMBIC:
+                _shuffle_axes(subkey(draws, 40), cell)
+            return True
+    return False
+
+
+@njit(cache=True)
+def _shuffle_axes(key, cell):
+    """Permute the three lengths: their order in real crystals tells the setting, not the group."""
+    for i in range(2, 0, -1):
+        j = integer(key, i, i + 1)
+        cell[i], cell[j] = cell[j], cell[i]
+
+
+@njit(cache=True)
+def cell_basis(cell):
+    """float64 (3, 3): rows are the basis vectors of a cell (6,), a along x, b in the xy plane."""
+    basis = np.zeros((3, 3))
+    ca, cb, cg = (
+        math.cos(math.radians(cell[3])),
+        math.cos(math.radians(cell[4])),
+        math.cos(math.radians(cell[5])),
+    )
+    sg = math.sin(math.radians(cell[5]))
+    basis[0, 0] = cell[0]
+    basis[1, 0], basis[1, 1] = cell[1] * cg, cell[1] * sg
+    x, y = cb, (ca - cb * cg) / sg
+    basis[2, 0], basis[2, 1] = cell[2] * x, cell[2] * y
+    basis[2, 2] = cell[2] * math.sqrt(max(1.0 - x * x - y * y, 0.0))
+    return basis
+
+
+@njit(cache=True)
+def _far_enough(start, stop, frac, elements, radius, scale, basis, centring):
+    """Whether atom `start`, which stands for its orbit, keeps its distance from atoms 0 to `stop` - 1.
+
+    By symmetry one atom of the orbit is enough. All lattice images within reach are looked at.
+    """
+    inverse = np.linalg.inv(basis)
+    for j in range(stop):
+        reach = scale * (radius[elements[start]] + radius[elements[j]])
+        for v in range(centring.shape[0]):
+            u = np.empty(3)
+            images = np.empty(3, np.int64)
+            for i in range(3):
+                u[i] = frac[j, i] + centring[v, i] - frac[start, i]
+                u[i] -= math.floor(u[i] + 0.5)
+                # 1 / column norm of the inverse is the distance between opposite faces.
+                height = 1.0 / math.sqrt(inverse[0, i] ** 2 + inverse[1, i] ** 2 + inverse[2, i] ** 2)
+                images[i] = int(reach / height + 0.5)
+            for p in range(-images[0], images[0] + 1):
+                for q in range(-images[1], images[1] + 1):
+                    for r in range(-images[2], images[2] + 1):
+                        if j == start and v == 0 and p == 0 and q == 0 and r == 0:
+                            continue
+                        square = 0.0
+                        for k in range(3):
+                            d = (u[0] + p) * basis[0, k] + (u[1] + q) * basis[1, k] + (u[2] + r) * basis[2, k]
+                            square += d * d
+                        if square < reach * reach:
+                            return False
+    return True

@@ -1,0 +1,132 @@
+"""Crystals drawn from the statistics of real ones, each confirmed by a symmetry finder.
+
+A draw (`sampling`) has at least the symmetry of its space group; occupied positions that all are special may
+have more. moyo looks at every draw, and only those with exactly the group asked for are kept.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import moyopy
+import numpy as np
+
+import xtinct
+from xtinct.randomness import stream_key, subkey
+from xtinct.schema import CELL
+from xtinct.structures.crystal import Crystal, format_cif, wrap
+from xtinct.structures.generators.sampling import DRAWN, OUTCOMES, Draw, GroupSampler, cell_basis
+from xtinct.structures.labels import protostructure_label, reduced_formula
+from xtinct.structures.standard import exact_metric, spglib_number
+from xtinct.symmetry.families import crystal_system
+
+#: Source of generated crystals, in tables and ids.
+SOURCE = "gcdd"
+
+
+@dataclass
+class Attempts:
+    """How many draws one crystal took, and what became of the others, by reason."""
+
+    drawn: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def summary(self) -> str:
+        """One line for a person."""
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(self.rejected.items()))
+        return f"{self.drawn} draws: {reasons or 'none rejected'}"
+
+
+def generate_one(
+    sampler: GroupSampler, seed: int, index: int, *, symprec: float, max_attempts: int
+) -> tuple[Draw | None, str, Attempts]:
+    """Crystal number `index` of the sampler's group: (draw, Pearson symbol, attempts).
+
+    A function of (seed, group, index) alone. The draw is None if none of `max_attempts` was right;
+    `attempts.rejected` then counts why: an outcome of the sampler, no_symmetry, or wrong_group_<number>.
+    """
+    key = stream_key(seed, "gcdd", sampler.number, index)
+    attempts = Attempts()
+    for attempt in range(max_attempts):
+        attempts.drawn += 1
+        outcome, draw = sampler.draw(np.uint64(subkey(key, np.uint64(attempt))))
+        if outcome != DRAWN:
+            attempts.rejected[OUTCOMES[outcome]] += 1
+            continue
+        found = find_symmetry(sampler, draw, symprec)
+        if found is None:
+            attempts.rejected["no_symmetry"] += 1
+        elif found.number != sampler.number:
+            attempts.rejected[f"wrong_group_{found.number}"] += 1
+        else:
+            return draw, found.pearson_symbol, attempts
+    return None, "", attempts
+
+
+def find_symmetry(sampler: GroupSampler, draw: Draw, symprec: float) -> moyopy.MoyoDataset | None:
+    """What moyo finds in the primitive cell of a draw; None if it finds nothing."""
+    basis = sampler.primitive_basis @ cell_basis(draw.cell)
+    frac = draw.frac @ np.linalg.inv(sampler.primitive_basis)
+    cell = moyopy.Cell(basis.tolist(), frac.tolist(), sampler.atomic_numbers[draw.elements].tolist())
+    try:
+        found = moyopy.MoyoDataset(cell, symprec=symprec, rotate_basis=False)
+    except Exception:
+        # moyo raises ValueError or a panic where atoms coincide within symprec: no usable crystal.
+        return None
+    # A tolerance that had to be lowered means atoms closer than symprec.
+    return found if found.symprec == symprec else None
+
+
+def conventional_crystal(sampler: GroupSampler, draw: Draw) -> Crystal:
+    """Every site of the conventional cell, in the standard setting, as it will be written."""
+    frac = (draw.frac[None] + sampler.centring[:, None]).reshape(-1, 3)
+    symbols = [sampler.symbols[e] for e in draw.elements] * len(sampler.centring)
+    return Crystal(
+        cell=exact_metric(sampler.number, draw.cell),
+        frac=wrap(frac),
+        species=[((symbol, 1.0),) for symbol in symbols],
+    )
+
+
+def structure_row(
+    sampler: GroupSampler, draw: Draw, pearson: str, index: int, *, symprec: float, second_finder: bool
+) -> dict[str, Any]:
+    """The STRUCTURES row of a confirmed draw."""
+    structure_id = structure_id_of(sampler.number, index)
+    crystal = conventional_crystal(sampler, draw)
+    orbits = [
+        (((sampler.symbols[element], 1.0),), sampler.positions[position].letter)
+        for element, position in draw.orbits.tolist()
+    ]
+    return {
+        "structure_id": structure_id,
+        "formula": reduced_formula(crystal.composition()),
+        "spacegroup_number": sampler.number,
+        "spacegroup_spglib": spglib_number(crystal, symprec=symprec) if second_finder else None,
+        "spacegroup_declared": sampler.number,
+        "symprec": symprec,
+        "crystal_system": crystal_system(sampler.number),
+        **dict(zip(CELL, crystal.cell.tolist(), strict=True)),
+        "n_sites": len(crystal),
+        "cif": format_cif(structure_id, crystal),
+        "protostructure": protostructure_label(sampler.number, pearson, orbits, crystal.species),
+        "source": SOURCE,
+        "source_version": f"xtinct {xtinct.__version__}",
+        "licence": "CC0-1.0",
+    }
+
+
+def unreached_row(number: int, index: int, attempts: Attempts) -> dict[str, Any]:
+    """The QUARANTINE row of a crystal that no draw gave."""
+    return {
+        "structure_id": structure_id_of(number, index),
+        "stage": SOURCE,
+        "reason": "group_not_reached",
+        "detail": attempts.summary(),
+        "raw_sha256": None,
+    }
+
+
+def structure_id_of(number: int, index: int) -> str:
+    """Id of crystal `index` of a group, in sorting order of both."""
+    return f"{SOURCE}:{number:03d}-{index:06d}"
