@@ -71,7 +71,7 @@ def mesh_cells(family, lengths):
         ("cubic", 5, 15, 5, Window(0.15, 0.21)),
         ("cubic", 4, 7, 1, Window(0.0, 0.6)),
         ("tetragonal", 3, 6, 1.5, Window(0.1, 0.7)),
-        ("tetragonal", 3, 7, 1, Window(0.2, 0.5)),
+        ("tetragonal", 3, 6, 1, Window(0.2, 0.5)),
         ("trigonal-hexagonal", 3.5, 5, 0.5, Window(0.0, 0.9)),
         ("trigonal-hexagonal", 2.8, 4.2, 0.7, Window(0.3, 0.8)),
         ("orthorhombic", 2, 5, 1, Window(0.0, 0.8)),

@@ -13,6 +13,7 @@ from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lines import UlbdLines, form_metric
 from xtinct.diffraction.ordering import EQUAL_D
 from xtinct.errors import XtinctError
+from xtinct.randomness import bits
 from xtinct.symmetry.ceilings import Weight, labels, prior_weights
 from xtinct.symmetry.classes import class_symbol
 
@@ -154,14 +155,6 @@ class Hypotheses:
 
 
 @njit(cache=True)
-def _mix(x):
-    """Finaliser of SplitMix64: a bijection of 64-bit words without visible structure."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-@njit(cache=True)
 def _gcd(a, b):
     while b:
         a, b = b, a % b
@@ -201,16 +194,15 @@ def _signatures(metric, forms, allowed, q_min, q_max, weights, denominators):
                 for s in range(n_sets):
                     shown[s] |= allowed[f, s]
             line += np.uint64(1)
-            name = _mix(line)
+            name = bits(np.uint64(0), line)
             if denominators[i]:
                 f = index[order[start]]
                 numerator = np.int64(0)
                 for j in range(p):
                     numerator += np.int64(forms[f, j]) * weights[i, j]
                 common = _gcd(numerator, denominators[i])
-                name = _mix(
-                    _mix(np.uint64(numerator // common)) + np.uint64(3) * np.uint64(denominators[i] // common)
-                )
+                numerator_key = bits(np.uint64(1), np.uint64(numerator // common))
+                name = bits(numerator_key, np.uint64(denominators[i] // common))
             for s in range(n_sets):
                 if shown[s]:
                     out[i, s] += name

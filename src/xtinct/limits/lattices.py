@@ -137,7 +137,7 @@ def _known_lattices(
             ceilings[k], errors[k] = Fraction(int(values[k][0]), total), 0.0
             continue
         of_lattice = np.array([float(Fraction(int(value), total)) for value in values[k]])
-        ceilings[k] = float(shares @ of_lattice)
+        ceilings[k] = float((shares * of_lattice).sum())
         errors[k] = float(of_lattice.std(ddof=1) / math.sqrt(len(cells))) if sampled else 0.0
     return LatticeCeiling(
         ceilings, errors, len(cells), not sampled, _merged(hypotheses, cells, shares, partition), 0

@@ -175,9 +175,10 @@ def measurement_ceiling(
         )
         posterior = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True)) * prior_of_set
         posterior /= posterior.sum(axis=1, keepdims=True)
-        falling = -np.sort(-(posterior @ given_set), axis=1)
-        top[i] = [turn @ falling[:, :k].sum(axis=1) for k in ks]
-        confusion += of_class[truth].T @ (turn[:, None] * (posterior @ of_class)) / len(cells)
+        falling = -np.sort(-times(posterior, given_set), axis=1)
+        top[i] = [(turn * falling[:, :k].sum(axis=1)).sum() for k in ks]
+        weight_on_class = turn[:, None] * times(posterior, of_class)
+        confusion += times(of_class[truth].T, weight_on_class) / len(cells)
     lost = confusion + confusion.T
     pairs = [
         (classes[a], classes[b], float(lost[a, b]))
@@ -190,6 +191,11 @@ def measurement_ceiling(
         standard_errors={k: float(top[:, j].std(ddof=1) / math.sqrt(len(top))) for j, k in enumerate(ks)},
         lost_pairs=tuple(sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))),
     )
+
+
+def times(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Matrix product summed in one fixed order: it does not depend on cores or the BLAS library."""
+    return np.einsum("ij,jk->ik", left, right)
 
 
 @dataclass(frozen=True)

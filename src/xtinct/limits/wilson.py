@@ -35,7 +35,7 @@ from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.lines import quadratic_forms
 from xtinct.errors import XtinctError
 from xtinct.limits.hypotheses import Hypotheses, best_of, blocks, partitions
-from xtinct.limits.measurement import Measurement, lines_in_elements
+from xtinct.limits.measurement import Measurement, lines_in_elements, times
 from xtinct.randomness import normal, stream_key, subkey
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.ceilings import Weight, checked_ks, labels, prior_weights
@@ -146,8 +146,8 @@ def wilson_estimate(
         of_group = np.exp(likelihood - peak).mean(axis=1)
         posterior = of_group * weights
         posterior /= posterior.sum(axis=1, keepdims=True)
-        falling = -np.sort(-(posterior @ of_label), axis=1)
-        top[i] = [turn @ falling[:, :k].sum(axis=1) for k in ks]
+        falling = -np.sort(-times(posterior, of_label), axis=1)
+        top[i] = [(turn * falling[:, :k].sum(axis=1)).sum() for k in ks]
         mine = of_group[np.arange(len(truth)), truth][:, None]
         better = (mine > of_group * (1 + 1e-9)) + 0.5 * (abs(mine - of_group) <= 1e-9 * mine)
         np.add.at(right, truth, better / (draws * len(cells)))
