@@ -8,7 +8,8 @@ import sys
 import xtinct.symmetry.ceilings, xtinct.symmetry.priors
 from xtinct.symmetry.classes import class_symbol
 assert class_symbol(14) == "P 1 21/c 1"
-print(*(name for name in ("cctbx", "gemmi", "spglib", "pymatgen", "numba", "torch", "scipy") if name in sys.modules))
+engines = ("cctbx", "gemmi", "spglib", "pymatgen", "numba", "torch", "scipy")
+print(*(name for name in engines if name in sys.modules))
 """
 
 
