@@ -47,6 +47,33 @@ def _settings(family: str) -> list[np.ndarray]:
     return [np.eye(3, dtype=int)]
 
 
+def _form(family: str, hkl: list[int]) -> tuple[int, ...]:
+    """The indices a crystallographer writes for all reflections that the lattice makes equivalent."""
+    h, k, l = hkl  # noqa: E741
+    if family == "cubic":
+        return tuple(sorted(map(abs, hkl), reverse=True))
+    if family == "tetragonal":
+        return max(abs(h), abs(k)), min(abs(h), abs(k)), abs(l)
+    if family == "trigonal-hexagonal":
+        _, middle, least = sorted((abs(h), abs(k), abs(h + k)), reverse=True)
+        return middle, least, abs(l)
+    if family == "orthorhombic":
+        return abs(h), abs(k), abs(l)
+    return tuple(hkl)
+
+
+def _label(family: str, members: list[list[int]]) -> str:
+    """Indices of a line; forms that share it by the metric alone (300 and 221) all stand in it."""
+    forms = {_form(family, hkl) for hkl in members}
+    if family in ("monoclinic", "triclinic"):
+        forms = {min(forms, key=lambda form: (sum(i < 0 for i in form), [-i for i in form]))}
+    texts = []
+    for form in sorted(forms, reverse=True):
+        spaced = any(abs(i) > 9 or i < 0 for i in form)
+        texts.append((" " if spaced else "").join(str(i).replace("-", "−") for i in form))
+    return "/".join(texts)
+
+
 class _Lines:
     """The first lines of a family's example cell: all hkl of equal d are one line."""
 
@@ -65,14 +92,7 @@ class _Lines:
         kept = line < self.count
         self.hkl, self.line = hkl[kept], line[kept]
         self.d_star = np.sqrt(values[: self.count])
-        self.labels = [self._label(self.hkl[self.line == i]) for i in range(self.count)]
-
-    @staticmethod
-    def _label(members: np.ndarray) -> str:
-        # The indices a crystallographer would write: few minus signs, large h first.
-        best = min(members.tolist(), key=lambda m: (sum(i < 0 for i in m), [-i for i in m]))
-        text = " " if any(abs(i) > 9 or i < 0 for i in best) else ""
-        return text.join(str(i).replace("-", "−") for i in best)
+        self.labels = [_label(family, self.hkl[self.line == i].tolist()) for i in range(self.count)]
 
     def present(self, group: int, setting: np.ndarray) -> np.ndarray:
         """bool (count,): lines with at least one allowed reflection."""

@@ -48,6 +48,16 @@ def test_two_theta_is_braggs(data):
     assert 2 * 7.31 * np.sin(np.radians(two_theta / 2)) == pytest.approx(1.5406, abs=1e-4)
 
 
+def test_lines_that_share_a_position_carry_all_their_indices(data):
+    """Cubic 300 and 221 have h2 + k2 + l2 = 9; 511 and 333 have 27."""
+    labels = [line[0] for line in data["families"]["cubic"]["lines"]]
+    assert "300/221" in labels
+    assert "511/333" in labels
+    hexagonal = [line[0] for line in data["families"]["trigonal-hexagonal"]["lines"]]
+    assert {"100", "002", "110", "101"} <= set(hexagonal)
+    assert not any("−" in label for label in hexagonal)
+
+
 def rival(data, family, mine, other):
     classes = data["families"][family]["classes"]
     symbols = [c["symbol"] for c in classes]

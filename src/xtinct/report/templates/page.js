@@ -165,7 +165,7 @@
         const share = count / totals[t];
         const strength = logarithmic ? Math.log1p(count) / Math.log1p(highest) : share;
         svg.append(element("rect", { x: left + p * cell, y: top + t * cell, width: cell, height: cell,
-          style: `fill:var(${blockOf(t) === blockOf(p) ? "--c1" : "--c2"});fill-opacity:${(0.12 + 0.88 * strength).toFixed(3)}`,
+          style: `fill:var(${blockOf(t) === blockOf(p) ? "--c1" : "--c2"});fill-opacity:${(0.28 + 0.72 * strength).toFixed(3)}`,
           "data-tip": `true: ${name(t)}\npredicted: ${name(p)}\n${count} of ${totals[t]} (${percent(share)})` }));
       }
       function blockOf(i) { return groups ? data.confusion.labels[matrix.family].class_of[i] : i; }
