@@ -1,6 +1,7 @@
 """ULBD: the lines a lattice shows under the extinction law of a space group."""
 
 import math
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -8,12 +9,15 @@ from numba import njit
 from xtinct.diffraction.lattice import reciprocal_metric
 from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.ordering import EQUAL_D, ascending
+from xtinct.diffraction.wilson import WilsonTables, draw_wilson
 from xtinct.errors import XtinctError
 from xtinct.randomness import uniform
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import space_groups
 
-INTENSITY_LAWS = ("uniform",)
+#: uniform: U(0, 1) for every line, the same law for every group. wilson: Wilson's statistics of the
+#: line's orbits. physical: those with fall-off, weakened and lost lines (`diffraction.wilson`).
+INTENSITY_LAWS = ("uniform", "wilson", "physical")
 
 #: 1/d^2 as a sum of (column of the reciprocal metric, factor) x an integer form of hkl.
 _METRIC = {
@@ -77,9 +81,9 @@ class UlbdLines:
         self.d_star_max = float(d_star_max)
         self.length_max = float(length_max)
         self.angles = (float(angles[0]), float(angles[1]))
-        hkl = self._reflections()
+        hkl = self._hkl = self._reflections()
         forms, form_of_hkl = np.unique(quadratic_forms(family, hkl), axis=0, return_inverse=True)
-        form_of_hkl = form_of_hkl.reshape(-1)
+        form_of_hkl = self._form_of_hkl = form_of_hkl.reshape(-1)
         self.forms = forms.astype(np.float64)
         self.allowed = np.zeros((len(self.groups), len(forms)), dtype=bool)
         for row, number in enumerate(self.groups):
@@ -115,8 +119,8 @@ class UlbdLines:
         """Line lists of `groups` (int (n,), space group numbers) on `cells` (float64 (n, 6)).
 
         One line per distinct d, ascending, with the random intensity number (its rank in the list)
-        of the stream `keys[i]` (uint64 (n,)): U(0, 1), the same law for every group. Rows in a row
-        that share group and cell share their line positions at no cost. XtinctError for a group
+        of the stream `keys[i]` (uint64 (n,)), by a law of INTENSITY_LAWS. Rows in a row that share
+        group and cell share their line positions at no cost (law uniform). XtinctError for a group
         outside the family, and for a cell beyond the limits that the object was made for, since it
         would silently lose lines.
         """
@@ -132,18 +136,20 @@ class UlbdLines:
         capacity = np.concatenate([[0], np.cumsum(np.diff(self._starts)[rows])]).astype(np.int64)
         d_star = np.empty(capacity[-1], dtype=np.float64)
         intensity = np.empty(capacity[-1], dtype=np.float32)
-        offsets = _draw(
-            rows,
-            cells,
-            form_metric(self.family, cells) if len(cells) else np.empty((0, len(_METRIC[self.family]))),
-            np.asarray(keys, dtype=np.uint64),
-            self._allowed_forms,
-            self._starts,
-            self.d_star_max,
-            d_star,
-            intensity,
-        )
+        metrics = form_metric(self.family, cells) if len(cells) else np.empty((0, len(_METRIC[self.family])))
+        keys = np.asarray(keys, dtype=np.uint64)
+        common = (keys, self._allowed_forms, self._starts, self.d_star_max)
+        if intensities == "uniform":
+            offsets = _draw(rows, cells, metrics, *common, d_star, intensity)
+        else:
+            tables = self._wilson
+            orbits = (tables.orbit_starts, tables.degrees, tables.labels)
+            offsets = draw_wilson(rows, metrics, *common, *orbits, intensities == "wilson", d_star, intensity)
         return LineLists(offsets, d_star[: offsets[-1]].copy(), intensity[: offsets[-1]].copy())
+
+    @cached_property
+    def _wilson(self) -> WilsonTables:
+        return WilsonTables(self.family, self.groups, self._hkl, self._form_of_hkl, self.allowed)
 
     def _check_cells(self, cells: np.ndarray) -> None:
         if not len(cells):
@@ -161,7 +167,7 @@ class UlbdLines:
             )
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _draw(rows, cells, metrics, keys, forms, starts, d_star_max, d_star, intensity):
     """Fill d_star and intensity one sample after the other; returns offsets int64 (n + 1,)."""
     n, p = metrics.shape
