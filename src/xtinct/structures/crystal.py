@@ -68,21 +68,21 @@ def cell_of_basis(basis: np.ndarray) -> np.ndarray:
     return np.array([*lengths, angle(1, 2), angle(0, 2), angle(0, 1)])
 
 
+_ANGLES = ("alpha", "beta", "gamma")
+
+
 def format_cif(name: str, crystal: Crystal) -> str:
     """CIF text of `crystal` in P 1 form: one row for every atom, shared sites once per element.
 
     Coordinates and cell are written with ten decimals, so positions are exact to 1e-8 angstrom for
     cells up to 100 angstrom.
     """
-    cell = [format_number(value) for value in crystal.cell]
+    cell = np.round(crystal.cell, 10).tolist()
     lines = [
         f"data_{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}",
         "_space_group_name_H-M_alt 'P 1'",
-        *(f"_cell_length_{axis} {value}" for axis, value in zip("abc", cell[:3], strict=True)),
-        *(
-            f"_cell_angle_{axis} {value}"
-            for axis, value in zip(("alpha", "beta", "gamma"), cell[3:], strict=True)
-        ),
+        *(f"_cell_length_{axis} {value!r}" for axis, value in zip("abc", cell[:3], strict=True)),
+        *(f"_cell_angle_{axis} {value!r}" for axis, value in zip(_ANGLES, cell[3:], strict=True)),
         "loop_",
         "_atom_site_label",
         "_atom_site_type_symbol",
@@ -93,17 +93,11 @@ def format_cif(name: str, crystal: Crystal) -> str:
     ]
     serial: dict[str, int] = {}
     for (x, y, z), site in zip(wrap(crystal.frac).tolist(), crystal.species, strict=True):
-        position = f"{format_number(x)} {format_number(y)} {format_number(z)}"
         for symbol, occupancy in site:
-            serial[symbol] = serial.get(symbol, 0) + 1
-            lines.append(f"{symbol}{serial[symbol]} {symbol} {position} {format_number(occupancy)}")
+            serial[symbol] = n = serial.get(symbol, 0) + 1
+            # repr is the shortest text that reads back as the same number.
+            lines.append(f"{symbol}{n} {symbol} {x!r} {y!r} {z!r} {occupancy!r}")
     return "\n".join(lines) + "\n"
-
-
-def format_number(value: float) -> str:
-    """`value` to ten decimals without trailing zeros."""
-    text = f"{value:.10f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
 
 
 def wrap(frac: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ def protostructure_label(
     each site of the conventional cell; the label is refused when the multiplicities of the letters
     do not add up to it.
     """
-    counts = Counter(species_name(site) for site in sites)
+    counts = {species_name(kind): n for kind, n in Counter(sites).items()}
     if len(counts) > len(string.ascii_uppercase):
         return None
     names = sorted(counts)

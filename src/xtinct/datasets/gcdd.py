@@ -1,0 +1,170 @@
+"""GCDD: crystals generated for every space group, and their line lists.
+
+Each requested crystal, (space group, index), is a function of the seed and those two numbers. It becomes
+a row of structures and a row of lines by the same code as a real crystal, or a row of quarantine:
+accepted + quarantined = requested.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xtinct.datasets import cddd
+from xtinct.datasets.shards import merge_shards, shard_rows
+from xtinct.errors import XtinctError
+from xtinct.parquet import write_parquet
+from xtinct.schema import QUARANTINE, STRUCTURES
+from xtinct.structures.generators.sampling import GroupSampler, read_statistics
+from xtinct.structures.generators.statistical import generate_one, structure_row, unreached_row
+from xtinct.symmetry.families import FAMILIES, space_groups
+
+_BATCH = 512
+
+
+def gcdd_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a full configuration that the dataset depends on, the seed excepted."""
+    return {
+        **cddd.cddd_config(config, "gcdd"),
+        "gcdd": dict(config["gcdd"]),
+        "symprec": config["cleaning"]["symprec"],
+    }
+
+
+def requested(families: Sequence[str], per_group: int) -> list[tuple[int, int]]:
+    """(space group, index) of every crystal asked for, in order of both."""
+    numbers = sorted(number for family in families for number in space_groups(family))
+    return [(number, index) for number in numbers for index in range(per_group)]
+
+
+def build_shard(
+    statistics: str | Path,
+    *,
+    gcdd: Mapping[str, Any],
+    symprec: float,
+    second_finder: bool,
+    lines: Mapping[str, Any],
+    split: str,
+    fractions: Mapping[str, float],
+    seed: int,
+    shard: int,
+    shards: int,
+    structures_out: str | Path,
+    lines_out: Mapping[str, str | Path],
+    quarantine_out: str | Path,
+    attempts_out: str | Path,
+) -> dict[str, int]:
+    """Generate one part of the requested crystals and compute their lines.
+
+    statistics      file of `structures.generators.statistics.learn_to_file`
+    gcdd            the configuration's `gcdd`
+    symprec         `cleaning.symprec`: tolerance at which moyo must find exactly the group
+    second_finder   `cleaning.second_finder`: record spglib's answer as well
+    lines, split, fractions   the configuration's `lines`, `splits.gcdd` and `splits.fractions`
+    lines_out       family -> file to write (schema LINES); these families are built
+    attempts_out    JSON to write: per space group, the crystals requested and reached, the draws, and
+                    the draws rejected by reason
+
+    Returns counts: received (crystals requested), accepted, quarantined.
+    """
+    if gcdd["generator"] != "statistical":
+        raise XtinctError(f"gcdd.generator: {gcdd['generator']!r}, expected statistical")
+    learned = read_statistics(statistics)
+    families = [family for family in FAMILIES if family in lines_out]
+    wanted = requested(families, gcdd["per_group"])
+    rows = shard_rows(len(wanted), shard, shards)
+    unreached: list[dict[str, Any]] = []
+    attempts: dict[int, Counter[str]] = {}
+
+    def tables():
+        sampler: GroupSampler | None = None
+        batch = []
+        for number, index in wanted[rows.start : rows.stop]:
+            if sampler is None or sampler.number != number:
+                sampler = GroupSampler(
+                    number,
+                    learned,
+                    elements=tuple(gcdd["elements"]),
+                    max_sites=gcdd["max_sites"],
+                    min_distance_scale=gcdd["min_distance_scale"],
+                )
+            draw, pearson, tried = generate_one(
+                sampler, seed, index, symprec=symprec, max_attempts=gcdd["max_attempts"]
+            )
+            counts = attempts.setdefault(number, Counter())
+            counts.update({"requested": 1, "reached": int(draw is not None), "draws": tried.drawn})
+            counts.update(tried.rejected)
+            if draw is None:
+                unreached.append(unreached_row(number, index, tried))
+                continue
+            batch.append(
+                structure_row(sampler, draw, pearson, index, symprec=symprec, second_finder=second_finder)
+            )
+            if len(batch) == _BATCH:
+                yield pa.Table.from_pylist(batch, schema=STRUCTURES)
+                batch = []
+        yield pa.Table.from_pylist(batch, schema=STRUCTURES)
+
+    write_parquet(structures_out, tables(), STRUCTURES)
+    counts = cddd.build_shard(
+        structures_out,
+        lines=lines,
+        split=split,
+        fractions=fractions,
+        seed=seed,
+        shard=0,
+        shards=1,
+        lines_out=lines_out,
+        quarantine_out=quarantine_out,
+        dataset="gcdd",
+    )
+    rejected = pq.read_table(quarantine_out).to_pylist() + unreached
+    rejected.sort(key=lambda row: row["structure_id"])
+    write_parquet(quarantine_out, [pa.Table.from_pylist(rejected, schema=QUARANTINE)], QUARANTINE)
+    _write_attempts(attempts_out, attempts)
+    accepted = counts["accepted"]
+    if accepted + len(rejected) != len(rows):
+        raise AssertionError(
+            f"shard {shard}: {accepted} + {len(rejected)} crystals, but {len(rows)} requested"
+        )
+    return {"received": len(rows), "accepted": accepted, "quarantined": len(rejected)}
+
+
+def merge_structures(
+    shards: Sequence[str | Path], *, out: str | Path, seed: int, config: Mapping[str, Any]
+) -> int:
+    """Join the shards' structures into `out` and return its rows. `config`: what `gcdd_config` returns."""
+    metadata = cddd.file_identity("gcdd", seed, config)
+    return merge_shards(shards, out, schema=STRUCTURES, metadata=metadata, key="structure_id")
+
+
+def merge_lines(
+    shards: Sequence[str | Path], *, out: str | Path, seed: int, config: Mapping[str, Any]
+) -> int:
+    """Join the shards' line tables of one family into `out` and return its rows."""
+    return cddd.merge(shards, out=out, seed=seed, config=config, dataset="gcdd")
+
+
+def merge_quarantine(shards: Sequence[str | Path], *, out: str | Path) -> int:
+    """Join the shards' quarantine tables into `out` and return its rows."""
+    return cddd.merge_quarantine(shards, out=out)
+
+
+def merge_attempts(shards: Sequence[str | Path], *, out: str | Path) -> dict[int, dict[str, int]]:
+    """Add up the shards' attempts per space group, write them to `out` (JSON) and return them."""
+    total: dict[int, Counter[str]] = {}
+    for path in shards:
+        for number, counts in json.loads(Path(path).read_text()).items():
+            total.setdefault(int(number), Counter()).update(counts)
+    return _write_attempts(out, total)
+
+
+def _write_attempts(out: str | Path, attempts: Mapping[int, Counter[str]]) -> dict[int, dict[str, int]]:
+    content = {f"{number:03d}": dict(sorted(counts.items())) for number, counts in sorted(attempts.items())}
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    Path(out).write_text(json.dumps(content, indent=1) + "\n")
+    return {number: dict(counts) for number, counts in attempts.items()}
