@@ -36,12 +36,12 @@ def reciprocal_metric(cells: np.ndarray) -> np.ndarray:
 
     Right angles and 120 degrees give exact zeros and exact equalities, so that hkl which are
     equivalent by the metric have equal 1/d^2 up to the rounding of one sum.
-    Raises XtinctError for lengths that are not positive and finite and for angles that no
-    parallelepiped has.
+    Raises XtinctError for lengths outside 1e-3 to 1e7 angstrom and for angles that no parallelepiped
+    has.
     """
     cells = np.atleast_2d(np.asarray(cells, dtype=np.float64))
     lengths, angles = cells[:, :3], cells[:, 3:]
-    good = np.isfinite(cells).all(axis=1) & (lengths > 0).all(axis=1)
+    good = np.isfinite(cells).all(axis=1) & ((lengths > 1e-3) & (lengths < 1e7)).all(axis=1)
     cosines = np.cos(np.radians(angles))
     cosines[angles == 90.0] = 0.0
     cosines[angles == 120.0] = -0.5
@@ -55,8 +55,8 @@ def reciprocal_metric(cells: np.ndarray) -> np.ndarray:
     if not good.all():
         bad = int(np.flatnonzero(~good)[0])
         raise XtinctError(
-            f"cell {tuple(float(x) for x in cells[bad])}: lengths must be positive and the angles must "
-            "span a cell"
+            f"cell {tuple(float(x) for x in cells[bad])}: expected lengths of 1e-3 to 1e7 angstrom and "
+            "angles that span a cell"
         )
     a, b, c = lengths.T
     return np.stack(
