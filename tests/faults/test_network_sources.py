@@ -228,7 +228,7 @@ def test_cod_mirror_gives_what_the_server_gives(pull, cod_entries, tmp_path, for
     counts = fetch("source", config, tmp_path / "mirror.parquet")
     local, remote = pull.rows("mirror.parquet"), pull.rows()
     taken = {name for name, row in remote.items() if not row["error"]}
-    assert len(taken) > 30
+    assert len(taken) > 5
     assert {name: local[name] for name in taken} == {name: remote[name] for name in taken}
     assert counts["received"] + counts["not_selected"] == sum(
         "cif" in entry for entry in cod_entries.values()
