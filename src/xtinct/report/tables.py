@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xtinct.learning.metrics import wilson_interval
 from xtinct.report.inputs import Evaluation
@@ -208,23 +209,17 @@ def confusion_rows(evaluations: Iterable[Evaluation]) -> list[Row]:
 
 def count_rows(labels: pa.Table) -> list[Row]:
     """Samples per dataset, family, space group and split; groups without a sample have no row."""
-    counts = Counter(
-        zip(
-            labels["dataset"].to_pylist(),
-            labels["spacegroup_number"].to_pylist(),
-            labels["split"].to_pylist(),
-            strict=True,
-        )
-    )
+    keys = ["dataset", "spacegroup_number", "split"]
+    counted = labels.group_by(keys).aggregate([([], "count_all")])
     rows = [
         {
-            "dataset": dataset,
-            "family": family_of(group),
-            "spacegroup_number": group,
-            "split": split,
-            "count": n,
+            "dataset": row["dataset"],
+            "family": family_of(row["spacegroup_number"]),
+            "spacegroup_number": row["spacegroup_number"],
+            "split": row["split"],
+            "count": row["count_all"],
         }
-        for (dataset, group, split), n in counts.items()
+        for row in counted.to_pylist()
     ]
     order = {name: i for names in (DATASETS, SPLITS) for i, name in enumerate(names)}
     return sorted(rows, key=lambda r: (order[r["dataset"]], r["spacegroup_number"], order[r["split"]]))
@@ -293,11 +288,10 @@ def lattice_histograms(labels: pa.Table, length_bin: float = 0.5, angle_bin: flo
     (angstrom or degree) and the counts of consecutive bins. Bins are whole multiples of the width.
     """
     numbers = labels["spacegroup_number"].to_numpy()
-    datasets = np.asarray(labels["dataset"].to_pylist(), dtype=object)
     columns = {name: labels[name].to_numpy() for name in ("a", "b", "c", "alpha", "beta", "gamma")}
     rows = []
-    for dataset in in_order(datasets.tolist(), DATASETS):
-        of_dataset = np.flatnonzero(datasets == dataset)
+    for dataset in in_order(labels["dataset"].unique().to_pylist(), DATASETS):
+        of_dataset = np.flatnonzero(pc.equal(labels["dataset"], dataset).to_numpy())
         order = of_dataset[np.argsort(numbers[of_dataset], kind="stable")]
         groups, starts = np.unique(numbers[order], return_index=True)
         for group, members in zip(groups.tolist(), np.split(order, starts[1:]), strict=True):
