@@ -46,7 +46,7 @@ def read_statistics(path: str | Path) -> dict[str, Any]:
         raise XtinctError(f"{path}: no such file") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise XtinctError(f"{path}: not JSON ({error})") from None
-    found = statistics.get("format"), statistics.get("version")
+    found = (statistics.get("format"), statistics.get("version")) if isinstance(statistics, dict) else None
     if found != ("xtinct crystal statistics", 1):
         raise XtinctError(f"{path}: format and version {found}, expected ('xtinct crystal statistics', 1)")
     return statistics
