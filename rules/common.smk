@@ -49,6 +49,11 @@ def ulbd_part(wildcards):
     )
 
 
+def gcdd_part():
+    """What generated crystals depend on, beside the statistics they are drawn from."""
+    return part("gcdd", "cleaning.symprec", "lines", "splits.gcdd", "splits.fractions")
+
+
 def for_models(pattern, experiment=None):
     """`pattern` filled in for every model (of one experiment)."""
     return [
@@ -78,7 +83,9 @@ def gpus():
 def training_set(wildcards):
     """Line lists that a model is trained on; none for a generator that runs along."""
     train = config["experiments"][wildcards.experiment]["train"]
-    return [] if train == "ulbd-online" else f"data/{train}/{wildcards.family}.parquet"
+    return (
+        [] if train.endswith("-online") else f"data/{train}/{wildcards.family}.parquet"
+    )
 
 
 def training_lattices(wildcards):

@@ -19,6 +19,8 @@ rule report:
         ),
         ceilings="results/ceilings.json",
         classes="data/symmetry/extinction_classes.parquet",
+        limits="results/limits/limits.json",
+        wilson="results/limits/wilson.json",
     output:
         html="results/report.html",
         metrics="results/metrics.json",

@@ -13,6 +13,8 @@ with job(snakemake.log):
         prediction_paths=inputs.predictions,
         ceilings_path=inputs.ceilings,
         classes_path=inputs.classes,
+        limits_path=inputs.limits,
+        wilson_path=inputs.wilson,
         manifest_paths=inputs.manifests,
         quarantine_paths=inputs.quarantine,
         history_paths=inputs.histories,

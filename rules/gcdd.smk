@@ -1,0 +1,69 @@
+rule gcdd_statistics:
+    input:
+        "data/structures/structures.parquet",
+    output:
+        "data/gcdd/statistics.json",
+    log:
+        "logs/gcdd_statistics.log",
+    params:
+        code=code_digest("xtinct.structures.generators.statistics"),
+    script:
+        "../workflow/scripts/gcdd_statistics.py"
+
+
+rule gcdd_shard:
+    input:
+        "data/gcdd/statistics.json",
+    output:
+        structures=temp("shards/gcdd/{shard}/structures.parquet"),
+        lines=temp(expand("shards/gcdd/{{shard}}/{family}.parquet", family=FAMILIES)),
+        quarantine=temp("shards/gcdd/{shard}/quarantine.parquet"),
+        attempts=temp("shards/gcdd/{shard}/attempts.json"),
+    log:
+        "logs/gcdd_shard/{shard}.log",
+    params:
+        config=gcdd_part(),
+        second_finder=config["cleaning"]["second_finder"],
+        seed=config["seed"],
+        families=FAMILIES,
+        shards=config["shards"],
+        code=code_digest("xtinct.datasets.gcdd"),
+    script:
+        "../workflow/scripts/gcdd_shard.py"
+
+
+rule gcdd_family:
+    input:
+        expand("shards/gcdd/{shard}/{{family}}.parquet", shard=SHARDS),
+    output:
+        "data/gcdd/{family}.parquet",
+    log:
+        "logs/gcdd_family/{family}.log",
+    params:
+        config=gcdd_part(),
+        seed=config["seed"],
+        code=code_digest("xtinct.datasets.gcdd"),
+    script:
+        "../workflow/scripts/gcdd_family.py"
+
+
+rule gcdd:
+    input:
+        families=expand("data/gcdd/{family}.parquet", family=FAMILIES),
+        structures=expand("shards/gcdd/{shard}/structures.parquet", shard=SHARDS),
+        quarantine=expand("shards/gcdd/{shard}/quarantine.parquet", shard=SHARDS),
+        attempts=expand("shards/gcdd/{shard}/attempts.json", shard=SHARDS),
+    output:
+        structures="data/gcdd/structures.parquet",
+        quarantine="data/gcdd/quarantine.parquet",
+        attempts="data/gcdd/attempts.json",
+        manifest="data/gcdd/manifest.json",
+    log:
+        "logs/gcdd.log",
+    params:
+        config=gcdd_part(),
+        seed=config["seed"],
+        families=FAMILIES,
+        code=code_digest("xtinct.datasets.gcdd"),
+    script:
+        "../workflow/scripts/gcdd.py"

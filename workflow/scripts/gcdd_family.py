@@ -1,0 +1,12 @@
+"""Shards of one family's line lists of generated crystals -> one table."""
+
+from xtinct.datasets.gcdd import gcdd_config, merge_lines
+from xtinct.pipeline import job
+
+with job(snakemake.log):
+    merge_lines(
+        list(snakemake.input),
+        out=snakemake.output[0],
+        seed=snakemake.params.seed,
+        config=gcdd_config(snakemake.params.config),
+    )

@@ -1,0 +1,21 @@
+"""What special lattices, the window, the resolution and the threshold leave of the ceilings."""
+
+from pathlib import Path
+
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lattice import LatticeSpec
+from xtinct.limits.tables import write_limitations
+from xtinct.pipeline import job
+
+params = snakemake.params
+with job(snakemake.log):
+    write_limitations(
+        Path(snakemake.output.json).parent,
+        {family: LatticeSpec.from_config(params.lattices[family]) for family in params.families},
+        Instrument.from_config(params.instrument),
+        threshold=params.ceilings["threshold"],
+        d_star_max=params.d_star_max,
+        ks=params.ceilings["ks"],
+        seed=params.seed,
+        lattices=params.ceilings["lattices"],
+    )

@@ -1,0 +1,19 @@
+"""How far the ideal observer of Wilson-distributed intensities gets beyond the extinction ceiling."""
+
+from pathlib import Path
+
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lattice import LatticeSpec
+from xtinct.limits.tables import write_wilson
+from xtinct.pipeline import job
+
+params = snakemake.params
+with job(snakemake.log):
+    write_wilson(
+        Path(snakemake.output.json).parent,
+        {family: LatticeSpec.from_config(params.lattices[family]) for family in params.families},
+        Instrument.from_config(params.instrument),
+        ks=params.ceilings["ks"],
+        seed=params.seed,
+        lattices=params.ceilings["wilson_lattices"],
+    )
