@@ -40,6 +40,9 @@ from xtinct.symmetry.ceilings import ceiling_of_samples
 
 log = logging.getLogger(__name__)
 
+#: Training sets that are drawn while training -> the intensity law; None is that of `ulbd.intensities`.
+ONLINE = {"ulbd-online": None, "wilson-online": "wilson", "physical-online": "physical"}
+
 #: Seconds between progress lines, and between checkpoints. Neither changes a result.
 PROGRESS_SECONDS = 10.0
 CHECKPOINT_SECONDS = 60.0
@@ -63,7 +66,7 @@ def train_model(
 
     experiment        entry of the configuration's `experiments`
     train, models, instrument, lines, ulbd    those sections (`ulbd.lattices` needs `family` alone)
-    dataset_path      line lists to train on; None for `train: ulbd-online`
+    dataset_path      line lists to train on; None for a training set of ONLINE
     validation_path   line lists whose validation split is watched; None: the dataset's own, or, for
                       online training, an online stream of other lattices
     output_dir        receives model.safetensors, history.csv and card.json
@@ -329,10 +332,10 @@ def _data_settings(
 ) -> dict:
     """What the training samples are a function of: the lattice law, or the digests of the files."""
     data: dict[str, object] = {}
-    if experiment["train"] == "ulbd-online":
+    if experiment["train"] in ONLINE:
         lattices = ulbd["lattices"][family]
         data["lattices"] = {k: lattices[k] for k in ("lengths", "angles", "spacing") if k in lattices}
-        data["intensities"] = ulbd["intensities"]
+        data["intensities"] = ONLINE[experiment["train"]] or ulbd["intensities"]
     elif dataset_path is None:
         raise XtinctError(f"experiment {experiment['name']!r}: train {experiment['train']!r} needs a dataset")
     for role, path in (("dataset", dataset_path), ("validation", validation_path)):
@@ -367,12 +370,12 @@ def _streams(
             family=family,
             spec=LatticeSpec.from_config(ulbd["lattices"][family]),
             d_star_max=lines["d_star_max"],
-            intensities=ulbd["intensities"],
+            intensities=ONLINE[experiment["train"]] or ulbd["intensities"],
             seed=seed,
             role=role,
         )
 
-    is_online = experiment["train"] == "ulbd-online"
+    is_online = experiment["train"] in ONLINE
     stream = (
         online("train") if is_online else ParquetStream(dataset_path, family=family, split="train", seed=seed)
     )

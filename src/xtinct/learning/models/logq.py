@@ -10,7 +10,11 @@ from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
 
 #: Length that the convolutions leave to the flattening head.
-HEAD_LENGTH = 32
+HEAD_LENGTH = 16
+#: Widest convolution, in widths of the first.
+WIDEST = 6
+#: Weakest intensity that the logarithm shows, of the strongest.
+WEAKEST = 1e-6
 #: Samples averaged into one point of the new axis: finer than a peak of 0.2 degrees at high angles.
 OVERSAMPLING = 4
 
@@ -54,25 +58,25 @@ class LogSinTheta(nn.Module):
 class LogQ(nn.Module):
     """Square root and logarithm of the resampled pattern, strided convolutions, flattening head.
 
-    points    length of the log(sin theta) axis, a power of two times 32
-    width     channels of the first convolution; the next have two, two, then four times as many
+    points    length of the log(sin theta) axis, HEAD_LENGTH times a power of two
+    width     channels of the first convolution; each next one has twice as many, up to WIDEST times
     hidden    width of the dense layer before the classifier
 
-    The logarithm shows lines down to 1e-4 of the strongest, the square root weighs the strong ones;
-    the head is not pooled because where a line stands decides (reflection conditions are positions).
+    The logarithm shows weak lines, the square root weighs the strong ones; the head is not pooled
+    because where a line stands decides (reflection conditions are positions).
     """
 
     def __init__(
-        self, instrument: Instrument, n_outputs: int, points: int = 1024, width: int = 24, hidden: int = 256
+        self, instrument: Instrument, n_outputs: int, points: int = 1024, width: int = 16, hidden: int = 256
     ) -> None:
         super().__init__()
         halvings = round(math.log2(points / HEAD_LENGTH)) if points >= HEAD_LENGTH else 0
-        if halvings < 3 or points != HEAD_LENGTH << halvings:
+        if halvings < 1 or points != HEAD_LENGTH << halvings:
             raise XtinctError(
-                f"model 'logq': points must be {HEAD_LENGTH} times a power of two >= 8, not {points}"
+                f"model 'logq': points must be {HEAD_LENGTH} times a power of two, not {points}"
             )
         self.resample = LogSinTheta(instrument, points)
-        widths = [width, 2 * width, 2 * width] + [4 * width] * (halvings - 3)
+        widths = [min(width << i, WIDEST * width) for i in range(halvings)]
         layers: list[nn.Module] = []
         channels = 2
         for i, filters in enumerate(widths):
@@ -92,7 +96,9 @@ class LogQ(nn.Module):
     def forward(self, pattern: torch.Tensor) -> torch.Tensor:
         """Patterns float32 (n, points) to logits (n, n_outputs)."""
         resampled = self.resample(pattern).clamp_min(0)
-        channels = torch.stack([resampled.sqrt(), (torch.log10(resampled + 1e-4) + 4) / 4], dim=-1)
+        channels = torch.stack(
+            [resampled.sqrt(), torch.log10(resampled + WEAKEST) / -math.log10(WEAKEST) + 1], dim=-1
+        )
         # (n, points, 2) read as an image (n, 2, 1, points) with the channels innermost: torch has this
         # layout for two-dimensional convolutions alone, and on a CPU it is faster by a third.
         return self.head(self.hidden(self.features(channels[:, None].permute(0, 3, 1, 2))))
