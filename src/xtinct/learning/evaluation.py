@@ -12,7 +12,7 @@ from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
 from xtinct.learning.card import write_text
 from xtinct.learning.device import describe
-from xtinct.learning.metrics import macro_averages, rank, top_k_right, wilson_interval
+from xtinct.learning.metrics import calibration, macro_averages, rank, top_k_right, wilson_interval
 from xtinct.learning.prediction import Prediction, Predictor
 from xtinct.learning.streams import read_lines
 from xtinct.parquet import write_parquet
@@ -102,11 +102,17 @@ def evaluate_model(
 def _metrics(
     probabilities: np.ndarray, labels: np.ndarray, numbers: np.ndarray, target: str, confidence: float
 ) -> dict[str, float | None]:
-    """Top-k with intervals and ceilings, and macro averages, of n samples."""
+    """Top-k with intervals and ceilings, macro averages and calibration of n samples."""
     n = len(labels)
     keys = [f"{name}{k}{end}" for k in KS for name, end in (("top", ""), ("top", "_low"), ("top", "_high"))]
     if n == 0:
-        keys += [f"ceiling{k}" for k in KS] + ["macro_precision", "macro_recall", "macro_f1"]
+        keys += [f"ceiling{k}" for k in KS] + [
+            "macro_precision",
+            "macro_recall",
+            "macro_f1",
+            "ece",
+            "log_loss",
+        ]
         return dict.fromkeys(keys)
     metrics: dict[str, float | None] = {}
     ceilings = ceiling_of_samples(numbers, target, KS)
@@ -115,7 +121,8 @@ def _metrics(
         low, high = wilson_interval(right, n, confidence)
         metrics |= {f"top{k}": right / n, f"top{k}_low": low, f"top{k}_high": high}
         metrics[f"ceiling{k}"] = float(ceilings[k])
-    return metrics | macro_averages(rank(probabilities, 1)[:, 0], labels)
+    metrics |= macro_averages(rank(probabilities, 1)[:, 0], labels)
+    return metrics | calibration(probabilities, labels)
 
 
 def _prediction_tables(

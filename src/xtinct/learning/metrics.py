@@ -47,3 +47,21 @@ def macro_averages(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float
         "macro_recall": float(recall.mean()),
         "macro_f1": float(f1.mean()),
     }
+
+
+def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> dict[str, float]:
+    """Whether the probability of the first choice is how often it is right.
+
+    `ece`: expected calibration error (Guo et al. 2017, section 2), |accuracy - confidence| averaged
+    over `bins` equal bins of confidence, weighted by their samples. `log_loss`: mean of -log p(label),
+    p at least 1e-12 (a label of -1 has p = 0).
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(bin_of, right - confidence, bins)
+    given = np.where(labels >= 0, probabilities[np.arange(len(labels)), labels], 0.0)
+    return {
+        "ece": float(np.abs(gaps).sum() / len(labels)),
+        "log_loss": float(-np.log(np.maximum(given, 1e-12)).mean()),
+    }

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xtinct.learning.metrics import macro_averages, rank, top_k_right, wilson_interval
+from xtinct.learning.metrics import calibration, macro_averages, rank, top_k_right, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,16 @@ def test_macro_averages_of_a_worked_example():
     assert averages["macro_precision"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
     assert averages["macro_recall"] == pytest.approx((1 + 1 / 2 + 0) / 3)
     assert averages["macro_f1"] == pytest.approx((4 / 5 + 1 / 2 + 0) / 3)
+
+
+def test_calibration_error_of_known_forecasts():
+    """Confidence 0.8 and right 8 times of 10 is calibrated; right 5 times of 10 it is off by 0.3."""
+    p = np.tile([0.8, 0.2], (10, 1))
+    for right, error in ((8, 0.0), (5, 0.3), (10, 0.2)):
+        labels = np.array([0] * right + [1] * (10 - right))
+        measured = calibration(p, labels)
+        assert measured["ece"] == pytest.approx(error)
+        assert measured["log_loss"] == pytest.approx(-(right * np.log(0.8) + (10 - right) * np.log(0.2)) / 10)
+    two_bins = calibration(np.array([[0.9, 0.1], [0.55, 0.45]]), np.array([1, 0]))
+    assert two_bins["ece"] == pytest.approx((0.9 + 0.45) / 2)
+    assert calibration(p, np.full(10, -1))["log_loss"] == pytest.approx(-np.log(1e-12))
