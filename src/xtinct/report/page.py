@@ -125,6 +125,7 @@ def write_report(
             "confusion": panels.confusion_data(confusion, classes),
             "lattices": panels.lattice_data(tables.lattice_histograms(labels)),
             "explorer": explorer,
+            "sets": tables.SET_NAMES,
             "patterns": example_patterns(lines_paths, instrument),
             "range": [instrument.two_theta_min, instrument.two_theta_max],
         },
@@ -166,6 +167,7 @@ def _render(**context: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda value, digits=1: tables.percent(value, digits).removesuffix(" %")
+    environment.filters["set_name"] = tables.set_name
     environment.filters["json_block"] = _json_block
     environment.filters["thousands"] = lambda value: f"{value:,}"
     source = environment.loader.get_source

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from xtinct.report import figures
 from xtinct.report.summary import TARGET_NAMES, is_ulbd
-from xtinct.report.tables import SETS, Row, in_order, set_place, to_csv
+from xtinct.report.tables import SETS, Row, in_order, set_name, set_place, to_csv
 from xtinct.schema import DATASETS
 from xtinct.symmetry.families import FAMILIES, space_groups
 
@@ -105,7 +105,7 @@ def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
             for test in in_order((row["test_set"] for row in rows), SETS):
                 mine = [row for row in rows if row["test_set"] == test]
                 name = f"topk-{target}-{family}-{test}"
-                title = f"tested on {test.upper()}, n = {mine[0]['n']:,}"
+                title = f"tested on {set_name(test)}, n = {mine[0]['n']:,}"
                 drawings.append(_drawing(name, figures.topk_figure(name, title, mine, labels), mine))
             galleries.setdefault(target, []).append(Gallery(family, tuple(labels), tuple(drawings)))
     return galleries
@@ -113,7 +113,9 @@ def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
 
 def _series(row: Mapping) -> str:
     name = f"{row['experiment']} ({row['model']})"
-    return name if row["experiment"] == row["train_set"] else f"{name}, trained on {row['train_set']}"
+    return (
+        name if row["experiment"] == row["train_set"] else f"{name}, trained on {set_name(row['train_set'])}"
+    )
 
 
 def training_gallery(training: Sequence[Mapping]) -> list[Gallery]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from xtinct.learning.metrics import wilson_interval
-from xtinct.report.tables import Row, in_order, percent
+from xtinct.report.tables import Row, in_order, percent, set_name
 from xtinct.symmetry.families import FAMILIES
 
 TARGET_NAMES = {
@@ -98,8 +98,8 @@ def _failing_sentence(top1: Sequence[Mapping], ceilings: Sequence[Mapping]) -> s
         worst = max(below, key=lambda row: row["ceiling"] - row["accuracy"])
         parts.append(
             f"{len(below)} of {len(top1)} top-1 results stay below their ceiling by more than the interval, "
-            f"the furthest being {worst['family']} trained on {worst['train_set'].upper()} "
-            f"and tested on {worst['test_set'].upper()} "
+            f"the furthest being {worst['family']} trained on {set_name(worst['train_set'])} "
+            f"and tested on {set_name(worst['test_set'])} "
             f"({_with_interval(worst)} against {percent(worst['ceiling'])})"
         )
     elif top1 and not above:

@@ -164,8 +164,21 @@ def cross_matrices(averaged: Iterable[Mapping], target: str) -> dict[str, Row]:
     return matrices
 
 
-#: Train and test sets in the order of the report.
-SETS = ("ulbd-online", "ulbd", "cddd", "gcdd")
+#: Train and test sets in the order of the report, and as a reader would call them.
+SET_NAMES = {
+    "ulbd-online": "ULBD (streamed)",
+    "ulbd": "ULBD",
+    "wilson-online": "ULBD lattices, Wilson intensities",
+    "physical-online": "ULBD lattices, physical intensities",
+    "cddd": "CDDD",
+    "gcdd": "GCDD",
+}
+SETS = tuple(SET_NAMES)
+
+
+def set_name(name: str) -> str:
+    """What the report calls a train or test set."""
+    return SET_NAMES.get(name, name)
 
 
 def set_place(name: str) -> tuple[int, str]:

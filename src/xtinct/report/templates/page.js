@@ -121,10 +121,10 @@
     const order = ["family", "experiment", "test_set", "kind", "seed"];
     const shown = {
       kind: (value) => KINDS[value],
-      test_set: (value) => value.toUpperCase(),
+      test_set: (value) => data.sets[value] ?? value,
       experiment: (value) => {
         const matrix = all.find((m) => m.experiment === value);
-        return matrix.train_set === value ? value : `${value} (trained on ${matrix.train_set})`;
+        return matrix.train_set === value ? value : `${value} (trained on ${data.sets[matrix.train_set] ?? matrix.train_set})`;
       },
     };
     function choose() {
