@@ -39,37 +39,54 @@ def reciprocal_metric(cells: np.ndarray) -> np.ndarray:
     Raises XtinctError for lengths outside 1e-3 to 1e7 angstrom and for angles that no parallelepiped
     has.
     """
-    cells = np.atleast_2d(np.asarray(cells, dtype=np.float64))
-    lengths, angles = cells[:, :3], cells[:, 3:]
-    good = np.isfinite(cells).all(axis=1) & ((lengths > 1e-3) & (lengths < 1e7)).all(axis=1)
-    cosines = np.cos(np.radians(angles))
-    cosines[angles == 90.0] = 0.0
-    cosines[angles == 120.0] = -0.5
-    cosines[angles == 60.0] = 0.5
-    ca, cb, cg = cosines.T
+    cells = np.ascontiguousarray(np.atleast_2d(np.asarray(cells, dtype=np.float64)))
+    metrics = np.empty_like(cells)
+    for i in np.flatnonzero(~_metrics(cells, metrics)):
+        raise XtinctError(
+            f"cell {tuple(cells[i].tolist())}: expected lengths of 1e-3 to 1e7 angstrom and angles that "
+            "span a cell"
+        )
+    return metrics
+
+
+@njit(cache=True)
+def _cosine(angle):
+    if angle == 90.0:
+        return 0.0
+    if angle == 120.0:
+        return -0.5
+    if angle == 60.0:
+        return 0.5
+    return math.cos(math.radians(angle))
+
+
+@njit(cache=True)
+def metric_of(cell, metric):
+    """Write the reciprocal metric (6,) of one cell (6,) to `metric`; False if it is no cell."""
+    for i in range(3):
+        if not (1e-3 < cell[i] < 1e7 and 0.0 < cell[3 + i] < 180.0):
+            return False
+    a, b, c = cell[0], cell[1], cell[2]
+    ca, cb, cg = _cosine(cell[3]), _cosine(cell[4]), _cosine(cell[5])
     # Squared volume of the cell with unit axes; not positive: the three angles do not close.
     volume2 = 1.0 - (ca * ca + cb * cb + cg * cg) + 2.0 * ca * cb * cg
-    in_range = ((angles > 0) & (angles < 180)).all(axis=1)
-    with np.errstate(invalid="ignore"):
-        good &= in_range & (volume2 > 1e-12)
-    if not good.all():
-        bad = int(np.flatnonzero(~good)[0])
-        raise XtinctError(
-            f"cell {tuple(float(x) for x in cells[bad])}: expected lengths of 1e-3 to 1e7 angstrom and "
-            "angles that span a cell"
-        )
-    a, b, c = lengths.T
-    return np.stack(
-        [
-            (1.0 - ca * ca) / (a * a * volume2),
-            (1.0 - cb * cb) / (b * b * volume2),
-            (1.0 - cg * cg) / (c * c * volume2),
-            (cb * cg - ca) / (b * c * volume2),
-            (ca * cg - cb) / (a * c * volume2),
-            (ca * cb - cg) / (a * b * volume2),
-        ],
-        axis=1,
-    )
+    if not volume2 > 1e-12:
+        return False
+    metric[0] = (1.0 - ca * ca) / (a * a * volume2)
+    metric[1] = (1.0 - cb * cb) / (b * b * volume2)
+    metric[2] = (1.0 - cg * cg) / (c * c * volume2)
+    metric[3] = (cb * cg - ca) / (b * c * volume2)
+    metric[4] = (ca * cg - cb) / (a * c * volume2)
+    metric[5] = (ca * cb - cg) / (a * b * volume2)
+    return True
+
+
+@njit(cache=True)
+def _metrics(cells, metrics):
+    good = np.empty(len(cells), np.bool_)
+    for i in range(len(cells)):
+        good[i] = metric_of(cells[i], metrics[i])
+    return good
 
 
 def conventional_cell(family: str, cell: np.ndarray) -> np.ndarray:

@@ -9,19 +9,23 @@ import math
 import numpy as np
 from numba import njit
 
-from xtinct.diffraction.lattice import reciprocal_metric
+from xtinct.diffraction.lattice import metric_of
 from xtinct.diffraction.ordering import ascending
-from xtinct.diffraction.scattering import N_ELEMENTS, amplitude, scattering_table
+from xtinct.diffraction.scattering import amplitude, scattering_table
 from xtinct.errors import XtinctError
 
 #: hkl whose 1/d^2 differ by less than this, relative, are one line of a structure. Cells are printed
 #: with five and more digits and positions are stored as float32, which is no finer.
 EQUAL_D_OF_STRUCTURES = 1e-7
 
-#: Phase tables are made for slabs of reciprocal space of at most this many numbers (16 MiB).
-_SLAB = 1 << 21
+#: Phase tables are made for slabs of reciprocal space of at most this many numbers: 1 MiB, a cache.
+_SLAB = 1 << 17
 #: Phase tables of one row of reciprocal space: above it the cell is no crystal's (512 MiB).
 _ROW_LIMIT = 1 << 26
+
+
+#: Outcomes of the compiled code.
+_GOOD, _BAD_CELL, _BAD_SITE, _NO_SITES, _UNKNOWN, _TOO_MANY, _TOO_LONG, _NO_LINES = range(8)
 
 
 class StructureRefusedError(XtinctError):
@@ -72,61 +76,50 @@ def structure_lines(
     equal d, Friedel opposites included, in electrons^2 (or fm^2) per cell. Raises
     StructureRefusedError with one of REASONS.
     """
-    cell = np.asarray(cell, dtype=np.float64)
-    species = np.asarray(species, dtype=np.int64)
-    frac = np.ascontiguousarray(frac, dtype=np.float64)
-    occupancy = np.asarray(occupancy, dtype=np.float64)
-    if not len(species):
-        raise StructureRefusedError("no_sites", "no atoms in the cell")
-    try:
-        metric = reciprocal_metric(cell)[0]
-    except XtinctError as error:
-        raise StructureRefusedError("bad_cell", str(error)) from None
-    if not (np.isfinite(frac).all() and np.isfinite(occupancy).all() and occupancy.min() >= 0):
-        raise StructureRefusedError(
-            "bad_site", "coordinates and occupancies must be finite, occupancies >= 0"
-        )
     table, known, width = scattering_table(radiation, d_star_max)
-    if species.min() < 1 or species.max() > N_ELEMENTS or not known[species].all():
-        inside = (species >= 1) & (species <= N_ELEMENTS)
-        bad = species[~(inside & known[np.where(inside, species, 0)])][0]
-        raise StructureRefusedError(
-            "unknown_scatterer", f"atomic number {bad} has no {radiation} scattering table"
-        )
-    _check_size(cell, metric, len(species), d_star_max, max_reflections)
-    d_star2, intensity, count = _lines(
-        metric, cell[:3], species, frac, occupancy, table, width, d_star_max, b_iso, max_reflections
+    cell = np.ascontiguousarray(cell, dtype=np.float64)
+    species = np.ascontiguousarray(species, dtype=np.int64)
+    frac = np.ascontiguousarray(frac, dtype=np.float64)
+    occupancy = np.ascontiguousarray(occupancy, dtype=np.float64)
+    d_star, intensity, status, detail = _lines(
+        cell,
+        species,
+        frac,
+        occupancy,
+        table,
+        known,
+        width,
+        float(d_star_max),
+        float(b_iso),
+        float(intensity_floor),
+        int(max_reflections),
     )
-    if count > max_reflections:
-        raise _too_many(count, max_reflections)
-    keep = intensity > intensity_floor * intensity.max(initial=0.0)
-    if not keep.any():
-        raise StructureRefusedError("no_lines", f"no line up to 1/d = {d_star_max:g} has any intensity")
-    return np.sqrt(d_star2[keep]), intensity[keep]
+    if status != _GOOD:
+        raise _refusal(status, detail, cell, radiation, d_star_max, max_reflections)
+    return d_star, intensity
 
 
-def _check_size(cell, metric, n_atoms, d_star_max, max_reflections) -> None:
-    g11, g22, g33, g23, g13, g12 = metric
-    reciprocal2 = (
-        g11 * (g22 * g33 - g23 * g23) - g12 * (g12 * g33 - g23 * g13) + g13 * (g12 * g23 - g22 * g13)
-    )
-    expected = 2 * math.pi / 3 * d_star_max**3 / math.sqrt(max(reciprocal2, 1e-300))
-    # The number of lattice points in a sphere follows its volume; the exact count comes next.
-    if expected > 1.2 * max_reflections + 1000:
-        raise _too_many(expected, max_reflections)
-    short, middle, long = np.sort(cell[:3]) * d_star_max
-    rows, row = (short + 1) * (2 * middle + 1), 2 * long + 1
-    if rows > 8.0 * max_reflections + 1e6 or row * n_atoms * 2 > _ROW_LIMIT:
-        raise StructureRefusedError(
-            "too_many_reflections",
-            f"axes of {cell[0]:.6g}, {cell[1]:.6g}, {cell[2]:.6g} angstrom: {rows:.2g} rows of {row:.2g}",
-        )
-
-
-def _too_many(count: float, limit: int) -> StructureRefusedError:
-    return StructureRefusedError(
-        "too_many_reflections", f"{count:.6g} reflections, max_reflections is {limit}"
-    )
+def _refusal(status, detail, cell, radiation, d_star_max, max_reflections) -> StructureRefusedError:
+    axes = ", ".join(f"{x:.6g}" for x in cell)
+    return {
+        _BAD_CELL: lambda: StructureRefusedError("bad_cell", f"cell {axes} is none"),
+        _BAD_SITE: lambda: StructureRefusedError(
+            "bad_site", f"atom {int(detail) + 1}: coordinates and occupancy must be finite, occupancy >= 0"
+        ),
+        _NO_SITES: lambda: StructureRefusedError("no_sites", "no atoms in the cell"),
+        _UNKNOWN: lambda: StructureRefusedError(
+            "unknown_scatterer", f"atomic number {int(detail)} has no {radiation} scattering table"
+        ),
+        _TOO_MANY: lambda: StructureRefusedError(
+            "too_many_reflections", f"{detail:.10g} reflections, max_reflections is {max_reflections}"
+        ),
+        _TOO_LONG: lambda: StructureRefusedError(
+            "too_many_reflections", f"cell {axes}: rows of {detail:.3g} reflections"
+        ),
+        _NO_LINES: lambda: StructureRefusedError(
+            "no_lines", f"no line up to 1/d = {d_star_max:g} has any intensity"
+        ),
+    }[status]()
 
 
 @njit(cache=True)
@@ -288,9 +281,55 @@ def _merge(d_star2, intensity, limit, b_iso):
 
 
 @njit(cache=True)
-def _lines(metric, lengths, species, frac, occupancy, table, width, d_star_max, b_iso, max_reflections):
-    """(1/d^2, intensity, number of reflections) of all lines; empty if there are too many reflections."""
+def _check(cell, metric, species, frac, occupancy, known, d_star_max, max_reflections):
+    """Outcome and detail, from the arguments alone and before any memory is taken."""
+    if species.size == 0:
+        return _NO_SITES, 0.0
+    if not metric_of(cell, metric):
+        return _BAD_CELL, 0.0
+    for j in range(species.size):
+        finite = math.isfinite(frac[j, 0]) and math.isfinite(frac[j, 1]) and math.isfinite(frac[j, 2])
+        if not (finite and 0.0 <= occupancy[j] < math.inf):
+            return _BAD_SITE, float(j)
+        if not (1 <= species[j] < known.size and known[species[j]]):
+            return _UNKNOWN, float(species[j])
+    g11, g22, g33, g23, g13, g12 = metric
+    reciprocal2 = (
+        g11 * (g22 * g33 - g23 * g23) - g12 * (g12 * g33 - g23 * g13) + g13 * (g12 * g23 - g22 * g13)
+    )
+    # Lattice points in a sphere follow its volume; the exact count comes next.
+    expected = 2.0 * math.pi / 3.0 * d_star_max**3 / math.sqrt(max(reciprocal2, 1e-300))
+    if expected > 1.2 * max_reflections + 1000.0:
+        return _TOO_MANY, expected
+    short, middle, long = np.sort(cell[:3]) * d_star_max
+    rows, row = (short + 1.0) * (2.0 * middle + 1.0), 2.0 * long + 1.0
+    if rows > 8.0 * max_reflections + 1e6 or row * species.size * 2.0 > _ROW_LIMIT:
+        return _TOO_LONG, row
+    return _GOOD, 0.0
+
+
+@njit(cache=True)
+def _lines(
+    cell,
+    species,
+    frac,
+    occupancy,
+    table,
+    known,
+    width,
+    d_star_max,
+    b_iso,
+    intensity_floor,
+    max_reflections,
+):
+    """(1/d, intensity, outcome, detail) of all lines; empty unless the outcome is _GOOD."""
+    nothing = np.empty(0)
+    metric = np.empty(6)
+    status, detail = _check(cell, metric, species, frac, occupancy, known, d_star_max, max_reflections)
+    if status != _GOOD:
+        return nothing, nothing, status, detail
     # The shortest axis becomes the outer loop, the two others the long inner ones.
+    lengths = cell[:3]
     axes = np.argsort(lengths)
     full = np.empty((3, 3))
     full[0, 0], full[1, 1], full[2, 2] = metric[0], metric[1], metric[2]
@@ -307,7 +346,7 @@ def _lines(metric, lengths, species, frac, occupancy, table, width, d_star_max, 
     lm = int(d_star_max * lengths[axes[2]] + 1e-9)
     count = _count(g, limit, hm, km, lm)
     if count > max_reflections:
-        return np.empty(0), np.empty(0), count
+        return nothing, nothing, _TOO_MANY, float(count)
     n = species.size
     order = np.argsort(species, kind="mergesort")
     x, weight = np.empty((n, 3)), np.empty(n)
@@ -329,4 +368,14 @@ def _lines(metric, lengths, species, frac, occupancy, table, width, d_star_max, 
     d_star2, intensity = np.empty(count), np.empty(count)
     _reflections(g, limit, hm, km, lm, x, weight, starts, cubics, width, d_star2, intensity)
     position, total = _merge(d_star2, intensity, limit, b_iso)
-    return position, total, count
+    largest = 0.0
+    for i in range(total.size):
+        largest = max(largest, total[i])
+    kept = 0
+    for i in range(total.size):
+        if total[i] > intensity_floor * largest:
+            position[kept], total[kept] = math.sqrt(position[i]), total[i]
+            kept += 1
+    if kept == 0:
+        return nothing, nothing, _NO_LINES, 0.0
+    return position[:kept].copy(), total[:kept].copy(), _GOOD, 0.0
