@@ -5,6 +5,7 @@ a row of structures and a row of lines by the same code as a real crystal, or a 
 accepted + quarantined = requested.
 """
 
+import importlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,9 +20,15 @@ from xtinct.datasets.shards import merge_shards, shard_rows
 from xtinct.errors import XtinctError
 from xtinct.parquet import write_parquet
 from xtinct.schema import QUARANTINE, STRUCTURES
-from xtinct.structures.generators.sampling import GroupSampler, read_statistics
-from xtinct.structures.generators.statistical import generate_one, structure_row, unreached_row
+from xtinct.structures.generators.sampling import read_statistics
+from xtinct.structures.generators.statistical import unreached_row
 from xtinct.symmetry.families import FAMILIES, space_groups
+
+#: gcdd.generator -> module whose `generate` makes the crystals.
+GENERATORS = {
+    "statistical": "xtinct.structures.generators.statistical",
+    "pyxtal": "xtinct.structures.generators.pyxtal_recipe",
+}
 
 _BATCH = 512
 
@@ -71,9 +78,10 @@ def build_shard(
 
     Returns counts: received (crystals requested), accepted, quarantined.
     """
-    if gcdd["generator"] != "statistical":
-        raise XtinctError(f"gcdd.generator: {gcdd['generator']!r}, expected statistical")
-    learned = read_statistics(statistics)
+    if gcdd["generator"] not in GENERATORS:
+        raise XtinctError(f"gcdd.generator: {gcdd['generator']!r}, expected {' or '.join(GENERATORS)}")
+    # Imported by name: PyXtal takes seconds, which the other generator need not pay.
+    generator = importlib.import_module(GENERATORS[gcdd["generator"]])
     families = [family for family in FAMILIES if family in lines_out]
     wanted = requested(families, gcdd["per_group"])
     rows = shard_rows(len(wanted), shard, shards)
@@ -81,29 +89,22 @@ def build_shard(
     attempts: dict[int, Counter[str]] = {}
 
     def tables():
-        sampler: GroupSampler | None = None
         batch = []
-        for number, index in wanted[rows.start : rows.stop]:
-            if sampler is None or sampler.number != number:
-                sampler = GroupSampler(
-                    number,
-                    learned,
-                    elements=tuple(gcdd["elements"]),
-                    max_sites=gcdd["max_sites"],
-                    min_distance_scale=gcdd["min_distance_scale"],
-                )
-            draw, pearson, tried = generate_one(
-                sampler, seed, index, symprec=symprec, max_attempts=gcdd["max_attempts"]
-            )
+        for number, index, row, tried in generator.generate(
+            wanted[rows.start : rows.stop],
+            read_statistics(statistics),
+            gcdd=gcdd,
+            seed=seed,
+            symprec=symprec,
+            second_finder=second_finder,
+        ):
             counts = attempts.setdefault(number, Counter())
-            counts.update({"requested": 1, "reached": int(draw is not None), "draws": tried.drawn})
+            counts.update({"requested": 1, "reached": int(row is not None), "draws": tried.drawn})
             counts.update(tried.rejected)
-            if draw is None:
+            if row is None:
                 unreached.append(unreached_row(number, index, tried))
                 continue
-            batch.append(
-                structure_row(sampler, draw, pearson, index, symprec=symprec, second_finder=second_finder)
-            )
+            batch.append(row)
             if len(batch) == _BATCH:
                 yield pa.Table.from_pylist(batch, schema=STRUCTURES)
                 batch = []

@@ -82,6 +82,8 @@ class _Worker:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            # The order of sets of strings is then the same in every worker.
+            env={**os.environ, "PYTHONHASHSEED": "0"},
         )
         theirs.close()
         try:

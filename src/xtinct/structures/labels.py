@@ -11,6 +11,7 @@ import gzip
 import json
 import re
 import string
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -103,7 +104,10 @@ def reduced_formula(composition: Mapping[str, float]) -> str:
 def _reduced_formula(composition: tuple[tuple[str, float], ...]) -> str:
     from pymatgen.core import Composition
 
-    return Composition(dict(composition)).reduced_formula
+    with warnings.catch_warnings():
+        # Noble gases and the heaviest elements have no electronegativity; they come last.
+        warnings.filterwarnings("ignore", "No Pauling electronegativity")
+        return Composition(dict(composition)).reduced_formula
 
 
 @lru_cache(maxsize=2)

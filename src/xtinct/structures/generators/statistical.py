@@ -5,6 +5,7 @@ have more. moyo looks at every draw, and only those with exactly the group asked
 """
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,38 @@ class Attempts:
         """One line for a person."""
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(self.rejected.items()))
         return f"{self.drawn} draws: {reasons or 'none rejected'}"
+
+
+def generate(
+    wanted: Iterable[tuple[int, int]],
+    statistics: Mapping[str, Any],
+    *,
+    gcdd: Mapping[str, Any],
+    seed: int,
+    symprec: float,
+    second_finder: bool,
+) -> Iterator[tuple[int, int, dict[str, Any] | None, Attempts]]:
+    """(space group, index, STRUCTURES row or None, attempts) of each wanted (space group, index).
+
+    `gcdd`: the configuration's `gcdd`; `statistics`: of `sampling.read_statistics`.
+    """
+    sampler: GroupSampler | None = None
+    for number, index in wanted:
+        if sampler is None or sampler.number != number:
+            sampler = GroupSampler(
+                number,
+                statistics,
+                elements=tuple(gcdd["elements"]),
+                max_sites=gcdd["max_sites"],
+                min_distance_scale=gcdd["min_distance_scale"],
+            )
+        draw, pearson, attempts = generate_one(
+            sampler, seed, index, symprec=symprec, max_attempts=gcdd["max_attempts"]
+        )
+        row = None
+        if draw is not None:
+            row = structure_row(sampler, draw, pearson, index, symprec=symprec, second_finder=second_finder)
+        yield number, index, row, attempts
 
 
 def generate_one(
@@ -110,10 +143,13 @@ def structure_row(
         "n_sites": len(crystal),
         "cif": format_cif(structure_id, crystal),
         "protostructure": protostructure_label(sampler.number, pearson, orbits, crystal.species),
-        "source": SOURCE,
-        "source_version": f"xtinct {xtinct.__version__}",
-        "licence": "CC0-1.0",
+        **source_columns(),
     }
+
+
+def source_columns() -> dict[str, str]:
+    """Provenance columns of generated crystals."""
+    return {"source": SOURCE, "source_version": f"xtinct {xtinct.__version__}", "licence": "CC0-1.0"}
 
 
 def unreached_row(number: int, index: int, attempts: Attempts) -> dict[str, Any]:
