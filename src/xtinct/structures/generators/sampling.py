@@ -33,6 +33,8 @@ _SHAPE_TRIES = 20
 
 _ORTHORHOMBIC = FAMILY_CODE["orthorhombic"]
 
+_ANY = np.empty((0, 2), dtype=np.int64)
+
 #: What a draw ends in.
 DRAWN, TOO_MANY_SITES, TOO_CLOSE, NO_LATTICE = range(4)
 OUTCOMES = ("drawn", "too_many_sites", "too_close", "no_lattice")
@@ -170,14 +172,19 @@ class GroupSampler:
             np.array([position.freedom for position in self.positions], dtype=np.int64),
         )
 
-    def draw(self, key: np.uint64) -> tuple[int, Draw | None]:
-        """One draw from the stream `key`: (DRAWN, crystal) or (what prevented it, None)."""
+    def draw(self, key: np.uint64, occupation: np.ndarray = _ANY) -> tuple[int, Draw | None]:
+        """One draw from the stream `key`: (DRAWN, crystal) or (what prevented it, None).
+
+        `occupation`: int64 (m, 2), a number for each element (0, 1, ...) and the number of a position that it
+        fills; elements, lattice and coordinates are then drawn for it. Without it, it is drawn as well.
+        """
         frac = np.empty((self.max_sites, 3))
         elements = np.empty(self.max_sites, dtype=np.int64)
         orbits = np.empty((self.max_sites, 2), dtype=np.int64)
         cell = np.empty(6)
         outcome, n_atoms, n_orbits = _draw(
             np.uint64(key),
+            occupation,
             self._low,
             self._n_elements_cdf,
             self._element_cdf,
@@ -295,15 +302,20 @@ def _pick(cdf, u):
 
 @njit(cache=True)
 def _draw(
-    key, low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, rotations, translations, offsets,
-    freedom, centring, sphere, radius, edges, quantiles, code, shapes, kernel, scale,
+    key, occupation, low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, rotations, translations,
+    offsets, freedom, centring, sphere, radius, edges, quantiles, code, shapes, kernel, scale,
     frac, elements, orbits, cell,
 ):  # fmt: skip
     """Fill the last four arrays; return (outcome, atoms, occupied positions)."""
-    n_orbits, n_sites, spheres = _draw_occupation(
-        subkey(key, 0), low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, offsets, freedom,
-        centring.shape[0], sphere, frac.shape[0], orbits,
-    )  # fmt: skip
+    if occupation.shape[0]:
+        n_orbits, n_sites, spheres = _draw_elements(
+            subkey(key, 0), occupation, element_cdf, offsets, centring.shape[0], sphere, frac.shape[0], orbits
+        )
+    else:
+        n_orbits, n_sites, spheres = _draw_occupation(
+            subkey(key, 0), low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, offsets, freedom,
+            centring.shape[0], sphere, frac.shape[0], orbits,
+        )  # fmt: skip
     if n_orbits == 0:
         return TOO_MANY_SITES, 0, 0
     volume = max(
@@ -343,6 +355,39 @@ def _draw(
 
 
 @njit(cache=True)
+def _new_element(key, counter, element_cdf, used):
+    """An element not yet in `used`, or -1, and the next counter."""
+    for _ in range(200):
+        candidate = _pick(element_cdf, uniform(key, counter))
+        counter += 1
+        if not used[candidate]:
+            used[candidate] = True
+            return candidate, counter
+    return -1, counter
+
+
+@njit(cache=True)
+def _draw_elements(key, occupation, element_cdf, offsets, n_centring, sphere, max_sites, orbits):
+    """Fill `orbits` with drawn elements on given positions; returns as `_draw_occupation` does."""
+    used = np.zeros(element_cdf.size, np.bool_)
+    element_of = np.full(occupation.shape[0], -1, np.int64)
+    counter = 0
+    n_sites = 0
+    spheres = 0.0
+    for q in range(occupation.shape[0]):
+        slot, w = occupation[q]
+        if element_of[slot] < 0:
+            element_of[slot], counter = _new_element(key, counter, element_cdf, used)
+        sites = (offsets[w + 1] - offsets[w]) * n_centring
+        n_sites += sites
+        if element_of[slot] < 0 or n_sites > max_sites:
+            return 0, 0, 0.0
+        orbits[q, 0], orbits[q, 1] = element_of[slot], w
+        spheres += sites * sphere[element_of[slot]]
+    return occupation.shape[0], n_sites, spheres
+
+
+@njit(cache=True)
 def _draw_occupation(
     key, low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, offsets, freedom, n_centring, sphere,
     max_sites, orbits,
@@ -355,16 +400,9 @@ def _draw_occupation(
     n_orbits = n_sites = 0
     spheres = 0.0
     for _ in range(n_elements):
-        element = -1
-        for _ in range(200):
-            candidate = _pick(element_cdf, uniform(key, counter))
-            counter += 1
-            if not used_elements[candidate]:
-                element = candidate
-                break
+        element, counter = _new_element(key, counter, element_cdf, used_elements)
         if element < 0:
             return 0, 0, 0.0
-        used_elements[element] = True
         repetitions = 1 + _pick(repetition_cdf, uniform(key, counter))
         counter += 1
         filled = 0

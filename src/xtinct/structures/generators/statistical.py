@@ -4,9 +4,11 @@ A draw (`sampling`) has at least the symmetry of its space group; occupied posit
 have more. moyo looks at every draw, and only those with exactly the group asked for are kept.
 """
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import moyopy
@@ -16,10 +18,17 @@ import xtinct
 from xtinct.randomness import stream_key, subkey
 from xtinct.schema import CELL
 from xtinct.structures.crystal import Crystal, format_cif, wrap
-from xtinct.structures.generators.sampling import DRAWN, OUTCOMES, Draw, GroupSampler, cell_basis
+from xtinct.structures.generators.sampling import (
+    DRAWN,
+    OUTCOMES,
+    Draw,
+    GroupSampler,
+    cell_basis,
+    read_statistics,
+)
 from xtinct.structures.labels import protostructure_label, reduced_formula
 from xtinct.structures.standard import exact_metric, spglib_number
-from xtinct.symmetry.families import crystal_system
+from xtinct.symmetry.families import crystal_system, space_groups
 
 #: Source of generated crystals, in tables and ids.
 SOURCE = "gcdd"
@@ -94,6 +103,59 @@ def generate_one(
         else:
             return draw, found.pearson_symbol, attempts
     return None, "", attempts
+
+
+def confirmed_occupations(
+    sampler: GroupSampler, count: int, seed: int, *, symprec: float, max_attempts: int
+) -> list[list[list[int]]]:
+    """Up to `count` ways to occupy the group's positions that give exactly the group.
+
+    Each is a list of [element number, position number], as `GroupSampler.draw` takes it: which positions
+    one element fills decides the group, whatever the elements, the coordinates and the lattice are (up
+    to coincidences of measure zero). So training can draw crystals for it without a symmetry finder.
+    Repeated ones are kept: they are as frequent as the sampler makes them.
+    """
+    found = []
+    for index in range(count):
+        draw, _, _ = generate_one(sampler, seed, index, symprec=symprec, max_attempts=max_attempts)
+        if draw is not None:
+            slot: dict[int, int] = {}
+            found.append([[slot.setdefault(e, len(slot)), w] for e, w in draw.orbits.tolist()])
+    return found
+
+
+def write_occupations(
+    statistics: str | Path,
+    out: str | Path,
+    *,
+    gcdd: Mapping[str, Any],
+    families: Sequence[str],
+    count: int,
+    seed: int,
+    symprec: float,
+) -> dict[str, Any]:
+    """Write what `online.CrystalStream` needs: `confirmed_occupations` of all groups, and the statistics."""
+    learned = read_statistics(statistics)
+    limits = {"elements": gcdd["elements"], "max_sites": gcdd["max_sites"], "min_distance_scale": 0.0}
+    content = {
+        "limits": {**limits, "min_distance_scale": gcdd["min_distance_scale"]},
+        "occupations": {
+            str(number): confirmed_occupations(
+                # The distance rule does not change the group, only the time it takes to find out.
+                GroupSampler(number, learned, **limits),
+                count,
+                seed,
+                symprec=symprec,
+                max_attempts=gcdd["max_attempts"],
+            )
+            for family in families
+            for number in space_groups(family)
+        },
+        "statistics": learned,
+    }
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    Path(out).write_text(json.dumps(content, sort_keys=True) + "\n")
+    return content
 
 
 def find_symmetry(sampler: GroupSampler, draw: Draw, symprec: float) -> moyopy.MoyoDataset | None:

@@ -4,58 +4,18 @@ import warnings
 
 import gemmi
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import spglib
 
 from xtinct.errors import XtinctError
-from xtinct.schema import STRUCTURES
-from xtinct.structures.cleaning import clean_or_reject
 from xtinct.structures.generators.sampling import MIN_ATOM_VOLUME, GroupSampler, read_statistics
 from xtinct.structures.generators.statistical import conventional_crystal, generate_one, structure_row
 from xtinct.structures.generators.statistics import learn, learn_to_file
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of
 
-CLEANING = {
-    "symprec": 0.01,
-    "second_finder": False,
-    "disordered": "keep",
-    "max_sites": 2000,
-    "min_distance": 0.3,
-    "protostructures": False,
-}
 #: The two ends and the middle of every crystal system.
 SAMPLE = sorted({n for first, last in CRYSTAL_SYSTEMS.values() for n in (first, (first + last) // 2, last)})
-
-
-@pytest.fixture(scope="module")
-def structures(tmp_path_factory):
-    """Every second embedded prototype, cleaned."""
-    rows = []
-    for row in pq.read_table("data/prototypes/aflow_prototypes.parquet").to_pylist()[::2]:
-        raw = {
-            "structure_id": f"aflow:{row['source_id']}",
-            "cif": row["cif"],
-            "spacegroup_declared": row["spacegroup_number"],
-            "source": "aflow",
-            "source_version": "1",
-            "licence": "BSD-3-Clause",
-            "error": "",
-        }
-        table, cleaned = clean_or_reject(raw, CLEANING)
-        if table == "structures":
-            rows.append(cleaned)
-    path = tmp_path_factory.mktemp("real") / "structures.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, schema=STRUCTURES), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def statistics(structures, tmp_path_factory):
-    path = tmp_path_factory.mktemp("learned") / "statistics.json"
-    learn_to_file(structures, path)
-    return read_statistics(path)
 
 
 def generate(sampler, index, symprec=0.01, max_attempts=2000):

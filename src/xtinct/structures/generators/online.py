@@ -1,0 +1,113 @@
+"""Crystals for training: drawn when they are needed, never stored, never repeated.
+
+The space group of a draw is certain without a symmetry finder, because only occupations of Wyckoff
+positions are used that were confirmed before (`statistical.write_occupations`).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtinct.diffraction.lattice import conventional_cell
+from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
+from xtinct.errors import XtinctError
+from xtinct.randomness import integer, subkey
+from xtinct.structures.generators.sampling import DRAWN, GroupSampler
+
+#: Draws for one crystal before the group counts as unreachable.
+_TRIES = 200
+
+
+class CrystalStream:
+    """Line lists of generated crystals, as a function of (space group, key) alone.
+
+    `occupations`: file of `statistical.write_occupations`; `lines`: the configuration's `lines`.
+    """
+
+    def __init__(self, occupations: str | Path, lines: Mapping[str, Any]) -> None:
+        try:
+            content = json.loads(Path(occupations).read_text())
+        except (FileNotFoundError, json.JSONDecodeError) as error:
+            raise XtinctError(f"{occupations}: not a file of confirmed occupations ({error})") from None
+        limits = content["limits"]
+        self.lines = dict(lines)
+        self._statistics = content["statistics"]
+        self._limits = {**limits, "elements": tuple(limits["elements"])}
+        self._occupations = {
+            int(number): [np.array(occupation, dtype=np.int64) for occupation in of_group]
+            for number, of_group in content["occupations"].items()
+        }
+        self._samplers: dict[int, GroupSampler] = {}
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Space groups that can be drawn."""
+        return tuple(sorted(number for number, found in self._occupations.items() if found))
+
+    def crystal(self, number: int, key: np.uint64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Conventional cell (6,), atomic numbers (n,) and fractional coordinates (n, 3) of one crystal."""
+        sampler = self._sampler(number)
+        of_group = self._occupations[number]
+        for attempt in range(_TRIES):
+            draws = np.uint64(subkey(np.uint64(key), np.uint64(attempt)))
+            occupation = of_group[integer(draws, np.uint64(0), len(of_group))]
+            outcome, draw = sampler.draw(np.uint64(subkey(draws, np.uint64(1))), occupation)
+            if outcome == DRAWN:
+                frac = (draw.frac[None] + sampler.centring[:, None]).reshape(-1, 3)
+                species = np.tile(sampler.atomic_numbers[draw.elements], len(sampler.centring))
+                return conventional_cell(sampler.family, draw.cell), species, frac
+        raise XtinctError(
+            f"space group {number}: no crystal in {_TRIES} draws; loosen gcdd.min_distance_scale"
+        )
+
+    def draw(self, numbers: np.ndarray, keys: np.ndarray) -> tuple[LineLists, np.ndarray]:
+        """Lines of one crystal for each space group of `numbers` int (n,) and key uint64 (n,).
+
+        Returns the line lists and the conventional cells, float64 (n, 6). A crystal without lines within
+        reach is drawn again.
+        """
+        cells = np.empty((len(numbers), 6))
+        found = []
+        for i, (number, key) in enumerate(zip(numbers, keys, strict=True)):
+            cells[i], d_star, intensity = self._lines(int(number), np.uint64(key))
+            found.append((d_star, intensity))
+        offsets = np.cumsum([0, *(len(d_star) for d_star, _ in found)])
+        return (
+            LineLists(
+                offsets.astype(np.int64),
+                np.concatenate([d_star for d_star, _ in found]),
+                np.concatenate([intensity for _, intensity in found]).astype(np.float32),
+            ),
+            cells,
+        )
+
+    def _lines(self, number: int, key: np.uint64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        for attempt in range(_TRIES):
+            cell, species, frac = self.crystal(number, np.uint64(subkey(key, np.uint64(attempt))))
+            try:
+                d_star, intensity = structure_lines(
+                    cell,
+                    species,
+                    frac,
+                    np.ones(len(species)),
+                    d_star_max=self.lines["d_star_max"],
+                    b_iso=self.lines["b_iso"],
+                    radiation=self.lines["radiation"],
+                    intensity_floor=self.lines["intensity_floor"],
+                    max_reflections=self.lines["max_reflections"],
+                )
+            except StructureRefusedError:
+                continue
+            return cell, d_star, intensity
+        raise XtinctError(f"space group {number}: no crystal with lines in {_TRIES} draws")
+
+    def _sampler(self, number: int) -> GroupSampler:
+        if number not in self._samplers:
+            if not self._occupations.get(number):
+                raise XtinctError(f"space group {number}: no confirmed occupation to draw from")
+            self._samplers[number] = GroupSampler(number, self._statistics, **self._limits)
+        return self._samplers[number]
