@@ -210,6 +210,14 @@ class GroupSampler:
         return DRAWN, Draw(self.number, cell, frac[:n_atoms], elements[:n_atoms], orbits[:n_orbits])
 
 
+def draw_lattice(sampler: GroupSampler, key: np.uint64, volume: float) -> np.ndarray | None:
+    """A conventional cell (6,) of the sampler's group with the given volume; None if no shape fits."""
+    cell = np.empty(6)
+    code = FAMILY_CODE[sampler.family]
+    found = _draw_lattice(np.uint64(key), code, sampler._shapes, sampler._kernel, float(volume), cell)
+    return cell if found else None
+
+
 class _Pooled:
     """Counts of a group, mixed with those of its family and of all groups."""
 

@@ -22,7 +22,7 @@ from xtinct.randomness import stream_key
 from xtinct.schema import CELL, STRUCTURES, check_table
 from xtinct.structures.crystal import Crystal
 from xtinct.structures.generators.shapes import cell_volume, shape_of_cell
-from xtinct.structures.parsing import expand, read_listing
+from xtinct.structures.parsing import read_cleaned
 from xtinct.structures.standard import species_numbers
 from xtinct.symmetry.families import FAMILIES, family_of
 from xtinct.symmetry.operations import bravais_lattice
@@ -112,7 +112,7 @@ def _crystals(file) -> Iterator[tuple[int, np.ndarray, str, Crystal]]:
     columns = ["structure_id", "spacegroup_number", "cif", *CELL]
     for batch in file.iter_batches(batch_size=256, columns=columns):
         for row in batch.to_pylist():
-            crystal = expand(read_listing(row["cif"]), max_sites=1_000_000, min_distance=0.0)
+            crystal = read_cleaned(row["cif"])
             yield (
                 row["spacegroup_number"],
                 np.array([row[name] for name in CELL]),
