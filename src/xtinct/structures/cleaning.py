@@ -19,6 +19,7 @@ from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
 from xtinct.parquet import file_metadata, open_parquet, write_parquet
 from xtinct.schema import CELL, QUARANTINE, RAW, STRUCTURES, check_table
 from xtinct.structures.crystal import RejectedError, format_cif
+from xtinct.structures.geometry import widest_gap
 from xtinct.structures.isolated import Outcome, isolated_map
 from xtinct.structures.labels import reduced_formula
 from xtinct.structures.parsing import expand, read_listing
@@ -42,6 +43,10 @@ def clean_row(row: Mapping[str, Any], cleaning: Mapping[str, Any]) -> dict[str, 
     crystal = expand(listing, max_sites=_SUPERCELL * max_sites, min_distance=cleaning["min_distance"])
     if cleaning["disordered"] == "reject" and crystal.disordered:
         raise RejectedError("disordered", "some site is shared or partly occupied")
+    if cleaning["missing_hydrogen"] == "reject" and listing.hydrogen_missing:
+        raise RejectedError("missing_hydrogen", "the formula has hydrogen, the list of atoms has none")
+    if cleaning["max_gap"] and (gap := widest_gap(crystal.frac, crystal.basis)) > cleaning["max_gap"]:
+        raise RejectedError("low_dimensional", f"an empty slab {gap:.1f} angstrom thick")
     symprec = cleaning["symprec"]
     standard = standardise(crystal, symprec=symprec, protostructures=cleaning["protostructures"])
     conventional = standard.crystal

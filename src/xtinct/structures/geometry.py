@@ -14,6 +14,17 @@ def cell_heights(basis: np.ndarray) -> np.ndarray:
     return 1.0 / np.linalg.norm(np.linalg.inv(basis), axis=0)
 
 
+def widest_gap(frac: np.ndarray, basis: np.ndarray) -> float:
+    """Thickness (angstrom) of the thickest slab parallel to a cell face that holds no atom's centre.
+
+    frac float64 (n, 3); basis float64 (3, 3), rows. Layers and molecules that calculations put into a
+    vacuum have gaps of 10 angstrom and more; bulk crystals stay below about 8.
+    """
+    ordered = np.sort(frac - np.floor(frac), axis=0)
+    gaps = np.diff(np.vstack([ordered, ordered[:1] + 1.0]), axis=0)
+    return float((gaps.max(axis=0) * cell_heights(basis)).max())
+
+
 @njit(cache=True)
 def close_pairs(frac, basis, radius):
     """Pairs of sites closer than `radius`: (first, second, distance) as int64 (m,) x 2 and float64 (m,).

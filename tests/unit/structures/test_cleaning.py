@@ -22,6 +22,8 @@ CLEANING = {
     "symprec": 0.01,
     "second_finder": True,
     "disordered": "keep",
+    "missing_hydrogen": "keep",
+    "max_gap": 0,
     "max_sites": 400,
     "min_distance": 0.3,
     "protostructures": True,
@@ -185,9 +187,35 @@ def test_which_atoms_share_a_site_decides_the_symmetry():
     assert clean("\n".join(lines), disordered="reject")[1]["reason"] == "disordered"
 
 
+GRAPHENE = """data_graphene
+_cell_length_a 2.46
+_cell_length_b 2.46
+_cell_length_c 20
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 120
+loop_
+_atom_site_label
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+C1 0.333333333 0.666666667 0.98
+C2 0.666666667 0.333333333 0.98
+"""
+BRUCITE = ROCK_SALT.replace("data_NaCl", "data_x\n_chemical_formula_sum 'H2 Mg O2'")
+
+
+def test_layers_in_vacuum_are_known_by_the_empty_slab():
+    assert clean(GRAPHENE)[0] == "structures"
+    assert clean(GRAPHENE, max_gap=10)[1]["reason"] == "low_dimensional"
+    assert clean(GRAPHENE.replace("length_c 20", "length_c 6.7"), max_gap=10)[0] == "structures"
+    assert clean(ROCK_SALT, max_gap=10)[0] == "structures"
+
+
 @pytest.mark.parametrize(
     ("cif", "cleaning", "reason"),
     [
+        (BRUCITE, {"missing_hydrogen": "reject"}, "missing_hydrogen"),
         ("garbage", {}, "unreadable"),
         (ROCK_SALT, {"max_sites": 7}, "too_many_sites"),
         (ROCK_SALT, {"min_distance": 2.9}, "atoms_too_close"),

@@ -120,6 +120,8 @@ def _attempt(
         "symprec": symprec,
         "second_finder": second_finder,
         "disordered": "keep",
+        "missing_hydrogen": "keep",
+        "max_gap": 0,
         "max_sites": gcdd["max_sites"],
         "min_distance": 0.0,
         "protostructures": True,

@@ -19,6 +19,8 @@ CLEANING = {
     "symprec": 0.01,
     "second_finder": False,
     "disordered": "keep",
+    "missing_hydrogen": "keep",
+    "max_gap": 0,
     "max_sites": 2000,
     "min_distance": 0.3,
     "protostructures": False,
