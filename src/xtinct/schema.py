@@ -73,6 +73,16 @@ QUARANTINE = _table(
     ("raw_sha256", pa.string(), "", "SHA-256 of the text as received; null where there was none"),
 )
 
+STRUCTURE_SPLITS = _table(
+    "structure_splits",
+    ("structure_id", pa.string(), "", "row of structures"),
+    ("random", pa.string(), "", "part when every structure is its own group"),
+    ("formula", pa.string(), "", "part when structures of one reduced formula stay together"),
+    ("protostructure", pa.string(), "", "part when structures of one prototype stay together"),
+    ("source", pa.string(), "", "part when structures of one source stay together"),
+    ("duplicate_of", pa.string(), "", "first structure of the same crystal; its own id if there is none"),
+)
+
 LINES = _table(
     "lines",
     ("sample_id", pa.string(), "", "unique; rows are ordered by it"),
