@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
@@ -15,9 +16,10 @@ from xtinct.learning.device import describe
 from xtinct.learning.metrics import calibration, macro_averages, rank, top_k_right, wilson_interval
 from xtinct.learning.prediction import Prediction, Predictor
 from xtinct.learning.streams import read_lines
-from xtinct.parquet import write_parquet
-from xtinct.schema import PREDICTIONS
-from xtinct.symmetry.ceilings import ceiling_of_samples
+from xtinct.limits.hypotheses import Window
+from xtinct.limits.patterns import pattern_ceilings
+from xtinct.parquet import open_parquet, write_parquet
+from xtinct.schema import CELL, PREDICTIONS
 from xtinct.symmetry.classes import class_symbol
 
 KS = (1, 2, 3, 4, 5)
@@ -42,9 +44,11 @@ def evaluate_model(
 
     One record per target, extinction class and space group, is written to `output_json`, the
     predictions (schema.PREDICTIONS) to `output_parquet`. Fractions, not percentages; None where
-    there is no sample. `ceiling1` to `ceiling5` are those of exactly these samples. Within a class
-    the groups are ranked by the model's training frequencies. `n_unseen` counts the samples of a
-    class that the model never saw in training; they are part of n.
+    there is no sample. `ceiling1` to `ceiling5` are those of exactly these samples: the means of
+    `xtinct.limits.patterns.pattern_ceilings` over their lattices within the instrument's range, with
+    the frequencies of their groups as the prior. Within a class the groups are ranked by the model's
+    training frequencies. `n_unseen` counts the samples of a class that the model never saw in
+    training; they are part of n.
     XtinctError if the model was trained for another instrument.
     """
     predictor = Predictor(model_dir, device=device, precision=precision, threads=threads)
@@ -82,6 +86,8 @@ def evaluate_model(
         "device": describe(predictor.device, predictor.precision),
         "training_digest": card["training_digest"],
     }
+    cells = _cells(dataset_path, split)
+    window = Window.of_instrument(predictor.instrument)
     records = []
     for target in TARGETS:
         if target == "extinction_class":
@@ -94,15 +100,26 @@ def evaluate_model(
             labels = np.searchsorted(predictor.outputs.groups, numbers)
             probabilities = [part.group_probabilities for part in parts]
         joined = np.concatenate(probabilities) if parts else np.empty((0, len(names)))
-        records.append({**common, "target": target, **_metrics(joined, labels, numbers, target, confidence)})
+        metrics = _metrics(joined, labels, confidence)
+        if len(numbers):
+            ceilings = pattern_ceilings(predictor.family, numbers, cells, window, target=target, ks=KS)
+            metrics |= {f"ceiling{k}": float(ceilings[k].mean()) for k in KS}
+        records.append({**common, "target": target, **metrics})
     write_text(Path(output_json), json.dumps(records, indent=2, sort_keys=True) + "\n")
     return records
 
 
-def _metrics(
-    probabilities: np.ndarray, labels: np.ndarray, numbers: np.ndarray, target: str, confidence: float
-) -> dict[str, float | None]:
-    """Top-k with intervals and ceilings, macro averages and calibration of n samples."""
+def _cells(path: str | Path, split: str | None) -> np.ndarray:
+    """Cells float64 (n, 6) of the samples that `read_lines` gives, in its order."""
+    with open_parquet(path) as file:
+        table = file.read(columns=[*CELL, "split"])
+    if split is not None:
+        table = table.filter(pc.equal(table["split"], split))
+    return np.stack([table[name].to_numpy() for name in CELL], axis=1)
+
+
+def _metrics(probabilities: np.ndarray, labels: np.ndarray, confidence: float) -> dict[str, float | None]:
+    """Top-k with intervals, macro averages and calibration of n samples; the keys of a record's metrics."""
     n = len(labels)
     keys = [f"{name}{k}{end}" for k in KS for name, end in (("top", ""), ("top", "_low"), ("top", "_high"))]
     if n == 0:
@@ -115,12 +132,10 @@ def _metrics(
         ]
         return dict.fromkeys(keys)
     metrics: dict[str, float | None] = {}
-    ceilings = ceiling_of_samples(numbers, target, KS)
     for k in KS:
         right = top_k_right(probabilities, labels, k)
         low, high = wilson_interval(right, n, confidence)
         metrics |= {f"top{k}": right / n, f"top{k}_low": low, f"top{k}_high": high}
-        metrics[f"ceiling{k}"] = float(ceilings[k])
     metrics |= macro_averages(rank(probabilities, 1)[:, 0], labels)
     return metrics | calibration(probabilities, labels)
 
