@@ -193,3 +193,24 @@ def _print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     cells.insert(1, ["-" * width for width in widths])
     for row in cells:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@cli.command()
+@click.option(
+    "--structures",
+    default="data/prototypes/aflow_prototypes.parquet",
+    show_default=True,
+    type=click.Path(dir_okay=False),
+    help="Parquet table with a column of CIFs.",
+)
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of both sides.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write JSON to this file as well.")
+def bench(structures: str, rounds: int, out: str | None) -> None:
+    """Measure speed as ratios to named baselines, taken in turn in one process."""
+    from xtinct.benchmarking import run, table, write_json
+
+    result = run(structures, rounds=rounds)
+    if out:
+        write_json(result, out)
+    heading, *rows = table(result)
+    _print_table(heading, rows)

@@ -17,8 +17,8 @@ LORENTZ = ("lorentz", "lorentz-polarisation")
 #: Full width at half maximum of a Gaussian in units of its standard deviation.
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
-#: Standard deviations after which a Gaussian is cut; exp(-6.64^2 / 2) = 2.7e-10.
-CUT_SIGMAS = 6.64
+#: Standard deviations after which a Gaussian may be cut; exp(-5.7^2 / 2) = 9e-8.
+CUT_SIGMAS = 5.7
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,13 @@ _EXPANSION_LIMIT = 0.04
 _KEPT_WINDOWS = 1 << 22
 
 
+#: Peaks begin at multiples of this in a row that begins at a cache line: 64 bytes of float32. Sums
+#: that keep to cache lines are a fifth faster.
+_ALIGN = 16
+
+
 class _Table(NamedTuple):
-    """Gaussian windows: values (shifts, width) and the offset of each point in sigma (width,)."""
+    """Gaussian windows: values (shifts, 2 half) and the offset of each point in sigma (2 half,)."""
 
     values: np.ndarray
     offsets: np.ndarray
@@ -33,13 +38,12 @@ class _Table(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _table(step_sigmas: float) -> _Table:
+def gaussian_table(step_sigmas: float) -> _Table:
     """Windows for a grid whose step is `step_sigmas` standard deviations.
 
     Window point k lies on grid point j - half + 1 + k, for a line between grid points j and j + 1.
     """
     half = math.ceil(CUT_SIGMAS / step_sigmas)
-    half = 8 * math.ceil(half / 8)  # whole SIMD registers
     shifts = max(1, math.ceil(step_sigmas * (half + 1) * step_sigmas / (2 * _EXPANSION_LIMIT)))
     offsets = (np.arange(2 * half) - half + 1) * step_sigmas
     centres = (np.arange(shifts) + 0.5) / shifts * step_sigmas
@@ -60,7 +64,7 @@ def render(lines: LineLists, instrument: Instrument, out: np.ndarray | None = No
         out = np.empty(shape, dtype=np.float32)
     elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise XtinctError(f"render: out is {out.dtype} {out.shape}, expected contiguous float32 {shape}")
-    table = _table(instrument.step / instrument.sigma)
+    table = gaussian_table(instrument.step / instrument.sigma)
     _render(
         lines.offsets,
         lines.d_star,
@@ -90,7 +94,7 @@ def lorentz_factor(sin_theta, kind):
 
 
 @njit(cache=True, nogil=True)
-def _place(d_star, wavelength, first, step, kind, points, half, position, factor):
+def place_lines(d_star, wavelength, first, step, kind, points, half, position, factor):
     """Grid coordinate and geometric factor of each line; factor 0 for lines that do not show."""
     for i in range(d_star.size):
         sin_theta = 0.5 * wavelength * d_star[i]
@@ -103,9 +107,28 @@ def _place(d_star, wavelength, first, step, kind, points, half, position, factor
                 factor[i] = lorentz_factor(sin_theta, kind)
 
 
+@njit(cache=True)
+def peak_width(half):
+    """Points of a peak with the zeros that align it."""
+    return (2 * half + 2 * _ALIGN - 2) // _ALIGN * _ALIGN
+
+
+@njit(cache=True, nogil=True)
+def new_row(points, half):
+    """A row of zeros float32 with room for a peak on either side, and the index of its first point."""
+    margin = peak_width(half) + _ALIGN
+    size = points + 2 * margin
+    memory = np.zeros(size + _ALIGN, np.float32)
+    skip = (-memory.ctypes.data % 64) // 4
+    return memory[skip : skip + size], margin
+
+
 @njit(cache=True, nogil=True, fastmath=True)
-def _window(x, values, offsets, half, step_sigmas, peak):
-    """Write the peak of a line at grid coordinate x to `peak`; returns its first grid point."""
+def write_peak(x, margin, values, offsets, half, step_sigmas, peak):
+    """Write the peak of a line at grid coordinate x, of height 1, to `peak` (peak_width(half),).
+
+    Returns the index in a row (see `new_row`) where it begins, a multiple of _ALIGN.
+    """
     j = math.floor(x)
     shift = x - j
     row = min(values.shape[0] - 1, int(shift * values.shape[0]))
@@ -115,36 +138,45 @@ def _window(x, values, offsets, half, step_sigmas, peak):
     u = np.float32(rest)
     u0 = np.float32(rest * centre * step_sigmas)
     table = values[row]
+    begin = margin + j - half + 1
+    lead = begin % _ALIGN
+    peak[:lead] = np.float32(0)
+    peak[lead + table.size :] = np.float32(0)
+    inner = peak[lead : lead + table.size]
     for k in range(table.size):
         t = u * offsets[k] - u0
-        peak[k] = (scale * table[k]) * (
+        inner[k] = (scale * table[k]) * (
             np.float32(1) + t * (np.float32(1) + t * (np.float32(0.5) + t * np.float32(1 / 6)))
         )
-    return j - half + 1
+    return begin - lead
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _add(row, start, weight, peak):
+def add_peak(row, start, weight, peak):
+    """Add weight x peak to row from index start on."""
     part = row[start : start + peak.size]
     for k in range(peak.size):
         part[k] += weight * peak[k]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _normalise(row, out):
-    """Write row divided by its maximum to out; a row without a positive value gives zeros."""
+def normalise(row, margin, out):
+    """Write the row divided by its maximum to out, zeros if there is none, and clear the row."""
+    inner = row[margin : margin + out.size]
     # Positive floats are ordered like the integers of their bits; the maximum of integers is
     # vectorised where that of floats is not.
-    bits = row.view(np.int32)
+    bits = inner.view(np.int32)
     largest = np.int32(0)
     for i in range(bits.size):
         largest = max(largest, bits[i])
-    if largest == 0:
-        out[:] = np.float32(0)
-        return
-    scale = np.float32(1) / np.array([largest], np.int32).view(np.float32)[0]
-    for i in range(row.size):
-        out[i] = row[i] * scale
+    scale = np.float32(0)
+    if largest > 0:
+        scale = np.float32(1) / np.array([largest], np.int32).view(np.float32)[0]
+    for i in range(out.size):
+        out[i] = inner[i] * scale
+        inner[i] = np.float32(0)
+    row[:margin] = np.float32(0)
+    row[margin + out.size :] = np.float32(0)
 
 
 @njit(cache=True, nogil=True)
@@ -162,7 +194,7 @@ def _render(
     sample_offsets, d_star, intensity, wavelength, first, step, kind, values, offsets, half, step_sigmas, out
 ):
     n, points = out.shape
-    width = offsets.size
+    width = peak_width(half)
     longest = 1
     for i in range(n):
         longest = max(longest, sample_offsets[i + 1] - sample_offsets[i])
@@ -170,34 +202,32 @@ def _render(
     factor = np.empty(longest)
     start = np.empty(longest, np.int64)
     kept = np.empty((longest if longest * width <= _KEPT_WINDOWS else 1, width), np.float32)
-    padded = np.zeros(points + 2 * width, np.float32)
-    row = padded[width : width + points]
-    have_windows = False
+    row, margin = new_row(points, half)
+    have_peaks = False
     for i in range(n):
         begin, end = sample_offsets[i], sample_offsets[i + 1]
         lines = end - begin
         here = d_star[begin:end]
         if i == 0 or not _equal(here, d_star[sample_offsets[i - 1] : begin]):
-            _place(here, wavelength, first, step, kind, points, half, position, factor)
+            place_lines(here, wavelength, first, step, kind, points, half, position, factor)
             # Keep the peaks only if the next sample can use them.
-            have_windows = (
+            have_peaks = (
                 kept.shape[0] >= lines and i + 1 < n and _equal(here, d_star[end : sample_offsets[i + 2]])
             )
-            if have_windows:
+            if have_peaks:
                 for j in range(lines):
-                    start[j] = _window(position[j], values, offsets, half, step_sigmas, kept[j]) + width
+                    start[j] = write_peak(position[j], margin, values, offsets, half, step_sigmas, kept[j])
         # Relative to the strongest line, so that no sum leaves the range of float32.
         largest = 0.0
         for j in range(lines):
             largest = max(largest, factor[j] * intensity[begin + j])
-        padded[:] = np.float32(0)
         if largest > 0.0:
             for j in range(lines):
                 weight = np.float32(factor[j] * intensity[begin + j] / largest)
                 if weight > np.float32(0):
-                    if have_windows:
-                        _add(padded, start[j], weight, kept[j])
+                    if have_peaks:
+                        add_peak(row, start[j], weight, kept[j])
                     else:
-                        s = _window(position[j], values, offsets, half, step_sigmas, kept[0]) + width
-                        _add(padded, s, weight, kept[0])
-        _normalise(row, out[i])
+                        s = write_peak(position[j], margin, values, offsets, half, step_sigmas, kept[0])
+                        add_peak(row, s, weight, kept[0])
+        normalise(row, margin, out[i])

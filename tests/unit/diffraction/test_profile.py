@@ -6,9 +6,12 @@ import torch
 
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.lines import UlbdLines
+from xtinct.diffraction.patterns import ulbd_patterns
 from xtinct.diffraction.profile import render
 from xtinct.diffraction.profile_torch import Renderer
 from xtinct.errors import XtinctError
+from xtinct.randomness import stream_key, subkeys
 
 INSTRUMENT = Instrument(1.5406, 5, 90, 8192, "lorentz", 0.23548)
 INSTRUMENTS = [
@@ -132,3 +135,15 @@ def test_torch_is_float32_inside_an_autocast_region():
     expected = renderer(lines)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(renderer(lines), expected, rtol=0, atol=0)
+
+
+def test_patterns_without_line_lists_in_between_are_the_same():
+    lines = UlbdLines("tetragonal", 0.93, 9.0)
+    cells = np.array([[5.1, 5.1, 8.2, 90, 90, 90], [8.8, 8.8, 4.3, 90, 90, 90]])
+    groups, keys = np.array([123, 141]), np.empty(8, np.uint64)
+    subkeys(stream_key(3, "patterns"), 0, keys)
+    drawn = lines.draw(np.repeat(groups, 4), np.repeat(cells, 4, axis=0), keys)
+    patterns = ulbd_patterns(lines, groups, cells, keys.reshape(2, 4), INSTRUMENT)
+    np.testing.assert_allclose(patterns.reshape(8, -1), exact(drawn, INSTRUMENT), rtol=0, atol=1e-6)
+    with pytest.raises(XtinctError, match="d_star_max"):
+        ulbd_patterns(UlbdLines("cubic", 0.5, 9.0), groups, cells, keys.reshape(2, 4), INSTRUMENT)
