@@ -1,5 +1,6 @@
 """Temporary clones of the project, and one build in them that the tests share."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,19 +10,13 @@ from pathlib import Path
 
 import pytest
 
-#: snakemake and dvc of this environment come first for every command, and for those it runs.
-ENVIRONMENT = {
-    **os.environ,
-    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-    "GIT_CONFIG_GLOBAL": os.devnull,
-}
-
 
 @dataclass(frozen=True)
 class Clone:
     """A checkout of the project in a temporary folder."""
 
     path: Path
+    environment: dict
 
     def run(self, *command, cores=None, check=True):
         """Run a command; `cores` limits the processors that it and its children see."""
@@ -32,7 +27,7 @@ class Clone:
         done = subprocess.run(
             [str(word) for word in command],
             cwd=self.path,
-            env=ENVIRONMENT,
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,
@@ -42,9 +37,9 @@ class Clone:
             assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def snakemake_would_run(self, *arguments):
+    def snakemake_would_run(self, target="all"):
         """Names of the rules of a dry run; empty where there is nothing to do."""
-        done = self.run("snakemake", "--dry-run", "--cores", "1", *arguments, "--", "all")
+        done = self.run("snakemake", "--dry-run", "--cores", "1", target)
         text = done.stdout + done.stderr
         rules = {
             line.split()[1].rstrip(":")
@@ -52,12 +47,10 @@ class Clone:
             if line.startswith(("rule ", "localrule "))
         }
         assert bool(rules) != ("Nothing to be done" in text), text
-        return rules - {"all"}
+        return rules - {target}
 
     def stale_stages(self):
         """Names of the DVC stages that are out of date."""
-        import json
-
         return set(json.loads(self.run("dvc", "status", "--json").stdout))
 
     def write_config(self, change=None):
@@ -79,29 +72,50 @@ class Clone:
         }
 
 
-def copy_of_the_checkout(root, path):
-    """The project as it stands, with changes that are not committed, as a repository of its own."""
+def files_of(root, *options):
+    """Paths of what belongs to the checkout, changes that are not committed included."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *options],
         cwd=root,
         capture_output=True,
         check=True,
-    ).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        if (root / name).is_file():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / name, path / name)
-    clone = Clone(path)
-    clone.run("git", "init", "--quiet", "--initial-branch", "main")
-    return clone
+    )
+    return [name for name in filter(None, listed.stdout.decode().split("\0")) if (root / name).is_file()]
+
+
+def copy(root, names, target):
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        # Times are kept: compiled code beside the library is taken for current by them.
+        shutil.copy2(root / name, target / name)
 
 
 @pytest.fixture(scope="session")
-def new_clone(root, tmp_path_factory):
-    """Function that makes a clone with smoke.yaml as its configuration."""
+def environment(root, tmp_path_factory):
+    """Variables under which clones run: the tools of this environment, and the library as it is now.
+
+    The library is a copy with its compiled code, so that nothing that is edited during the tests counts.
+    """
+    library = tmp_path_factory.mktemp("library")
+    copy(root, files_of(root, "--", "src"), library)
+    compiled = (root / "src").rglob("__pycache__/*.nb[ci]")
+    copy(root, [path.relative_to(root) for path in compiled], library)
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(library / "src"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+
+
+@pytest.fixture(scope="session")
+def new_clone(root, environment, tmp_path_factory):
+    """Function that makes a repository of the project as it stands, with smoke.yaml as its configuration."""
 
     def make(change=None):
-        clone = copy_of_the_checkout(root, tmp_path_factory.mktemp("clone"))
+        clone = Clone(tmp_path_factory.mktemp("clone"), environment)
+        copy(root, files_of(root), clone.path)
+        clone.run("git", "init", "--quiet", "--initial-branch", "main")
         clone.write_config(change)
         clone.commit("Start")
         return clone
@@ -111,7 +125,10 @@ def new_clone(root, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def built(new_clone):
-    """A clone in which plain Snakemake has made everything. Tests leave it as it is."""
+    """A clone in which plain Snakemake has made everything and DVC recorded it; tests do not change it."""
     clone = new_clone()
     clone.run("snakemake", "--cores", "2", "all")
+    assert clone.snakemake_would_run() == set()
+    clone.run("xtinct", "snapshot")
+    clone.commit("Record the build")
     return clone
