@@ -16,7 +16,8 @@ from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
 from xtinct.errors import XtinctError
 from xtinct.randomness import integer, subkey
-from xtinct.structures.generators.sampling import DRAWN, GroupSampler
+from xtinct.structures.generators.kernels import DRAWN
+from xtinct.structures.generators.sampling import GroupSampler
 
 #: Draws for one crystal before the group counts as unreachable.
 _TRIES = 200

@@ -18,14 +18,8 @@ import xtinct
 from xtinct.randomness import stream_key, subkey
 from xtinct.schema import CELL
 from xtinct.structures.crystal import Crystal, format_cif, wrap
-from xtinct.structures.generators.sampling import (
-    DRAWN,
-    OUTCOMES,
-    Draw,
-    GroupSampler,
-    cell_basis,
-    read_statistics,
-)
+from xtinct.structures.generators.kernels import DRAWN, OUTCOMES, cell_basis
+from xtinct.structures.generators.sampling import Draw, GroupSampler, read_statistics
 from xtinct.structures.labels import protostructure_label, reduced_formula
 from xtinct.structures.standard import exact_metric, spglib_number
 from xtinct.symmetry.families import crystal_system, space_groups

@@ -9,7 +9,8 @@ import pytest
 import spglib
 
 from xtinct.errors import XtinctError
-from xtinct.structures.generators.sampling import MIN_ATOM_VOLUME, GroupSampler, read_statistics
+from xtinct.structures.generators.kernels import MIN_ATOM_VOLUME
+from xtinct.structures.generators.sampling import GroupSampler, read_statistics
 from xtinct.structures.generators.statistical import conventional_crystal, generate_one, structure_row
 from xtinct.structures.generators.statistics import learn, learn_to_file
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of
