@@ -214,3 +214,23 @@ def bench(structures: str, rounds: int, out: str | None) -> None:
         write_json(result, out)
     heading, *rows = table(result)
     _print_table(heading, rows)
+
+
+@cli.command()
+@click.argument("tables", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write.")
+@click.option("--type", "dtype", default="float32", show_default=True, help="float32 or uint16.")
+@click.option(
+    "--config", default="config/config.yaml", show_default=True, help="Where the instrument stands."
+)
+@click.option("--name", default="xtinct-patterns", show_default=True, help="Name on the dataset card.")
+@click.option("--licence", default="other", show_default=True, help="Licence identifier on the card.")
+def export(tables: tuple[str, ...], out: str, dtype: str, config: str, name: str, licence: str) -> None:
+    """Render line lists into a folder of dense patterns, with a dataset card and Croissant metadata."""
+    from xtinct.config import read_yaml
+    from xtinct.datasets.export import export as export_tables
+    from xtinct.diffraction.instrument import Instrument
+
+    instrument = Instrument.from_config(read_yaml(config)["instrument"])
+    counts = export_tables(tables, out, instrument=instrument, dtype=dtype, name=name, licence=licence)
+    _print_table(("part", "samples"), list(counts.items()))
