@@ -101,4 +101,5 @@ def final_targets():
         "results/metrics.json",
         "results/ceilings.csv",
         "data/symmetry/reflection_conditions.parquet",
+        "data/splits/structures.parquet",
     ]
