@@ -1,0 +1,56 @@
+"""Compiled code is cached on disk: a fresh process starts quickly, and many may start at once."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+FIRST_CALLS = """
+import time
+import numpy as np
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lines import UlbdLines
+from xtinct.diffraction.profile import render
+from xtinct.diffraction.structure_factors import structure_lines
+
+cell = np.array([[5.0, 5, 5, 90, 90, 90]])
+drawn = UlbdLines("cubic", 0.93, 15.0).draw(np.array([225]), cell, np.zeros(1, np.uint64))
+pattern = render(drawn, Instrument(1.5406, 5, 90, 8192, "lorentz", 0.2))
+structure_lines(cell[0], [26], np.zeros((1, 3)), [1.0], d_star_max=0.93)
+print(time.process_time(), float(pattern.sum()))
+"""
+
+ONE_KERNEL = """
+import numpy as np
+from xtinct.diffraction.lattice import reciprocal_metric
+print(reciprocal_metric(np.array([[4.0, 5, 6, 90, 100, 90]])).tobytes().hex())
+"""
+
+
+def run(code, **environment):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, **environment}
+    ).stdout.split()
+
+
+def test_a_fresh_process_is_quick_once_the_cache_is_there():
+    run(FIRST_CALLS)
+    # Processor time, imports included: the clock on the wall depends on what else runs here.
+    assert float(run(FIRST_CALLS)[0]) < 3.0
+
+
+@pytest.mark.slow
+def test_many_processes_may_fill_the_cache_at_once(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", ONE_KERNEL], stdout=subprocess.PIPE, env=environment, text=True
+        )
+        for _ in range(64)
+    ]
+    results = {process.communicate()[0] for process in started}
+    assert all(process.returncode == 0 for process in started)
+    assert len(results) == 1
+    assert run(ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) == results.pop().split()
