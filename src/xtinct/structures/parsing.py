@@ -96,8 +96,9 @@ def _element(site: gemmi.SmallStructure.Site) -> str:
     group = _hydrogen_group(site.type_symbol)
     if group is not None:
         return group
-    # gemmi takes oxidation numbers off (Fe3+) and knows which symbols are no element (X, Va).
-    if site.element.atomic_number == 0:
+    # gemmi takes oxidation numbers off (Fe3+) and knows which symbols are no element (X, Va); but NO in
+    # capitals (NO3) is a group of two elements, and No is element 102.
+    if site.element.atomic_number == 0 or site.type_symbol.startswith("NO"):
         raise RejectedError("unknown_species", f"site {site.label}: {site.type_symbol!r} is not an element")
     # Deuterium scatters X-rays as hydrogen and has its chemistry: one element for all labels.
     return "H" if site.element.name == "D" else site.element.name

@@ -120,6 +120,7 @@ def test_sites_marked_as_dummies_are_no_atoms():
         (cif(["Na1 Na ? 0 0 1"]), "bad_coordinates"),
         (cif(["X1 X 0 0 0 1"]), "unknown_species"),
         (cif(["M1 M 0 0 0 1"]), "unknown_species"),
+        (cif(["N1 NO3 0 0 0 1"]), "unknown_species"),
         (cif(["Na1 Na 0 0 0 1.7"]), "bad_occupancy"),
         (cif(["Na1 Na 0 0 0 -0.5"]), "bad_occupancy"),
         (cif(["Na1 Na 0 0 0 1"], extra="_space_group_name_H-M_alt 'Q 7 m'"), "unknown_symmetry"),
