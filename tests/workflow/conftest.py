@@ -34,7 +34,8 @@ class Clone:
             preexec_fn=limit if cores else None,
         )
         if check:
-            assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
+            output = f"{done.stdout}\n{done.stderr}"
+            assert done.returncode == 0, f"{' '.join(map(str, command))}\n...{output[-4000:]}"
         return done
 
     def snakemake_would_run(self, target="all"):
