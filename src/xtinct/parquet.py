@@ -30,7 +30,9 @@ def write_parquet(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     extra = {key: json.dumps(value, sort_keys=True) for key, value in (metadata or {}).items()}
-    schema = schema.with_metadata({**(schema.metadata or {}), **{k.encode(): v.encode() for k, v in extra.items()}})
+    schema = schema.with_metadata(
+        {**(schema.metadata or {}), **{k.encode(): v.encode() for k, v in extra.items()}}
+    )
     rows = 0
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
@@ -41,14 +43,16 @@ def write_parquet(
             compression="zstd",
             compression_level=3,
             # Floats do not repeat: a dictionary only costs time and size there.
-            use_dictionary=[f.name for f in schema if pa.types.is_string(f.type) and f.name not in ("cif", "sample_id")],
+            use_dictionary=[
+                f.name for f in schema if pa.types.is_string(f.type) and f.name not in ("cif", "sample_id")
+            ],
             store_schema=True,
         ) as writer:
             for table in _regroup(batches, schema):
                 writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
                 rows += table.num_rows
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

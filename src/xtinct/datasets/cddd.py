@@ -15,12 +15,11 @@ from xtinct.datasets.linetables import count_rows, lines_table
 from xtinct.datasets.manifest import file_identity
 from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
 from xtinct.datasets.splits import split_of, structure_split_keys
-from xtinct.diffraction.lattice import conventional_cell
 from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
 from xtinct.parquet import open_parquet, write_parquet
 from xtinct.schema import CELL, LINES, QUARANTINE, STRUCTURES, check_table
-from xtinct.symmetry.families import FAMILIES, conventional_cell_errors, family_of
+from xtinct.symmetry.families import FAMILIES, conventional_cell, conventional_cell_errors, family_of
 
 #: Columns of `structures.parquet` that lines are made from.
 _COLUMNS = ("structure_id", "formula", "spacegroup_number", *CELL, "cif", "protostructure", "source")

@@ -89,26 +89,6 @@ def _metrics(cells, metrics):
     return good
 
 
-def conventional_cell(family: str, cell: np.ndarray) -> np.ndarray:
-    """`cell` (6,) with the family's metric made exact: equal lengths averaged, fixed angles set.
-
-    Removes the rounding of printed cell parameters; it does not judge how far they were off
-    (see `symmetry.families.conventional_cell_errors`).
-    """
-    a, b, c, alpha, beta, gamma = (float(x) for x in cell)
-    if family == "cubic":
-        a = b = c = (a + b + c) / 3.0
-    elif family in ("tetragonal", "trigonal-hexagonal"):
-        a = b = (a + b) / 2.0
-    if family != "triclinic":
-        alpha = gamma = 90.0
-        if family != "monoclinic":
-            beta = 90.0
-    if family == "trigonal-hexagonal":
-        gamma = 120.0
-    return np.array([a, b, c, alpha, beta, gamma])
-
-
 @dataclass(frozen=True)
 class LatticeSpec:
     """A distribution of lattices of one crystal family.

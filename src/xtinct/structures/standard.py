@@ -15,7 +15,7 @@ import spglib
 
 from xtinct.structures.crystal import Crystal, RejectedError, Species, cell_of_basis, wrap
 from xtinct.structures.labels import protostructure_label
-from xtinct.symmetry.families import family_of
+from xtinct.symmetry.families import conventional_cell, family_of
 
 # moyo reports every supercell at level WARNING; each one is an ordinary input here.
 logging.getLogger("moyo").setLevel(logging.ERROR)
@@ -98,16 +98,4 @@ def spglib_number(crystal: Crystal, *, symprec: float) -> int | None:
 
 def exact_metric(number: int, cell: np.ndarray) -> np.ndarray:
     """`cell` (6,) with the equalities of the group's crystal family made exact, to ten decimals."""
-    a, b, c, alpha, beta, gamma = cell
-    family = family_of(number)
-    if family == "cubic":
-        a = b = c = (a + b + c) / 3
-    elif family in ("tetragonal", "trigonal-hexagonal"):
-        a = b = (a + b) / 2
-    if family != "triclinic":
-        alpha = gamma = 90.0
-        if family != "monoclinic":
-            beta = 90.0
-        if family == "trigonal-hexagonal":
-            gamma = 120.0
-    return np.round([a, b, c, alpha, beta, gamma], 10)
+    return np.round(conventional_cell(family_of(number), cell), 10)

@@ -71,3 +71,23 @@ def conventional_cell_errors(family: str, cells: np.ndarray) -> np.ndarray:
         "trigonal-hexagonal": (abs(alpha - 90), abs(beta - 90), abs(gamma - 120)),
     }.get(family, (abs(alpha - 90), abs(beta - 90), abs(gamma - 90)))
     return np.max(np.stack([*equal, *right]), axis=0)
+
+
+def conventional_cell(family: str, cell: np.ndarray) -> np.ndarray:
+    """`cell` (6,) with the family's metric made exact: equal lengths averaged, fixed angles set.
+
+    Removes the rounding of printed cell parameters; it does not judge how far they were off
+    (see `conventional_cell_errors`).
+    """
+    a, b, c, alpha, beta, gamma = (float(x) for x in cell)
+    if family == "cubic":
+        a = b = c = (a + b + c) / 3.0
+    elif family in ("tetragonal", "trigonal-hexagonal"):
+        a = b = (a + b) / 2.0
+    if family != "triclinic":
+        alpha = gamma = 90.0
+        if family != "monoclinic":
+            beta = 90.0
+    if family == "trigonal-hexagonal":
+        gamma = 120.0
+    return np.array([a, b, c, alpha, beta, gamma])

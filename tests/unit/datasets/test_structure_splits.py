@@ -54,7 +54,7 @@ def test_small_differences_do_not_chain(tmp_path):
 
 def test_no_group_crosses_its_split(tmp_path):
     rows = [
-        row(f"{source}:{i:03d}", f"NaX{i % 50}", 5.0, protostructure=f"AB{i % 40 + 2}_cF8_225_a_b:Cl-Na")
+        row(f"{source}:{i:03d}", f"NaBr{i % 50}", 5.0, protostructure=f"AB{i % 40 + 2}_cF8_225_a_b:Cl-Na")
         for source in ("cod", "mp")
         for i in range(300)
     ]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from xtinct.diffraction.lattice import LatticeSpec, conventional_cell, reciprocal_metric
+from xtinct.diffraction.lattice import LatticeSpec, reciprocal_metric
 from xtinct.errors import XtinctError
-from xtinct.symmetry.families import FAMILIES, conventional_cell_errors
+from xtinct.symmetry.families import FAMILIES, conventional_cell, conventional_cell_errors
 
 ANGLES = {"monoclinic": (90.0, 120.0), "triclinic": (70.0, 110.0)}
 

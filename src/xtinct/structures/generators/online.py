@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from xtinct.diffraction.lattice import conventional_cell
 from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
 from xtinct.errors import XtinctError
 from xtinct.randomness import integer, subkey
 from xtinct.structures.generators.kernels import DRAWN
 from xtinct.structures.generators.sampling import GroupSampler
+from xtinct.symmetry.families import conventional_cell
 
 #: Draws for one crystal before the group counts as unreachable.
 _TRIES = 200
