@@ -1,5 +1,12 @@
 rule evaluate:
     input:
+        for_evaluations(
+            "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json"
+        ),
+
+
+rule evaluate_model:
+    input:
         model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
         card="models/{experiment}/{family}/seed-{seed}/card.json",
         dataset="data/{test}/{family}.parquet",
@@ -7,7 +14,7 @@ rule evaluate:
         metrics="results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json",
         predictions="results/evaluation/{experiment}/{family}/seed-{seed}/{test}.parquet",
     log:
-        "logs/evaluate/{experiment}/{family}/seed-{seed}/{test}.log",
+        "logs/evaluate_model/{experiment}/{family}/seed-{seed}/{test}.log",
     threads: config["train"]["threads"]
     resources:
         gpu=gpus(),
@@ -19,7 +26,7 @@ rule evaluate:
         confidence=config["report"]["confidence"],
         code=code_digest("xtinct.learning.evaluation"),
     script:
-        "../workflow/scripts/evaluate.py"
+        "../workflow/scripts/evaluate_model.py"
 
 
 # All evaluations of one experiment: the unit that DVC follows.
@@ -27,7 +34,7 @@ for name in config["experiments"]:
 
     rule:
         name:
-            f"evaluate_{name}"
+            f"evaluate-{name}"
         input:
             for_evaluations(
                 "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json",

@@ -1,3 +1,9 @@
+rule limits:
+    input:
+        "results/limits/limits.json",
+        "results/limits/wilson.json",
+
+
 rule limitations:
     output:
         json="results/limits/limits.json",

@@ -1,3 +1,10 @@
+rule symmetry:
+    input:
+        "data/symmetry/operations.parquet",
+        "data/symmetry/extinction_classes.parquet",
+        "results/ceilings.json",
+
+
 # cctbx has this job's process to itself.
 rule symmetry_tables:
     output:

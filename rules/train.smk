@@ -1,12 +1,17 @@
 rule train:
     input:
+        for_models("models/{experiment}/{family}/seed-{seed}/model.safetensors"),
+
+
+rule train_model:
+    input:
         dataset=training_set,
     output:
         model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
         card="models/{experiment}/{family}/seed-{seed}/card.json",
         history="models/{experiment}/{family}/seed-{seed}/history.csv",
     log:
-        "logs/train/{experiment}/{family}/seed-{seed}.log",
+        "logs/train_model/{experiment}/{family}/seed-{seed}.log",
     threads: config["train"]["threads"]
     resources:
         gpu=gpus(),
@@ -24,7 +29,7 @@ rule train:
         ulbd=training_lattices,
         code=code_digest("xtinct.learning.training"),
     script:
-        "../workflow/scripts/train.py"
+        "../workflow/scripts/train_model.py"
 
 
 # All models of one experiment: the unit that DVC follows.
@@ -32,7 +37,7 @@ for name in config["experiments"]:
 
     rule:
         name:
-            f"train_{name}"
+            f"train-{name}"
         input:
             for_models(
                 "models/{experiment}/{family}/seed-{seed}/model.safetensors", name

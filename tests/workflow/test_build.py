@@ -119,7 +119,7 @@ def test_a_changed_training_key_makes_models_and_what_follows_again_and_nothing_
     again = {f"{stage}@{name}" for stage in ("train", "evaluate") for name in experiments}
     # DVC looks at the params of a stage first; what follows from other outputs shows when it runs.
     assert {f"train@{name}" for name in experiments} <= pulled.stale_stages() <= again | {"report"}
-    assert pulled.snakemake_would_run() == {"train", "evaluate", "report"}
+    assert pulled.snakemake_would_run() == {"train_model", "evaluate_model", "report"}
 
     ran = pulled.run("dvc", "repro").stdout
     stages = {line.split("'")[1] for line in ran.splitlines() if line.startswith("Running stage")}
@@ -132,7 +132,7 @@ def test_a_changed_training_key_makes_models_and_what_follows_again_and_nothing_
 def test_one_core_other_shards_and_dvc_give_the_same_bytes(built, new_clone):
     clone = new_clone(lambda text: text.replace("shards: 2", "shards: 3"))
     clone.run("dvc", "repro", "symmetry", "evaluate@gcdd", cores=1)
-    assert clone.snakemake_would_run("evaluate_gcdd") == set()
+    assert clone.snakemake_would_run("evaluate-gcdd") == set()
     assert "Running stage" not in clone.run("dvc", "repro", "evaluate@gcdd").stdout
     ours, theirs = tables(clone), tables(built)
     assert len(ours) > 15
