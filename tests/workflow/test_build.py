@@ -209,6 +209,17 @@ def test_a_wrong_configuration_stops_both_tools_before_any_job_with_one_line(new
     assert not (clone.path / "data" / "raw").exists()
 
 
+def test_an_empty_source_stops_with_one_line_that_names_it(new_clone):
+    source = "  mine:\n    kind: files\n    path: data/mine\n\ncleaning:"
+    clone = new_clone(lambda text: text.replace("\ncleaning:", source, 1))
+    (clone.path / "data" / "mine").mkdir()
+    stopped = clone.run("snakemake", "--cores", "1", "fetch", check=False)
+    assert stopped.returncode == 1
+    assert "xtinct: error: sources.mine: the source holds no structure" in stopped.stderr.splitlines()
+    assert "Traceback" not in stopped.stderr
+    assert not (clone.path / "data" / "raw" / "mine.parquet").exists()
+
+
 def test_dvc_stops_at_a_wrong_configuration_too(new_clone):
     clone = new_clone(lambda text: text.replace("symprec: 0.01", "symprek: 0.01"))
     stopped = clone.run("dvc", "repro", check=False)

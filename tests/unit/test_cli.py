@@ -1,0 +1,91 @@
+"""The `xtinct` command: what it prints, and how it ends on bad input."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from xtinct.cli import cli
+
+
+def xtinct(*arguments):
+    """Run the command in a process of its own, as a user does."""
+    command = [sys.executable, "-c", "from xtinct.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def output(*arguments):
+    result = CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_classes_are_as_many_as_a_powder_tells_apart():
+    """17 cubic, 31 tetragonal, 9 trigonal and hexagonal, 33 orthorhombic, 6 monoclinic, 1 triclinic."""
+    rows = json.loads(output("classes", "--json"))
+    counts = {}
+    for row in rows:
+        counts[row["family"]] = counts.get(row["family"], 0) + 1
+    assert sorted(counts.values()) == [1, 6, 9, 17, 31, 33]
+    assert sorted(number for row in rows for number in row["members"]) == list(range(1, 231))
+    table = output("classes", "--family", "cubic").splitlines()
+    assert len(table) == 2 + 17
+    assert any(line.split()[-2:] == ["212", "213"] for line in table)
+
+
+def test_ceilings_are_those_of_table_1_of_wang_et_al():
+    """Their cubic top-3, 29/36, is truncated to 80.5 in print."""
+    published = {
+        "cubic": ["47.2", "72.2", "80.6", "88.9", "97.2"],
+        "tetragonal": ["45.6", "70.6", "83.8", "88.2", "91.2"],
+        "trigonal-hexagonal": ["17.3", "34.6", "48.1", "59.6", "69.2"],
+    }
+    rows = {line.split()[0]: line.split()[1:] for line in output("ceilings").splitlines()}
+    for family, values in published.items():
+        assert [f"{float(value):.1f}" for value in rows[family]] == values
+    exact = json.loads(output("ceilings", "--family", "cubic", "--json"))
+    assert exact[0]["exact"] == "17/36"
+
+
+def test_describe_counts_a_table(root):
+    path = root / "src/xtinct/symmetry/data/wyckoff.parquet"
+    described = json.loads(output("describe", path, "--json"))
+    # ITA lists 1731 Wyckoff positions of the 230 groups in three dimensions.
+    assert described["rows"] == 1731
+    units = {column["name"]: column["unit"] for column in described["columns"]}
+    assert units["translations"] == "1/24"
+    assert "1,731 rows" in output("describe", path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("classes", "--family", "cubik"), "'cubik'"),
+        (("ceilings", "--target", "colour"), "'colour'"),
+        (("describe", "nothing.parquet"), "nothing.parquet: no such file"),
+        (("describe", __file__), "not a readable Parquet file"),
+        (("check", "nothing.yaml"), "nothing.yaml: no such file"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, expected):
+    done = xtinct(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("xtinct: error: ")
+    assert expected in done.stderr
+
+
+def test_help_needs_nothing_heavy():
+    """`xtinct --help` imports no numpy, torch or pyarrow."""
+    check = (
+        "import sys; sys.argv = ['xtinct', '--help']\n"
+        "from xtinct.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print({'numpy', 'numba', 'torch', 'pyarrow', 'gemmi'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "ceilings" in done.stdout
