@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 # A command that exists may still be a version manager's stub, so each candidate is run.
 ifndef PYTHON
-PYTHON := $(shell for python in python3.12 python3.11 python3 python; do \
+PYTHON := $(shell for python in python3 python3.12 python3.11 python; do \
 	$$python -c "$(SUPPORTED)" 2>/dev/null && echo $$python && break; done)
 endif
 
