@@ -144,6 +144,15 @@ def test_every_job_belongs_to_one_stage_and_every_stage_has_jobs(jobs, stages):
     assert {stage_of(job, stages).name for job in jobs} == {stage.name for stage in stages}
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml"])
+def test_the_other_configurations_can_be_planned(root, clone, name):
+    config = yaml.safe_load((root / "config" / name).read_text())
+    planned = plan(clone, config)
+    models = {path for job in planned for path in job.kept if path.endswith("model.safetensors")}
+    expected = sum(len(e["families"]) * len(e["seeds"]) for e in config["experiments"].values())
+    assert len(models) == expected
+
+
 def test_dvc_keeps_exactly_what_snakemake_keeps(jobs, stages):
     kept = set().union(*(job.kept for job in jobs))
     tracked = set().union(*map(outs, stages))
