@@ -26,15 +26,28 @@ def cli() -> None:
     """Powder-diffraction datasets, models, and the extinction-law ceilings that bound them."""
 
 
+family_option = click.option(
+    "--family", help="Crystal family, crystal system or pooled scope; without it all."
+)
+axes_option = click.option(
+    "--axes",
+    type=click.Choice(["unlabelled", "labelled"]),
+    default="unlabelled",
+    show_default=True,
+    help="Whether the cell's axes are unknown, as in a powder pattern, or given.",
+)
+
+
 @cli.command()
-@click.option("--family", help="Crystal family or crystal system; without it all families.")
+@family_option
+@axes_option
 @as_json
-def classes(family: str | None, as_json: bool) -> None:
+def classes(family: str | None, axes: str, as_json: bool) -> None:
     """Print extinction classes: symbol and space groups."""
     from xtinct.symmetry.classes import extinction_classes
     from xtinct.symmetry.families import FAMILIES
 
-    found = [cls for name in ([family] if family else FAMILIES) for cls in extinction_classes(name)]
+    found = [cls for name in ([family] if family else FAMILIES) for cls in extinction_classes(name, axes)]
     if as_json:
         rows = [{"family": c.family, "symbol": c.symbol, "members": list(c.members)} for c in found]
         click.echo(json.dumps(rows, indent=1))
@@ -46,28 +59,37 @@ def classes(family: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--family", help="Crystal family or crystal system; without it all families.")
+@family_option
+@axes_option
 @click.option("--target", default="spacegroup", show_default=True, help="What is to be told apart.")
+@click.option(
+    "--prior",
+    type=click.Path(dir_okay=False),
+    help="CSV or Parquet table with spacegroup_number and weight; without weight, rows are counted.",
+)
 @as_json
-def ceilings(family: str | None, target: str, as_json: bool) -> None:
-    """Print the best top-1 to top-5 accuracy that the extinction laws allow, in percent."""
-    from xtinct.symmetry.ceilings import ceilings as exact_ceilings
-    from xtinct.symmetry.families import FAMILIES
+def ceilings(family: str | None, axes: str, target: str, prior: str | None, as_json: bool) -> None:
+    """Print the best top-1 to top-5 accuracy that the extinction laws allow, in percent and exactly."""
+    from xtinct.symmetry.ceilings import ceiling_rows
+    from xtinct.symmetry.classes import SCOPES, scope_groups
+    from xtinct.symmetry.priors import read_prior
 
-    found = {name: exact_ceilings(name, target) for name in ([family] if family else FAMILIES)}
+    scopes = [family] if family else SCOPES
+    for scope in scopes:
+        scope_groups(scope)
+    weights = read_prior(prior) if prior else None
+    rows = [row for row in ceiling_rows(scopes, [target], prior=weights) if row["axes"] == axes]
     if as_json:
-        rows = [
-            {"family": name, "target": target, "k": k, "exact": str(value), "ceiling": float(value)}
-            for name, ceiling in found.items()
-            for k, value in ceiling.items()
-        ]
         click.echo(json.dumps(rows, indent=1))
-    else:
-        ks = next(iter(found.values()))
-        _print_table(
-            ("family", *(f"top-{k}" for k in ks)),
-            [(name, *(f"{100 * float(v):.2f}" for v in ceiling.values())) for name, ceiling in found.items()],
-        )
+        return
+    shown: dict[str, list[str]] = {}
+    for row in rows:
+        exact = f"{row['numerator']}/{row['denominator']}"
+        # The fractions of a prior by counts have more digits than anyone reads.
+        text = f"{100 * row['ceiling']:.2f}" + (f" ({exact})" if len(exact) <= 9 else "")
+        shown.setdefault(row["family"], []).append(text)
+    ks = sorted({row["k"] for row in rows})
+    _print_table(("groups", *(f"top-{k}" for k in ks)), [(name, *texts) for name, texts in shown.items()])
 
 
 @cli.command()

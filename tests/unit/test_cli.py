@@ -44,9 +44,27 @@ def test_ceilings_are_those_of_table_1_of_wang_et_al():
     }
     rows = {line.split()[0]: line.split()[1:] for line in output("ceilings").splitlines()}
     for family, values in published.items():
-        assert [f"{float(value):.1f}" for value in rows[family]] == values
+        # Each value is followed by its fraction.
+        assert [f"{float(value):.1f}" for value in rows[family][::2]] == values
     exact = json.loads(output("ceilings", "--family", "cubic", "--json"))
-    assert exact[0]["exact"] == "17/36"
+    assert (exact[0]["numerator"], exact[0]["denominator"]) == (17, 36)
+
+
+def test_a_prior_weighs_the_groups(tmp_path):
+    """A prior of one group leaves nothing to guess; of two in one class, nothing but to guess."""
+    path = tmp_path / "prior.csv"
+    path.write_text("spacegroup_number,weight\n225,3\n227,1\n")
+    rows = json.loads(output("ceilings", "--family", "cubic", "--prior", path, "--json"))
+    assert rows[0]["ceiling"] == 1
+    path.write_text("spacegroup_number,weight\n225,3\n216,1\n")
+    rows = json.loads(output("ceilings", "--family", "cubic", "--prior", path, "--json"))
+    assert [row["ceiling"] for row in rows[:2]] == [0.75, 1]
+
+
+def test_labelled_axes_tell_more_orthorhombic_classes_apart():
+    """33 without and 44 with the axes of the standard settings."""
+    classes = json.loads(output("classes", "--family", "orthorhombic", "--axes", "labelled", "--json"))
+    assert len(classes) == 44
 
 
 def test_describe_counts_a_table(root):
