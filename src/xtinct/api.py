@@ -181,6 +181,8 @@ def predict(
 
 def read_pattern(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Columns 2theta (degrees) and intensity of a text file; lines that begin with #, ! or ; are comments."""
+    if not Path(path).is_file():
+        raise XtinctError(f"{path}: no such file")
     try:
         columns = np.loadtxt(path, comments=["#", "!", ";"], usecols=(0, 1), ndmin=2, unpack=True)
     except OSError as error:

@@ -119,7 +119,7 @@ def test_a_wrong_key_type_or_range_is_named(default, schema, path, value, expect
         ("ulbd.lattices.cubic.lengths", [15, 5], "ulbd.lattices.cubic: lengths 15"),
         ("ulbd.lattices.triclinic.angles", [60, 130], "ulbd.lattices.triclinic: angles 60"),
         ("experiments.cddd.model", "logs", "experiments.cddd.model = 'logs': must be a key of models: logq"),
-        ("splits.fractions.test", 0.2, "splits.fractions: train + validation + test = 1.1, must be 1"),
+        ("splits.fractions.test", 0.4, "splits.fractions: train + validation + test = 1.1, must be 1"),
         ("gcdd.elements", [5, 1], "gcdd.elements: 5 to 1 is an empty range"),
     ],
 )
