@@ -1,5 +1,6 @@
 """The in-memory form of many line lists: one ragged array in compressed-row form."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,4 +51,23 @@ class LineLists:
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             d_star=np.concatenate([part.d_star for part in parts]),
             intensity=np.concatenate([part.intensity for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class LabelledLines:
+    """Line lists and the space group number of each, int16 (n,)."""
+
+    lines: LineLists
+    groups: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @classmethod
+    def concatenate(cls, parts: "Sequence[LabelledLines]") -> "LabelledLines":
+        """The samples of all parts, in order."""
+        return cls(
+            LineLists.concatenate([part.lines for part in parts]),
+            np.concatenate([part.groups for part in parts]),
         )

@@ -2,9 +2,11 @@
 
 import functools
 import math
+from pathlib import Path
 
-import gemmi
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numba import njit
 
 from xtinct.errors import XtinctError
@@ -13,6 +15,20 @@ RADIATIONS = ("xray", "neutron")
 
 #: Elements of the table; atomic numbers are its rows.
 N_ELEMENTS = 118
+
+#: The packaged table, made by `xtinct.diffraction.gemmi_tables`; null where there is no entry.
+TABLE = Path(__file__).parent / "data" / "scattering.parquet"
+COLUMNS = pa.schema(
+    [
+        pa.field("atomic_number", pa.int16()),
+        # f(s) = sum of a exp(-b s^2) + c, neutral atoms, electrons (ITC vol. C 1992, table 6.1.1.4)
+        pa.field("xray_a", pa.list_(pa.float64())),
+        pa.field("xray_b", pa.list_(pa.float64())),
+        pa.field("xray_c", pa.float64()),
+        # bound coherent scattering length, real part, fm (Neutron News 3(3), 26-37, 1992)
+        pa.field("neutron_length", pa.float64()),
+    ]
+)
 
 #: Largest distance of table points in s^2 = (sin theta / lambda)^2, 1/angstrom^2. A cubic between
 #: them is within 1e-7 electrons of the steepest form factor (potassium, b = 213 angstrom^2).
@@ -26,9 +42,8 @@ def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.
     Returns the coefficients float64 (119, intervals, 4) of one cubic per element and interval of
     s^2, whether an element has an entry bool (119,), and the width of an interval. Row 0 is unused.
 
-    xray     form factors of neutral atoms, electrons (ITC vol. C 1992, table 6.1.1.4, from gemmi)
-    neutron  bound coherent scattering lengths, fm, real part, independent of angle (Neutron News
-             3(3), 26-37, 1992, from gemmi)
+    xray     form factors of neutral atoms, electrons
+    neutron  bound coherent scattering lengths, fm, real part, independent of angle
     """
     if radiation not in RADIATIONS:
         raise XtinctError(f"lines.radiation: {radiation!r}, expected one of {', '.join(RADIATIONS)}")
@@ -38,15 +53,14 @@ def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.
     s2 = np.arange(intervals + 1) * width
     table = np.zeros((N_ELEMENTS + 1, intervals, 4))
     known = np.zeros(N_ELEMENTS + 1, dtype=bool)
-    for z in range(1, N_ELEMENTS + 1):
-        element = gemmi.Element(z)
-        if radiation == "neutron":
-            length = element.neutron92.get_coefs()[0]
-            known[z] = length != 0.0  # gemmi has 0 where nothing was measured
-            table[z, :, 0] = length
-        elif element.it92 is not None:
+    for row in pq.read_table(TABLE).to_pylist():
+        z = row["atomic_number"]
+        if radiation == "neutron" and row["neutron_length"] is not None:
             known[z] = True
-            a, b, c = np.array(element.it92.a), np.array(element.it92.b), element.it92.c
+            table[z, :, 0] = row["neutron_length"]
+        elif radiation == "xray" and row["xray_c"] is not None:
+            known[z] = True
+            a, b, c = np.array(row["xray_a"]), np.array(row["xray_b"]), row["xray_c"]
             terms = a[:, None] * np.exp(-b[:, None] * s2)
             table[z] = _hermite(c + terms.sum(axis=0), -(b[:, None] * terms).sum(axis=0) * width)
     table.flags.writeable = known.flags.writeable = False

@@ -8,7 +8,7 @@ changes nothing. Patterns are rendered from the lines on the training device (`P
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -19,7 +19,7 @@ from numba import njit
 
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lattice import LatticeSpec
-from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.linelists import LabelledLines, LineLists
 from xtinct.diffraction.lines import UlbdLines
 from xtinct.diffraction.profile import render
 from xtinct.diffraction.profile_torch import Renderer
@@ -32,25 +32,6 @@ from xtinct.symmetry.families import family_of, space_groups
 
 class EmptySplitError(XtinctError):
     """A line-list file without any sample of the split that was asked for."""
-
-
-@dataclass(frozen=True)
-class LabelledLines:
-    """Line lists and the space group number of each, int16 (n,)."""
-
-    lines: LineLists
-    groups: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    @classmethod
-    def concatenate(cls, parts: "Sequence[LabelledLines]") -> "LabelledLines":
-        """The samples of all parts, in order."""
-        return cls(
-            LineLists.concatenate([part.lines for part in parts]),
-            np.concatenate([part.groups for part in parts]),
-        )
 
 
 class Stream(Protocol):

@@ -4,36 +4,67 @@ The space group of a draw is certain without a symmetry finder, because only occ
 positions are used that were confirmed before (`statistical.write_occupations`).
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.linelists import LabelledLines, LineLists
 from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
 from xtinct.errors import XtinctError
-from xtinct.randomness import integer, subkey
+from xtinct.randomness import integer, stream_key, subkey
 from xtinct.structures.generators.kernels import DRAWN
-from xtinct.structures.generators.sampling import GroupSampler
-from xtinct.symmetry.families import conventional_cell
+from xtinct.structures.generators.sampling import GroupSampler, read_json
+from xtinct.symmetry.families import conventional_cell, space_groups
 
 #: Draws for one crystal before the group counts as unreachable.
 _TRIES = 200
 
 
-class CrystalStream:
-    """Line lists of generated crystals, as a function of (space group, key) alone.
+#: Format and version of the file of occupations.
+OCCUPATIONS = ("xtinct confirmed occupations", 1)
 
-    `occupations`: file of `statistical.write_occupations`; `lines`: the configuration's `lines`.
+
+class CrystalStream:
+    """Line lists of crystals of one family, in uniform groups: a function of the sample's index alone.
+
+    `occupations`: file of `statistical.write_occupations`; `lines`: the configuration's `lines`; `role`
+    names the stream ("train", "validation"): no crystal of one is in another or in the stored GCDD.
+    XtinctError if a group of the family has no occupation to draw from.
+    """
+
+    def __init__(
+        self, occupations: str | Path, *, family: str, lines: Mapping[str, Any], seed: int, role: str
+    ) -> None:
+        self.family = family
+        self.groups = np.array(space_groups(family), dtype=np.int16)
+        self._crystals = CrystalLines(occupations, lines)
+        missing = sorted(set(self.groups.tolist()) - set(self._crystals.groups))
+        if missing:
+            raise XtinctError(
+                f"{occupations}: no confirmed occupation of the groups {', '.join(map(str, missing))}"
+            )
+        self._group_key = stream_key(seed, "gcdd-online", role, family, "group")
+        self._crystal_key = stream_key(seed, "gcdd-online", role, family, "crystal")
+
+    def take(self, start: int, count: int) -> LabelledLines:
+        """Samples number start to start + count - 1."""
+        samples = range(start, start + count)
+        groups = self.groups[[integer(self._group_key, i, len(self.groups)) for i in samples]]
+        keys = np.array([subkey(self._crystal_key, i) for i in samples], dtype=np.uint64)
+        lines, _ = self._crystals.draw(groups, keys)
+        return LabelledLines(lines, groups)
+
+
+class CrystalLines:
+    """Generated crystals and their lines, as functions of (space group, key) alone.
+
+    Arguments as for `CrystalStream`.
     """
 
     def __init__(self, occupations: str | Path, lines: Mapping[str, Any]) -> None:
-        try:
-            content = json.loads(Path(occupations).read_text())
-        except (FileNotFoundError, json.JSONDecodeError) as error:
-            raise XtinctError(f"{occupations}: not a file of confirmed occupations ({error})") from None
+        content = read_json(occupations, OCCUPATIONS)
         limits = content["limits"]
         self.lines = dict(lines)
         self._statistics = content["statistics"]

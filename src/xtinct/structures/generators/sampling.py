@@ -27,18 +27,27 @@ _MIN_SHAPES = 50
 _ANY = np.empty((0, 2), dtype=np.int64)
 
 
+#: Format and version of the file of statistics.
+STATISTICS = ("xtinct crystal statistics", 1)
+
+
 def read_statistics(path: str | Path) -> dict[str, Any]:
     """Statistics as `statistics.learn_to_file` writes them; XtinctError for anything else."""
+    return read_json(path, STATISTICS)
+
+
+def read_json(path: str | Path, expected: tuple[str, int]) -> dict[str, Any]:
+    """A JSON file whose `format` and `version` are `expected`; XtinctError for anything else."""
     try:
-        statistics = json.loads(Path(path).read_text())
+        content = json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise XtinctError(f"{path}: no such file") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise XtinctError(f"{path}: not JSON ({error})") from None
-    found = (statistics.get("format"), statistics.get("version")) if isinstance(statistics, dict) else None
-    if found != ("xtinct crystal statistics", 1):
-        raise XtinctError(f"{path}: format and version {found}, expected ('xtinct crystal statistics', 1)")
-    return statistics
+    found = (content.get("format"), content.get("version")) if isinstance(content, dict) else None
+    if found != expected:
+        raise XtinctError(f"{path}: format and version {found}, expected {expected}")
+    return content
 
 
 @dataclass(frozen=True)

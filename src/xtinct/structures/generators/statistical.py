@@ -19,6 +19,7 @@ from xtinct.randomness import stream_key, subkey
 from xtinct.schema import CELL
 from xtinct.structures.crystal import Crystal, format_cif, wrap
 from xtinct.structures.generators.kernels import DRAWN, OUTCOMES, cell_basis
+from xtinct.structures.generators.online import OCCUPATIONS
 from xtinct.structures.generators.sampling import Draw, GroupSampler, read_statistics
 from xtinct.structures.labels import protostructure_label, reduced_formula
 from xtinct.structures.standard import exact_metric, spglib_number
@@ -74,14 +75,14 @@ def generate(
 
 
 def generate_one(
-    sampler: GroupSampler, seed: int, index: int, *, symprec: float, max_attempts: int
+    sampler: GroupSampler, seed: int, index: int, *, symprec: float, max_attempts: int, stream: str = SOURCE
 ) -> tuple[Draw | None, str, Attempts]:
     """Crystal number `index` of the sampler's group: (draw, Pearson symbol, attempts).
 
-    A function of (seed, group, index) alone. The draw is None if none of `max_attempts` was right;
+    A function of (seed, stream, group, index) alone. The draw is None if none of `max_attempts` was right;
     `attempts.rejected` then counts why: an outcome of the sampler, no_symmetry, or wrong_group_<number>.
     """
-    key = stream_key(seed, "gcdd", sampler.number, index)
+    key = stream_key(seed, stream, sampler.number, index)
     attempts = Attempts()
     for attempt in range(max_attempts):
         attempts.drawn += 1
@@ -111,7 +112,9 @@ def confirmed_occupations(
     """
     found = []
     for index in range(count):
-        draw, _, _ = generate_one(sampler, seed, index, symprec=symprec, max_attempts=max_attempts)
+        draw, _, _ = generate_one(
+            sampler, seed, index, symprec=symprec, max_attempts=max_attempts, stream="occupations"
+        )
         if draw is not None:
             slot: dict[int, int] = {}
             found.append([[slot.setdefault(e, len(slot)), w] for e, w in draw.orbits.tolist()])
@@ -124,20 +127,24 @@ def write_occupations(
     *,
     gcdd: Mapping[str, Any],
     families: Sequence[str],
-    count: int,
     seed: int,
     symprec: float,
 ) -> dict[str, Any]:
-    """Write what `online.CrystalStream` needs: `confirmed_occupations` of all groups, and the statistics."""
+    """Write what `online.CrystalStream` needs: `confirmed_occupations` of all groups, and the statistics.
+
+    `gcdd`: the configuration's `gcdd`, of which `occupations` says how many each group gets.
+    """
     learned = read_statistics(statistics)
     limits = {"elements": gcdd["elements"], "max_sites": gcdd["max_sites"], "min_distance_scale": 0.0}
     content = {
+        "format": OCCUPATIONS[0],
+        "version": OCCUPATIONS[1],
         "limits": {**limits, "min_distance_scale": gcdd["min_distance_scale"]},
         "occupations": {
             str(number): confirmed_occupations(
                 # The distance rule does not change the group, only the time it takes to find out.
                 GroupSampler(number, learned, **limits),
-                count,
+                gcdd["occupations"],
                 seed,
                 symprec=symprec,
                 max_attempts=gcdd["max_attempts"],

@@ -21,14 +21,13 @@ from xtinct.parquet import open_parquet
 from xtinct.randomness import stream_key
 from xtinct.schema import CELL, STRUCTURES, check_table
 from xtinct.structures.crystal import Crystal
+from xtinct.structures.generators.sampling import STATISTICS
 from xtinct.structures.generators.shapes import cell_volume, shape_of_cell
 from xtinct.structures.parsing import read_cleaned
 from xtinct.structures.standard import species_numbers
 from xtinct.symmetry.families import FAMILIES, family_of
 from xtinct.symmetry.operations import bravais_lattice
 
-FORMAT = "xtinct crystal statistics"
-VERSION = 1
 #: Lattices kept per Bravais type: those of smallest hash, so that the choice depends on no order.
 _MAX_SHAPES = 1000
 #: Crystals that a bin of atomic volumes holds at least, and the largest number of bins.
@@ -73,8 +72,8 @@ def learn(structures: str | Path) -> dict[str, Any]:
     if not groups:
         raise XtinctError(f"{structures}: no ordered crystal to learn from ({dict(left_out)})")
     return {
-        "format": FORMAT,
-        "version": VERSION,
+        "format": STATISTICS[0],
+        "version": STATISTICS[1],
         "structures": sum(counts["structures"]["n"] for counts in groups.values()),
         "left_out": dict(left_out),
         "elements": {symbol: {"count": n, **element_sizes(symbol)} for symbol, n in elements.items()},

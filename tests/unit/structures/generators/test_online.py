@@ -1,18 +1,26 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import gemmi
 import moyopy
 import numpy as np
 import pytest
 
+from xtinct.diffraction.linelists import LabelledLines
 from xtinct.errors import XtinctError
-from xtinct.structures.generators.online import CrystalStream
+from xtinct.structures.generators.online import CrystalLines, CrystalStream
 from xtinct.structures.generators.statistical import write_occupations
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import FAMILIES
 
-GCDD = {"elements": [1, 5], "max_sites": 200, "min_distance_scale": 0.0, "max_attempts": 2000}
+GCDD = {
+    "elements": [1, 5],
+    "max_sites": 200,
+    "min_distance_scale": 0.0,
+    "max_attempts": 2000,
+    "occupations": 3,
+}
 LINES = {
     "d_star_max": 0.6,
     "b_iso": 0.5,
@@ -23,21 +31,24 @@ LINES = {
 
 
 @pytest.fixture(scope="module")
-def stream(statistics_path, tmp_path_factory):
+def occupations(statistics_path, tmp_path_factory):
     path = tmp_path_factory.mktemp("online") / "occupations.json"
-    write_occupations(
-        statistics_path, path, gcdd=GCDD, families=tuple(FAMILIES), count=3, seed=1, symprec=0.01
-    )
-    return CrystalStream(path, LINES)
+    write_occupations(statistics_path, path, gcdd=GCDD, families=tuple(FAMILIES), seed=1, symprec=0.01)
+    return path
 
 
-def test_every_crystal_has_its_group(stream):
-    # The stream asks no symmetry finder; here one is asked about four new crystals of each group.
-    assert stream.groups == tuple(range(1, 231))
+@pytest.fixture(scope="module")
+def crystals(occupations):
+    return CrystalLines(occupations, LINES)
+
+
+def test_every_crystal_has_its_group(crystals):
+    # No symmetry finder was asked; here one is asked about four new crystals of each group.
+    assert crystals.groups == tuple(range(1, 231))
     wrong = []
-    for number in stream.groups:
+    for number in crystals.groups:
         for key in range(4):
-            cell, species, frac = stream.crystal(number, np.uint64(1000 * number + key))
+            cell, species, frac = crystals.crystal(number, np.uint64(1000 * number + key))
             basis = np.array(gemmi.UnitCell(*cell).orth.mat.tolist()).T
             found = moyopy.MoyoDataset(
                 moyopy.Cell(basis.tolist(), frac.tolist(), species.tolist()), symprec=1e-4
@@ -46,20 +57,20 @@ def test_every_crystal_has_its_group(stream):
     assert not wrong
 
 
-def test_lines_depend_on_group_and_key_alone(stream):
+def test_lines_depend_on_group_and_key_alone(crystals):
     numbers = np.array([225, 14, 2, 225, 194])
     keys = np.arange(5, dtype=np.uint64)
-    lines, cells = stream.draw(numbers, keys)
-    backwards, cells_backwards = stream.draw(numbers[::-1], keys[::-1])
+    lines, cells = crystals.draw(numbers, keys)
+    backwards, cells_backwards = crystals.draw(numbers[::-1], keys[::-1])
     assert np.array_equal(cells, cells_backwards[::-1])
     for i in range(5):
         assert np.array_equal(lines[i], backwards[4 - i])
     assert not np.array_equal(lines[0][0], lines[3][0])
 
 
-def test_lines_obey_the_extinction_law(stream):
+def test_lines_obey_the_extinction_law(crystals):
     numbers = np.array([19, 62, 88, 141, 167, 203, 227, 230] * 3)
-    lines, cells = stream.draw(numbers, np.arange(len(numbers), dtype=np.uint64))
+    lines, cells = crystals.draw(numbers, np.arange(len(numbers), dtype=np.uint64))
     for i, number in enumerate(numbers):
         cell = gemmi.UnitCell(*cells[i])
         hkl = gemmi.make_miller_array(cell, gemmi.SpaceGroup(1), 1 / 0.61)
@@ -68,15 +79,75 @@ def test_lines_obey_the_extinction_law(stream):
             assert abs(allowed / d_star - 1).min() < 1e-6
 
 
-def test_crystals_are_drawn_without_a_symmetry_finder():
-    code = (
-        "import sys; import xtinct.structures.generators.sampling; "
-        "assert not {'gemmi', 'moyopy', 'spglib', 'pymatgen', 'torch'} & set(sys.modules)"
+def test_a_stream_is_a_function_of_the_samples_index(occupations):
+    def stream(seed=7, role="train", family="cubic"):
+        return CrystalStream(occupations, family=family, lines=LINES, seed=seed, role=role)
+
+    whole = stream().take(5, 40)
+    assert len(whole) == len(whole.lines) == 40
+    assert whole.groups.dtype == np.int16
+    parts = [stream().take(30, 15), stream().take(5, 25)][::-1]
+    joined = LabelledLines.concatenate(parts)
+    assert np.array_equal(joined.groups, whole.groups)
+    assert np.array_equal(joined.lines.d_star, whole.lines.d_star)
+    assert np.array_equal(joined.lines.intensity, whole.lines.intensity)
+    for other in (stream(seed=8), stream(role="validation")):
+        assert not np.isin(other.take(5, 40).lines.d_star, whole.lines.d_star).any()
+
+
+def test_a_stream_draws_every_group_of_its_family_equally_often(occupations):
+    stream = CrystalStream(occupations, family="monoclinic", lines=LINES, seed=1, role="train")
+    counts = np.bincount(stream.take(0, 1300).groups, minlength=231)
+    assert counts[3:16].sum() == 1300
+    # Binomial, 4.5 standard deviations.
+    assert abs(counts[3:16] - 100).max() < 4.5 * np.sqrt(100 * 12 / 13)
+
+
+def test_threads_may_share_a_stream(occupations):
+    stream = CrystalStream(occupations, family="tetragonal", lines=LINES, seed=1, role="train")
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(lambda start: stream.take(start, 10), range(0, 80, 10)))
+    again = CrystalStream(occupations, family="tetragonal", lines=LINES, seed=1, role="train").take(0, 80)
+    assert np.array_equal(LabelledLines.concatenate(parts).lines.d_star, again.lines.d_star)
+
+
+def test_a_family_with_a_group_that_was_not_reached_is_refused(statistics_path, tmp_path):
+    path = tmp_path / "occupations.json"
+    gcdd = {**GCDD, "occupations": 1}
+    write_occupations(statistics_path, path, gcdd=gcdd, families=("triclinic",), seed=1, symprec=0.01)
+    CrystalStream(path, family="triclinic", lines=LINES, seed=1, role="train")
+    with pytest.raises(XtinctError, match=r"occupations\.json.* 195, "):
+        CrystalStream(path, family="cubic", lines=LINES, seed=1, role="train")
+
+
+CODE = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in FORBIDDEN:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+FORBIDDEN = set(
+    "gemmi click snakemake dvc matplotlib pymatgen mp_api cctbx moyopy spglib pyxtal pandas scipy sklearn "
+    "yaml jsonschema jinja2 tqdm tenacity torch".split()
+)
+sys.meta_path.insert(0, Absent())
+from xtinct.structures.generators.online import CrystalStream
+stream = CrystalStream(sys.argv[1], family="triclinic", lines=LINES, seed=1, role="train")
+print(len(stream.take(0, 3).lines))
+"""
+
+
+def test_crystals_are_drawn_where_only_numpy_numba_and_pyarrow_are_installed(occupations):
+    code = CODE.replace("LINES", repr(LINES))
+    done = subprocess.run(
+        [sys.executable, "-c", code, occupations], capture_output=True, text=True, check=False
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (done.stderr, done.stdout.strip()) == ("", "3")
 
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "a.json").write_text("no")
     with pytest.raises(XtinctError, match=r"a\.json"):
-        CrystalStream(tmp_path / "a.json", LINES)
+        CrystalLines(tmp_path / "a.json", LINES)
