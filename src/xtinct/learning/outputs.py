@@ -7,20 +7,45 @@ from functools import cached_property
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.symmetry.classes import extinction_classes
-from xtinct.symmetry.families import N_SPACE_GROUPS, crystal_system, space_groups
+from xtinct.symmetry.classes import ExtinctionClass, extinction_classes, scope_groups
+from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS, crystal_system
 
 TARGETS = ("extinction_class", "spacegroup", "crystal_system")
+
+#: The scope of a model that is not told the crystal family: all 230 groups, 97 classes.
+ALL = "all"
+
+
+def families_of(scope: str) -> tuple[str, ...]:
+    """Crystal families that a model of `scope`, one family or ALL, has to tell apart."""
+    return tuple(FAMILIES) if scope == ALL else (scope,)
+
+
+def class_names(scope: str) -> list[str]:
+    """Names of a scope's axis-unlabelled extinction classes, in the order of `extinction_classes`.
+
+    The extinction symbol, which is unique within a family; for ALL the family stands before it.
+    """
+    return [_name(scope, cls) for cls in extinction_classes(scope)]
+
+
+def class_name_of_groups(scope: str) -> dict[int, str]:
+    """Space group number -> name of its class, as `class_names` writes it."""
+    return {group: _name(scope, cls) for cls in extinction_classes(scope) for group in cls.members}
+
+
+def _name(scope: str, cls: ExtinctionClass) -> str:
+    return f"{cls.family} {cls.symbol}" if scope == ALL else cls.symbol
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The outputs of a model of one crystal family: each stands for a set of space groups.
+    """The outputs of a model: each stands for a set of space groups.
 
-    family    crystal family
+    family    crystal family, or ALL
     target    extinction_class, spacegroup or crystal_system
     symbols   name of each output
-    members   space group numbers of each output; together all groups of the family, each once
+    members   space group numbers of each output; together all groups of the scope, each once
     """
 
     family: str
@@ -31,12 +56,10 @@ class Outputs:
     @classmethod
     def of(cls, family: str, target: str) -> "Outputs":
         """The outputs that a model of `target` needs for `family`."""
-        groups = space_groups(family)
+        groups = scope_groups(family)
         if target == "extinction_class":
-            classes = extinction_classes(family)
-            return cls(
-                family, target, tuple(c.symbol for c in classes), tuple(tuple(c.members) for c in classes)
-            )
+            members = tuple(tuple(c.members) for c in extinction_classes(family))
+            return cls(family, target, tuple(class_names(family)), members)
         if target == "spacegroup":
             return cls(family, target, tuple(map(str, groups)), tuple((group,) for group in groups))
         if target == "crystal_system":
@@ -54,7 +77,7 @@ class Outputs:
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """Space group numbers of the family, ascending, int64 (n_groups,)."""
+        """Space group numbers of the scope, ascending, int64 (n_groups,)."""
         return np.array(sorted(group for members in self.members for group in members))
 
     @cached_property

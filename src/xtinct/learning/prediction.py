@@ -13,16 +13,15 @@ from xtinct.errors import XtinctError
 from xtinct.learning.card import load_model
 from xtinct.learning.device import autocast, reproducible, resolve_device, resolve_precision
 from xtinct.learning.metrics import rank
-from xtinct.learning.outputs import class_probabilities
+from xtinct.learning.outputs import class_names, class_probabilities
 from xtinct.learning.streams import PatternRenderer
-from xtinct.symmetry.classes import extinction_classes
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Probabilities of n samples.
 
-    class_symbols        n_classes extinction symbols
+    class_symbols        n_classes names of extinction classes (`outputs.class_names`)
     class_probabilities  float64 (n, n_classes)
     groups               n_groups space group numbers, ascending
     group_probabilities  float64 (n, n_groups)
@@ -62,7 +61,7 @@ class Predictor:
         self.threads = threads
         self.model, self.outputs, self.instrument, self.card = load_model(directory, self.device)
         self.family = self.outputs.family
-        self.class_symbols = [c.symbol for c in extinction_classes(self.family)]
+        self.class_symbols = class_names(self.family)
         self._renderer = PatternRenderer(self.instrument, self.device)
 
     @property

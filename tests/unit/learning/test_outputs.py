@@ -2,26 +2,34 @@ import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.learning.outputs import TARGETS, Outputs, class_probabilities
-from xtinct.symmetry.families import FAMILIES, space_groups
+from xtinct.learning.outputs import ALL, TARGETS, Outputs, class_name_of_groups, class_probabilities
+from xtinct.symmetry.classes import scope_groups
+from xtinct.symmetry.families import FAMILIES
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, ALL])
 @pytest.mark.parametrize("target", TARGETS)
 def test_outputs_hold_every_group_of_the_family_once(family, target):
     outputs = Outputs.of(family, target)
-    assert sorted(g for members in outputs.members for g in members) == list(space_groups(family))
+    assert sorted(g for members in outputs.members for g in members) == list(scope_groups(family))
     assert len(set(outputs.symbols)) == len(outputs)
     assert Outputs.from_list(family, target, outputs.to_list()) == outputs
 
 
 @pytest.mark.parametrize(
     ("family", "classes"),
-    [("cubic", 17), ("tetragonal", 31), ("trigonal-hexagonal", 9), ("orthorhombic", 33)],
+    [("cubic", 17), ("tetragonal", 31), ("trigonal-hexagonal", 9), ("orthorhombic", 33), (ALL, 97)],
 )
 def test_number_of_class_outputs(family, classes):
     """Extinction classes of each family with unlabelled axes (ITA 2016, Table 1.6.4.2 ff.)."""
     assert len(Outputs.of(family, "extinction_class")) == classes
+
+
+def test_symbols_that_several_families_share_are_told_apart_in_the_joint_problem():
+    """The primitive lattice without further absences has one symbol in four families."""
+    joint = class_name_of_groups(ALL)
+    assert len({joint[group] for group in (2, 10, 47, 123, 191, 221)}) == 6
+    assert class_name_of_groups("cubic")[221] == class_name_of_groups("tetragonal")[123] == "P - - -"
 
 
 def test_the_prior_moves_groups_within_a_class_and_never_the_class():
