@@ -49,9 +49,23 @@ def ulbd_part(wildcards):
     )
 
 
+# What decides whether a draw is a crystal of its group.
+GCDD_DRAWS = [
+    f"gcdd.{key}"
+    for key in ("elements", "max_sites", "min_distance_scale", "max_attempts")
+] + ["cleaning.symprec"]
+
+
 def gcdd_part():
     """What generated crystals depend on, beside the statistics they are drawn from."""
-    return part("gcdd", "cleaning.symprec", "lines", "splits.gcdd", "splits.fractions")
+    return part(
+        "gcdd.generator",
+        "gcdd.per_group",
+        *GCDD_DRAWS,
+        "lines",
+        "splits.gcdd",
+        "splits.fractions",
+    )
 
 
 def for_models(pattern, experiment=None):

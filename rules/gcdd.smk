@@ -1,14 +1,34 @@
 rule gcdd_statistics:
     input:
-        "data/structures/structures.parquet",
+        structures="data/structures/structures.parquet",
+        splits="data/splits/structures.parquet",
     output:
         "data/gcdd/statistics.json",
     log:
         "logs/gcdd_statistics.log",
     params:
-        code=code_digest("xtinct.structures.generators.statistics"),
+        learn_from=config["gcdd"]["learn_from"],
+        split=config["splits"]["cddd"],
+        code=code_digest("xtinct.datasets.gcdd_statistics"),
     script:
         "../workflow/scripts/gcdd_statistics.py"
+
+
+# What a training that draws its crystals itself starts from.
+rule gcdd_occupations:
+    input:
+        "data/gcdd/statistics.json",
+    output:
+        "data/gcdd/occupations.json",
+    log:
+        "logs/gcdd_occupations.log",
+    params:
+        config=part(*GCDD_DRAWS, "gcdd.occupations"),
+        seed=config["seed"],
+        families=FAMILIES,
+        code=code_digest("xtinct.structures.generators.statistical"),
+    script:
+        "../workflow/scripts/gcdd_occupations.py"
 
 
 rule gcdd_shard:
@@ -50,6 +70,7 @@ rule gcdd_family:
 rule gcdd:
     input:
         families=expand("data/gcdd/{family}.parquet", family=FAMILIES),
+        occupations="data/gcdd/occupations.json",
         structures=expand("shards/gcdd/{shard}/structures.parquet", shard=SHARDS),
         quarantine=expand("shards/gcdd/{shard}/quarantine.parquet", shard=SHARDS),
         attempts=expand("shards/gcdd/{shard}/attempts.json", shard=SHARDS),

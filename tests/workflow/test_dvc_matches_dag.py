@@ -26,6 +26,7 @@ OTHER = {
     "splits.gcdd": "formula",
     "lines.radiation": "neutron",
     "gcdd.elements": [1, 4],
+    "gcdd.learn_from": "all",
     "instrument.two_theta": {"min": 6, "max": 90, "points": 4096},
     "instrument.lorentz": "lorentz-polarisation",
     "ceilings.ks": [1, 2],

@@ -1,7 +1,15 @@
 """Structures -> the statistics that crystals are generated from."""
 
+from xtinct.datasets.gcdd_statistics import learn_part
 from xtinct.pipeline import job
-from xtinct.structures.generators.statistics import learn_to_file
+
+inputs, params = snakemake.input, snakemake.params
 
 with job(snakemake.log):
-    learn_to_file(snakemake.input[0], snakemake.output[0])
+    learn_part(
+        inputs.structures,
+        inputs.splits,
+        snakemake.output[0],
+        part=params.learn_from,
+        split=params.split,
+    )

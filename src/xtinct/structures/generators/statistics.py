@@ -8,7 +8,7 @@ that groups with few or no known crystals work as well.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ _QUANTILES = np.linspace(0, 1, 21)
 _SYMPREC = 1e-4
 
 
-def learn(structures: str | Path) -> dict[str, Any]:
-    """Statistics of the ordered crystals in a table of schema STRUCTURES.
+def learn(structures: str | Path, only: Collection[str] | None = None) -> dict[str, Any]:
+    """Statistics of the ordered crystals in a table of schema STRUCTURES, or of those with an id in `only`.
 
     Crystals with shared or partly occupied sites are left out and counted (`left_out`), as are those whose
     symmetry is not found again. XtinctError if nothing is left.
@@ -51,7 +51,7 @@ def learn(structures: str | Path) -> dict[str, Any]:
     packing: dict[str, list[tuple[float, float]]] = {family: [] for family in FAMILIES}
     shapes: dict[str, list[tuple[int, list[float]]]] = {}
     left_out: Counter[str] = Counter()
-    for number, cell, identifier, crystal in _crystals(file):
+    for number, cell, identifier, crystal in _crystals(file, only):
         orbits = None if crystal.disordered else _orbits(crystal, number)
         if orbits is None:
             left_out["disordered" if crystal.disordered else "symmetry_not_found_again"] += 1
@@ -99,18 +99,22 @@ def learn(structures: str | Path) -> dict[str, Any]:
 _COUNTS = ("structures", "elements", "n_elements", "repetitions", "wyckoff")
 
 
-def learn_to_file(structures: str | Path, out: str | Path) -> dict[str, Any]:
+def learn_to_file(
+    structures: str | Path, out: str | Path, only: Collection[str] | None = None
+) -> dict[str, Any]:
     """`learn`, written to `out` as JSON with sorted keys."""
-    statistics = learn(structures)
+    statistics = learn(structures, only)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     Path(out).write_text(json.dumps(statistics, sort_keys=True, indent=1) + "\n")
     return statistics
 
 
-def _crystals(file) -> Iterator[tuple[int, np.ndarray, str, Crystal]]:
+def _crystals(file, only: Collection[str] | None) -> Iterator[tuple[int, np.ndarray, str, Crystal]]:
     columns = ["structure_id", "spacegroup_number", "cif", *CELL]
     for batch in file.iter_batches(batch_size=256, columns=columns):
         for row in batch.to_pylist():
+            if only is not None and row["structure_id"] not in only:
+                continue
             crystal = read_cleaned(row["cif"])
             yield (
                 row["spacegroup_number"],

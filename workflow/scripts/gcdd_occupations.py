@@ -1,0 +1,16 @@
+"""Statistics -> confirmed occupations of Wyckoff positions, for training that draws its crystals itself."""
+
+from xtinct.pipeline import job
+from xtinct.structures.generators.statistical import write_occupations
+
+params = snakemake.params
+
+with job(snakemake.log):
+    write_occupations(
+        snakemake.input[0],
+        snakemake.output[0],
+        gcdd=params.config["gcdd"],
+        families=params.families,
+        seed=params.seed,
+        symprec=params.config["cleaning"]["symprec"],
+    )
