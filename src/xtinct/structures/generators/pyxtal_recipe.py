@@ -1,9 +1,9 @@
 """Crystals by the seed paper's recipe: PyXtal's `from_random` on random compositions.
 
-Wang et al.: 1 to 5 elements, 1 to 30 atoms of each, every composition used once, the group confirmed. Some
-space groups are (nearly) out of reach of such compositions, and some calls never return: each crystal is
-made in a worker process with a time limit, and what prevented it is counted. Importing this module takes
-seconds (PyXtal).
+Wang et al.: 1 to 5 elements, 1 to 30 atoms of each, every composition used once, the group confirmed. Nine
+cubic groups are out of reach of such compositions (`reach`) and are reported without a try; for others most
+compositions fit no positions, and some calls never return: each crystal is made in a worker process with a
+time limit, and what prevented it is counted. Importing this module takes seconds (PyXtal).
 """
 
 import warnings
@@ -20,6 +20,7 @@ from pyxtal.msg import Comp_CompatibilityError
 from xtinct.randomness import integer, stream_key, subkey
 from xtinct.structures.cleaning import clean_row
 from xtinct.structures.crystal import Crystal, RejectedError, format_cif
+from xtinct.structures.generators.reach import group_within
 from xtinct.structures.generators.statistical import SOURCE, Attempts, source_columns, structure_id_of
 from xtinct.structures.isolated import isolated_map
 
@@ -46,13 +47,27 @@ def generate(
     `timeout` or `crashed`: whether that happens depends on the machine, everything else on the seed.
     """
     work = partial(_one, gcdd=dict(gcdd), seed=seed, symprec=symprec, second_finder=second_finder)
-    for outcome in isolated_map(work, wanted, time_limit=time_limit):
-        number, index = outcome.item
+    wanted = list(wanted)
+    possible = (item for item in wanted if not _hopeless(item[0]))
+    outcomes = isolated_map(work, possible, time_limit=time_limit)
+    for number, index in wanted:
+        if reason := _hopeless(number):
+            yield number, index, None, Attempts(hopeless=reason)
+            continue
+        outcome = next(outcomes)
         if outcome.failure:
             yield number, index, None, Attempts(1, Counter({outcome.failure: 1}))
         else:
             row, drawn, rejected = outcome.result
             yield number, index, row, Attempts(drawn, Counter(rejected))
+
+
+def _hopeless(number: int) -> str:
+    """Why no composition of the recipe has a crystal of this group; empty if some may."""
+    least = group_within(number, ATOMS[1])
+    if least == number:
+        return ""
+    return f"every crystal with at most {ATOMS[1]} atoms of each element has at least group {least}"
 
 
 def _one(

@@ -31,13 +31,19 @@ SOURCE = "gcdd"
 
 @dataclass
 class Attempts:
-    """How many draws one crystal took, and what became of the others, by reason."""
+    """How many draws one crystal took, and what became of the others, by reason.
+
+    `hopeless`: why none was tried.
+    """
 
     drawn: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    hopeless: str = ""
 
     def summary(self) -> str:
         """One line for a person."""
+        if self.hopeless:
+            return self.hopeless
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(self.rejected.items()))
         return f"{self.drawn} draws: {reasons or 'none rejected'}"
 
@@ -216,11 +222,11 @@ def source_columns() -> dict[str, str]:
 
 
 def unreached_row(number: int, index: int, attempts: Attempts) -> dict[str, Any]:
-    """The QUARANTINE row of a crystal that no draw gave."""
+    """The QUARANTINE row of a crystal that no draw gave, or that none can give."""
     return {
         "structure_id": structure_id_of(number, index),
         "stage": SOURCE,
-        "reason": "group_not_reached",
+        "reason": "group_out_of_reach" if attempts.hopeless else "group_not_reached",
         "detail": attempts.summary(),
         "raw_sha256": None,
     }

@@ -3,6 +3,7 @@ import pytest
 from pymatgen.core import Element
 
 from xtinct.structures.generators.pyxtal_recipe import ATOMS, generate, random_composition
+from xtinct.structures.generators.statistical import unreached_row
 
 GCDD = {"elements": [1, 5], "max_sites": 200, "max_attempts": 40}
 
@@ -32,7 +33,10 @@ def test_confirmed_crystals_and_honest_counts():
     assert results[0][2] is not None
     # F 2 3: the seed paper's recipe never reached it; here it is reported, not silently missing.
     assert results[3][2] is None
-    assert results[3][3].drawn == 15
+    assert results[3][3].drawn == 0
+    assert "at least group 216" in results[3][3].summary()
+    quarantined = unreached_row(196, 0, results[3][3])
+    assert (quarantined["reason"], quarantined["structure_id"]) == ("group_out_of_reach", "gcdd:196-000000")
 
 
 def test_a_crystal_that_takes_too_long_is_counted():
