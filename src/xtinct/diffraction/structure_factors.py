@@ -1,7 +1,6 @@
 """Squared structure factors of a crystal, summed into powder lines.
 
-F(hkl) = sum over atoms of occupancy f(s) exp(2 pi i h.x) over half of reciprocal space; phases come
-from one-dimensional tables along each axis, so no sine is evaluated per reflection.
+The sums over the atoms are in `reflections`; here are the checks, the choice of axes and the lines.
 """
 
 import math
@@ -11,15 +10,14 @@ from numba import njit
 
 from xtinct.diffraction.lattice import metric_of
 from xtinct.diffraction.ordering import ascending
-from xtinct.diffraction.scattering import amplitude, scattering_table
+from xtinct.diffraction.reflections import CENTRINGS, count_reflections, reduce_to_primitive, reflections
+from xtinct.diffraction.scattering import scattering_table
 from xtinct.errors import XtinctError
 
 #: hkl whose 1/d^2 differ by less than this, relative, are one line of a structure. Cells are printed
 #: with five and more digits and positions are stored as float32, which is no finer.
 EQUAL_D_OF_STRUCTURES = 1e-7
 
-#: Phase tables are made for slabs of reciprocal space of at most this many numbers: 1 MiB, a cache.
-_SLAB = 1 << 17
 #: Phase tables of one row of reciprocal space: above it the cell is no crystal's (512 MiB).
 _ROW_LIMIT = 1 << 26
 
@@ -123,142 +121,6 @@ def _refusal(status, detail, cell, radiation, d_star_max, max_reflections) -> St
 
 
 @njit(cache=True)
-def _span(a, b, c, low, high):
-    """First and last integer x in [low, high] with a x^2 + b x + c <= 0; first > last if there is none."""
-    root = b * b - 4.0 * a * c
-    if root < 0.0:
-        return 1, 0
-    root = math.sqrt(root)
-    first = math.ceil((-b - root) / (2.0 * a) - 1e-9)
-    last = math.floor((-b + root) / (2.0 * a) + 1e-9)
-    return max(low, int(first)), min(high, int(last))
-
-
-@njit(cache=True)
-def _k_span(g, h, limit, km):
-    """k that some l brings within the sphere, for this h: the quadratic form minimised over l."""
-    a = g[1, 1] - g[1, 2] * g[1, 2] / g[2, 2]
-    b = 2.0 * h * (g[0, 1] - g[0, 2] * g[1, 2] / g[2, 2])
-    c = h * h * (g[0, 0] - g[0, 2] * g[0, 2] / g[2, 2]) - limit
-    first, last = _span(a, b, c, -km, km)
-    return (max(first, 0) if h == 0 else first), last
-
-
-@njit(cache=True)
-def _l_span(g, h, k, limit, lm):
-    """l within the sphere for this h and k, in the half h > 0, or h = 0 and k > 0, or h = k = 0 and l > 0."""
-    b = 2.0 * (h * g[0, 2] + k * g[1, 2])
-    c = h * h * g[0, 0] + k * k * g[1, 1] + 2.0 * h * k * g[0, 1] - limit
-    first, last = _span(g[2, 2], b, c, -lm, lm)
-    return (max(first, 1) if h == 0 and k == 0 else first), last
-
-
-@njit(cache=True)
-def _count(g, limit, hm, km, lm):
-    count = 0
-    for h in range(hm + 1):
-        k0, k1 = _k_span(g, h, limit, km)
-        for k in range(k0, k1 + 1):
-            l0, l1 = _l_span(g, h, k, limit, lm)
-            count += max(0, l1 - l0 + 1)
-    return count
-
-
-@njit(cache=True)
-def _phases(x, first, amplitude_, out_re, out_im):
-    """amplitude exp(2 pi i m x) for m = first, first + 1, ..., by recurrence restarted every 64 terms."""
-    c, s = math.cos(2.0 * math.pi * x), math.sin(2.0 * math.pi * x)
-    re, im = 0.0, 0.0
-    for i in range(out_re.size):
-        if i % 64 == 0:
-            turn = (first + i) * x
-            turn = 2.0 * math.pi * (turn - math.floor(turn))
-            re, im = amplitude_ * math.cos(turn), amplitude_ * math.sin(turn)
-        out_re[i], out_im[i] = re, im
-        re, im = re * c - im * s, re * s + im * c
-
-
-@njit(cache=True, fastmath={"contract"})
-def _add_atom(c, s, e_re, e_im, f_re, f_im):
-    for i in range(f_re.size):
-        f_re[i] += c * e_re[i] - s * e_im[i]
-        f_im[i] += c * e_im[i] + s * e_re[i]
-
-
-@njit(cache=True, fastmath={"contract"})
-def _add_two_atoms(c, s, e_re, e_im, c2, s2, e2_re, e2_im, f_re, f_im):
-    # Two atoms in one pass halve the traffic of the sums.
-    for i in range(f_re.size):
-        f_re[i] += (c * e_re[i] - s * e_im[i]) + (c2 * e2_re[i] - s2 * e2_im[i])
-        f_im[i] += (c * e_im[i] + s * e_re[i]) + (c2 * e2_im[i] + s2 * e2_re[i])
-
-
-@njit(cache=True, fastmath={"contract"})
-def _reflections(g, limit, hm, km, lm, x, occupancy, starts, cubics, width, d_star2, intensity):
-    """1/d^2 and |F|^2 of every reflection of the half sphere; atoms x (n, 3) are sorted by species."""
-    n, n_species = x.shape[0], starts.size - 1
-    nl = 2 * lm + 1
-    slab_rows = max(1, min(2 * km + 1, _SLAB // (2 * n * nl)))
-    e_re = np.empty((n, slab_rows * nl))
-    e_im = np.empty((n, slab_rows * nl))
-    l_re, l_im = np.empty(nl), np.empty(nl)
-    k_re, k_im = np.empty(slab_rows), np.empty(slab_rows)
-    h_re, h_im = np.empty((n, hm + 1)), np.empty((n, hm + 1))
-    f_re = np.empty((n_species, slab_rows * nl))
-    f_im = np.empty((n_species, slab_rows * nl))
-    for j in range(n):
-        _phases(x[j, 0], 0, occupancy[j], h_re[j], h_im[j])
-    count = 0
-    for slab in range(-km, km + 1, slab_rows):
-        slab_end = min(km, slab + slab_rows - 1)
-        for j in range(n):
-            _phases(x[j, 2], -lm, 1.0, l_re, l_im)
-            _phases(x[j, 1], slab, 1.0, k_re, k_im)
-            for k in range(slab_end - slab + 1):
-                c, s = k_re[k], k_im[k]
-                for i in range(nl):
-                    e_re[j, k * nl + i] = c * l_re[i] - s * l_im[i]
-                    e_im[j, k * nl + i] = c * l_im[i] + s * l_re[i]
-        for h in range(hm + 1):
-            k0, k1 = _k_span(g, h, limit, km)
-            k0, k1 = max(k0, slab), min(k1, slab_end)
-            if k1 < k0:
-                continue
-            a, b = (k0 - slab) * nl, (k1 - slab + 1) * nl
-            for species in range(n_species):
-                f_re[species, a:b] = 0.0
-                f_im[species, a:b] = 0.0
-                j = starts[species]
-                while j + 1 < starts[species + 1]:
-                    _add_two_atoms(
-                        h_re[j, h], h_im[j, h], e_re[j, a:b], e_im[j, a:b],
-                        h_re[j + 1, h], h_im[j + 1, h], e_re[j + 1, a:b], e_im[j + 1, a:b],
-                        f_re[species, a:b], f_im[species, a:b],
-                    )  # fmt: skip
-                    j += 2
-                if j < starts[species + 1]:
-                    _add_atom(
-                        h_re[j, h], h_im[j, h], e_re[j, a:b], e_im[j, a:b],
-                        f_re[species, a:b], f_im[species, a:b],
-                    )  # fmt: skip
-            for k in range(k0, k1 + 1):
-                l0, l1 = _l_span(g, h, k, limit, lm)
-                row = (k - slab) * nl + lm
-                b1 = 2.0 * (h * g[0, 2] + k * g[1, 2])
-                c1 = h * h * g[0, 0] + k * k * g[1, 1] + 2.0 * h * k * g[0, 1]
-                for l in range(l0, l1 + 1):  # noqa: E741
-                    d2 = (g[2, 2] * l + b1) * l + c1
-                    re, im = 0.0, 0.0
-                    for species in range(n_species):
-                        f = amplitude(cubics[species], 0.25 * d2, width)
-                        re += f * f_re[species, row + l]
-                        im += f * f_im[species, row + l]
-                    d_star2[count] = d2
-                    intensity[count] = re * re + im * im
-                    count += 1
-
-
-@njit(cache=True)
 def _merge(d_star2, intensity, limit, b_iso):
     """Lines of equal 1/d^2: positions and sums over both Friedel opposites, ascending."""
     n = d_star2.size
@@ -301,11 +163,48 @@ def _check(cell, metric, species, frac, occupancy, known, d_star_max, max_reflec
     expected = 2.0 * math.pi / 3.0 * d_star_max**3 / math.sqrt(max(reciprocal2, 1e-300))
     if expected > 1.2 * max_reflections + 1000.0:
         return _TOO_MANY, expected
-    short, middle, long = np.sort(cell[:3]) * d_star_max
+    short, long = min(cell[0], cell[1], cell[2]), max(cell[0], cell[1], cell[2])
+    middle = cell[0] + cell[1] + cell[2] - short - long
+    short, middle, long = short * d_star_max, middle * d_star_max, long * d_star_max
     rows, row = (short + 1.0) * (2.0 * middle + 1.0), 2.0 * long + 1.0
     if rows > 8.0 * max_reflections + 1e6 or row * species.size * 2.0 > _ROW_LIMIT:
         return _TOO_LONG, row
     return _GOOD, 0.0
+
+
+@njit(cache=True)
+def _order_of_axes(cell, metric):
+    """Axes for h, k and l: l orthogonal to the two others if one is, else the longest; h the shortest."""
+    last, right = 0, False
+    for i in range(3):
+        orthogonal = metric[i, (i + 1) % 3] == 0.0 and metric[i, (i + 2) % 3] == 0.0
+        if i == 0 or orthogonal > right or (orthogonal == right and cell[i] > cell[last]):
+            last, right = i, orthogonal
+    first, second = (last + 1) % 3, (last + 2) % 3
+    return (first, second, last) if cell[first] <= cell[second] else (second, first, last)
+
+
+@njit(cache=True)
+def _by_species(species):
+    """Indices that sort atomic numbers ascending, stable, and where each number begins (and the end)."""
+    ends = np.zeros(species.max() + 2, np.int64)
+    for z in species:
+        ends[z + 1] += 1
+    found = 0
+    for z in range(ends.size - 1):
+        found += ends[z + 1] > 0
+        ends[z + 1] += ends[z]
+    starts, order = np.empty(found + 1, np.int64), np.empty(species.size, np.int64)
+    found = 0
+    for z in range(ends.size - 1):
+        if ends[z + 1] > ends[z]:
+            starts[found] = ends[z]
+            found += 1
+    starts[found] = species.size
+    for j in range(species.size):
+        order[ends[species[j]]] = j
+        ends[species[j]] += 1
+    return order, starts
 
 
 @njit(cache=True)
@@ -328,45 +227,39 @@ def _lines(
     status, detail = _check(cell, metric, species, frac, occupancy, known, d_star_max, max_reflections)
     if status != _GOOD:
         return nothing, nothing, status, detail
-    # The shortest axis becomes the outer loop, the two others the long inner ones.
-    lengths = cell[:3]
-    axes = np.argsort(lengths)
     full = np.empty((3, 3))
     full[0, 0], full[1, 1], full[2, 2] = metric[0], metric[1], metric[2]
     full[1, 2] = full[2, 1] = metric[3]
     full[0, 2] = full[2, 0] = metric[4]
     full[0, 1] = full[1, 0] = metric[5]
+    axes = _order_of_axes(cell, full)
     g = np.empty((3, 3))
     for i in range(3):
         for j in range(3):
             g[i, j] = full[axes[i], axes[j]]
     limit = d_star_max * d_star_max * (1.0 + 1e-12)
-    hm = int(d_star_max * lengths[axes[0]] + 1e-9)
-    km = int(d_star_max * lengths[axes[1]] + 1e-9)
-    lm = int(d_star_max * lengths[axes[2]] + 1e-9)
-    count = _count(g, limit, hm, km, lm)
+    hm = int(d_star_max * cell[axes[0]] + 1e-9)
+    km = int(d_star_max * cell[axes[1]] + 1e-9)
+    lm = int(d_star_max * cell[axes[2]] + 1e-9)
+    count = count_reflections(g, limit, hm, km, lm)
     if count > max_reflections:
         return nothing, nothing, _TOO_MANY, float(count)
-    n = species.size
-    order = np.argsort(species, kind="mergesort")
-    x, weight = np.empty((n, 3)), np.empty(n)
-    starts = np.empty(n + 1, np.int64)
-    n_species = 0
-    for j in range(n):
-        atom = order[j]
-        if j == 0 or species[atom] != species[order[j - 1]]:
-            starts[n_species] = j
-            n_species += 1
-        weight[j] = occupancy[atom]
+    order, starts = _by_species(species)
+    x, weight = np.empty((species.size, 3)), np.empty(species.size)
+    for j in range(species.size):
+        weight[j] = occupancy[order[j]]
         for i in range(3):
-            x[j, i] = frac[atom, axes[i]]
-    starts[n_species] = n
-    starts = starts[: n_species + 1]
-    cubics = np.empty((n_species, table.shape[1], 4))
-    for i in range(n_species):
+            x[j, i] = frac[order[j], axes[i]]
+    cubics = np.empty((starts.size - 1, table.shape[1], 4))
+    for i in range(starts.size - 1):
         cubics[i] = table[species[order[starts[i]]]]
+    translations = reduce_to_primitive(x, weight, starts, CENTRINGS)
+    x, weight = x[: starts[-1]], weight[: starts[-1]]
     d_star2, intensity = np.empty(count), np.empty(count)
-    _reflections(g, limit, hm, km, lm, x, weight, starts, cubics, width, d_star2, intensity)
+    count = reflections(
+        g, limit, hm, km, lm, x, weight, starts, translations, cubics, width, d_star2, intensity
+    )  # fmt: skip
+    d_star2, intensity = d_star2[:count], intensity[:count]
     position, total = _merge(d_star2, intensity, limit, b_iso)
     largest = 0.0
     for i in range(total.size):

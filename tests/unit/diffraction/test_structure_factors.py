@@ -46,22 +46,6 @@ def test_the_defining_sum(radiation):
     np.testing.assert_allclose(intensity, 2 * expected[order][::2], rtol=1e-9)
 
 
-@pytest.mark.parametrize("slab", [40, 300])
-def test_slabs_change_nothing(monkeypatch, slab):
-    """Large cells are worked off in slabs; here the slabs are forced on a small one."""
-    from xtinct.diffraction import structure_factors
-
-    args = (np.array([9.0, 11, 13, 90, 90, 90]), np.array([6, 7, 8]), np.eye(3) / 3, np.ones(3))
-    whole = structure_lines(*args, d_star_max=0.8)
-    monkeypatch.setattr(structure_factors, "_SLAB", slab)
-    # Compiled code has the constant built in: run the same lines as Python.
-    monkeypatch.setattr(structure_factors, "_reflections", structure_factors._reflections.py_func)
-    monkeypatch.setattr(structure_factors, "_lines", structure_factors._lines.py_func)
-    slabs = structure_lines(*args, d_star_max=0.8)
-    np.testing.assert_allclose(slabs[0], whole[0], rtol=1e-14)
-    np.testing.assert_allclose(slabs[1], whole[1], rtol=1e-9)
-
-
 def test_multiplicities_of_a_cubic_crystal():
     """One atom at the origin: intensity / f^2 is the multiplicity (Cullity, appendix 13)."""
     a = 4.0
