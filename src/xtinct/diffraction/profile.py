@@ -13,8 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from xtinct.diffraction.conditions import Conditions
 from xtinct.diffraction.instrument import CUT_SIGMAS, LORENTZ, Instrument
 from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.peaks import render_any
 from xtinct.errors import XtinctError
 
 #: Largest exponent z u left to the expansion: 0.04^4 / 24 = 1e-7.
@@ -51,19 +53,27 @@ def gaussian_table(step_sigmas: float) -> _Table:
     return _Table(values.astype(np.float32), offsets.astype(np.float32), half, step_sigmas)
 
 
-def render(lines: LineLists, instrument: Instrument, out: np.ndarray | None = None) -> np.ndarray:
+def render(
+    lines: LineLists,
+    instrument: Instrument,
+    out: np.ndarray | None = None,
+    conditions: Conditions | None = None,
+) -> np.ndarray:
     """Patterns float32 (len(lines), instrument.points), the maximum of each 1.
 
     A line beyond the grid contributes the part of its tail that lies on it; a line that the
     wavelength cannot reach contributes nothing; a sample with no line in range is a row of zeros.
     `out` is filled and returned if given (float32, C-contiguous): reusing it saves the cost of
     fresh memory. Samples in a row with equal positions (draws of one lattice) share their peaks.
+    `conditions` of the samples; None is the instrument exactly as configured.
     """
     shape = (len(lines), instrument.points)
     if out is None:
         out = np.empty(shape, dtype=np.float32)
     elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise XtinctError(f"render: out is {out.dtype} {out.shape}, expected contiguous float32 {shape}")
+    if conditions is not None or not instrument.plain:
+        return render_any(lines, instrument, conditions, out)
     table = gaussian_table(instrument.step / instrument.sigma)
     _render(
         lines.offsets,

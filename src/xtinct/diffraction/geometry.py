@@ -1,0 +1,95 @@
+"""Where a line falls on a diffractometer, how strong and how wide.
+
+Written once for numpy and torch: `xp` is either module, arrays are its own, and every operation is
+one that both offer.
+"""
+
+import math
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from xtinct.diffraction.instrument import SCHERRER_K, Instrument
+
+
+class Peaks(NamedTuple):
+    """Peaks of m lines at each of w wavelengths, float64 (w, m).
+
+    two_theta  observed position, degree; 0 for lines that the wavelength cannot reach
+    area       integrated intensity, any scale; 0 for lines that the wavelength cannot reach
+    fwhm       full width at half maximum, degree
+    eta        share of the Lorentzian in the area
+    """
+
+    two_theta: Any
+    area: Any
+    fwhm: Any
+    eta: Any
+
+
+def place(
+    xp: ModuleType,
+    instrument: Instrument,
+    d_star: Any,
+    intensity: Any,
+    *,
+    width_factor: Any = 1.0,
+    zero_shift: Any = 0.0,
+    displacement: Any = 0.0,
+    geometric: bool = True,
+) -> Peaks:
+    """Peaks of lines at `d_star` (m,), 1/angstrom, of |F|^2 `intensity` (m,).
+
+    width_factor, zero_shift and displacement as in `Conditions`, one number or (m,). Without
+    `geometric`, `intensity` has the Lorentz factor in it already.
+    """
+    peaks = []
+    for wavelength, weight in instrument.wavelengths:
+        sine = 0.5 * wavelength * d_star
+        reached = (sine > 0) & (sine < 1)
+        sine = xp.where(reached, sine, 0.5)
+        theta = xp.arcsin(sine)
+        cosine = xp.sqrt(1 - sine * sine)
+        shift = (displacement + instrument.displacement) * (math.degrees(-2.0) / instrument.radius)
+        two_theta = xp.rad2deg(2 * theta) + (zero_shift + instrument.zero_shift) + shift * cosine
+        area = intensity * (weight * geometric_factor(instrument, sine, cosine) if geometric else weight)
+        fwhm, eta = widths(xp, instrument, theta, wavelength)
+        peaks.append(
+            (xp.where(reached, two_theta, 0.0), xp.where(reached, area, 0.0), fwhm * width_factor, eta)
+        )
+    return Peaks(*(xp.stack(column, 0) for column in zip(*peaks, strict=True)))
+
+
+def geometric_factor(instrument: Instrument, sine: Any, cosine: Any) -> Any:
+    """Lorentz or Lorentz-polarisation factor of lines at theta, from its sine and cosine."""
+    factor = 0.5 / (sine * sine * cosine)
+    if instrument.lorentz == "lorentz-polarisation":
+        a = 1.0 if instrument.monochromator is None else math.cos(math.radians(instrument.monochromator)) ** 2
+        factor = factor * (1 + a * (1 - 2 * sine * sine) ** 2)
+    return factor
+
+
+def widths(xp: ModuleType, instrument: Instrument, theta: Any, wavelength: float) -> tuple[Any, Any]:
+    """FWHM (degree 2theta) and share of the Lorentzian of lines at `theta` (radians)."""
+    u, v, w = instrument.caglioti
+    tan = xp.tan(theta)
+    # Outside the grid, where it is not checked, Caglioti's polynomial may fall below zero.
+    squares = xp.clip((u * tan + v) * tan + w, 0.0, None)
+    size = 0.0 * theta
+    if instrument.crystallite_size is not None:
+        size = math.degrees(SCHERRER_K * wavelength / instrument.crystallite_size) / xp.cos(theta)
+    if instrument.profile == "thompson-cox-hastings":
+        return _thompson_cox_hastings(xp.sqrt(squares), size)
+    if instrument.profile == "lorentzian":
+        return xp.sqrt(squares) + size, 0.0 * theta + 1.0
+    eta = instrument.eta if instrument.profile == "pseudo-voigt" else 0.0
+    return xp.sqrt(squares + size * size), 0.0 * theta + eta
+
+
+def _thompson_cox_hastings(gaussian: Any, lorentzian: Any) -> tuple[Any, Any]:
+    """FWHM and mixing of the pseudo-Voigt nearest to a Voigt function (equations 3 and 5 there)."""
+    g, l = gaussian, lorentzian  # noqa: E741
+    fwhm = (
+        g**5 + 2.69269 * g**4 * l + 2.42843 * g**3 * l**2 + 4.47163 * g**2 * l**3 + 0.07842 * g * l**4 + l**5
+    ) ** 0.2
+    q = l / fwhm
+    return fwhm, ((0.11116 * q - 0.47719) * q + 1.36603) * q
