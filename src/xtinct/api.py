@@ -92,7 +92,7 @@ def ulbd_patterns(
     Returns float32 (n * draws, instrument.points), the draws of a cell next to each other, maximum 1.
     """
     from xtinct.diffraction.lines import UlbdLines
-    from xtinct.diffraction.profile import render
+    from xtinct.diffraction.patterns import ulbd_patterns as patterns
     from xtinct.randomness import stream_key
     from xtinct.symmetry.families import conventional_cell_errors, family_of
 
@@ -113,14 +113,11 @@ def ulbd_patterns(
         family, instrument.d_star_reach, cells[:, :3].max(), (float(angles.min()), float(angles.max()))
     )
     keys = [
-        stream_key(seed, "ulbd", family, spacegroup, lattice, draw)
+        [stream_key(seed, "ulbd", family, spacegroup, lattice, draw) for draw in range(draws)]
         for lattice in range(len(cells))
-        for draw in range(draws)
     ]
-    drawn = lines.draw(
-        np.full(len(keys), spacegroup), np.repeat(cells, draws, axis=0), np.array(keys, dtype=np.uint64)
-    )
-    return render(drawn, instrument)
+    groups = np.full(len(cells), spacegroup)
+    return patterns(lines, groups, cells, keys, instrument).reshape(-1, instrument.points)
 
 
 def extinction_classes(family: str, axes: str = "unlabelled") -> tuple:

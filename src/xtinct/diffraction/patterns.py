@@ -9,13 +9,14 @@ from numba import njit
 
 from xtinct.diffraction.instrument import LORENTZ, Instrument
 from xtinct.diffraction.lines import UlbdLines
-from xtinct.diffraction.profile import (
-    add_peak,
+from xtinct.diffraction.profile import place_lines, render
+from xtinct.diffraction.superposition import (
+    DRAWS_AT_ONCE,
+    LANES,
+    STREAMED_BYTES,
+    finish,
     gaussian_table,
-    new_row,
-    normalise,
-    peak_width,
-    place_lines,
+    superpose,
     write_peak,
 )
 from xtinct.errors import XtinctError
@@ -44,6 +45,10 @@ def ulbd_patterns(
         out = np.empty(shape, dtype=np.float32)
     elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise XtinctError(f"patterns: out is {out.dtype} {out.shape}, expected contiguous float32 {shape}")
+    if not instrument.plain:
+        repeated = (np.repeat(np.asarray(values), keys.shape[1], axis=0) for values in (groups, cells))
+        render(lines.draw(*repeated, keys.reshape(-1)), instrument, out.reshape(-1, instrument.points))
+        return out
     table = gaussian_table(instrument.step / instrument.sigma)
     # One draw of each lattice gives the positions; the intensities follow below.
     positions = lines.draw(groups, cells, keys[:, 0])
@@ -55,48 +60,41 @@ def ulbd_patterns(
         instrument.two_theta_min,
         instrument.step,
         LORENTZ.index(instrument.lorentz),
-        table.values,
-        table.offsets,
-        table.half,
-        table.step_sigmas,
+        table,
+        out.nbytes > STREAMED_BYTES,
         out,
     )
     return out
 
 
 @njit(cache=True, nogil=True)
-def _patterns(
-    offsets, d_star, keys, wavelength, first, step, kind, values, table_offsets, half, step_sigmas, out
-):
+def _patterns(offsets, d_star, keys, wavelength, first, step, kind, table, streamed, out):
     n, draws, points = out.shape
     longest = 1
     for i in range(n):
         longest = max(longest, offsets[i + 1] - offsets[i])
     position, factor = np.empty(longest), np.empty(longest)
-    shown, start = np.empty(longest, np.int64), np.empty(longest, np.int64)
-    peaks = np.empty((longest, peak_width(half)), np.float32)
-    weights = np.empty(longest, np.float32)
-    row, margin = new_row(points, half)
+    shown, block = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    peaks = np.empty((longest, table.width), np.float32)
+    weights = np.empty(longest * DRAWS_AT_ONCE, np.float32)
+    rows = np.empty((DRAWS_AT_ONCE, -(-points // LANES) * LANES), np.float32)
+    largest = np.empty(DRAWS_AT_ONCE, np.float32)
     for i in range(n):
-        lines = offsets[i + 1] - offsets[i]
         here = d_star[offsets[i] : offsets[i + 1]]
-        place_lines(here, wavelength, first, step, kind, points, half, position, factor)
-        largest = 0.0
-        for line in range(lines):
-            largest = max(largest, factor[line])
-        kept = 0
-        for line in range(lines):
-            if factor[line] > 0.0:
-                peak = peaks[kept]
-                x = position[line]
-                start[kept] = write_peak(x, margin, values, table_offsets, half, step_sigmas, peak)
-                peak *= np.float32(factor[line] / largest)
-                shown[kept] = line
-                kept += 1
-        for draw in range(draws):
-            key = keys[i, draw]
-            for line in range(kept):
-                weights[line] = uniform(key, shown[line])
-            for line in range(kept):
-                add_peak(row, start[line], weights[line], peaks[line])
-            normalise(row, margin, out[i, draw])
+        kept = place_lines(
+            here, wavelength, first, step, kind, points, table.half, shown, position, factor
+        )  # fmt: skip
+        strongest = 0.0
+        for line in range(kept):
+            strongest = max(strongest, factor[line])
+            block[line] = write_peak(position[line], table, peaks, line * table.width)
+        for line in range(kept):
+            factor[line] /= strongest
+        for chunk in range(0, draws, DRAWS_AT_ONCE):
+            for draw in range(DRAWS_AT_ONCE):
+                key = keys[i, min(chunk + draw, draws - 1)]
+                for line in range(kept):
+                    weights[line * DRAWS_AT_ONCE + draw] = factor[line] * uniform(key, shown[line])
+            superpose(block, peaks, table.width, weights, kept, points, rows, largest)
+            for draw in range(min(DRAWS_AT_ONCE, draws - chunk)):
+                finish(rows[draw], 0, largest[draw], out[i, chunk + draw], streamed)

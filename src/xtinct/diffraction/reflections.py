@@ -174,7 +174,7 @@ def _sums(a_re, a_im, cos_l, sin_l, first, last, n, blocks, sums, at):
 
 @njit(cache=True)
 def _allowed(h, k, l, translations):  # noqa: E741
-    for t in translations:
+    for t in translations:  # noqa: SIM110 (numba has no generators)
         if (h * t[1] + k * t[2] + l * t[3]) % t[0] != 0:
             return False
     return True

@@ -120,3 +120,49 @@ def larger(typing, a, b):
         return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[0], args[1])
 
     return a(a, b), generate
+
+
+@intrinsic
+def filled(typing, array, value):
+    """Vector of one number in all lanes, of the type of `array`."""
+    kind = Vector(array.dtype)
+
+    def generate(context, builder, signature, args):
+        return _all_lanes(builder, context.get_value_type(kind), args[1])
+
+    return kind(array, array.dtype), generate
+
+
+@intrinsic
+def product(typing, a, b):
+    """Product of two vectors, lane by lane."""
+
+    def generate(context, builder, signature, args):
+        return builder.fmul(args[0], args[1])
+
+    return a(a, b), generate
+
+
+@intrinsic
+def add_product(typing, total, a, b):
+    """Vector total + a x b of three vectors."""
+
+    def generate(context, builder, signature, args):
+        return builder.fadd(args[0], builder.fmul(args[1], args[2], flags=["contract"]), flags=["contract"])
+
+    return total(total, a, b), generate
+
+
+@intrinsic
+def largest_lane(typing, value):
+    """The largest number of a vector."""
+
+    def generate(context, builder, signature, args):
+        vector, word = args[0], ir.IntType(32)
+        largest = builder.extract_element(vector, word(0))
+        for lane in range(1, vector.type.count):
+            other = builder.extract_element(vector, word(lane))
+            largest = builder.select(builder.fcmp_ordered(">", other, largest), other, largest)
+        return largest
+
+    return value.dtype(value), generate

@@ -10,6 +10,7 @@ from xtinct.diffraction.lines import UlbdLines
 from xtinct.diffraction.patterns import ulbd_patterns
 from xtinct.diffraction.profile import render
 from xtinct.diffraction.profile_torch import Renderer
+from xtinct.diffraction.superposition import STREAMED_BYTES
 from xtinct.errors import XtinctError
 from xtinct.randomness import stream_key, subkeys
 
@@ -71,6 +72,24 @@ def test_draws_of_one_lattice_share_peaks_without_changing_them():
     together = LineLists.concatenate([other, *draws, other])
     expected = np.concatenate([render(part, INSTRUMENT) for part in (other, *draws, other)])
     np.testing.assert_array_equal(render(together, INSTRUMENT), expected)
+
+
+@pytest.mark.parametrize("points", [8192, 8191])
+@pytest.mark.parametrize("skip", [0, 1, 15])
+def test_large_output_is_that_of_small_pieces_wherever_it_lies(points, skip):
+    """More memory than the caches hold is written past them, from multiples of 64 bytes on."""
+    instrument = Instrument(1.5406, 5, 90, points, "lorentz", 0.23548)
+    lines = make_lines([20] * 160)
+    out = np.zeros(160 * points + skip, np.float32)[skip:].reshape(160, points)
+    assert out.nbytes > STREAMED_BYTES
+    pieces = [render(lines.slice(i, i + 1), instrument) for i in range(160)]
+    np.testing.assert_array_equal(render(lines, instrument, out), np.concatenate(pieces))
+
+
+def test_draws_with_unsorted_positions_are_right():
+    d_star = np.array([0.5, 0.2, 0.9, 0.21])
+    lines = LineLists(np.array([0, 4, 8]), np.tile(d_star, 2), np.arange(1, 9, dtype=np.float32))
+    np.testing.assert_allclose(render(lines, INSTRUMENT), exact(lines, INSTRUMENT), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("outside", [4.9, 90.1])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from xtinct.diffraction.lattice import reciprocal_metric
+from xtinct.diffraction.reflections import CENTRINGS
 from xtinct.diffraction.scattering import amplitude, scattering_table
 from xtinct.diffraction.structure_factors import REASONS, StructureRefusedError, structure_lines
 
@@ -44,6 +45,27 @@ def test_the_defining_sum(radiation):
     order = np.argsort(d_star2)
     np.testing.assert_allclose(d_star**2, d_star2[order][::2], rtol=1e-12)
     np.testing.assert_allclose(intensity, 2 * expected[order][::2], rtol=1e-9)
+
+
+@pytest.mark.parametrize("translations", CENTRINGS, ids=lambda t: str(t[0].tolist()))
+@pytest.mark.parametrize("angles", [(90, 90, 90), (90, 90, 120), (80, 97, 104)], ids=str)
+def test_centred_cells(translations, angles):
+    """The sum over the atoms of one primitive cell is that over all of them, absences included."""
+    rng = np.random.default_rng(5)
+    cell = np.array([4.7, 7.1, 5.9, *angles])
+    moves = np.concatenate([[[0, 0, 0]], translations[:, 1:] / translations[:, :1]])
+    frac = (rng.uniform(0, 1, (3, 1, 3)) + moves).reshape(-1, 3).round(10)
+    species, occupancy = np.repeat([8, 26, 8], len(moves)), np.repeat([1, 0.7, 0.4], len(moves))
+    d_star2, expected = direct_sum(cell, species, frac, occupancy, 0.6)
+    d_star, intensity = structure_lines(cell, species, frac, occupancy, d_star_max=0.6)
+    total = [expected[np.isclose(d_star2, position**2, rtol=1e-9)].sum() for position in d_star]
+    np.testing.assert_allclose(intensity, total, rtol=1e-6)
+    assert intensity.sum() == pytest.approx(expected.sum(), rel=1e-9)
+    # One atom moved a little, and the cell is not centred any more.
+    frac[0] += 1e-3
+    expected = direct_sum(cell, species, frac, occupancy, 0.6)[1]
+    intensity = structure_lines(cell, species, frac, occupancy, d_star_max=0.6, intensity_floor=0)[1]
+    assert intensity.sum() == pytest.approx(expected.sum(), rel=1e-9)
 
 
 def test_multiplicities_of_a_cubic_crystal():
