@@ -73,8 +73,8 @@ def build_shard(
     second_finder   `cleaning.second_finder`: record spglib's answer as well
     lines, split, fractions   the configuration's `lines`, `splits.gcdd` and `splits.fractions`
     lines_out       family -> file to write (schema LINES); these families are built
-    attempts_out    JSON to write: per space group, the crystals requested and reached, the draws, and
-                    the draws rejected by reason
+    attempts_out    JSON to write: per space group, the crystals requested, reached and out of reach, the
+                    draws, and the draws rejected by reason
 
     Returns counts: received (crystals requested), accepted, quarantined.
     """
@@ -101,6 +101,8 @@ def build_shard(
             counts = attempts.setdefault(number, Counter())
             counts.update({"requested": 1, "reached": int(row is not None), "draws": tried.drawn})
             counts.update(tried.rejected)
+            if tried.hopeless:
+                counts["out_of_reach"] += 1
             if row is None:
                 unreached.append(unreached_row(number, index, tried))
                 continue

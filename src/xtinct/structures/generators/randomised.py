@@ -5,7 +5,7 @@ on real ones: composition, space group and occupied Wyckoff positions stay those
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ def randomised_copies(
     symprec: float,
     structures_out: str | Path,
     quarantine_out: str | Path,
+    only: Collection[str] | None = None,
 ) -> dict[str, int]:
-    """Write one copy of every structure (schema STRUCTURES) with `kind` drawn anew.
+    """Write one copy of every structure (schema STRUCTURES), or of those in `only`, with `kind` drawn anew.
 
     Volume and composition are kept; lattices come from `statistics`, coordinates are uniform on the
     occupied positions. moyo confirms the group of every copy; a structure without a right copy in
@@ -52,11 +53,16 @@ def randomised_copies(
     check_table(file.schema_arrow, STRUCTURES, str(structures))
     quarantine: list[dict[str, Any]] = []
     samplers: dict[int, GroupSampler] = {}
+    received = 0
 
     def tables():
+        nonlocal received
         for batch in file.iter_batches(batch_size=_BATCH):
             rows = []
             for row in batch.to_pylist():
+                if only is not None and row["structure_id"] not in only:
+                    continue
+                received += 1
                 number = row["spacegroup_number"]
                 if number not in samplers:
                     samplers[number] = GroupSampler(number, statistics, max_sites=192)
@@ -78,7 +84,6 @@ def randomised_copies(
 
     accepted = write_parquet(structures_out, tables(), STRUCTURES)
     write_parquet(quarantine_out, [pa.Table.from_pylist(quarantine, schema=QUARANTINE)], QUARANTINE)
-    received = file.metadata.num_rows
     if accepted + len(quarantine) != received:
         raise AssertionError(f"{structures}: {accepted} + {len(quarantine)} copies of {received} structures")
     return {"received": received, "accepted": accepted, "quarantined": len(quarantine)}

@@ -2,14 +2,16 @@ import json
 
 import gemmi
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.schema import STRUCTURES
 from xtinct.structures.cleaning import clean_row
-from xtinct.structures.generators.evidence import compare, quantities, write_evidence, yields
+from xtinct.structures.generators.evidence import compare, group_rows, matched, quantities, write_evidence
 from xtinct.structures.generators.randomised import KINDS, randomised_copies
 from xtinct.structures.generators.sampling import GroupSampler
 from xtinct.structures.generators.statistical import generate_one, structure_row
@@ -94,23 +96,44 @@ def test_generated_crystals_pack_like_real_ones(structures, generated):
     assert record["ks"] < 2 * record["ks_critical"]
 
 
-def test_yields_count_what_the_attempts_say():
+def test_equally_many_crystals_of_each_group_are_compared(structures, generated, tmp_path):
+    table = pq.read_table(generated)
+    pq.write_table(table.filter(pc.not_equal(table["spacegroup_number"], 225)), tmp_path / "less.parquet")
+    chosen = matched(structures, tmp_path / "less.parquet")
+    groups = []
+    for path, ids in zip((structures, tmp_path / "less.parquet"), chosen, strict=True):
+        table = pq.read_table(path, columns=["structure_id", "spacegroup_number"])
+        groups.append(sorted(n for i, n in zip(*table.to_pydict().values(), strict=True) if i in ids))
+    assert groups[0] == groups[1]
+    assert 225 not in groups[0]
+    assert len(groups[0]) > 400
+
+
+def test_rows_count_what_the_attempts_say():
     attempts = {
-        "001": {"requested": 5, "reached": 5, "draws": 7, "wrong_group_2": 1, "too_many_sites": 1},
         "225": {"requested": 5, "reached": 0, "draws": 10, "wrong_group_221": 4, "wrong_group_229": 6},
+        "001": {"requested": 5, "reached": 5, "draws": 7, "wrong_group_2": 1, "too_many_sites": 1},
+        "196": {"requested": 5, "reached": 0, "draws": 0, "out_of_reach": 5},
     }
-    found = yields(attempts)
-    assert (found["requested"], found["reached"], found["draws"]) == (10, 5, 17)
-    assert found["wrong_group_share"] == 11 / 16
-    assert found["groups_not_reached"] == ["225"]
+    first, second, third = group_rows(attempts)
+    assert list(first) == list(second) == list(third)
+    assert [row["spacegroup_number"] for row in (first, second, third)] == [1, 196, 225]
+    assert (first["wrong_group"], first["too_many_sites"], third["too_many_sites"]) == (1, 1, 0)
+    assert first["wrong_group_share"] == 1 / 6
+    assert (second["out_of_reach"], second["wrong_group_share"]) == (5, "")
+    assert (third["wrong_group_share"], third["most_frequent_wrong"]) == (1.0, 229)
 
 
-def test_the_file_holds_both(structures, tmp_path):
+def test_tables_are_written(structures, generated, tmp_path):
     (tmp_path / "attempts.json").write_text(json.dumps({"001": {"requested": 1, "reached": 1, "draws": 1}}))
-    write_evidence(structures, structures, tmp_path / "attempts.json", tmp_path / "evidence.json")
-    content = json.loads((tmp_path / "evidence.json").read_text())
-    assert content["yields"]["reached"] == 1
-    assert len(content["comparison"]) > 40
+    outs = {name: tmp_path / f"{name}.csv" for name in ("comparison_out", "histograms_out", "groups_out")}
+    write_evidence(structures, generated, tmp_path / "attempts.json", **outs)
+    comparison, bins, groups = (pd.read_csv(path) for path in outs.values())
+    assert len(comparison) > 40
+    assert len(groups) == 1
+    sums = bins.groupby(["crystal_system", "quantity"])[["real", "generated"]].sum()
+    assert np.allclose(sums, 1, atol=1e-4)
+    assert len(sums) == len(comparison)
 
 
 @pytest.mark.parametrize("kind", KINDS)
