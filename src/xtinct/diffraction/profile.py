@@ -129,7 +129,7 @@ def _render(offsets, d_star, intensity, wavelength, first, step, kind, table, st
     shown, block = np.empty(longest, np.int64), np.empty(longest, np.int64)
     peaks = np.empty((room, width), np.float32)
     weights = np.empty(longest * DRAWS_AT_ONCE, np.float32)
-    rows = np.empty((DRAWS_AT_ONCE, -(-points // LANES) * LANES), np.float32)
+    rows = np.empty((DRAWS_AT_ONCE, -(-points // LANES) * LANES if n > 1 else 0), np.float32)
     largest = np.empty(DRAWS_AT_ONCE, np.float32)
     # One sample is summed in a row with room for a peak on either side.
     row = np.zeros(points + 3 * width, np.float32)
