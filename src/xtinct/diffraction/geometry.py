@@ -49,7 +49,7 @@ def place(
         sine = xp.where(reached, sine, 0.5)
         theta = xp.arcsin(sine)
         cosine = xp.sqrt(1 - sine * sine)
-        shift = (displacement + instrument.displacement) * (math.degrees(-2.0) / instrument.radius)
+        shift = (displacement + instrument.displacement) * (math.degrees(-2.0) / instrument.goniometer_radius)
         two_theta = xp.rad2deg(2 * theta) + (zero_shift + instrument.zero_shift) + shift * cosine
         area = intensity * (weight * geometric_factor(instrument, sine, cosine) if geometric else weight)
         fwhm, eta = widths(xp, instrument, theta, wavelength)
@@ -63,7 +63,7 @@ def geometric_factor(instrument: Instrument, sine: Any, cosine: Any) -> Any:
     """Lorentz or Lorentz-polarisation factor of lines at theta, from its sine and cosine."""
     factor = 0.5 / (sine * sine * cosine)
     if instrument.lorentz == "lorentz-polarisation":
-        a = 1.0 if instrument.monochromator is None else math.cos(math.radians(instrument.monochromator)) ** 2
+        a = math.cos(math.radians(instrument.monochromator)) ** 2
         factor = factor * (1 + a * (1 - 2 * sine * sine) ** 2)
     return factor
 
@@ -75,7 +75,7 @@ def widths(xp: ModuleType, instrument: Instrument, theta: Any, wavelength: float
     # Outside the grid, where it is not checked, Caglioti's polynomial may fall below zero.
     squares = xp.clip((u * tan + v) * tan + w, 0.0, None)
     size = 0.0 * theta
-    if instrument.crystallite_size is not None:
+    if instrument.crystallite_size:
         size = math.degrees(SCHERRER_K * wavelength / instrument.crystallite_size) / xp.cos(theta)
     if instrument.profile == "thompson-cox-hastings":
         return _thompson_cox_hastings(xp.sqrt(squares), size)

@@ -60,18 +60,18 @@ class Instrument:
     fwhm                 full width at half maximum, degree 2theta: a number, or Caglioti's (U, V, W) in
                          degree^2, FWHM^2 = U tan^2 theta + V tan theta + W
     further_wavelengths  (angstrom, intensity relative to `wavelength`) of each further one
-    monochromator        2theta of the monochromator's reflection, degree; None: none
+    monochromator        2theta of the monochromator's reflection, degree; 0: none
     profile              one of PROFILES; peaks have equal areas for equal intensities
     eta                  share of the Lorentzian in a pseudo-Voigt, 0 to 1
-    crystallite_size     angstrom, broadens by Scherrer's formula; None: no broadening. Widths add as
+    crystallite_size     angstrom, broadens by Scherrer's formula; 0: no broadening. Widths add as
                          squares, those of a Lorentzian as they are
     zero_shift           observed minus true 2theta, degree
     displacement         s of the specimen from the goniometer's axis, mm; moves a line by
                          -2 s cos(theta) / R radians (Bragg-Brentano geometry)
-    radius               R of the goniometer, mm
+    goniometer_radius    R, mm
     background           Chebyshev coefficients over the 2theta range, in units of the peaks' maximum
     humps                (height in the same units, 2theta, FWHM in degree) of amorphous humps
-    counts               counts at the maximum, for Poisson noise; None: none
+    counts               counts at the maximum, for Poisson noise; 0: no noise
     impurities           (1/d in 1/angstrom, integrated intensity in units of the strongest line)
     """
 
@@ -82,16 +82,16 @@ class Instrument:
     lorentz: str
     fwhm: float | tuple[float, float, float]
     further_wavelengths: tuple[tuple[float, float], ...] = ()
-    monochromator: float | None = None
+    monochromator: float = 0.0
     profile: str = "gaussian"
     eta: float = 0.0
-    crystallite_size: float | None = None
+    crystallite_size: float = 0.0
     zero_shift: float = 0.0
     displacement: float = 0.0
-    radius: float = 200.0
+    goniometer_radius: float = 200.0
     background: tuple[float, ...] = ()
     humps: tuple[tuple[float, float, float], ...] = ()
-    counts: float | None = None
+    counts: float = 0.0
     impurities: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
@@ -115,22 +115,20 @@ class Instrument:
         if self.points < 2:
             raise XtinctError(f"instrument.two_theta.points: {self.points}, expected at least 2")
         _one_of("lorentz", self.lorentz, LORENTZ)
-        if self.monochromator is not None:
-            if self.lorentz != "lorentz-polarisation":
-                raise XtinctError("instrument.monochromator: needs lorentz: lorentz-polarisation")
-            if not 0 <= self.monochromator < 180:
-                raise XtinctError(
-                    f"instrument.monochromator: {self.monochromator}, expected 2theta from 0 to 180 degrees"
-                )
+        if not 0 <= self.monochromator < 180:
+            raise XtinctError(
+                f"instrument.monochromator: {self.monochromator}, expected 2theta from 0 to 180 degrees"
+            )
+        if self.monochromator and self.lorentz != "lorentz-polarisation":
+            raise XtinctError("instrument.monochromator: needs lorentz: lorentz-polarisation")
 
     def _check_widths(self) -> None:
         _one_of("profile", self.profile, PROFILES)
         if not 0 <= self.eta <= 1:
             raise XtinctError(f"instrument.profile: eta {self.eta}, expected 0 to 1")
-        if self.crystallite_size is not None:
-            _positive("crystallite_size", self.crystallite_size)
+        _not_negative("crystallite_size", self.crystallite_size)
         if not isinstance(self.fwhm, tuple):
-            if not 0 <= self.fwhm < math.inf or (self.fwhm == 0 and self.crystallite_size is None):
+            if not 0 <= self.fwhm < math.inf or (self.fwhm == 0 and not self.crystallite_size):
                 raise XtinctError(f"instrument.fwhm: {self.fwhm}, expected a positive number")
             return
         if len(self.fwhm) != 3 or not np.isfinite(self.fwhm).all():
@@ -138,7 +136,7 @@ class Instrument:
         u, v, w = self.fwhm
         tan = np.tan(np.radians(self.two_theta / 2))
         squares = (u * tan + v) * tan + w
-        if squares.min() < 0 or (squares.min() == 0 and self.crystallite_size is None):
+        if squares.min() < 0 or (squares.min() == 0 and not self.crystallite_size):
             raise XtinctError(
                 f"instrument.fwhm: u {u}, v {v}, w {w} give no width at "
                 f"{self.two_theta[squares.argmin()]:.2f} degrees"
@@ -148,9 +146,8 @@ class Instrument:
         for key in ("zero_shift", "displacement", "background", "humps", "impurities"):
             if not np.isfinite(np.asarray(getattr(self, key), dtype=float)).all():
                 raise XtinctError(f"instrument.{key}: {getattr(self, key)}, expected finite numbers")
-        _positive("displacement.radius", self.radius)
-        if self.counts is not None:
-            _positive("counts", self.counts)
+        _positive("goniometer_radius", self.goniometer_radius)
+        _not_negative("counts", self.counts)
         for height, _, width in self.humps:
             _positive("background.humps", height)
             _positive("background.humps", width)
@@ -169,11 +166,6 @@ class Instrument:
         if isinstance(profile, Mapping):
             ((profile, options),) = profile.items()
             eta = float(options["eta"])
-        displacement = settings.get("displacement", 0.0)
-        if isinstance(displacement, Mapping):
-            geometry = {"displacement": float(displacement["s"]), "radius": float(displacement["radius"])}
-        else:
-            geometry = {"displacement": float(displacement)}
         background = settings.get("background", {})
         return cls(
             wavelength=first[0],
@@ -183,16 +175,17 @@ class Instrument:
             lorentz=str(settings["lorentz"]),
             fwhm=tuple(float(fwhm[x]) for x in "uvw") if isinstance(fwhm, Mapping) else float(fwhm),
             further_wavelengths=tuple((angstrom, weight / first[1]) for angstrom, weight in further),
-            monochromator=_number_or_none(settings.get("monochromator")),
+            monochromator=float(settings.get("monochromator", 0.0)),
             profile=str(profile),
             eta=eta,
-            crystallite_size=_number_or_none(settings.get("crystallite_size")),
+            crystallite_size=float(settings.get("crystallite_size", 0.0)),
             zero_shift=float(settings.get("zero_shift", 0.0)),
-            **geometry,
+            displacement=float(settings.get("displacement", 0.0)),
+            goniometer_radius=float(settings.get("goniometer_radius", 200.0)),
             background=background.get("chebyshev", ()),
             humps=tuple((h["height"], h["two_theta"], h["fwhm"]) for h in background.get("humps", ())),
-            counts=_number_or_none(settings.get("counts")),
-            impurities=tuple((line["d_star"], line["intensity"]) for line in settings.get("impurities", ())),
+            counts=float(settings.get("counts", 0.0)),
+            impurities=settings.get("impurities", ()),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -208,7 +201,7 @@ class Instrument:
         """Whether a pattern is nothing but Gaussians of one width and one wavelength."""
         return self == Instrument(
             self.wavelength, self.two_theta_min, self.two_theta_max, self.points, self.lorentz, self.fwhm,
-            radius=self.radius,
+            goniometer_radius=self.goniometer_radius,
         ) and not isinstance(self.fwhm, tuple)  # fmt: skip
 
     @property
@@ -257,7 +250,7 @@ class Instrument:
             gaussian = self.profile == "gaussian" or (self.profile == "pseudo-voigt" and self.eta == 0)
             tail = CUT_SIGMAS / FWHM_PER_SIGMA if gaussian else LORENTZIAN_REACH
             tail *= self._fwhm_at(self.two_theta_max)
-            tail += abs(self.zero_shift) + math.degrees(2 * abs(self.displacement) / self.radius)
+            tail += abs(self.zero_shift) + math.degrees(2 * abs(self.displacement) / self.goniometer_radius)
         last = min(180.0, self.two_theta_max + tail)
         return 2.0 * math.sin(math.radians(last / 2.0)) / min(x for x, _ in self.wavelengths)
 
@@ -279,13 +272,14 @@ def _positive(key: str, value: float) -> None:
         raise XtinctError(f"instrument.{key}: {value}, expected a positive number")
 
 
+def _not_negative(key: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise XtinctError(f"instrument.{key}: {value}, expected 0 or more")
+
+
 def _one_of(key: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise XtinctError(f"instrument.{key}: {value!r}, expected one of {', '.join(choices)}")
-
-
-def _number_or_none(value: object) -> float | None:
-    return None if value in (None, "none") else float(value)
 
 
 def _wavelengths(setting: object) -> list[tuple[float, float]]:

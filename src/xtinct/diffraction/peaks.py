@@ -95,7 +95,7 @@ def with_noise_of_lines(lines: LineLists, instrument: Instrument, conditions: Co
 
     The noise of a sample follows from its lines.
     """
-    if conditions.counts is not None or instrument.counts is None:
+    if conditions.counts is not None or not instrument.counts:
         return conditions
     keys = np.empty(len(lines), np.uint64)
     line_keys(lines.offsets, lines.d_star.astype(np.float32), lines.intensity, keys)

@@ -67,7 +67,7 @@ class Renderer:
 
         `conditions` of the samples; None is the instrument exactly as configured.
         """
-        if conditions is None and self.instrument.counts is not None:
+        if conditions is None and self.instrument.counts:
             conditions = Conditions()
         if conditions is not None:
             conditions = with_noise_of_lines(lines, self.instrument, conditions)
@@ -149,7 +149,7 @@ class Renderer:
         if len(background):
             pattern = _normalised(pattern + background)
         if conditions.counts is None:
-            if instrument.counts is not None:
+            if instrument.counts:
                 raise XtinctError("instrument.counts: render line lists, or give conditions with noise_keys")
             return pattern
         counts = torch.from_numpy(np.asarray(conditions.counts, np.float64)).to(self.device)

@@ -94,7 +94,7 @@ class Measurement:
             wavelength=instrument.wavelength,
             two_theta_min=instrument.two_theta_min,
             two_theta_max=instrument.two_theta_max,
-            width=instrument.fwhm,
+            width=instrument.resolution,
             threshold=threshold,
             lorentz=instrument.lorentz,
             uses=uses,
