@@ -2,12 +2,18 @@ rule cddd_shard:
     input:
         "data/structures/structures.parquet",
     output:
-        lines=temp(expand("shards/cddd/{{shard}}/{family}.parquet", family=FAMILIES)),
-        quarantine=temp("shards/cddd/{shard}/quarantine.parquet"),
+        lines=temp(
+            expand(
+                "shards/{cddd}/{shard}/{family}.parquet",
+                family=FAMILIES,
+                allow_missing=True,
+            )
+        ),
+        quarantine=temp("shards/{cddd}/{shard}/quarantine.parquet"),
     log:
-        "logs/cddd_shard/{shard}.log",
+        "logs/cddd_shard/{cddd}/{shard}.log",
     params:
-        config=part("lines", "splits.cddd", "splits.fractions"),
+        config=cddd_part,
         seed=config["seed"],
         families=FAMILIES,
         shards=config["shards"],
@@ -18,13 +24,13 @@ rule cddd_shard:
 
 rule cddd_family:
     input:
-        expand("shards/cddd/{shard}/{{family}}.parquet", shard=SHARDS),
+        expand("shards/{{cddd}}/{shard}/{{family}}.parquet", shard=SHARDS),
     output:
-        "data/cddd/{family}.parquet",
+        "data/{cddd}/{family}.parquet",
     log:
-        "logs/cddd_family/{family}.log",
+        "logs/cddd_family/{cddd}/{family}.log",
     params:
-        config=part("lines", "splits.cddd", "splits.fractions"),
+        config=cddd_part,
         seed=config["seed"],
         code=code_digest("xtinct.datasets.cddd"),
     script:

@@ -7,6 +7,7 @@ xtinct.config.exit_if_wrong_values(config)
 
 FAMILIES = config["families"]
 DATASETS = ["cddd", "ulbd", "gcdd"]
+VARIANTS = config["variants"]
 SHARDS = [f"{i:04d}" for i in range(config["shards"])]
 # (experiment, family, seed) of every model.
 MODELS = [
@@ -19,18 +20,20 @@ MODELS = [
 
 wildcard_constraints:
     source="|".join(config["sources"]),
-    family="|".join(FAMILIES),
+    family="|".join([*FAMILIES, "all"]),
     shard=r"\d{4}",
     experiment="|".join(config["experiments"]),
     seed=r"\d+",
-    test="|".join(DATASETS),
+    test="|".join([*DATASETS, *VARIANTS]),
+    cddd="|".join(xtinct.config.versions(config, "cddd")),
+    ulbd="|".join(xtinct.config.versions(config, "ulbd")),
 
 
-def part(*paths):
+def part(*paths, of=config):
     """The configuration reduced to these dotted paths, nested as it was."""
     reduced = {}
     for path in paths:
-        source, target = config, reduced
+        source, target = of, reduced
         *parents, key = path.split(".")
         for parent in parents:
             source, target = source[parent], target.setdefault(parent, {})
@@ -38,14 +41,34 @@ def part(*paths):
     return reduced
 
 
+def line_lists(dataset, family):
+    """The file of one family of a dataset or of a variant."""
+    return f"data/{'variants/' * (dataset in VARIANTS)}{dataset}/{family}.parquet"
+
+
+def cddd_part(wildcards):
+    """What the lines of real structures depend on, in this version of them."""
+    of = xtinct.config.with_variant(config, wildcards.cddd)
+    return part("lines", "splits.cddd", "splits.fractions", of=of)
+
+
 def ulbd_part(wildcards):
-    """What the uniform lattices of one family depend on."""
+    """What the uniform lattices of one family depend on, in this version of them."""
     return part(
         f"ulbd.lattices.{wildcards.family}",
         "ulbd.intensities",
         "lines.d_star_max",
         "splits.ulbd",
         "splits.fractions",
+        of=xtinct.config.with_variant(config, wildcards.ulbd),
+    )
+
+
+def lattice_ranges(wildcards):
+    """Real structures whose ranges limit the lattices of each group, in a variant that asks for it."""
+    variant = VARIANTS.get(wildcards.ulbd.removeprefix("variants/"), {})
+    return (
+        line_lists(variant["ranges"], wildcards.family) if "ranges" in variant else []
     )
 
 
@@ -94,19 +117,58 @@ def gpus():
     )
 
 
-def training_set(wildcards):
-    """Line lists that a model is trained on; none for a generator that runs along."""
-    train = config["experiments"][wildcards.experiment]["train"]
-    return (
-        [] if train.endswith("-online") else f"data/{train}/{wildcards.family}.parquet"
-    )
+def families_of(wildcards):
+    """The crystal families that a model tells apart: one, or all."""
+    return FAMILIES if wildcards.family == "all" else [wildcards.family]
+
+
+def training_sets(wildcards):
+    """Names of what a model is trained on; those that end in -online are drawn while it trains."""
+    return xtinct.config.training_sets(config["experiments"][wildcards.experiment])
+
+
+def training_files(wildcards):
+    """Line lists of each stored training set, by family."""
+    return {
+        name: [line_lists(name, family) for family in families_of(wildcards)]
+        for name in training_sets(wildcards)
+        if not name.endswith("-online")
+    }
+
+
+def training_occupations(wildcards):
+    """What crystals are drawn from while a model trains."""
+    online = "gcdd-online" in training_sets(wildcards)
+    return "data/gcdd/occupations.json" if online else []
+
+
+def training_lines(wildcards):
+    """What the lines of crystals depend on that are drawn while a model trains; else how far lines reach."""
+    if training_occupations(wildcards):
+        return config["lines"]
+    return part("lines.d_star_max")["lines"]
 
 
 def training_lattices(wildcards):
-    """What an online generator draws from; nothing for a stored training set."""
-    if training_set(wildcards):
+    """What lattices are drawn from while a model trains, where the experiment has none of its own."""
+    online = {"ulbd-online", "wilson-online", "physical-online"}
+    if not online & set(training_sets(wildcards)):
         return {}
-    return part(f"ulbd.lattices.{wildcards.family}", "ulbd.intensities")["ulbd"]
+    own = config["experiments"][wildcards.experiment].get("lattices", {})
+    families = [family for family in families_of(wildcards) if family not in own]
+    paths = [f"ulbd.lattices.{family}" for family in families]
+    return part("ulbd.intensities", *paths)["ulbd"]
+
+
+def variant_files():
+    """Files of each variant that experiments ask for, by variant and family."""
+    files = {name: {} for name in VARIANTS}
+    for experiment in config["experiments"].values():
+        for dataset in (*xtinct.config.training_sets(experiment), *experiment["tests"]):
+            every = FAMILIES if "all" in experiment["families"] else experiment["families"]
+            for family in every if dataset in VARIANTS else ():
+                files[dataset][family] = line_lists(dataset, family)
+    return files
 
 
 def final_targets():

@@ -9,7 +9,7 @@ rule evaluate_model:
     input:
         model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
         card="models/{experiment}/{family}/seed-{seed}/card.json",
-        dataset="data/{test}/{family}.parquet",
+        dataset=lambda wildcards: line_lists(wildcards.test, wildcards.family),
     output:
         metrics="results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json",
         predictions="results/evaluation/{experiment}/{family}/seed-{seed}/{test}.parquet",

@@ -12,7 +12,8 @@ rule report:
             "data/{dataset}/{family}.parquet", dataset=DATASETS, family=FAMILIES
         ),
         manifests=expand(
-            "data/{dataset}/manifest.json", dataset=["structures", *DATASETS]
+            "data/{dataset}/manifest.json",
+            dataset=["structures", *DATASETS, "variants"],
         ),
         quarantine=expand(
             "data/{stage}/quarantine.parquet", stage=["structures", "cddd", "gcdd"]

@@ -1,8 +1,15 @@
+rule ulbd:
+    input:
+        "data/ulbd/manifest.json",
+
+
 rule ulbd_shard:
+    input:
+        ranges=lattice_ranges,
     output:
-        temp("shards/ulbd/{family}/{shard}.parquet"),
+        temp("shards/{ulbd}/{family}/{shard}.parquet"),
     log:
-        "logs/ulbd_shard/{family}/{shard}.log",
+        "logs/ulbd_shard/{ulbd}/{family}/{shard}.log",
     params:
         config=ulbd_part,
         seed=config["seed"],
@@ -14,26 +21,27 @@ rule ulbd_shard:
 
 rule ulbd_family:
     input:
-        expand("shards/ulbd/{{family}}/{shard}.parquet", shard=SHARDS),
+        expand("shards/{{ulbd}}/{{family}}/{shard}.parquet", shard=SHARDS),
     output:
-        "data/ulbd/{family}.parquet",
+        "data/{ulbd}/{family}.parquet",
     log:
-        "logs/ulbd_family/{family}.log",
+        "logs/ulbd_family/{ulbd}/{family}.log",
     params:
         config=ulbd_part,
+        variant=lambda wildcards: VARIANTS.get(wildcards.ulbd.removeprefix("variants/")),
         seed=config["seed"],
         code=code_digest("xtinct.datasets.ulbd"),
     script:
         "../workflow/scripts/ulbd_family.py"
 
 
-rule ulbd:
+rule ulbd_manifest:
     input:
         expand("data/ulbd/{family}.parquet", family=FAMILIES),
     output:
         "data/ulbd/manifest.json",
     log:
-        "logs/ulbd.log",
+        "logs/ulbd_manifest.log",
     params:
         config=part("ulbd", "lines.d_star_max", "splits.ulbd", "splits.fractions"),
         seed=config["seed"],

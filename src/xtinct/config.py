@@ -31,6 +31,9 @@ INSTEAD = {
     "experiments.*.epochs": "training never repeats a pattern; set experiments.<name>.patterns",
 }
 
+_DATASETS = ("ulbd", "cddd", "gcdd")
+_ONLINE = ("ulbd-online", "wilson-online", "physical-online", "gcdd-online")
+
 _TYPES = {
     "object": "a mapping of keys",
     "array": "a list",
@@ -190,10 +193,97 @@ def _yaml_number_hint(error: Any) -> str:
     return ""
 
 
+def training_sets(experiment: Mapping[str, Any]) -> list[str]:
+    """Names of an experiment's training sets: `train` is one of them, or a mixture with weights."""
+    train = experiment["train"]
+    return [train] if isinstance(train, str) else list(train)
+
+
+def versions(config: Mapping[str, Any], dataset: str) -> list[str]:
+    """Folders below data/ that hold a dataset and its variants."""
+    return [dataset, *(f"variants/{name}" for name, v in config["variants"].items() if v["of"] == dataset)]
+
+
+def with_variant(config: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """The configuration that a version of a dataset is built with: its keys in place of the dataset's.
+
+    `version`: one of `versions`. `ranges` is no key of the configuration; the rules read it.
+    """
+    changed = _plain(config)
+    variant = changed["variants"].get(version.removeprefix("variants/"))
+    if variant is not None:
+        if "split" in variant:
+            changed["splits"][variant["of"]] = variant["split"]
+        if "intensities" in variant:
+            changed["ulbd"]["intensities"] = variant["intensities"]
+        changed["lines"].update(variant.get("lines", {}))
+        for lattices in changed["ulbd"]["lattices"].values():
+            lattices.update(variant.get("lattices", {}))
+    return changed
+
+
+def _wrong_variants(config: dict[str, Any]) -> Iterator[str]:
+    from xtinct.diffraction.lattice import LatticeSpec
+
+    for name, variant in config["variants"].items():
+        where = f"variants.{name}"
+        foreign = {"ulbd": ["lines"], "cddd": ["lattices", "ranges", "intensities"]}[variant["of"]]
+        for key in foreign:
+            if key in variant:
+                yield f"{where}.{key}: not a setting of {variant['of']}"
+        if name in (*_DATASETS, *_ONLINE):
+            yield f"{where}: the name is taken by a training set"
+        for family, lattices in with_variant(config, f"variants/{name}")["ulbd"]["lattices"].items():
+            try:
+                LatticeSpec.from_config(lattices).n_lattices(family)
+            except XtinctError as error:
+                # A mesh that some families cannot have is no mistake where they are not asked for.
+                asked = any(
+                    family in e["families"] and name in (*training_sets(e), *e["tests"])
+                    for e in config["experiments"].values()
+                )
+                if asked:
+                    yield f"{where}.lattices of {family}: {str(error).removeprefix('lattices: ')}"
+    for name, experiment in config["experiments"].items():
+        known = [*_DATASETS, *_ONLINE, *config["variants"]]
+        for train in training_sets(experiment):
+            if train not in known:
+                yield (
+                    f"experiments.{name}.train: {train!r} is no dataset, no variant and none of "
+                    + ", ".join(_ONLINE)
+                    + _did_you_mean(train, known)
+                )
+        for test in experiment["tests"]:
+            if test not in (*_DATASETS, *config["variants"]):
+                tests = [*_DATASETS, *config["variants"]]
+                yield (
+                    f"experiments.{name}.tests: {test!r} is neither a dataset nor a variant"
+                    + _did_you_mean(test, tests)
+                )
+                continue
+            for train in training_sets(experiment):
+                if train in known and _share_samples(config, train, test):
+                    yield (
+                        f"experiments.{name}: {train} and {test} hold the same samples in other parts, so "
+                        "the test would hold training samples; test on a version with the same split"
+                    )
+
+
+def _share_samples(config: Mapping[str, Any], train: str, test: str) -> bool:
+    """Whether two versions of one dataset draw their parts differently from the same samples."""
+    versions_of = [{"of": name, **config["variants"].get(name, {})} for name in (train, test)]
+    if versions_of[0]["of"] != versions_of[1]["of"] or train.endswith("-online"):
+        return False
+    splits = [v.get("split", config["splits"][v["of"]]) for v in versions_of]
+    return splits[0] != splits[1]
+
+
 def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     """What a schema cannot see: values that are fine alone and wrong together."""
+    from xtinct.diffraction.conditions import Variation
     from xtinct.diffraction.instrument import Instrument
     from xtinct.diffraction.lattice import LatticeSpec
+    from xtinct.symmetry.families import FAMILIES
 
     families = config["families"]
     low, high = config["gcdd"]["elements"]
@@ -215,6 +305,7 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     for family in families:
         if family not in config["ulbd"]["lattices"]:
             yield f"ulbd.lattices.{family} is missing: families asks for {family}"
+    yield from _wrong_variants(config)
     for name, experiment in config["experiments"].items():
         where = f"experiments.{name}"
         if experiment["model"] not in config["models"]:
@@ -224,8 +315,20 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
                 + _did_you_mean(experiment["model"], known)
             )
         for family in experiment["families"]:
-            if family not in families:
+            if family == "all":
+                for missing in sorted(set(FAMILIES) - set(families)):
+                    yield f"{where}.families: all needs every family in families, where {missing} is missing"
+            elif family not in families:
                 yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
+        for family, lattice in experiment.get("lattices", {}).items():
+            try:
+                LatticeSpec.from_config(lattice).n_lattices(family)
+            except XtinctError as error:
+                yield f"{where}.lattices.{family}: {str(error).removeprefix('lattices: ')}"
+        try:
+            Variation.from_config(experiment.get("variation", {}))
+        except XtinctError as error:
+            yield f"{where}.{error}"
 
 
 def exit_if_wrong(*paths: str | Path) -> None:

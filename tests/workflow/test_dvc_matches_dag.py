@@ -129,11 +129,12 @@ def family(stage):
 
 
 def stage_of(job, stages):
-    """The stage that runs a job: it allows the rule and holds the outputs that stay."""
+    """The stage that runs a job: it allows the rule and holds the outputs, or what its shards become."""
+    places = [re.sub("^shards/", "data/", path) for path in job.outputs]
     found = [
         stage
         for stage in stages
-        if job.rule in allowed_rules(stage) and all(inside(path, outs(stage)) for path in job.kept)
+        if job.rule in allowed_rules(stage) and all(inside(path, outs(stage)) for path in places)
     ]
     assert len(found) == 1, f"{job.rule}, {sorted(job.outputs)}: {[stage.name for stage in found]}"
     return found[0]
@@ -182,11 +183,25 @@ def imported(script):
     }
 
 
-def test_scripts_and_the_code_behind_them_are_dependencies_and_in_the_digest(clone, stages):
+def rules_of(clone, config):
+    """Rule name -> (file, text of the rule); rules that are made in a loop stand under all their names."""
+    found = {}
+    for path in sorted((clone.path / "rules").glob("*.smk")):
+        for block in re.split(r"^(?=rule |for |def )", path.read_text(), flags=re.M):
+            names = re.findall(r"\Arule (\w+):", block)
+            stems = re.findall(r'^ +f"(\w+-)\{name\}"$', block, re.M)
+            names += [stem + experiment for stem in stems for experiment in config["experiments"]]
+            found |= dict.fromkeys(names, (f"rules/{path.name}", block))
+    return found
+
+
+def test_scripts_and_the_code_behind_them_are_dependencies_and_in_the_digest(clone, config, stages):
+    rules = rules_of(clone, config)
     for stage in stages:
-        rules = [dep for dep in deps(stage) if dep.endswith(".smk")]
-        assert rules == [f"rules/{family(stage)}.smk"], stage.name
-        text = (clone.path / rules[0]).read_text()
+        files, texts = zip(*(rules[name] for name in sorted(allowed_rules(stage))), strict=True)
+        assert {dep for dep in deps(stage) if dep.endswith(".smk")} == set(files), stage.name
+        assert f"rules/{family(stage)}.smk" in files, stage.name
+        text = "".join(texts)
         scripts = {f"workflow/scripts/{name}" for name in re.findall(r"workflow/scripts/(\w+\.py)", text)}
         assert scripts, stage.name
         assert {dep for dep in deps(stage) if dep.startswith("workflow/")} == scripts, stage.name

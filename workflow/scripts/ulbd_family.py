@@ -8,5 +8,8 @@ with job(snakemake.log):
         list(snakemake.input),
         out=snakemake.output[0],
         seed=snakemake.params.seed,
-        config=ulbd_config(snakemake.params.config, snakemake.wildcards.family),
+        config={
+            **ulbd_config(snakemake.params.config, snakemake.wildcards.family),
+            "variant": snakemake.params.variant,
+        },
     )

@@ -12,4 +12,5 @@ with job(snakemake.log):
         shard=int(wildcards.shard),
         shards=params.shards,
         out=snakemake.output[0],
+        ranges=snakemake.input.get("ranges") or None,
     )

@@ -63,6 +63,35 @@ def write_manifest(
                 f"{out}: {received} records received, but {accepted} accepted + "
                 f"{content['quarantined']} quarantined"
             )
+    return _write_json(out, content)
+
+
+def write_variants(
+    out: str | Path,
+    *,
+    variants: Mapping[str, Mapping[str, object]],
+    tables: Mapping[str, Mapping[str, str | Path]],
+    seed: int,
+) -> dict[str, object]:
+    """Count the `tables` (variant -> family -> file of schema LINES) and write JSON to `out`.
+
+    `variants`: the configuration's, what each of them changes. Returns what was written.
+    """
+    content = {
+        **file_identity("variants", seed, {"variants": variants}),
+        "schema_version": SCHEMA_VERSION,
+        "variants": {
+            name: {
+                **variant,
+                "families": {family: _counts(path) for family, path in sorted(tables.get(name, {}).items())},
+            }
+            for name, variant in variants.items()
+        },
+    }
+    return _write_json(out, content)
+
+
+def _write_json(out: str | Path, content: dict[str, object]) -> dict[str, object]:
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(content, sort_keys=True, indent=2) + "\n")

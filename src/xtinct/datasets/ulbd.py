@@ -18,10 +18,10 @@ from xtinct.datasets.splits import split_of
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.lines import UlbdLines
 from xtinct.errors import XtinctError
-from xtinct.parquet import write_parquet
+from xtinct.parquet import open_parquet, write_parquet
 from xtinct.randomness import stream_key, subkey
-from xtinct.schema import LINES
-from xtinct.symmetry.families import space_groups
+from xtinct.schema import CELL, LINES, check_table
+from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups
 
 SPLIT_KINDS = ("lattice", "draw")
 
@@ -53,6 +53,7 @@ def build_shard(
     shard: int,
     shards: int,
     out: str | Path,
+    ranges: str | Path | None = None,
 ) -> int:
     """Write one part of a family's ULBD (schema LINES) and return its rows.
 
@@ -61,12 +62,15 @@ def build_shard(
     d_star_max   `lines.d_star_max`, 1/angstrom
     split        `splits.ulbd`: lattice (all draws and groups of a lattice share a part) or draw
     fractions    `splits.fractions`
+    ranges       line lists (schema LINES) of the family: of each group those lattices stay whose cell
+                 parameters lie within the range of that group's samples; none of a group without any
     """
     if split not in SPLIT_KINDS:
         raise XtinctError(f"splits.ulbd: {split!r}, expected one of {', '.join(SPLIT_KINDS)}")
     spec, draws = LatticeSpec.from_config(lattices), int(lattices["draws"])
     groups, n_lattices = space_groups(family), spec.n_lattices(family)
     lines = UlbdLines(family, d_star_max, spec.length_max, spec.angles)
+    within = None if ranges is None else cell_ranges(ranges)
     held = max(1, _HELD_LINES // (len(lines.forms) * draws))
     key = stream_key(seed, "ulbd", family, "intensity")
 
@@ -74,7 +78,12 @@ def build_shard(
         # Shards cut the pairs (group, lattice), counted in the order of the rows.
         pairs = shard_rows(len(groups) * n_lattices, shard, shards)
         for first in range(pairs.start, pairs.stop, held):
-            pair = np.repeat(np.arange(first, min(first + held, pairs.stop)), draws)
+            pair = np.arange(first, min(first + held, pairs.stop))
+            if within is not None:
+                cells = spec.cells(family, seed, pair % n_lattices)
+                low, high = within[:, np.array(groups)[pair // n_lattices]]
+                pair = pair[((cells >= low) & (cells <= high)).all(axis=1)]
+            pair = np.repeat(pair, draws)
             lattice = pair % n_lattices
             number = np.array(groups)[pair // n_lattices]
             draw = np.tile(np.arange(draws), len(pair) // draws)
@@ -96,6 +105,23 @@ def build_shard(
             )
 
     return write_parquet(out, tables(), LINES)
+
+
+def cell_ranges(path: str | Path) -> np.ndarray:
+    """Least and largest cell parameters of each space group, float64 (2, 231, 6); NaN without a sample.
+
+    `path`: line lists (schema LINES). Angstrom and degree.
+    """
+    with open_parquet(path) as file:
+        check_table(file.schema_arrow, LINES, str(path))
+        table = file.read(columns=["spacegroup_number", *CELL])
+    bounds = table.group_by("spacegroup_number").aggregate([(c, f) for c in CELL for f in ("min", "max")])
+    ranges = np.full((2, N_SPACE_GROUPS + 1, len(CELL)), np.nan)
+    numbers = bounds["spacegroup_number"].to_numpy()
+    for i, name in enumerate(CELL):
+        for j, end in enumerate(("min", "max")):
+            ranges[j, numbers, i] = bounds[f"{name}_{end}"].to_numpy()
+    return ranges
 
 
 @njit(cache=True)
