@@ -293,6 +293,7 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
         Instrument.from_config(config["instrument"]).check_reach(config["lines"]["d_star_max"])
     except XtinctError as error:
         yield str(error)
+    yield from _mixed_radiation(config["lines"], config["instrument"])
     for family, lattice in config["ulbd"]["lattices"].items():
         try:
             LatticeSpec.from_config(lattice).n_lattices(family)
@@ -329,6 +330,24 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
             Variation.from_config(experiment.get("variation", {}))
         except XtinctError as error:
             yield f"{where}.{error}"
+
+
+def _mixed_radiation(lines: Mapping[str, Any], instrument: Mapping[str, Any]) -> Iterator[str]:
+    from xtinct.diffraction.instrument import Instrument
+
+    if lines["radiation"] == "neutron" and instrument["lorentz"] == "lorentz-polarisation":
+        yield "instrument.lorentz: neutrons are not polarised by scattering; write lorentz"
+    if not any(lines["march_dollase"]["axis"]):
+        yield "lines.march_dollase.axis: 0 0 0 is no direction"
+    if lines["anomalous"]:
+        if lines["radiation"] == "neutron":
+            yield "lines.anomalous: f' and f'' are those of X-rays; write 0 for neutrons"
+        try:
+            wavelength = Instrument.from_config(instrument).wavelength
+        except XtinctError:
+            return  # said above
+        if abs(lines["anomalous"] - wavelength) > 0.01 * wavelength:
+            yield f"lines.anomalous: {lines['anomalous']} angstrom, but instrument.wavelength is {wavelength}"
 
 
 def exit_if_wrong(*paths: str | Path) -> None:

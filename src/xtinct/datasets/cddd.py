@@ -15,8 +15,13 @@ from xtinct.datasets.linetables import count_rows, lines_table
 from xtinct.datasets.manifest import file_identity
 from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
 from xtinct.datasets.splits import split_of, structure_split_keys
+from xtinct.diffraction.gemmi_tables import dispersion
 from xtinct.diffraction.linelists import LineLists
-from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
+from xtinct.diffraction.structure_factors import (
+    StructureRefusedError,
+    preferred_orientation,
+    structure_lines,
+)
 from xtinct.parquet import open_parquet, write_parquet
 from xtinct.schema import CELL, LINES, QUARANTINE, STRUCTURES, check_table
 from xtinct.symmetry.families import FAMILIES, conventional_cell, conventional_cell_errors, family_of
@@ -92,6 +97,8 @@ def structure_line_list(
         d_star_max=lines["d_star_max"],
         b_iso=lines["b_iso"],
         radiation=lines["radiation"],
+        dispersion=dispersion(lines["anomalous"]) if lines.get("anomalous") else None,
+        **preferred_orientation(lines),
         intensity_floor=lines["intensity_floor"],
         max_reflections=lines["max_reflections"],
     )

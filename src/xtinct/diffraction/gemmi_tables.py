@@ -4,13 +4,19 @@ Run once (`python -m xtinct.diffraction.gemmi_tables`); the table is packaged, s
 structure factors where gemmi is not installed.
 """
 
+import functools
 from pathlib import Path
 
 import gemmi
+import numpy as np
 import pyarrow as pa
 
 from xtinct.diffraction.scattering import COLUMNS, N_ELEMENTS, TABLE
+from xtinct.errors import XtinctError
 from xtinct.parquet import write_parquet
+
+#: Heaviest element of the tables of Cromer and Liberman.
+LAST_DISPERSIVE = 92
 
 
 def scattering_rows() -> list[dict[str, object]]:
@@ -36,6 +42,23 @@ def scattering_rows() -> list[dict[str, object]]:
 def write_scattering_table(path: str | Path = TABLE) -> None:
     """Write the table to `path`."""
     write_parquet(path, [pa.Table.from_pylist(scattering_rows(), schema=COLUMNS)], COLUMNS)
+
+
+@functools.lru_cache(maxsize=8)
+def dispersion(wavelength: float) -> np.ndarray:
+    """Anomalous dispersion float64 (119, 2): f' and f'' of each atomic number, electrons.
+
+    wavelength in angstrom. Cromer and Liberman (Acta Cryst. A37, 267-268, 1981) as gemmi computes them, with
+    the correction of Kissel and Pratt; for atomic numbers 3 to 92. Lighter elements have none to speak of;
+    those beyond have no entry and get 0, as in every program built on these tables.
+    """
+    if not wavelength > 0:
+        raise XtinctError(f"lines.anomalous: {wavelength}, expected a wavelength in angstrom")
+    table = np.zeros((N_ELEMENTS + 1, 2))
+    for z in range(3, LAST_DISPERSIVE + 1):
+        table[z] = gemmi.cromer_liberman(z, gemmi.hc / wavelength)
+    table.flags.writeable = False
+    return table
 
 
 if __name__ == "__main__":

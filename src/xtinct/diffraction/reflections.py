@@ -181,8 +181,16 @@ def _allowed(h, k, l, translations):  # noqa: E741
 
 
 @njit(cache=True)
+def march_dollase(cosine, r):
+    """Density of crystallites whose preferred direction stands at an angle of `cosine` to the scattering
+    vector, relative to a random powder's (W. A. Dollase, J. Appl. Cryst. 19, 267-272, 1986)."""
+    square = cosine * cosine
+    return (r * r * square + (1.0 - square) / r) ** -1.5
+
+
+@njit(cache=True)
 def reflections(
-    g, limit, hm, km, lm, x, weight, starts, translations, cubics, width, d_star2, intensity
+    g, limit, hm, km, lm, x, weight, starts, translations, cubics, width, axis, r, d_star2, intensity
 ):  # fmt: skip
     """Write 1/d^2 and |F|^2 of the half sphere to d_star2 and intensity; returns how many entries.
 
@@ -190,6 +198,8 @@ def reflections(
     x, weight     float64 (n, 3) and (n,), atoms sorted by species, which begin at `starts`
     translations  of `reduce_to_primitive`: other reflections are absent and left out
     cubics        float64 (species, intervals, 4), scattering amplitudes over intervals of s^2 of `width`
+    axis, r       preferred orientation: hkl . axis is the component of hkl in the preferred direction,
+                  1/angstrom; r of March and Dollase, 1 for a random powder
 
     Where l is orthogonal to h and k, hkl and hk-l share one entry with the sum of both.
     """
@@ -255,10 +265,15 @@ def reflections(
                 if l < 0:
                     q_re, q_im = -q_re, -q_im
                 total = 0.0
+                share, other = 1.0, 1.0
+                if r != 1.0:
+                    in_plane, along = h * axis[0] + k * axis[1], l * axis[2]
+                    share = march_dollase((in_plane + along) / math.sqrt(d2), r)
+                    other = march_dollase((in_plane - along) / math.sqrt(d2), r)
                 if here:
-                    total += (p_re - q_im) ** 2 + (p_im + q_re) ** 2
+                    total += share * ((p_re - q_im) ** 2 + (p_im + q_re) ** 2)
                 if there:
-                    total += (p_re + q_im) ** 2 + (p_im - q_re) ** 2
+                    total += other * ((p_re + q_im) ** 2 + (p_im - q_re) ** 2)
                 d_star2[count], intensity[count] = d2, total
                 count += 1
     return count

@@ -4,6 +4,7 @@ The sums over the atoms are in `reflections`; here are the checks, the choice of
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numba import njit
@@ -11,7 +12,7 @@ from numba import njit
 from xtinct.diffraction.lattice import metric_of
 from xtinct.diffraction.ordering import ascending
 from xtinct.diffraction.reflections import CENTRINGS, count_reflections, reduce_to_primitive, reflections
-from xtinct.diffraction.scattering import scattering_table
+from xtinct.diffraction.scattering import N_ELEMENTS, scattering_table
 from xtinct.errors import XtinctError
 
 #: hkl whose 1/d^2 differ by less than this, relative, are one line of a structure. Cells are printed
@@ -21,6 +22,8 @@ EQUAL_D_OF_STRUCTURES = 1e-7
 #: Phase tables of one row of reciprocal space: above it the cell is no crystal's (512 MiB).
 _ROW_LIMIT = 1 << 26
 
+
+_NO_DISPERSION = np.zeros((N_ELEMENTS + 1, 2))
 
 #: Outcomes of the compiled code.
 _GOOD, _BAD_CELL, _BAD_SITE, _NO_SITES, _UNKNOWN, _TOO_MANY, _TOO_LONG, _NO_LINES = range(8)
@@ -54,6 +57,9 @@ def structure_lines(
     d_star_max: float,
     b_iso: float = 0.0,
     radiation: str = "xray",
+    dispersion: np.ndarray | None = None,
+    preferred_axis: Sequence[float] = (0, 0, 1),
+    march_r: float = 1.0,
     intensity_floor: float = 1e-9,
     max_reflections: int = 2_000_000,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -66,6 +72,10 @@ def structure_lines(
     d_star_max       largest 1/d, 1/angstrom
     b_iso            isotropic displacement factor of every atom, angstrom^2
     radiation        xray | neutron
+    dispersion       float64 (119, 2): f' and f'' of each atomic number, electrons (see
+                     `gemmi_tables.dispersion`); None: none
+    preferred_axis   hkl of the direction that crystallites prefer
+    march_r          r of March and Dollase, 1 for no preferred orientation
     intensity_floor  lines weaker than this share of the strongest are left out: rounding errors of
                      absent ones
     max_reflections  most reflections of the half sphere; checked before any memory is taken
@@ -79,6 +89,12 @@ def structure_lines(
     species = np.ascontiguousarray(species, dtype=np.int64)
     frac = np.ascontiguousarray(frac, dtype=np.float64)
     occupancy = np.ascontiguousarray(occupancy, dtype=np.float64)
+    preferred_axis = np.array(preferred_axis, dtype=np.float64)
+    if not (np.isfinite(preferred_axis).all() and preferred_axis.any() and 0 < march_r < math.inf):
+        raise XtinctError(
+            f"lines.march_dollase: axis {preferred_axis.tolist()}, r {march_r}; expected an axis that is not "
+            "0 0 0 and a positive r"
+        )
     d_star, intensity, status, detail = _lines(
         cell,
         species,
@@ -87,6 +103,9 @@ def structure_lines(
         table,
         known,
         width,
+        _NO_DISPERSION if dispersion is None else np.ascontiguousarray(dispersion, dtype=np.float64),
+        preferred_axis,
+        float(march_r),
         float(d_star_max),
         float(b_iso),
         float(intensity_floor),
@@ -95,6 +114,12 @@ def structure_lines(
     if status != _GOOD:
         raise _refusal(status, detail, cell, radiation, d_star_max, max_reflections)
     return d_star, intensity
+
+
+def preferred_orientation(lines: Mapping[str, object]) -> dict[str, object]:
+    """Arguments of `structure_lines` for `march_dollase` of the configuration's `lines`, if it is there."""
+    texture = lines.get("march_dollase")
+    return {"preferred_axis": texture["axis"], "march_r": texture["r"]} if texture else {}
 
 
 def _refusal(status, detail, cell, radiation, d_star_max, max_reflections) -> StructureRefusedError:
@@ -185,6 +210,17 @@ def _order_of_axes(cell, metric):
 
 
 @njit(cache=True)
+def _direction(metric, hkl):
+    """Vector v for which h . v is the component of h along the reciprocal vector hkl, 1/angstrom."""
+    v, square = np.zeros(3), 0.0
+    for i in range(3):
+        for j in range(3):
+            v[i] += metric[i, j] * hkl[j]
+        square += v[i] * hkl[i]
+    return v / math.sqrt(square)
+
+
+@njit(cache=True)
 def _by_species(species):
     """Indices that sort atomic numbers ascending, stable, and where each number begins (and the end)."""
     ends = np.zeros(species.max() + 2, np.int64)
@@ -216,6 +252,9 @@ def _lines(
     table,
     known,
     width,
+    dispersion,
+    preferred_axis,
+    march_r,
     d_star_max,
     b_iso,
     intensity_floor,
@@ -253,12 +292,31 @@ def _lines(
     cubics = np.empty((starts.size - 1, table.shape[1], 4))
     for i in range(starts.size - 1):
         cubics[i] = table[species[order[starts[i]]]]
+        cubics[i, :, 0] += dispersion[species[order[starts[i]]], 0]
+    imaginary = np.empty(starts.size - 1)
+    for i in range(imaginary.size):
+        imaginary[i] = dispersion[species[order[starts[i]]], 1]
     translations = reduce_to_primitive(x, weight, starts, CENTRINGS)
     x, weight = x[: starts[-1]], weight[: starts[-1]]
     d_star2, intensity = np.empty(count), np.empty(count)
+    axis = _direction(full, preferred_axis)
+    axis = np.array([axis[axes[0]], axis[axes[1]], axis[axes[2]]])
     count = reflections(
-        g, limit, hm, km, lm, x, weight, starts, translations, cubics, width, d_star2, intensity
+        g, limit, hm, km, lm, x, weight, starts, translations, cubics, width, axis, march_r,
+        d_star2, intensity,
     )  # fmt: skip
+    if imaginary.any():
+        # |F|^2 of hkl and of its Friedel opposite together: f + if'' = f0 + f' + if'' gives
+        # 2 |sum f ...|^2 + 2 |sum f'' ...|^2.
+        cubics[:] = 0.0
+        for i in range(imaginary.size):
+            cubics[i, :, 0] = imaginary[i]
+        second = np.empty(d_star2.size)
+        reflections(
+            g, limit, hm, km, lm, x, weight, starts, translations, cubics, width, axis, march_r,
+            d_star2, second,
+        )  # fmt: skip
+        intensity[:count] += second[:count]
     d_star2, intensity = d_star2[:count], intensity[:count]
     position, total = _merge(d_star2, intensity, limit, b_iso)
     largest = 0.0

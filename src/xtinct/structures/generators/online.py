@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 
 from xtinct.diffraction.linelists import LabelledLines, LineLists
-from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
+from xtinct.diffraction.structure_factors import (
+    StructureRefusedError,
+    preferred_orientation,
+    structure_lines,
+)
 from xtinct.errors import XtinctError
 from xtinct.randomness import integer, stream_key, subkey
 from xtinct.structures.generators.kernels import DRAWN
@@ -67,6 +71,10 @@ class CrystalLines:
         content = read_json(occupations, OCCUPATIONS)
         limits = content["limits"]
         self.lines = dict(lines)
+        if self.lines.get("anomalous"):
+            raise XtinctError(
+                "lines.anomalous: crystals drawn during training are without dispersion; set it to 0"
+            )
         self._statistics = content["statistics"]
         self._limits = {**limits, "elements": tuple(limits["elements"])}
         self._occupations = {
@@ -129,6 +137,7 @@ class CrystalLines:
                     d_star_max=self.lines["d_star_max"],
                     b_iso=self.lines["b_iso"],
                     radiation=self.lines["radiation"],
+                    **preferred_orientation(self.lines),
                     intensity_floor=self.lines["intensity_floor"],
                     max_reflections=self.lines["max_reflections"],
                 )
