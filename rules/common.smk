@@ -165,7 +165,9 @@ def variant_files():
     files = {name: {} for name in VARIANTS}
     for experiment in config["experiments"].values():
         for dataset in (*xtinct.config.training_sets(experiment), *experiment["tests"]):
-            every = FAMILIES if "all" in experiment["families"] else experiment["families"]
+            every = (
+                FAMILIES if "all" in experiment["families"] else experiment["families"]
+            )
             for family in every if dataset in VARIANTS else ():
                 files[dataset][family] = line_lists(dataset, family)
     return files

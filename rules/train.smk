@@ -5,28 +5,31 @@ rule train:
 
 rule train_model:
     input:
-        dataset=training_set,
+        datasets=lambda wildcards: sum(training_files(wildcards).values(), []),
+        occupations=training_occupations,
     output:
         model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
         card="models/{experiment}/{family}/seed-{seed}/card.json",
         history="models/{experiment}/{family}/seed-{seed}/history.csv",
     log:
         "logs/train_model/{experiment}/{family}/seed-{seed}.log",
-    threads: config["train"]["threads"]
+    threads: config["train"]["threads"] * config["train"]["processes"]
     resources:
-        gpu=gpus(),
+        gpu=gpus() * config["train"]["processes"],
     params:
         experiment=lambda wildcards: {
-            key: config["experiments"][wildcards.experiment][key]
-            for key in ("train", "target", "model", "patterns")
+            key: value
+            for key, value in config["experiments"][wildcards.experiment].items()
+            if key not in ("families", "seeds", "tests")
         },
         model=lambda wildcards: config["models"][
             config["experiments"][wildcards.experiment]["model"]
         ],
         train=config["train"],
         instrument=config["instrument"],
-        d_star_max=config["lines"]["d_star_max"],
+        lines=training_lines,
         ulbd=training_lattices,
+        datasets=training_files,
         code=code_digest("xtinct.learning.training"),
     script:
         "../workflow/scripts/train_model.py"

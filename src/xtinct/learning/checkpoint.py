@@ -22,13 +22,22 @@ NAME = "checkpoint.safetensors"
 class Progress:
     """Where a run stands: next step, seconds spent, and the rows of the history so far.
 
-    `sums` holds samples, summed loss and right answers since the last row.
+    waited   of the seconds, those in which the model waited for data: drawn, or on a CPU also rendered
+    skipped  steps without an update, because the gradient was not finite
+    sums     samples, summed loss and right answers since the last row
     """
 
     step: int = 0
     seconds: float = 0.0
+    waited: float = 0.0
+    skipped: int = 0
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     history: list[dict] = field(default_factory=list)
+
+    @property
+    def data_share(self) -> float:
+        """Share of the time in which the model waited for data."""
+        return self.waited / self.seconds if self.seconds else 0.0
 
 
 def save_checkpoint(

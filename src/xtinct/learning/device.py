@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from xtinct.errors import XtinctError
+
+#: Steps on a GPU that are worth the minute that compiling takes.
+COMPILE_STEPS = 2000
 
 
 def resolve_device(name: str) -> torch.device:
@@ -55,13 +59,25 @@ def reproducible(threads: int) -> Iterator[None]:
     # cuBLAS is deterministic only with a fixed workspace, set before its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # No operation here reads memory that it has not written; filling it takes a tenth of a CPU step.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+
+
+def compiled(model: nn.Module, setting: str, device: torch.device, n_steps: int) -> nn.Module:
+    """The model, or what `torch.compile` makes of it: for `always`, and for `auto` where it pays."""
+    if setting not in ("auto", "always", "never"):
+        raise XtinctError(f"train.compile: {setting!r}, expected auto, always or never")
+    pays = device.type == "cuda" and n_steps >= COMPILE_STEPS
+    return torch.compile(model) if setting == "always" or (setting == "auto" and pays) else model
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:

@@ -60,6 +60,19 @@ def make_optimizers(
     ]
 
 
+def clip_gradients(parameters: list[nn.Parameter], limit: float) -> bool:
+    """Scale the gradients so that their joint norm is at most `limit` (0: as they are).
+
+    False, and nothing changed, if a gradient is not finite.
+    """
+    norm = nn.utils.get_total_norm([p.grad for p in parameters])
+    if not torch.isfinite(norm):
+        return False
+    if limit:
+        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    return True
+
+
 def schedule(step: int, n_steps: int, *, kind: str, warmup: float) -> float:
     """Share of the peak learning rate at `step` (from 0).
 

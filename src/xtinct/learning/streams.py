@@ -2,32 +2,30 @@
 
 A stream is a pure function of the sample's index: `take(start, count)` gives the same samples
 whenever and wherever it is asked, so a resumed run continues the same stream and prefetching
-changes nothing. Patterns are rendered from the lines on the training device (`PatternRenderer`).
+changes nothing.
 """
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
 import pyarrow.compute as pc
-import torch
 from numba import njit
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.linelists import LabelledLines, LineLists
 from xtinct.diffraction.lines import UlbdLines
-from xtinct.diffraction.profile import render
-from xtinct.diffraction.profile_torch import Renderer
 from xtinct.errors import XtinctError
 from xtinct.parquet import open_parquet
 from xtinct.randomness import integer, stream_key, subkeys
 from xtinct.schema import LINES, check_table
 from xtinct.symmetry.families import family_of, space_groups
+
+#: Samples after which a mixture of arbitrary weights begins anew.
+_PERIOD = 4096
 
 
 class EmptySplitError(XtinctError):
@@ -35,7 +33,9 @@ class EmptySplitError(XtinctError):
 
 
 class Stream(Protocol):
-    """An endless sequence of labelled line lists."""
+    """An endless sequence of labelled line lists of the space groups `groups`."""
+
+    groups: np.ndarray
 
     def take(self, start: int, count: int) -> LabelledLines:
         """Samples number start to start + count - 1."""
@@ -140,27 +140,56 @@ class ParquetStream:
 
 
 class MixedStream:
-    """Samples of several streams in fixed proportions, spread evenly over every stretch."""
+    """Samples of several streams in fixed proportions, spread evenly over every stretch.
+
+    Whole weights up to a sum of _PERIOD are kept exactly; others are rounded to 1 / _PERIOD. Which
+    stream a sample comes from depends on its number alone. Attribute groups: all of the streams'.
+    """
 
     def __init__(self, streams: Sequence[Stream], weights: Sequence[float]) -> None:
         weights = np.asarray(weights, dtype=np.float64)
-        if len(weights) != len(streams) or not (weights > 0).all():
-            raise XtinctError("mixture: every stream needs a weight above zero")
+        if len(weights) != len(streams) or not (weights > 0).all() or not np.isfinite(weights).all():
+            raise XtinctError("mixture: every training set needs a weight above zero")
         self.streams = list(streams)
-        self._edges = np.concatenate([[0.0], np.cumsum(weights / weights.sum())])
-        self._edges[-1] = 1.0
+        self.groups = np.unique(np.concatenate([stream.groups for stream in streams]))
+        counts = _whole_counts(weights)
+        # Sample k of n stands at (k + 1/2) / n of the period; streams are merged in that order.
+        place = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
+        order = np.argsort(place, kind="stable")
+        self._counts = counts
+        self._stream = np.repeat(np.arange(len(counts)), counts)[order]
+        self._rank = np.concatenate([np.arange(n) for n in counts])[order]
 
     def take(self, start: int, count: int) -> LabelledLines:
-        """Samples number start to start + count - 1, ordered by stream within the stretch."""
-        # Of the first n samples, stream j has floor(n e[j+1]) - floor(n e[j]): exact shares for every n.
-        first = np.diff(np.floor(start * self._edges)).astype(np.int64)
-        last = np.diff(np.floor((start + count) * self._edges)).astype(np.int64)
-        parts = [
-            stream.take(int(a), int(b - a))
-            for stream, a, b in zip(self.streams, first, last, strict=True)
-            if b > a
-        ]
-        return LabelledLines.concatenate(parts)
+        """Samples number start to start + count - 1."""
+        cycle, slot = np.divmod(np.arange(start, start + count), len(self._stream))
+        source = self._stream[slot]
+        number = cycle * self._counts[source] + self._rank[slot]
+        parts = []
+        for j, stream in enumerate(self.streams):
+            own = number[source == j]
+            if len(own):
+                parts.append(stream.take(int(own[0]), len(own)))
+        joined = LabelledLines.concatenate(parts)
+        # The parts stand one after the other; back to the order of the numbers.
+        rows = np.empty(count, dtype=np.int64)
+        rows[np.argsort(source, kind="stable")] = np.arange(count)
+        return LabelledLines(_select(joined.lines, rows), joined.groups[rows])
+
+
+def _whole_counts(weights: np.ndarray) -> np.ndarray:
+    """Whole numbers int64 in the proportions of `weights`, none of them zero."""
+    if (weights == np.round(weights)).all() and weights.sum() <= _PERIOD:
+        return weights.astype(np.int64)
+    return np.maximum(1, np.round(weights / weights.sum() * _PERIOD)).astype(np.int64)
+
+
+def _select(lines: LineLists, rows: np.ndarray) -> LineLists:
+    """The samples number `rows` (int64 (n,)), in that order."""
+    lengths = np.diff(lines.offsets)[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    index = np.repeat(lines.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return LineLists(offsets, lines.d_star[index], lines.intensity[index])
 
 
 def read_lines(
@@ -183,7 +212,7 @@ def read_lines(
                 continue
             groups = table["spacegroup_number"].to_numpy().astype(np.int16)
             for group in np.unique(groups):
-                if family_of(int(group)) != family:
+                if family not in ("all", family_of(int(group))):
                     raise XtinctError(f"{path}: space group {group} is not of the family {family}")
             columns = [table[name].combine_chunks() for name in ("d_star", "intensity")]
             d_star, intensity = (column.flatten().to_numpy(zero_copy_only=False) for column in columns)
@@ -192,45 +221,3 @@ def read_lines(
                 raise XtinctError(f"{path}: row group {i} holds a line that is not a positive finite number")
             offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
             yield LabelledLines(LineLists(offsets, d_star, intensity), groups), table["sample_id"].to_pylist()
-
-
-class PatternRenderer:
-    """Line lists to patterns on a device: numba on the CPU, torch on a GPU."""
-
-    def __init__(self, instrument: Instrument, device: torch.device) -> None:
-        self.instrument = instrument
-        self.device = device
-        self._renderer = Renderer(instrument, device) if device.type != "cpu" else None
-
-    def __call__(self, lines: LineLists) -> torch.Tensor:
-        """Patterns float32 (n, points) on the device; the caller owns them."""
-        if self._renderer is not None:
-            return self._renderer(lines)
-        return torch.from_numpy(render(lines, self.instrument))
-
-
-def batches(
-    stream: Stream, *, start: int, stop: int, batch_size: int, workers: int
-) -> Iterator[LabelledLines]:
-    """Consecutive batches of samples start to stop - 1, up to 2 * `workers` of them prepared ahead.
-
-    Threads suffice because the compiled kernels release the interpreter lock. The batches and their
-    order do not depend on `workers`; 0 prepares each when it is asked for.
-    """
-    bounds = [(first, min(batch_size, stop - first)) for first in range(start, stop, batch_size)]
-    if workers == 0:
-        for first, count in bounds:
-            yield stream.take(first, count)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: list[Future[LabelledLines]] = []
-        try:
-            for first, count in bounds:
-                waiting.append(pool.submit(stream.take, first, count))
-                if len(waiting) > 2 * workers:
-                    yield waiting.pop(0).result()
-            while waiting:
-                yield waiting.pop(0).result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -42,7 +42,11 @@ def settings():
             "device": "cpu",
             "threads": 1,
             "precision": "float32",
+            "processes": 1,
+            "compile": "never",
             "batch_size": 32,
+            "ghost_batch": 16,
+            "gradient_clip": 10.0,
             "optimizer": "muon",
             "learning_rate": 0.002,
             "muon_learning_rate": 0.02,
@@ -51,13 +55,14 @@ def settings():
             "warmup": 0.1,
             "validation_patterns": 64,
             "validations": 2,
+            "stop_confidence": 0,
         },
         "models": {"small": {"kind": "logq", "points": 256, "width": 8, "hidden": 32}},
         "instrument": INSTRUMENT,
         "lines": {"d_star_max": 0.94},
         "ulbd": {"intensities": "uniform", "lattices": {"cubic": LATTICE}},
-        "dataset_path": None,
-        "validation_path": None,
+        "datasets": {},
+        "occupations": None,
     }
 
 

@@ -3,12 +3,12 @@ import pytest
 
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.errors import XtinctError
+from xtinct.learning.loading import Loader
 from xtinct.learning.streams import (
     EmptySplitError,
     MixedStream,
     ParquetStream,
     UlbdStream,
-    batches,
     read_lines,
 )
 
@@ -119,9 +119,10 @@ def test_a_mixture_keeps_its_proportions_over_every_stretch():
 
 
 def test_batches_do_not_depend_on_how_they_are_prepared():
-    reference = list(batches(online(), start=64, stop=250, batch_size=32, workers=0))
-    assert [len(batch) for batch in reference] == [32, 32, 32, 32, 32, 26]
-    threaded = list(batches(online(), start=64, stop=250, batch_size=32, workers=3))
+    loader = Loader(online())
+    reference = list(loader.batches(start=64, stop=256, step=32, count=32))
+    assert [len(batch) for batch in reference] == [32] * 6
+    threaded = list(loader.batches(start=64, stop=256, step=32, count=32, workers=3))
     for one, other in zip(reference, threaded, strict=True):
         assert_same(one, other)
     assert_same(reference[0], online().take(64, 32))

@@ -10,8 +10,9 @@ import torch
 from safetensors.numpy import load_file
 
 from xtinct.errors import XtinctError
-from xtinct.learning import training
+from xtinct.learning import fitting
 from xtinct.learning.checkpoint import NAME
+from xtinct.learning.fitting import Run
 from xtinct.learning.training import train_model
 from xtinct.symmetry.families import space_groups
 
@@ -58,8 +59,8 @@ def test_an_interrupted_run_goes_on_to_the_same_result(settings, tmp_path, monke
     if model:
         settings["models"] = {"small": model}
     train_model(**settings, output_dir=tmp_path / "whole")
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
-    real_step, steps = training._step, []
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    real_step, steps = Run._gradients, []
 
     def interrupted_step(*args):
         steps.append(1)
@@ -67,7 +68,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(settings, tmp_path, monke
             raise Interruption
         return real_step(*args)
 
-    monkeypatch.setattr(training, "_step", interrupted_step)
+    monkeypatch.setattr(Run, "_gradients", interrupted_step)
     for _ in range(2):
         with pytest.raises(Interruption):
             train_model(**settings, output_dir=tmp_path / "parts")
@@ -84,7 +85,7 @@ def test_a_killed_process_leaves_nothing_broken_and_is_continued(settings, tmp_p
     """SIGKILL at a random moment between checkpoints, then the same call again."""
     train_model(**settings, output_dir=tmp_path / "whole")
     code = (
-        "import json, sys\nfrom xtinct.learning import training\ntraining.CHECKPOINT_SECONDS = 0.0\n"
+        "import json, sys\nfrom xtinct.learning import fitting, training\nfitting.CHECKPOINT_SECONDS = 0.0\n"
         "training.train_model(**json.loads(sys.argv[1]), output_dir=sys.argv[2])"
     )
     folder = tmp_path / "killed"
@@ -101,8 +102,8 @@ def test_a_killed_process_leaves_nothing_broken_and_is_continued(settings, tmp_p
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
-    real_step, steps = training._step, []
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    real_step, steps = Run._gradients, []
 
     def interrupted_step(*args):
         steps.append(1)
@@ -110,7 +111,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(settings, tmp_path, mon
             raise Interruption
         return real_step(*args)
 
-    monkeypatch.setattr(training, "_step", interrupted_step)
+    monkeypatch.setattr(Run, "_gradients", interrupted_step)
     with pytest.raises(Interruption):
         train_model(**settings, output_dir=tmp_path / "m")
     changed = settings | {"seed": 4}
@@ -122,7 +123,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(settings, tmp_path, mon
 def test_a_loss_that_is_not_finite_stops_with_one_line(settings, tmp_path):
     settings["train"] |= {"optimizer": "adamw", "learning_rate": 1e30, "schedule": "constant"}
     with pytest.raises(
-        XtinctError, match=r"training stopped at step \d+: the loss is (nan|inf); lower train"
+        XtinctError, match=r"training stopped at step \d+: the gradient was not finite 20 times in a row"
     ) as error:
         train_model(**settings, output_dir=tmp_path / "m")
     assert "\n" not in str(error.value)
@@ -132,7 +133,7 @@ def test_a_loss_that_is_not_finite_stops_with_one_line(settings, tmp_path):
 def test_a_dataset_without_a_class_is_trained_and_said(settings, tmp_path, write_lines, caplog):
     groups = [group for group in space_groups("cubic") if group not in (230, 206)] * 3
     settings["experiment"]["train"] = "ulbd"
-    settings["dataset_path"] = write_lines(groups)
+    settings["datasets"] = {"ulbd": [write_lines(groups)]}
     with caplog.at_level("WARNING"):
         card = train_model(**settings, output_dir=tmp_path / "m")
     # 230 is alone in its class; 206 (I a -3) shares its with 199? no: it is alone as well.
@@ -147,7 +148,7 @@ def test_a_dataset_without_a_class_is_trained_and_said(settings, tmp_path, write
 
 def test_training_without_a_validation_split_is_possible_and_said(settings, tmp_path, write_lines, caplog):
     settings["experiment"]["train"] = "ulbd"
-    settings["dataset_path"] = write_lines(space_groups("cubic"), splits=("train",))
+    settings["datasets"] = {"ulbd": [write_lines(space_groups("cubic"), splits=("train",))]}
     with caplog.at_level("WARNING"):
         card = train_model(**settings, output_dir=tmp_path / "m")
     assert card["metrics"]["validation_accuracy"] is None
@@ -161,7 +162,7 @@ def test_training_without_a_validation_split_is_possible_and_said(settings, tmp_
         ({"train": {"precision": "float16"}}, r"train\.precision: 'float16'"),
         ({"experiment": {"model": "large"}}, "model 'large' is not in `models`"),
         ({"experiment": {"target": "colour"}}, "target 'colour'"),
-        ({"experiment": {"train": "cddd"}}, "train 'cddd' needs a dataset"),
+        ({"experiment": {"train": "cddd"}}, "train 'cddd' needs its files"),
         ({"lines": {"d_star_max": 0.5}}, r"lines\.d_star_max"),
     ],
 )

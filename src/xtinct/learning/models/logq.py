@@ -8,6 +8,7 @@ from torch import nn
 
 from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
+from xtinct.learning.models.normalisation import GhostBatchNorm
 
 #: Length that the convolutions leave to the flattening head.
 HEAD_LENGTH = 16
@@ -48,7 +49,6 @@ class LogSinTheta(nn.Module):
         )
 
     def forward(self, pattern: torch.Tensor) -> torch.Tensor:
-        """Patterns float32 (n, points) to logits (n, n_outputs)."""
         """float32 (n, instrument.points) -> float32 (n, points)."""
         left = pattern.index_select(1, self.left)
         right = pattern.index_select(1, self.left + 1)
@@ -85,7 +85,7 @@ class LogQ(nn.Module):
                 nn.Conv2d(
                     channels, filters, (1, kernel), stride=(1, 2), padding=(0, kernel // 2), bias=False
                 ),
-                nn.BatchNorm2d(filters),
+                GhostBatchNorm(filters),
                 nn.ReLU(),
             ]
             channels = filters

@@ -1,0 +1,93 @@
+"""From lines to the patterns that a model sees: batches of a stream, conditions, rendering."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from xtinct.diffraction.conditions import Conditions, Variation
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.profile import render
+from xtinct.diffraction.profile_torch import Renderer
+from xtinct.learning.streams import Stream
+
+
+class PatternRenderer:
+    """Line lists to patterns on a device: numba on the CPU, torch on a GPU."""
+
+    def __init__(self, instrument: Instrument, device: torch.device) -> None:
+        self.instrument = instrument
+        self.device = device
+        self._renderer = Renderer(instrument, device) if device.type != "cpu" else None
+
+    def __call__(self, lines: LineLists, conditions: Conditions | None = None) -> torch.Tensor:
+        """Patterns float32 (n, points) on the device; the caller owns them."""
+        if self._renderer is not None:
+            return self._renderer(lines, conditions=conditions)
+        return torch.from_numpy(render(lines, self.instrument, conditions=conditions))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples as they are measured: lines, space groups int16 (n,), conditions (None: as configured)."""
+
+    lines: LineLists
+    groups: np.ndarray
+    conditions: Conditions | None
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def slice(self, start: int, stop: int) -> "Batch":
+        """Samples start to stop - 1 (as far as there are)."""
+        conditions = None if self.conditions is None else self.conditions.slice(start, stop)
+        return Batch(self.lines.slice(start, stop), self.groups[start:stop], conditions)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """A stream measured under varying conditions.
+
+    variation  law of the conditions; None measures every sample as the instrument is configured
+    key        stream of the conditions, 0 to 2^64 - 1
+    """
+
+    stream: Stream
+    variation: Variation | None = None
+    key: int = 0
+
+    def take(self, start: int, count: int) -> Batch:
+        """Samples number start to start + count - 1: a function of their numbers alone."""
+        samples = self.stream.take(start, count)
+        conditions = (
+            None if self.variation is None else self.variation.draw(np.uint64(self.key), start, count)
+        )
+        return Batch(samples.lines, samples.groups, conditions)
+
+    def batches(self, *, start: int, stop: int, step: int, count: int, workers: int = 0) -> Iterator[Batch]:
+        """`count` samples from each of start, start + step, ... below stop.
+
+        Up to 2 * `workers` batches are prepared ahead. Threads suffice because the compiled kernels
+        release the interpreter lock. The batches and their order do not depend on `workers`; 0 prepares
+        each when it is asked for.
+        """
+        firsts = range(start, stop, step)
+        if workers == 0:
+            for first in firsts:
+                yield self.take(first, count)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            waiting: list[Future[Batch]] = []
+            try:
+                for first in firsts:
+                    waiting.append(pool.submit(self.take, first, count))
+                    if len(waiting) > 2 * workers:
+                        yield waiting.pop(0).result()
+                while waiting:
+                    yield waiting.pop(0).result()
+            finally:
+                for future in waiting:
+                    future.cancel()
