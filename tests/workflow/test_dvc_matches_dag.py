@@ -31,6 +31,7 @@ OTHER = {
     "instrument.lorentz": "lorentz-polarisation",
     "ceilings.ks": [1, 2],
     "train.device": "auto",
+    "train.compile": "never",
     "train.precision": "bfloat16",
     "train.optimizer": "adamw",
     "train.schedule": "constant",
