@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -196,7 +197,7 @@ class Instrument:
         """SHA-256 (hexadecimal) of everything that shapes a pattern."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether a pattern is nothing but Gaussians of one width and one wavelength."""
         return self == Instrument(
