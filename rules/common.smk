@@ -8,6 +8,8 @@ xtinct.config.exit_if_wrong_values(config)
 FAMILIES = config["families"]
 DATASETS = ["cddd", "ulbd", "gcdd"]
 VARIANTS = config["variants"]
+# Real test crystals with coordinates, lattice or both drawn anew.
+COPIES = list(xtinct.config.COPIES)
 SHARDS = [f"{i:04d}" for i in range(config["shards"])]
 # (experiment, family, seed) of every model.
 MODELS = [
@@ -24,7 +26,8 @@ wildcard_constraints:
     shard=r"\d{4}",
     experiment="|".join(config["experiments"]),
     seed=r"\d+",
-    test="|".join([*DATASETS, *VARIANTS]),
+    test="|".join([*DATASETS, *COPIES, *VARIANTS]),
+    copies="|".join(COPIES),
     cddd="|".join(xtinct.config.versions(config, "cddd")),
     ulbd="|".join(xtinct.config.versions(config, "ulbd")),
 
@@ -110,6 +113,20 @@ def for_evaluations(pattern, experiment=None):
     ]
 
 
+def for_robustness(experiment=None):
+    """The curves of every model (of one experiment) on those of its test sets that are asked for."""
+    found = for_evaluations(
+        "results/evaluation/{experiment}/{family}/seed-{seed}/{test}", experiment
+    )
+    tests = config["robustness"]["tests"]
+    return [f"{path}.robustness.csv" for path in found if path.split("/")[-1] in tests]
+
+
+def test_files(wildcards):
+    """Line lists of a test set, by family."""
+    return [line_lists(wildcards.test, family) for family in families_of(wildcards)]
+
+
 def gpus():
     """GPUs that a job takes: one if the configuration allows it and the machine has a driver for any."""
     return int(
@@ -177,6 +194,7 @@ def final_targets():
     return [
         "results/report.html",
         "results/metrics.json",
+        *for_robustness(),
         "results/ceilings.csv",
         "data/symmetry/reflection_conditions.parquet",
         "data/splits/structures.parquet",

@@ -150,77 +150,46 @@ def predict(
     intensity: np.ndarray,
     wavelength: float,
     models: str | Path | Sequence[str | Path] | None = None,
-) -> dict[str, dict[str, list[tuple[Any, float]]]]:
+    *,
+    coverage: float = 0.95,
+    subtract_background: bool = False,
+    fill_missing: bool = False,
+) -> dict[str, dict[str, list]]:
     """Extinction classes and space groups of a pattern, ranked by probability.
 
-    `two_theta` (degrees, ascending) and `intensity`, float (n,): one pattern, background removed,
-    measured with `wavelength` (angstrom). It is brought to the grid of the model by equal 1/d, and
-    must cover that grid. `models`: folders of trained models, or a folder that holds some; None means
-    DEFAULT_MODELS. There is one model per crystal family, and each answers as if the pattern were of
-    its family: the family is for the user to know, or to judge.
+    `two_theta` (degrees, ascending) and `intensity`, float (n,): one pattern measured with
+    `wavelength` (angstrom), the background removed or to be subtracted here (`subtract_background`).
+    It is brought to the grid of the model by equal sin(theta) / wavelength, and must cover that grid;
+    `fill_missing` takes what is missing as empty. `models`: folders of trained models, or a folder
+    that holds some; None means DEFAULT_MODELS. There is one model per crystal family, and each answers
+    as if the pattern were of its family: the family is for the user to know, or to judge.
 
-    Returns {family: {"classes": [(symbol, probability), ...], "groups": [(number, probability), ...]}},
-    the five most probable of each.
+    Returns {family: {"classes": [(symbol, probability), ...], "groups": [(number, probability), ...],
+    "set": [symbol, ...]}}: the five most probable of each, and the set of classes that holds the true
+    one with probability `coverage` among patterns like those that the model was calibrated on, which
+    a measurement is only as far as it resembles them. Probabilities are calibrated likewise. A model
+    without a calibration gives no set.
     """
     from xtinct.learning.prediction import Predictor
+    from xtinct.measured import checked_pattern, on_grid, without_background
 
-    two_theta, intensity = _checked_pattern(two_theta, intensity, wavelength)
+    two_theta, intensity = checked_pattern(two_theta, intensity, wavelength)
+    if subtract_background:
+        intensity = without_background(two_theta, intensity)
     answers = {}
     for folder in _model_folders(DEFAULT_MODELS if models is None else models):
         predictor = Predictor(folder)
         if predictor.family in answers:
             raise XtinctError(f"{folder}: a second model for the {predictor.family} family; name one of each")
-        pattern = _on_grid(two_theta, intensity, wavelength, predictor.instrument)
+        pattern = on_grid(two_theta, intensity, wavelength, predictor.instrument, fill_missing=fill_missing)
         found = predictor.from_patterns(pattern)
-        answers[predictor.family] = {"classes": found.top_classes(0), "groups": found.top_groups(0)}
+        answer = {"classes": found.top_classes(0), "groups": found.top_groups(0)}
+        if predictor.calibration is not None:
+            ranked = found.top_classes(0, len(found.class_symbols))
+            size = int(found.class_sets(coverage)[0].sum())
+            answer["set"] = [symbol for symbol, _ in ranked[:size]]
+        answers[predictor.family] = answer
     return answers
-
-
-def read_pattern(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Columns 2theta (degrees) and intensity of a text file; lines that begin with #, ! or ; are comments."""
-    if not Path(path).is_file():
-        raise XtinctError(f"{path}: no such file")
-    try:
-        columns = np.loadtxt(path, comments=["#", "!", ";"], usecols=(0, 1), ndmin=2, unpack=True)
-    except OSError as error:
-        raise XtinctError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise XtinctError(f"{path}: expected two columns of numbers ({str(error).splitlines()[0]})") from None
-    return columns[0], columns[1]
-
-
-def _checked_pattern(
-    two_theta: np.ndarray, intensity: np.ndarray, wavelength: float
-) -> tuple[np.ndarray, np.ndarray]:
-    two_theta = np.asarray(two_theta, dtype=np.float64)
-    intensity = np.asarray(intensity, dtype=np.float64)
-    if two_theta.ndim != 1 or two_theta.shape != intensity.shape or len(two_theta) < 2:
-        raise XtinctError(
-            f"pattern: two_theta {two_theta.shape} and intensity {intensity.shape} must be (n,)"
-        )
-    if not (np.isfinite(two_theta).all() and np.isfinite(intensity).all() and (np.diff(two_theta) > 0).all()):
-        raise XtinctError("pattern: two_theta must ascend, and all values must be finite")
-    if not (0 < wavelength < np.inf and two_theta[0] >= 0 and two_theta[-1] < 180):
-        raise XtinctError(
-            f"pattern: wavelength {wavelength} angstrom, two_theta {two_theta[0]}-{two_theta[-1]} degrees"
-        )
-    return two_theta, np.clip(intensity, 0.0, None)
-
-
-def _on_grid(
-    two_theta: np.ndarray, intensity: np.ndarray, wavelength: float, instrument: Instrument
-) -> np.ndarray:
-    """`intensity` at the points of the instrument's grid with the same 1/d."""
-    sine = np.sin(np.radians(instrument.two_theta / 2)) * wavelength / instrument.wavelength
-    last = np.degrees(2 * np.arcsin(sine[-1])) if sine[-1] < 1 else 180.0
-    first = np.degrees(2 * np.arcsin(sine[0]))
-    slack = instrument.step
-    if sine[-1] >= 1 or first < two_theta[0] - slack or last > two_theta[-1] + slack:
-        raise XtinctError(
-            f"pattern: {two_theta[0]:g}-{two_theta[-1]:g} degrees at {wavelength:g} angstrom, but the model "
-            f"needs {first:.2f}-{last:.2f} degrees at that wavelength"
-        )
-    return np.interp(np.degrees(2 * np.arcsin(sine)), two_theta, intensity).astype(np.float32)
 
 
 def _model_folders(models: str | Path | Sequence[str | Path]) -> list[Path]:

@@ -142,32 +142,59 @@ def describe(file: str, as_json: bool) -> None:
 @click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
 @click.option("--wavelength", type=float, required=True, help="Wavelength of the measurement, angstrom.")
 @click.option("--models", help="Folder of trained models; without it models/ulbd.")
+@click.option(
+    "--coverage",
+    type=float,
+    default=0.95,
+    show_default=True,
+    help="How often the set of classes holds the true one, among patterns like the model's own.",
+)
+@click.option("--subtract-background", is_flag=True, help="Take off what varies slowly with 2theta.")
+@click.option(
+    "--fill-missing", is_flag=True, help="Take the part of the range that was not measured as empty."
+)
 @as_json
-def predict(patterns: Sequence[str], wavelength: float, models: str | None, as_json: bool) -> None:
+def predict(
+    patterns: Sequence[str],
+    wavelength: float,
+    models: str | None,
+    coverage: float,
+    subtract_background: bool,
+    fill_missing: bool,
+    as_json: bool,
+) -> None:
     """Rank extinction classes and space groups of measured patterns.
 
     A pattern is a text file of two columns, 2theta in degrees and intensity; lines that begin with
     #, ! or ; are comments. Every family that has a model answers as if the pattern were its own.
+    Classes marked * make up the set that holds the true one as often as --coverage says.
     """
     from xtinct.api import predict as ranked
-    from xtinct.api import read_pattern
+    from xtinct.measured import read_pattern
 
-    answers = {path: ranked(*read_pattern(path), wavelength, models) for path in patterns}
+    options = {
+        "coverage": coverage,
+        "subtract_background": subtract_background,
+        "fill_missing": fill_missing,
+    }
+    answers = {path: ranked(*read_pattern(path), wavelength, models, **options) for path in patterns}
     if as_json:
         click.echo(json.dumps(answers, indent=1))
         return
     for path, families in answers.items():
         click.echo(path)
-        _print_table(
-            ("family", "rank", "class", "probability", "group", "probability"),
-            [
-                (family, rank, symbol, f"{p_class:.3f}", group, f"{p_group:.3f}")
-                for family, answer in families.items()
-                for rank, ((symbol, p_class), (group, p_group)) in enumerate(
-                    zip(answer["classes"], answer["groups"], strict=False), start=1
-                )
-            ],
-        )
+        rows = []
+        for family, answer in families.items():
+            of_set = answer.get("set", [])
+            for rank, ((symbol, p_class), (group, p_group)) in enumerate(
+                zip(answer["classes"], answer["groups"], strict=False), start=1
+            ):
+                mark = " *" if symbol in of_set else ""
+                rows.append((family, rank, symbol, f"{p_class:.3f}{mark}", group, f"{p_group:.3f}"))
+        _print_table(("family", "rank", "class", "probability", "group", "probability"), rows)
+        for family, answer in families.items():
+            if len(answer.get("set", [])) > len(answer["classes"]):
+                click.echo(f"{family}: the set holds {len(answer['set'])} classes (all in --json)")
 
 
 @cli.command()

@@ -32,6 +32,8 @@ INSTEAD = {
 }
 
 _DATASETS = ("ulbd", "cddd", "gcdd")
+#: Test sets of real crystals with something drawn anew.
+COPIES = ("cddd-coordinates", "cddd-lattice", "cddd-both")
 _ONLINE = ("ulbd-online", "wilson-online", "physical-online", "gcdd-online")
 
 _TYPES = {
@@ -254,8 +256,8 @@ def _wrong_variants(config: dict[str, Any]) -> Iterator[str]:
                     + _did_you_mean(train, known)
                 )
         for test in experiment["tests"]:
-            if test not in (*_DATASETS, *config["variants"]):
-                tests = [*_DATASETS, *config["variants"]]
+            tests = [*_DATASETS, *COPIES, *config["variants"]]
+            if test not in tests:
                 yield (
                     f"experiments.{name}.tests: {test!r} is neither a dataset nor a variant"
                     + _did_you_mean(test, tests)

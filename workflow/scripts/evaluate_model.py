@@ -10,7 +10,7 @@ params = snakemake.params
 with job(snakemake.log):
     evaluate_model(
         model_dir=Path(snakemake.input.model).parent,
-        dataset_path=snakemake.input.dataset,
+        dataset_paths=snakemake.input.datasets,
         test_name=snakemake.wildcards.test,
         instrument=params.instrument,
         output_json=snakemake.output.metrics,

@@ -1,35 +1,58 @@
-"""Judging a trained model on a line-list file."""
+"""Judging a trained model on line-list files."""
 
+import csv
+import io
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
+from xtinct.learning.calibration import (
+    COVERAGES,
+    expected_calibration_error,
+    log_loss,
+    prediction_sets,
+    reliability,
+    set_threshold,
+)
 from xtinct.learning.card import write_text
 from xtinct.learning.device import describe
-from xtinct.learning.metrics import calibration, macro_averages, rank, top_k_right, wilson_interval
+from xtinct.learning.metrics import (
+    abstention_curve,
+    label_table,
+    macro_averages,
+    proportion,
+    rank,
+    top_k_right,
+)
+from xtinct.learning.outputs import class_name_of_groups
 from xtinct.learning.prediction import Prediction, Predictor
-from xtinct.learning.streams import read_lines
+from xtinct.learning.speed import LARGE_BATCH, patterns_per_second
+from xtinct.learning.testsets import read_cells, read_parts
 from xtinct.limits.hypotheses import Window
 from xtinct.limits.patterns import pattern_ceilings
-from xtinct.parquet import open_parquet, write_parquet
-from xtinct.schema import CELL, PREDICTIONS
-from xtinct.symmetry.classes import class_symbol
+from xtinct.parquet import write_parquet
+from xtinct.schema import PREDICTIONS
+from xtinct.symmetry.families import family_of
 
 KS = (1, 2, 3, 4, 5)
 TARGETS = ("extinction_class", "spacegroup")
+#: Tables beside the records of an evaluation: `<test set>.<table>.csv`.
+TABLES = ("reliability", "labels", "sets", "abstention")
+#: Shares of the answers that are kept in the abstention curve.
+KEPT = (1.0, 0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 
 
 def evaluate_model(
     *,
     model_dir: str | Path,
-    dataset_path: str | Path,
+    dataset_paths: Sequence[str | Path],
     test_name: str,
     instrument: Mapping,
     output_json: str | Path,
@@ -42,13 +65,18 @@ def evaluate_model(
 ) -> list[dict]:
     """Evaluate a model folder on the samples of `split` (None: all) and return the metrics records.
 
-    One record per target, extinction class and space group, is written to `output_json`, the
-    predictions (schema.PREDICTIONS) to `output_parquet`. Fractions, not percentages; None where
-    there is no sample. `ceiling1` to `ceiling5` are those of exactly these samples: the means of
-    `xtinct.limits.patterns.pattern_ceilings` over their lattices within the instrument's range, with
-    the frequencies of their groups as the prior. Within a class the groups are ranked by the model's
-    training frequencies. `n_unseen` counts the samples of a class that the model never saw in
-    training; they are part of n.
+    `dataset_paths`: line lists of each family that the model tells apart. Written are `output_json`,
+    one record per target (extinction class and space group), `output_parquet`, the predictions
+    (schema.PREDICTIONS), and beside them the TABLES, see `evaluation_tables`.
+
+    Fractions, not percentages; None where there is no sample. `ceiling1` to `ceiling5` are those of
+    exactly these samples: the means of `xtinct.limits.patterns.pattern_ceilings` over their lattices
+    within the instrument's range, with the frequencies of their groups as the prior. Within a class
+    the groups are ranked by the model's training frequencies. `within_class` is the share of samples
+    of which the class is right and the group wrong, which is no error of the model, `across_class`
+    the share of which the class is wrong. `n_unseen` counts the samples of a class that the model
+    never saw in training; they are part of n. Probabilities are calibrated with the temperature of
+    the model's card; `ece_raw` and `log_loss_raw` are those without.
     XtinctError if the model was trained for another instrument.
     """
     predictor = Predictor(model_dir, device=device, precision=precision, threads=threads)
@@ -56,108 +84,255 @@ def evaluate_model(
     if split is None and predictor.card["train_set"] == test_name:
         raise XtinctError(f"{test_name}: the model was trained on part of it; evaluate its test split alone")
     started = time.perf_counter()
-    ids, groups, parts = [], [], []
-    for samples, sample_ids in read_lines(dataset_path, family=predictor.family, split=split):
-        parts.append(predictor.from_lines(samples.lines, prior=predictor.training_prior))
-        groups.append(samples.groups)
-        ids += sample_ids
+    ids, groups, raw, lines = _judge(predictor, dataset_paths, split)
     seconds = time.perf_counter() - started
-    numbers = np.concatenate(groups) if groups else np.empty(0, np.int16)
-    symbols = np.array([class_symbol(int(number)) for number in numbers], dtype=object)
-    write_parquet(output_parquet, _prediction_tables(ids, groups, parts), PREDICTIONS)
+    found = predictor.interpret(raw, prior=predictor.training_prior)
+    before = predictor.interpret(raw, prior=predictor.training_prior, calibrated=False)
+    rows = _prediction_tables(ids, groups, found, predictor.family)
+    write_parquet(output_parquet, rows, PREDICTIONS)
 
-    card = predictor.card
-    unseen_groups = {
-        g for o in card["outputs"] if o["symbol"] in card["unseen_outputs"] for g in o["members"]
+    keys = record_keys(predictor, test_name)
+    unseen = {
+        g
+        for o in predictor.card["outputs"]
+        if o["symbol"] in predictor.card["unseen_outputs"]
+        for g in o["members"]
     }
     common = {
-        "experiment": card["experiment"],
-        "train_set": card["train_set"],
-        "test_set": test_name,
+        **keys,
         "split": split or "all",
-        "trained_target": card["target"],
-        "family": card["family"],
-        "model": card["architecture"]["name"],
-        "seed": card["seed"],
-        "n": len(numbers),
-        "n_unseen": int(np.isin(numbers, sorted(unseen_groups)).sum()),
+        "trained_target": predictor.outputs.target,
+        "n": len(groups),
+        "n_unseen": int(np.isin(groups, sorted(unseen)).sum()),
         "confidence": confidence,
+        "temperature": predictor.temperature,
         "seconds": round(seconds, 3),
         "device": describe(predictor.device, predictor.precision),
-        "training_digest": card["training_digest"],
+        "training_digest": predictor.card["training_digest"],
+        **patterns_per_second(predictor, lines),
     }
-    cells = _cells(dataset_path, split)
-    window = Window.of_instrument(predictor.instrument)
+    window, cells = Window.of_instrument(predictor.instrument), read_cells(dataset_paths, split)
     records = []
     for target in TARGETS:
-        if target == "extinction_class":
-            names = predictor.class_symbols
-            column = {symbol: i for i, symbol in enumerate(names)}
-            labels = np.array([column.get(symbol, -1) for symbol in symbols], dtype=np.int64)
-            probabilities = [part.class_probabilities for part in parts]
-        else:
-            names = list(predictor.outputs.groups)
-            labels = np.searchsorted(predictor.outputs.groups, numbers)
-            probabilities = [part.group_probabilities for part in parts]
-        joined = np.concatenate(probabilities) if parts else np.empty((0, len(names)))
-        metrics = _metrics(joined, labels, confidence)
-        if len(numbers):
-            ceilings = pattern_ceilings(predictor.family, numbers, cells, window, target=target, ks=KS)
+        _, probabilities, labels = of_target(target, predictor, found, groups)
+        metrics = _metrics(probabilities, labels, confidence)
+        if len(groups):
+            _, probabilities_before, _ = of_target(target, predictor, before, groups)
+            metrics |= {
+                "ece_raw": expected_calibration_error(probabilities_before, labels),
+                "log_loss_raw": log_loss(probabilities_before, labels),
+            }
+            metrics |= class_errors(target, predictor, probabilities, labels, groups, confidence)
+            ceilings = ceilings_of(groups, cells, window, target)
             metrics |= {f"ceiling{k}": float(ceilings[k].mean()) for k in KS}
         records.append({**common, "target": target, **metrics})
     write_text(Path(output_json), json.dumps(records, indent=2, sort_keys=True) + "\n")
+
+    true_class = np.empty(0)
+    if split == "test":
+        _, watched, raw, _ = _judge(predictor, dataset_paths, "validation")
+        by_class = predictor.interpret(raw, prior=predictor.training_prior).class_probabilities
+        true_class = by_class[np.arange(len(watched)), predictor.outputs.class_of_group[watched]]
+    tables = evaluation_tables(predictor, groups, found, before, true_class, confidence)
+    for name in TABLES:
+        rows = [{**keys, **row} for row in tables[name]]
+        write_text(table_path(output_json, name), csv_text(rows))
     return records
 
 
-def _cells(path: str | Path, split: str | None) -> np.ndarray:
-    """Cells float64 (n, 6) of the samples that `read_lines` gives, in its order."""
-    with open_parquet(path) as file:
-        table = file.read(columns=[*CELL, "split"])
-    if split is not None:
-        table = table.filter(pc.equal(table["split"], split))
-    return np.stack([table[name].to_numpy() for name in CELL], axis=1)
+def table_path(output_json: str | Path, table: str) -> Path:
+    """Where a table of the evaluation `output_json` stands."""
+    return Path(output_json).with_suffix(f".{table}.csv")
+
+
+def record_keys(predictor: Predictor, test_name: str) -> dict[str, str | int]:
+    """What tells one evaluation from another; the first columns of every table."""
+    card = predictor.card
+    return {
+        "experiment": card["experiment"],
+        "train_set": card["train_set"],
+        "test_set": test_name,
+        "family": predictor.family,
+        "model": card["architecture"]["name"],
+        "seed": card["seed"],
+    }
+
+
+def _judge(
+    predictor: Predictor, paths: Sequence[str | Path], split: str | None
+) -> tuple[list[str], np.ndarray, np.ndarray, LineLists | None]:
+    """Ids, space groups (n,), output probabilities (n, n_outputs) of a split, and lines of some samples."""
+    ids: list[str] = []
+    groups, raw, lines = [np.empty(0, np.int16)], [np.empty((0, len(predictor.outputs)), np.float32)], None
+    for samples, sample_ids in read_parts(paths, predictor.family, split):
+        ids += sample_ids
+        groups.append(samples.groups)
+        raw.append(predictor.outputs_of_lines(samples.lines))
+        lines = lines or samples.lines.slice(0, LARGE_BATCH)
+    return ids, np.concatenate(groups), np.concatenate(raw), lines
+
+
+def ceilings_of(groups: np.ndarray, cells: np.ndarray, window: Window, target: str) -> dict[int, np.ndarray]:
+    """`pattern_ceilings` of samples that may be of several families, which their metric tells apart."""
+    families = np.array([family_of(int(number)) for number in groups])
+    joined = {k: np.empty(len(groups)) for k in KS}
+    for family in np.unique(families):
+        rows = np.flatnonzero(families == family)
+        found = pattern_ceilings(str(family), groups[rows], cells[rows], window, target=target, ks=KS)
+        for k in KS:
+            joined[k][rows] = found[k]
+    return joined
+
+
+def of_target(
+    target: str, predictor: Predictor, found: Prediction, groups: np.ndarray
+) -> tuple[list, np.ndarray, np.ndarray]:
+    """(names of the labels, their probabilities (n, m), true label int64 (n,) of samples of `groups`)."""
+    if target == "extinction_class":
+        labels = predictor.outputs.class_of_group[groups]
+        return predictor.class_symbols, found.class_probabilities, labels
+    return list(found.groups), found.group_probabilities, np.searchsorted(found.groups, groups)
+
+
+def class_errors(
+    target: str,
+    predictor: Predictor,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    confidence: float,
+) -> dict[str, float]:
+    """`within_class` and `across_class` with their intervals: errors by whether the class is right."""
+    first = rank(probabilities, 1)[:, 0]
+    classes = first
+    if target == "spacegroup":
+        classes = predictor.outputs.class_of_group[predictor.outputs.groups[first]]
+    same = classes == predictor.outputs.class_of_group[groups]
+    n, within, across = len(labels), int((same & (first != labels)).sum()), int((~same).sum())
+    return proportion("within_class", within, n, confidence) | proportion(
+        "across_class", across, n, confidence
+    )
 
 
 def _metrics(probabilities: np.ndarray, labels: np.ndarray, confidence: float) -> dict[str, float | None]:
     """Top-k with intervals, macro averages and calibration of n samples; the keys of a record's metrics."""
     n = len(labels)
-    keys = [f"{name}{k}{end}" for k in KS for name, end in (("top", ""), ("top", "_low"), ("top", "_high"))]
     if n == 0:
-        keys += [f"ceiling{k}" for k in KS] + [
-            "macro_precision",
-            "macro_recall",
-            "macro_f1",
-            "ece",
-            "log_loss",
-        ]
+        shares = [f"top{k}" for k in KS] + ["within_class", "across_class"]
+        shares += [f"macro_{name}" for name in ("precision", "recall", "f1")]
+        keys = [name + end for name in shares for end in ("", "_low", "_high")]
+        keys += [f"ceiling{k}" for k in KS] + ["ece", "ece_raw", "log_loss", "log_loss_raw"]
         return dict.fromkeys(keys)
     metrics: dict[str, float | None] = {}
     for k in KS:
-        right = top_k_right(probabilities, labels, k)
-        low, high = wilson_interval(right, n, confidence)
-        metrics |= {f"top{k}": right / n, f"top{k}_low": low, f"top{k}_high": high}
-    metrics |= macro_averages(rank(probabilities, 1)[:, 0], labels)
-    return metrics | calibration(probabilities, labels)
+        metrics |= proportion(f"top{k}", top_k_right(probabilities, labels, k), n, confidence)
+    metrics |= macro_averages(rank(probabilities, 1)[:, 0], labels, confidence)
+    metrics["ece"] = expected_calibration_error(probabilities, labels)
+    metrics["log_loss"] = log_loss(probabilities, labels)
+    return metrics
+
+
+def evaluation_tables(
+    predictor: Predictor,
+    groups: np.ndarray,
+    found: Prediction,
+    before: Prediction,
+    true_class: np.ndarray,
+    confidence: float,
+) -> dict[str, list[dict]]:
+    """Rows of the TABLES for samples of space groups `groups` (n,), predicted with and without temperature.
+
+    `true_class` (m,): probabilities of the true classes in the validation part of the test set.
+    `_low` and `_high` are Wilson intervals, `target` is what is named.
+
+    reliability  accuracy of the first choice by its probability, `calibrated` (with the temperature)
+                 and not: `calibration.reliability`
+    labels       recall, precision and F1 of every class and group: `metrics.label_table`
+    sets         sets of extinction classes of a stated `coverage`: the share that holds the true class
+                 (`held`), their mean `size` and the share with one class (`single`). `calibrated_on`:
+                 training (samples like those of training; the promise holds for a test set of the same
+                 law) or validation (the validation part of the test set itself, `n_calibration` samples)
+    abstention   accuracy and risk when the least certain are left out: `metrics.abstention_curve`
+    """
+    tables: dict[str, list[dict]] = {name: [] for name in TABLES}
+    if not len(groups):
+        return tables
+    for target in TARGETS:
+        names, probabilities, labels = of_target(target, predictor, found, groups)
+        _, uncalibrated, _ = of_target(target, predictor, before, groups)
+        for calibrated, p in ((True, probabilities), (False, uncalibrated)):
+            rows = reliability(p, labels, confidence=confidence)
+            tables["reliability"] += [{"target": target, "calibrated": calibrated, **row} for row in rows]
+        first = rank(probabilities, 1)[:, 0]
+        rows = label_table(names, first, labels, confidence)
+        tables["labels"] += [{"target": target, **row} for row in rows]
+        rows = abstention_curve(probabilities.max(axis=1), first == labels, KEPT, confidence)
+        tables["abstention"] += [{"target": target, **row} for row in rows]
+    labels = predictor.outputs.class_of_group[groups]
+    if predictor.calibration is not None:
+        thresholds = [predictor.calibration.threshold(coverage) for coverage in COVERAGES]
+        tables["sets"] += _set_rows(
+            "training", predictor.calibration.n, thresholds, found, labels, confidence
+        )
+    if len(true_class):
+        thresholds = [set_threshold(true_class, coverage) for coverage in COVERAGES]
+        tables["sets"] += _set_rows("validation", len(true_class), thresholds, found, labels, confidence)
+    return tables
+
+
+def _set_rows(
+    calibrated_on: str,
+    n_calibration: int,
+    thresholds: Sequence[float],
+    found: Prediction,
+    labels: np.ndarray,
+    confidence: float,
+) -> list[dict]:
+    rows = []
+    for coverage, threshold in zip(COVERAGES, thresholds, strict=True):
+        row = {"calibrated_on": calibrated_on, "n_calibration": n_calibration, "coverage": coverage}
+        sets = prediction_sets(found.class_probabilities, threshold)
+        rows.append(row | {"n": len(labels)} | set_measures(sets, labels, confidence))
+    return rows
+
+
+def set_measures(sets: np.ndarray, labels: np.ndarray, confidence: float) -> dict[str, float]:
+    """Of sets bool (n, m) and true labels (n,): share that holds the label, mean size, share of size one."""
+    held = (labels >= 0) & sets[np.arange(len(labels)), labels]
+    size = sets.sum(axis=1)
+    measures = proportion("held", int(held.sum()), len(labels), confidence)
+    return measures | {"size": float(size.mean()), "single": float((size == 1).mean())}
+
+
+def csv_text(rows: Sequence[Mapping]) -> str:
+    """Rows as CSV with a header; nothing for no rows."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
 
 
 def _prediction_tables(
-    ids: list[str], groups: list[np.ndarray], parts: list[Prediction]
+    ids: list[str], numbers_of_all: np.ndarray, found: Prediction, scope: str
 ) -> Iterator[pa.Table]:
-    first = 0
-    for numbers, part in zip(groups, parts, strict=True):
-        n = len(numbers)
-        classes, ranked_groups = rank(part.class_probabilities, 5), rank(part.group_probabilities, 5)
-        symbols = np.array(part.class_symbols, dtype=object)
+    name_of = class_name_of_groups(scope)
+    symbols = np.array(found.class_symbols, dtype=object)
+    for first in range(0, len(ids), 4096):
+        part = slice(first, first + 4096)
+        by_class, by_group = found.class_probabilities[part], found.group_probabilities[part]
+        classes, groups = rank(by_class, 5), rank(by_group, 5)
+        numbers = numbers_of_all[part]
         yield pa.table(
             [
-                ids[first : first + n],
+                ids[part],
                 numbers.astype(np.int16),
-                [class_symbol(int(number)) for number in numbers],
+                [name_of[int(number)] for number in numbers],
                 [list(row) for row in symbols[classes]],
-                list(np.take_along_axis(part.class_probabilities, classes, axis=1).astype(np.float32)),
-                list(part.groups[ranked_groups].astype(np.int16)),
-                list(np.take_along_axis(part.group_probabilities, ranked_groups, axis=1).astype(np.float32)),
+                list(np.take_along_axis(by_class, classes, axis=1).astype(np.float32)),
+                list(found.groups[groups].astype(np.int16)),
+                list(np.take_along_axis(by_group, groups, axis=1).astype(np.float32)),
             ],
             schema=PREDICTIONS,
         )
-        first += n

@@ -34,6 +34,11 @@ def class_name_of_groups(scope: str) -> dict[int, str]:
     return {group: _name(scope, cls) for cls in extinction_classes(scope) for group in cls.members}
 
 
+def training_prior(group_counts: Mapping[str, float] | None) -> dict[int, float] | None:
+    """A card's `group_counts` as the prior of the groups within an output; None is uniform."""
+    return None if group_counts is None else {int(group): float(n) for group, n in group_counts.items()}
+
+
 def _name(scope: str, cls: ExtinctionClass) -> str:
     return f"{cls.family} {cls.symbol}" if scope == ALL else cls.symbol
 
@@ -108,6 +113,33 @@ class Outputs:
         shares = self.prior_within(prior)
         return probabilities.astype(np.float64)[:, self.output_of_group[self.groups]] * shares
 
+    @cached_property
+    def class_names(self) -> list[str]:
+        """Names of the scope's extinction classes."""
+        return class_names(self.family)
+
+    @cached_property
+    def class_of_group(self) -> np.ndarray:
+        """Extinction class (index into `class_names`) of every space group number, int64 (231,), or -1."""
+        table = np.full(N_SPACE_GROUPS + 1, -1)
+        for i, cls in enumerate(extinction_classes(self.family)):
+            table[list(cls.members)] = i
+        return table
+
+    def class_probabilities(
+        self, probabilities: np.ndarray, prior: Mapping[int, float] | None = None
+    ) -> np.ndarray:
+        """P(extinction class): (n, n_outputs) -> float64 (n, n_classes), in the order of `class_names`.
+
+        A class is as probable as its groups together; for a model of extinction classes that is its
+        own output, whatever prior split it among the groups.
+        """
+        by_group = self.group_probabilities(probabilities, prior)
+        by_class = np.zeros((len(by_group), len(self.class_names)))
+        for i, cls in enumerate(extinction_classes(self.family)):
+            by_class[:, i] = by_group[:, np.isin(self.groups, cls.members)].sum(axis=1)
+        return by_class
+
     def to_list(self) -> list[dict]:
         """Outputs as JSON values."""
         return [
@@ -124,14 +156,3 @@ class Outputs:
             tuple(str(output["symbol"]) for output in outputs),
             tuple(tuple(int(group) for group in output["members"]) for output in outputs),
         )
-
-
-def class_probabilities(family: str, groups: np.ndarray, group_probabilities: np.ndarray) -> np.ndarray:
-    """P(extinction class), float64 (n, n_classes) in the order of `extinction_classes(family)`.
-
-    A class is as probable as its groups together; for a model of extinction classes that is its
-    own output, whatever prior split it among the groups.
-    """
-    column = {int(group): i for i, group in enumerate(groups)}
-    members = [[column[g] for g in c.members] for c in extinction_classes(family)]
-    return np.stack([group_probabilities[:, columns].sum(axis=1) for columns in members], axis=1)

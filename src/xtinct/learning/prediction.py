@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from xtinct.diffraction.conditions import Conditions
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
+from xtinct.learning.calibration import Calibration, prediction_sets, tempered
 from xtinct.learning.card import load_model
 from xtinct.learning.device import autocast, reproducible, resolve_device, resolve_precision
+from xtinct.learning.loading import PatternRenderer
 from xtinct.learning.metrics import rank
-from xtinct.learning.outputs import class_names, class_probabilities
-from xtinct.learning.streams import PatternRenderer
+from xtinct.learning.outputs import training_prior
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,26 @@ class Prediction:
     class_probabilities  float64 (n, n_classes)
     groups               n_groups space group numbers, ascending
     group_probabilities  float64 (n, n_groups)
+    calibration          what the sets of classes rest on; None for a model without any
     """
 
     class_symbols: list[str]
     class_probabilities: np.ndarray
     groups: np.ndarray
     group_probabilities: np.ndarray
+    calibration: Calibration | None = None
+
+    def class_sets(self, coverage: float = 0.95) -> np.ndarray:
+        """Sets of classes, bool (n, n_classes), that hold the true one with probability `coverage`.
+
+        The promise (`calibration.set_threshold`) holds for samples like those of the calibration and
+        is made for all of them together, not for each class. The space groups of the classes of a set
+        hold the true group just as often. XtinctError for a coverage that was not calibrated, and for
+        a model without a calibration.
+        """
+        if self.calibration is None:
+            raise XtinctError("the model's card has no calibration: sets of a stated coverage need one")
+        return prediction_sets(self.class_probabilities, self.calibration.threshold(coverage))
 
     def top_classes(self, i: int, k: int = 5) -> list[tuple[str, float]]:
         """The k most probable extinction classes of sample i with their probabilities."""
@@ -49,26 +65,41 @@ class Predictor:
     device     auto, cpu or cuda
     precision  auto, bfloat16 or float32 (default: the same answer on every machine up to rounding)
     threads    CPU threads
+    calibrated whether the temperature of the model's card is applied to its probabilities
 
-    Attributes: card (dict), family, instrument, outputs, class_symbols (of the family).
+    Attributes: card (dict), family (one, or outputs.ALL), instrument, outputs, class_symbols (of the
+    family), calibration (None where the card has none), render (line lists, conditions -> patterns).
     """
 
     def __init__(
-        self, directory: str | Path, *, device: str = "auto", precision: str = "float32", threads: int = 1
+        self,
+        directory: str | Path,
+        *,
+        device: str = "auto",
+        precision: str = "float32",
+        threads: int = 1,
+        calibrated: bool = True,
     ) -> None:
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
         self.threads = threads
         self.model, self.outputs, self.instrument, self.card = load_model(directory, self.device)
         self.family = self.outputs.family
-        self.class_symbols = class_names(self.family)
-        self._renderer = PatternRenderer(self.instrument, self.device)
+        self.class_symbols = self.outputs.class_names
+        self.calibrated = calibrated
+        stored = self.card.get("calibration")
+        self.calibration = None if stored is None else Calibration.from_dict(stored)
+        self.render = PatternRenderer(self.instrument, self.device)
+
+    @property
+    def temperature(self) -> float:
+        """What divides the logarithms of the model's probabilities; 1 without a calibration."""
+        return self.calibration.temperature if self.calibrated and self.calibration else 1.0
 
     @property
     def training_prior(self) -> dict[int, float] | None:
         """Samples of each space group in training, the prior within a class; None if uniform."""
-        counts = self.card.get("group_counts")
-        return None if counts is None else {int(group): float(n) for group, n in counts.items()}
+        return training_prior(self.card.get("group_counts"))
 
     def require_instrument(self, instrument: Instrument) -> None:
         """Raise XtinctError, naming the first difference, unless the model was trained for `instrument`."""
@@ -87,11 +118,7 @@ class Predictor:
 
         `prior` weighs the space groups within each output of the model; None means equal weights.
         """
-        parts = [
-            self._probabilities(self._renderer(lines.slice(first, first + batch_size)))
-            for first in range(0, len(lines), batch_size)
-        ]
-        return self._prediction(parts, prior)
+        return self.interpret(self.outputs_of_lines(lines, batch_size=batch_size), prior=prior)
 
     def from_patterns(
         self, patterns: np.ndarray, *, prior: Mapping[int, float] | None = None, batch_size: int = 256
@@ -113,17 +140,50 @@ class Predictor:
             raise XtinctError(f"pattern {bad[0]}: intensities must be finite and somewhere positive")
         scaled = torch.from_numpy(patterns / highest)
         parts = [
-            self._probabilities(scaled[first : first + batch_size].to(self.device))
+            self.outputs_of_patterns(scaled[first : first + batch_size].to(self.device))
             for first in range(0, len(scaled), batch_size)
         ]
-        return self._prediction(parts, prior)
+        return self.interpret(self._joined(parts), prior=prior)
 
-    def _probabilities(self, patterns: torch.Tensor) -> np.ndarray:
+    def outputs_of_lines(
+        self, lines: LineLists, *, conditions: Conditions | None = None, batch_size: int = 256
+    ) -> np.ndarray:
+        """Probabilities of the model's outputs as it gives them, float32 (n, n_outputs).
+
+        `conditions` of the measurement of each sample; None is the instrument as configured.
+        """
+        parts = []
+        for first in range(0, len(lines), batch_size):
+            stop = min(first + batch_size, len(lines))
+            here = None if conditions is None else conditions.slice(first, stop)
+            parts.append(self.outputs_of_patterns(self.render(lines.slice(first, stop), here)))
+        return self._joined(parts)
+
+    def outputs_of_patterns(self, patterns: torch.Tensor) -> np.ndarray:
+        """Probabilities of the model's outputs as it gives them, for patterns (n, points) on the device."""
         with torch.no_grad(), reproducible(self.threads), autocast(self.device, self.precision):
             return self.model(patterns).float().softmax(dim=1).cpu().numpy()
 
-    def _prediction(self, parts: list[np.ndarray], prior: Mapping[int, float] | None) -> Prediction:
-        probabilities = np.concatenate(parts) if parts else np.empty((0, len(self.outputs)), np.float32)
-        by_group = self.outputs.group_probabilities(probabilities, prior)
-        by_class = class_probabilities(self.family, self.outputs.groups, by_group)
-        return Prediction(self.class_symbols, by_class, self.outputs.groups, by_group)
+    def interpret(
+        self,
+        probabilities: np.ndarray,
+        *,
+        prior: Mapping[int, float] | None = None,
+        calibrated: bool = True,
+    ) -> Prediction:
+        """What probabilities of the outputs (n, n_outputs), as the model gives them, say.
+
+        `calibrated`: whether the predictor's temperature is applied.
+        """
+        if calibrated and self.temperature != 1.0:
+            probabilities = tempered(probabilities, self.temperature)
+        return Prediction(
+            self.class_symbols,
+            self.outputs.class_probabilities(probabilities, prior),
+            self.outputs.groups,
+            self.outputs.group_probabilities(probabilities, prior),
+            self.calibration if self.calibrated else None,
+        )
+
+    def _joined(self, parts: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(parts) if parts else np.empty((0, len(self.outputs)), np.float32)

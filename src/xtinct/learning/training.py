@@ -15,13 +15,14 @@ import torch
 import xtinct
 from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
+from xtinct.learning.calibration import fit_calibration
 from xtinct.learning.card import HISTORY, save_model, write_text
 from xtinct.learning.checkpoint import NAME
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
-from xtinct.learning.fitting import Run, step_seed
+from xtinct.learning.fitting import Run, predict_outputs, step_seed
 from xtinct.learning.loading import PatternRenderer
 from xtinct.learning.models import build_model, count_parameters
-from xtinct.learning.outputs import Outputs
+from xtinct.learning.outputs import Outputs, training_prior
 from xtinct.learning.parallel import processes
 from xtinct.learning.sources import Sources, name_of
 
@@ -108,12 +109,14 @@ def train_model(
                 family, experiment["target"], kind, f"{n_parameters:,}", f"{experiment['patterns']:,}",
                 team.count, where,
             )  # fmt: skip
+        validation = sources.validation(train["validation_patterns"])
+        renderer = PatternRenderer(optics, device)
         progress = Run(
             model=model,
             outputs=outputs,
             loader=loader,
-            validation=sources.validation(train["validation_patterns"]),
-            renderer=PatternRenderer(optics, device),
+            validation=validation,
+            renderer=renderer,
             precision=precision,
             patterns=experiment["patterns"],
             seed=seed,
@@ -122,6 +125,16 @@ def train_model(
             digest=f"{digest}, {where}",
             processes=team,
         ).fit()
+        group_counts = sources.group_counts()
+        calibration = None
+        if validation is not None and team.first:
+            calibration = fit_calibration(
+                outputs,
+                predict_outputs(model, validation, renderer, precision),
+                validation.groups,
+                prior=training_prior(group_counts),
+                samples=f"validation of {name_of(experiment['train'])}",
+            ).to_dict()
         last = progress.history[-1]
         card = {
             "experiment": experiment["name"],
@@ -138,7 +151,8 @@ def train_model(
             "instrument": dict(instrument),
             "outputs": outputs.to_list(),
             "unseen_outputs": unseen,
-            "group_counts": sources.group_counts(),
+            "group_counts": group_counts,
+            "calibration": calibration,
             "training": recipe,
             "training_digest": digest,
             "metrics": {key: value for key, value in last.items() if key not in ("step", "patterns")},

@@ -30,7 +30,7 @@ def evaluate(model_dir, settings, tmp_path):
         arguments = {"test_name": "held-out", "instrument": settings["instrument"], "split": None} | options
         records = evaluate_model(
             model_dir=model_dir,
-            dataset_path=path,
+            dataset_paths=[path],
             output_json=tmp_path / "r.json",
             output_parquet=tmp_path / "r.parquet",
             device="cpu",
@@ -89,11 +89,11 @@ def test_an_empty_split_gives_records_without_numbers(evaluate, write_lines):
 def test_samples_of_a_class_never_seen_in_training_are_counted(settings, tmp_path, write_lines):
     settings["experiment"]["train"] = "ulbd"
     groups = [group for group in space_groups("cubic") if group != 230]
-    settings["dataset_path"] = write_lines(groups, splits=("train",))
+    settings["datasets"] = {"ulbd": [write_lines(groups, splits=("train",))]}
     train_model(**settings, output_dir=tmp_path / "m")
     records = evaluate_model(
         model_dir=tmp_path / "m",
-        dataset_path=write_lines([230, 225, 230], name="test.parquet", splits=("test",)),
+        dataset_paths=[write_lines([230, 225, 230], name="test.parquet", splits=("test",))],
         test_name="other",
         instrument=settings["instrument"],
         output_json=tmp_path / "r.json",

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from xtinct.learning.metrics import calibration, macro_averages, rank, top_k_right, wilson_interval
+from xtinct.learning.metrics import (
+    abstention_curve,
+    label_table,
+    macro_averages,
+    rank,
+    top_k_right,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,14 +43,47 @@ def test_macro_averages_of_a_worked_example():
     assert averages["macro_f1"] == pytest.approx((4 / 5 + 1 / 2 + 0) / 3)
 
 
-def test_calibration_error_of_known_forecasts():
-    """Confidence 0.8 and right 8 times of 10 is calibrated; right 5 times of 10 it is off by 0.3."""
-    p = np.tile([0.8, 0.2], (10, 1))
-    for right, error in ((8, 0.0), (5, 0.3), (10, 0.2)):
-        labels = np.array([0] * right + [1] * (10 - right))
-        measured = calibration(p, labels)
-        assert measured["ece"] == pytest.approx(error)
-        assert measured["log_loss"] == pytest.approx(-(right * np.log(0.8) + (10 - right) * np.log(0.2)) / 10)
-    two_bins = calibration(np.array([[0.9, 0.1], [0.55, 0.45]]), np.array([1, 0]))
-    assert two_bins["ece"] == pytest.approx((0.9 + 0.45) / 2)
-    assert calibration(p, np.full(10, -1))["log_loss"] == pytest.approx(-np.log(1e-12))
+def test_intervals_of_the_macro_averages_hold_the_truth_as_often_as_they_say():
+    """Samples drawn from a known joint distribution of truth and answer, whose averages are exact."""
+    joint = np.array([[0.30, 0.05, 0.05], [0.02, 0.20, 0.03], [0.10, 0.05, 0.20]])
+    precision, recall = np.diag(joint) / joint.sum(axis=0), np.diag(joint) / joint.sum(axis=1)
+    truth = {
+        "macro_precision": precision.mean(),
+        "macro_recall": recall.mean(),
+        "macro_f1": (2 * precision * recall / (precision + recall)).mean(),
+    }
+    rng = np.random.Generator(np.random.PCG64(5))
+    repeats, held = 1000, dict.fromkeys(truth, 0)
+    for _ in range(repeats):
+        cells = rng.choice(9, size=300, p=joint.ravel())
+        averages = macro_averages(cells % 3, cells // 3)
+        for name, value in truth.items():
+            held[name] += averages[f"{name}_low"] <= value <= averages[f"{name}_high"]
+    for name, times in held.items():
+        low, high = wilson_interval(times, repeats, 0.999)
+        assert low < 0.95 < high, (name, times / repeats)
+
+
+def test_label_table_of_a_worked_example():
+    labels = np.array([0, 0, 1, 1, 2, -1])
+    predicted = np.array([0, 0, 1, 0, 1, 1])
+    rows = {row["label"]: row for row in label_table(["a", "b", "c"], predicted, labels)}
+    assert list(rows) == ["none", "a", "b", "c"]
+    assert (rows["b"]["n"], rows["b"]["n_predicted"], rows["b"]["right"]) == (2, 3, 1)
+    assert (rows["b"]["recall"], rows["b"]["precision"]) == pytest.approx((1 / 2, 1 / 3))
+    assert rows["b"]["f1"] == pytest.approx(2 / 5)
+    assert (rows["b"]["mistaken_for"], rows["b"]["n_mistaken"]) == ("a", 1)
+    assert (rows["a"]["mistaken_for"], rows["a"]["n_mistaken"]) == ("", 0)
+    assert (rows["c"]["recall"], rows["c"]["precision"], rows["c"]["n_predicted"]) == (0, 0, 0)
+    assert rows["none"]["mistaken_for"] == "b"
+    assert rows["a"]["recall_low"] == pytest.approx(wilson_interval(2, 2)[0])
+
+
+def test_the_least_certain_are_left_out_first():
+    certainty = np.array([0.9, 0.8, 0.8, 0.6, 0.5])
+    right = np.array([True, True, False, True, False])
+    rows = abstention_curve(certainty, right, [1.0, 0.8, 0.4, 0.2])
+    assert [row["n"] for row in rows] == [5, 4, 3, 1]  # two are equally certain: both are kept
+    assert [row["accuracy"] for row in rows] == pytest.approx([3 / 5, 3 / 4, 2 / 3, 1])
+    assert [row["risk"] for row in rows] == pytest.approx([2 / 5, 1 / 4, 1 / 3, 0])
+    assert [row["threshold"] for row in rows] == [0.5, 0.6, 0.8, 0.9]

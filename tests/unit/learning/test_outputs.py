@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.learning.outputs import ALL, TARGETS, Outputs, class_name_of_groups, class_probabilities
+from xtinct.learning.outputs import ALL, TARGETS, Outputs, class_name_of_groups
 from xtinct.symmetry.classes import scope_groups
 from xtinct.symmetry.families import FAMILIES
 
@@ -40,8 +40,7 @@ def test_the_prior_moves_groups_within_a_class_and_never_the_class():
     for weights in (None, prior):
         by_group = outputs.group_probabilities(p, weights)
         assert by_group.sum(axis=1) == pytest.approx(1)
-        by_class = class_probabilities("cubic", outputs.groups, by_group)
-        assert by_class == pytest.approx(p)
+        assert outputs.class_probabilities(p, weights) == pytest.approx(p)
     columns = {int(g): i for i, g in enumerate(outputs.groups)}
     # Fm-3m, F-43m, F432, Fm-3 and F23 share the class F - - -; only the first two have weight.
     assert by_group[:, columns[225]] == pytest.approx(2 * by_group[:, columns[216]])
@@ -51,7 +50,7 @@ def test_the_prior_moves_groups_within_a_class_and_never_the_class():
 def test_a_model_of_groups_gives_classes_by_summation():
     outputs = Outputs.of("tetragonal", "spacegroup")
     p = np.full((1, 68), 1 / 68)
-    by_class = class_probabilities("tetragonal", outputs.groups, outputs.group_probabilities(p))
+    by_class = outputs.class_probabilities(p)
     sizes = [len(members) for members in Outputs.of("tetragonal", "extinction_class").members]
     assert by_class[0] == pytest.approx(np.array(sizes) / 68)
 
