@@ -11,6 +11,8 @@ from markupsafe import Markup
 from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
 from xtinct.report import inputs, panels, tables
+from xtinct.report.claims import claim_rows
+from xtinct.report.curves import evaluation_charts, generated_charts, read_tables, size_charts, training_sizes
 from xtinct.report.explorer import explorer_data
 from xtinct.report.patterns import example_patterns
 from xtinct.report.summary import TARGET_NAMES, summary_sentences
@@ -37,6 +39,7 @@ def write_report(
     metrics_out: str | Path,
     summary_out: str | Path,
     plots_dir: str | Path,
+    curve_paths: Sequence[str | Path] = (),
     limits_path: str | Path | None = None,
     wilson_path: str | Path | None = None,
 ) -> None:
@@ -57,6 +60,7 @@ def write_report(
     metrics_out       all records as one sorted JSON list
     summary_out       the accuracies and ceilings as a nested JSON object, for `dvc metrics show`
     plots_dir         accuracy.csv, training.csv, confusion.csv, counts.csv
+    curve_paths       tidy tables of `curves.read_tables`: beside the evaluations, and results/generated
     limits_path       limits.json of xtinct.limits.tables.write_limitations, if it was made
     wilson_path       wilson.json of xtinct.limits.tables.write_wilson, if it was made
 
@@ -93,12 +97,20 @@ def write_report(
     limits = inputs.read_limits(limits_path, wilson_path)
     instrument = Instrument.from_config(config["instrument"])
     explorer = explorer_data(classes, texts, instrument.wavelength, int(config["seed"]))
+    curves = read_tables(curve_paths)
+    charts = [
+        *size_charts(averaged, training_sizes(manifests)),
+        *evaluation_charts(curves),
+        *generated_charts(curves["histograms"]),
+    ]
     html = _render(
         title=config["report"]["title"],
         confidence=confidence,
         sentences=summary_sentences(averaged, ceilings, confidence),
+        claims=claim_rows(averaged, ceilings, published, config),
         published=published,
         target_names=TARGET_NAMES,
+        charts=charts,
         ceilings=panels.ceiling_table(ceilings),
         ceiling_drawing=panels.ceiling_drawing(ceilings),
         accuracy_tables=panels.accuracy_tables(averaged, published),
@@ -122,6 +134,7 @@ def write_report(
         config=config,
         provenance=provenance,
         data={
+            "charts": charts,
             "confusion": panels.confusion_data(confusion, classes),
             "lattices": panels.lattice_data(tables.lattice_histograms(labels)),
             "explorer": explorer,

@@ -119,30 +119,33 @@ def _series(row: Mapping) -> str:
 
 
 def training_gallery(training: Sequence[Mapping]) -> list[Gallery]:
-    """One figure per target and family; curves by experiment and seed."""
+    """One gallery per target with a figure per family; curves by experiment and seed."""
     galleries = []
-    by_train_set = sorted(
-        training, key=lambda row: (set_place(row["train_set"]), row["experiment"], row["seed"])
-    )
-    labels = list(dict.fromkeys(f"{row['experiment']}, seed {row['seed']}" for row in by_train_set))
-    drawings = []
-    for family in in_order((row["family"] for row in training), FAMILIES):
-        rows = [row for row in training if row["family"] == family]
-        curves = {
-            label: [
-                (row["patterns"], row["accuracy"])
-                for row in rows
-                if f"{row['experiment']}, seed {row['seed']}" == label
-            ]
-            for label in labels
-        }
-        known = [row["ceiling"] for row in rows if row["ceiling"] is not None]
-        name = f"training-{family}"
-        svg = figures.training_figure(name, family, curves, max(known) if known else None)
-        drawings.append(_drawing(name, svg, rows))
-    if drawings:
-        galleries.append(Gallery("", tuple(labels), tuple(drawings)))
+    for target in in_order((row["target"] for row in training), TARGET_NAMES):
+        of_target = [row for row in training if row["target"] == target]
+        by_train_set = sorted(
+            of_target, key=lambda row: (set_place(row["train_set"]), row["experiment"], row["seed"])
+        )
+        labels = list(dict.fromkeys(_curve_label(row) for row in by_train_set))
+        drawings = []
+        for family in in_order((row["family"] for row in of_target), FAMILIES):
+            rows = [row for row in of_target if row["family"] == family]
+            # Every label has its place in every family, so that colours agree.
+            curves = {
+                label: [(row["patterns"], row["accuracy"]) for row in rows if _curve_label(row) == label]
+                for label in labels
+            }
+            # Validation samples differ between training sets, and with them their ceilings.
+            known = {row["ceiling"] for row in rows if is_ulbd(row["train_set"])}
+            name = f"training-{target}-{family}"
+            svg = figures.training_figure(name, family, curves, max(known) if known else None)
+            drawings.append(_drawing(name, svg, rows))
+        galleries.append(Gallery(TARGET_NAMES[target], tuple(labels), tuple(drawings)))
     return galleries
+
+
+def _curve_label(row: Mapping) -> str:
+    return f"{row['experiment']}, seed {row['seed']}"
 
 
 def count_galleries(counts: Sequence[Mapping], names: Mapping[str, str]) -> list[Gallery]:

@@ -70,6 +70,7 @@ def accuracy_rows(records: Iterable[Mapping], confidence: float) -> list[Row]:
                 {
                     **{key: record[key] for key in ("experiment", "train_set", "test_set", "target")},
                     **{key: record[key] for key in ("family", "model", "seed", "n")},
+                    "trained_target": record.get("trained_target", record["target"]),
                     "k": k,
                     "accuracy": accuracy,
                     "low": low,
@@ -94,7 +95,7 @@ def mean_over_seeds(rows: Iterable[Mapping], confidence: float) -> list[Row]:
     and highest accuracy tell how far the seeds lie apart.
     """
     groups: dict[tuple, list[Mapping]] = defaultdict(list)
-    keys = ("experiment", "train_set", "test_set", "target", "family", "model", "k")
+    keys = ("experiment", "train_set", "test_set", "target", "trained_target", "family", "model", "k")
     for row in rows:
         groups[tuple(row[key] for key in keys)].append(row)
     averaged = []

@@ -281,6 +281,103 @@
     draw();
   }
 
+  // ---- curves of certainty, robustness and training sets --------------------------------------
+  function curveChart() {
+    const form = $("#curves-form");
+    if (!form) return;
+    const order = ["what", "scope", "on", "target"];
+    const TARGETS = { ...KINDS, crystal_system: "crystal system" };
+    const shown = { on: (value) => data.sets[value] ?? value, target: (value) => TARGETS[value] ?? value };
+    function choose() {
+      let left = data.charts;
+      for (const key of order) {
+        const select = form.elements[key];
+        const values = distinct(left.map((chart) => chart[key]));
+        fill(select, values.map((v) => [v, (shown[key] ?? String)(v)]), select.value);
+        select.parentElement.hidden = key === "target" && values.length < 2;
+        left = left.filter((chart) => chart[key] === select.value);
+      }
+      draw(left[0]);
+    }
+    function span(axis, values) {
+      let low = axis.low ?? Math.min(...values), high = axis.high ?? Math.max(...values);
+      if (low === high) [low, high] = axis.log ? [low / 2, high * 2] : [low - 1, high + 1];
+      return [low, high];
+    }
+    const nice = (axis, value) => axis.percent ? `${+(100 * value).toFixed(1)} %`
+      : Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(3));
+    function ticks(axis, low, high) {
+      if (axis.log) {
+        const found = [];
+        for (let p = Math.floor(Math.log10(low)); p <= Math.ceil(Math.log10(high)); p++) {
+          for (const m of high / low > 30 ? [1] : [1, 2, 5]) {
+            if (m * 10 ** p >= low && m * 10 ** p <= high) found.push(m * 10 ** p);
+          }
+        }
+        return found.length ? found : [low, high];
+      }
+      const rough = (high - low) / 5, power = 10 ** Math.floor(Math.log10(rough));
+      const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= rough);
+      const found = [];
+      for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) found.push(i * step);
+      return found;
+    }
+    function draw(chart) {
+      const narrow = innerWidth < 640;
+      const width = narrow ? 380 : 720, height = narrow ? 270 : 360, left = 52, right = 12, top = 10, bottom = 42;
+      const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
+        "aria-label": `${chart.what}, ${chart.scope}, ${chart.on}` });
+      const points = chart.series.flatMap((series) => series.points);
+      const [x0, x1] = span(chart.x, points.map((p) => p[0]));
+      const [y0, y1] = span(chart.y, points.map((p) => p[1]).concat(chart.ceiling ?? []));
+      const along = (axis, low, high, value) => axis.log
+        ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+      const x = (value) => left + 6 + (width - left - right - 12) * along(chart.x, x0, x1, value);
+      const y = (value) => height - bottom - (height - top - bottom) * along(chart.y, y0, y1, value);
+      for (const value of ticks(chart.y, y0, y1)) {
+        svg.append(element("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), style: "stroke:var(--rule)" }),
+          text(left - 5, y(value), nice(chart.y, value), { "text-anchor": "end", "dominant-baseline": "central" }));
+      }
+      for (const value of ticks(chart.x, x0, x1)) {
+        svg.append(text(x(value), height - bottom + 15, nice(chart.x, value), { "text-anchor": "middle" }));
+      }
+      svg.append(element("line", { x1: left, x2: width - right, y1: height - bottom, y2: height - bottom, style: "stroke:var(--muted)" }),
+        text((left + width - right) / 2, height - 8, chart.x.title, { "text-anchor": "middle" }),
+        text(0, 0, chart.y.title, { "text-anchor": "middle", transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)` }));
+      if (chart.diagonal) {
+        svg.append(element("line", { x1: x(0), y1: y(0), x2: x(1), y2: y(1), style: "stroke:var(--muted)", "stroke-dasharray": "4 4" }));
+      }
+      if (chart.ceiling) {
+        svg.append(element("line", { x1: left, x2: width - right, y1: y(chart.ceiling), y2: y(chart.ceiling),
+          style: "stroke:var(--ceiling)", "stroke-width": 2, "data-tip": `ceiling ${percent(chart.ceiling)}` }));
+      }
+      const table = [["series", chart.x.title, chart.y.title, "low", "high", "note"]];
+      chart.series.forEach((series, i) => {
+        const colour = `stroke:var(--c${i % 6 + 1})`, solid = `fill:var(--c${i % 6 + 1})`;
+        if (!series.scatter) {
+          svg.append(element("polyline", { points: series.points.map((p) => `${x(p[0]).toFixed(1)},${y(p[1]).toFixed(1)}`).join(" "),
+            style: `fill:none;${colour}`, "stroke-width": 1.6, ...(i >= 6 ? { "stroke-dasharray": "5 3" } : {}) }));
+        }
+        for (const [px, py, low, high, note] of series.points) {
+          table.push([series.name, px, py, low ?? "", high ?? "", note]);
+          if (low !== null) {
+            svg.append(element("line", { x1: x(px), x2: x(px), y1: y(low), y2: y(high), style: colour, "stroke-width": 1.2 }));
+          }
+          const interval = low === null ? "" : ` [${nice(chart.y, low)}, ${nice(chart.y, high)}]`;
+          svg.append(element("circle", { cx: x(px).toFixed(1), cy: y(py).toFixed(1), r: 3.6, style: solid,
+            "data-tip": `${series.name}\n${chart.x.title}: ${nice(chart.x, px)}\n${chart.y.title}: ${nice(chart.y, py)}${interval}\n${note}` }));
+        }
+      });
+      $("#curves-plot").replaceChildren(svg);
+      $("#curves-legend").replaceChildren(...chart.series.map((series, i) =>
+        html("span", {}, html("i", { class: `s${i % 6 + 1}` }), series.name)));
+      current.curves = table;
+    }
+    form.addEventListener("change", choose);
+    addEventListener("resize", choose);
+    choose();
+  }
+
   // ---- class explorer ------------------------------------------------------------------------
   const familyOf = (group) => Object.keys(explorer.families).find((f) => group in explorer.families[f].present);
   function groupLinks(numbers) {
@@ -398,6 +495,7 @@
   });
 
   confusionMatrix();
+  curveChart();
   latticeHistograms();
   addEventListener("beforeprint", () => { for (const part of $$("details")) part.open = true; });
 })();
