@@ -198,4 +198,6 @@ def final_targets():
         "results/ceilings.csv",
         "data/symmetry/reflection_conditions.parquet",
         "data/splits/structures.parquet",
+        "results/generated/comparison.csv",
+        *[f"data/{copies}/manifest.json" for copies in COPIES],
     ]

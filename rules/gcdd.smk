@@ -88,3 +88,43 @@ rule gcdd:
         code=code_digest("xtinct.datasets.gcdd"),
     script:
         "../workflow/scripts/gcdd.py"
+
+
+# How like real crystals the generated ones are, and what became of every draw.
+rule gcdd_evidence:
+    input:
+        real="data/structures/structures.parquet",
+        generated="data/gcdd/structures.parquet",
+        attempts="data/gcdd/attempts.json",
+    output:
+        comparison="results/generated/comparison.csv",
+        histograms="results/generated/histograms.csv",
+        groups="results/generated/groups.csv",
+    log:
+        "logs/gcdd_evidence.log",
+    params:
+        code=code_digest("xtinct.structures.generators.evidence"),
+    script:
+        "../workflow/scripts/gcdd_evidence.py"
+
+
+# Real test crystals with coordinates, lattice or both drawn anew.
+rule cddd_copies:
+    input:
+        structures="data/structures/structures.parquet",
+        splits="data/splits/structures.parquet",
+        statistics="data/gcdd/statistics.json",
+    output:
+        lines=expand("data/{{copies}}/{family}.parquet", family=FAMILIES),
+        structures="data/{copies}/structures.parquet",
+        quarantine="data/{copies}/quarantine.parquet",
+        manifest="data/{copies}/manifest.json",
+    log:
+        "logs/cddd_copies/{copies}.log",
+    params:
+        config=part("lines", "splits.cddd", "cleaning.symprec"),
+        seed=config["seed"],
+        families=FAMILIES,
+        code=code_digest("xtinct.datasets.randomised"),
+    script:
+        "../workflow/scripts/cddd_copies.py"

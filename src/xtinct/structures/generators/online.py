@@ -71,6 +71,12 @@ class CrystalLines:
         content = read_json(occupations, OCCUPATIONS)
         limits = content["limits"]
         self.lines = dict(lines)
+        self._dispersion = None
+        if lines.get("anomalous"):
+            # Imported here: gemmi tabulates it for any wavelength, and nothing else needs gemmi.
+            from xtinct.diffraction.gemmi_tables import dispersion
+
+            self._dispersion = dispersion(lines["anomalous"])
         if self.lines.get("anomalous"):
             raise XtinctError(
                 "lines.anomalous: crystals drawn during training are without dispersion; set it to 0"
@@ -137,6 +143,8 @@ class CrystalLines:
                     d_star_max=self.lines["d_star_max"],
                     b_iso=self.lines["b_iso"],
                     radiation=self.lines["radiation"],
+                    dispersion=self._dispersion,
+                    **preferred_orientation(self.lines),
                     **preferred_orientation(self.lines),
                     intensity_floor=self.lines["intensity_floor"],
                     max_reflections=self.lines["max_reflections"],
