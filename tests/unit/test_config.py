@@ -101,6 +101,18 @@ def test_schema_is_strict_describes_every_key_and_fills_nothing_in(schema):
         ),
         ("sources.aflow", {"kind": "files"}, "key sources.aflow.path is missing: a folder"),
         ("sources", {"9": {"kind": "prototypes"}}, "sources: '9' is not allowed here; allowed: letters"),
+        (
+            "instrument.wavelength",
+            "CuKb",
+            "instrument.wavelength: 'CuKb' is not allowed here; allowed: angstrom;",
+        ),
+        ("instrument.wavelength", True, "must be a number or text or a list"),
+        ("instrument.fwhm", {"u": 0.1, "w": 0.1}, "key instrument.fwhm.v is missing: of tan theta"),
+        ("instrument.profile", "voigt", "instrument.profile: 'voigt' is not allowed here; allowed: shape"),
+        ("instrument.profile", {"pseudo-voigt": {"eta": 2}}, "must be at least 0 and at most 1"),
+        ("instrument.sample_displacement", 0.1, "did you mean displacement?"),
+        ("instrument.background", {"chebyshev": []}, "key instrument.background.humps is missing"),
+        ("lines.march_dollase.r", 0, "lines.march_dollase.r = 0: must be more than 0"),
         ("sources", {}, "sources = {}: must be a mapping with at least one entry"),
         ("experiments", [], "experiments = []: must be a mapping of keys"),
     ],
@@ -120,11 +132,22 @@ def test_a_wrong_key_type_or_range_is_named(default, schema, path, value, expect
         ("ulbd.lattices.triclinic.angles", [60, 130], "ulbd.lattices.triclinic: angles 60"),
         ("experiments.cddd.model", "logs", "experiments.cddd.model = 'logs': must be a key of models: logq"),
         ("splits.fractions.test", 0.4, "splits.fractions: train + validation + test = 1.1, must be 1"),
+        ("instrument.fwhm", 0, "instrument.fwhm: 0.0, expected a positive number"),
+        ("instrument.monochromator", 26.4, "instrument.monochromator: needs lorentz: lorentz-polarisation"),
+        ("lines.anomalous", 0.71, "lines.anomalous: 0.71 angstrom, but instrument.wavelength is 1.5406"),
+        ("lines.march_dollase.axis", [0, 0, 0], "lines.march_dollase.axis: 0 0 0 is no direction"),
         ("gcdd.elements", [5, 1], "gcdd.elements: 5 to 1 is an empty range"),
     ],
 )
 def test_values_that_contradict_each_other_are_named(default, schema, path, value, expected):
     assert expected in refusal(changed(default, path, value), schema)
+
+
+def test_neutrons_are_not_polarised_nor_dispersed(default, schema):
+    neutrons = changed(default, "lines.radiation", "neutron")
+    refused = refusal(changed(neutrons, "instrument.lorentz", "lorentz-polarisation"), schema)
+    assert "neutrons are not polarised by scattering" in refused
+    assert "those of X-rays" in refusal(changed(neutrons, "lines.anomalous", 1.5406), schema)
 
 
 def test_an_experiment_must_ask_for_families_that_are_built(default, schema):

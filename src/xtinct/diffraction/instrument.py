@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -200,10 +200,12 @@ class Instrument:
     @cached_property
     def plain(self) -> bool:
         """Whether a pattern is nothing but Gaussians of one width and one wavelength."""
-        return self == Instrument(
-            self.wavelength, self.two_theta_min, self.two_theta_max, self.points, self.lorentz, self.fwhm,
-            goniometer_radius=self.goniometer_radius,
-        ) and not isinstance(self.fwhm, tuple)  # fmt: skip
+        switched_off = [
+            getattr(self, field.name) == field.default
+            for field in fields(self)
+            if field.default is not MISSING and field.name != "goniometer_radius"
+        ]
+        return all(switched_off) and not isinstance(self.fwhm, tuple)
 
     @property
     def two_theta(self) -> np.ndarray:
