@@ -11,12 +11,15 @@ import time
 import numpy as np
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lines import UlbdLines
+from xtinct.diffraction.patterns import ulbd_patterns
 from xtinct.diffraction.profile import render
 from xtinct.diffraction.structure_factors import structure_lines
 
 cell = np.array([[5.0, 5, 5, 90, 90, 90]])
-drawn = UlbdLines("cubic", 0.93, 15.0).draw(np.array([225]), cell, np.zeros(1, np.uint64))
-pattern = render(drawn, Instrument(1.5406, 5, 90, 8192, "lorentz", 0.2))
+lines, instrument = UlbdLines("cubic", 0.93, 15.0), Instrument(1.5406, 5, 90, 8192, "lorentz", 0.2)
+pattern = render(lines.draw([225], cell, np.zeros(1, np.uint64)), instrument)
+pattern += ulbd_patterns(lines, [225], cell, np.zeros((1, 1), np.uint64), instrument)[0]
+lines.draw([225], cell, np.zeros(1, np.uint64), "wilson")
 structure_lines(cell[0], [26], np.zeros((1, 3)), [1.0], d_star_max=0.93)
 print(time.process_time(), float(pattern.sum()))
 """
