@@ -1,0 +1,302 @@
+"""The observer who reads a pattern as a crystallographer does: lines, cell, absences, class."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lines import quadratic_forms
+from xtinct.errors import XtinctError
+from xtinct.indexing.cells import SEARCHED, cell_of, figure_of_merit, indices, search
+from xtinct.indexing.fit import Decomposition, decompose
+from xtinct.indexing.peaks import ObservedLines, find_lines
+from xtinct.indexing.posterior import (
+    LAWS,
+    Evidence,
+    IntensityLaw,
+    Posterior,
+    Sets,
+    absence_sets,
+    evidence,
+    line_costs,
+    posterior,
+    prior_of,
+)
+from xtinct.limits.hypotheses import Hypotheses
+from xtinct.symmetry.ceilings import Weight
+from xtinct.symmetry.classes import extinction_classes
+from xtinct.symmetry.families import FAMILIES, space_groups
+
+#: Lengths, angstrom, and monoclinic angles, degrees, of the cells that can be judged.
+_LONGEST, _ANGLES = 32.0, (58.0, 122.0)
+#: A lattice is accepted when its residual is below this many times what noise and storage leave.
+_ACCEPTED = 30.0
+#: Residual that the storage of line positions in single precision leaves.
+_STORED = 5e-6
+#: Smallest error of a line position that is asked for, degree 2theta.
+_POSITION = 1e-3
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A lattice found in a pattern, with what was measured on it.
+
+    family      crystal family
+    cell        float64 (6,), angstrom and degrees
+    metric      float64 (p,), as `form_metric`
+    merit       de Wolff's M20
+    residual    of the whole-pattern fit over the pattern, root mean squares
+    possible    lines the cell could show among the tested ones
+    """
+
+    family: str
+    cell: np.ndarray
+    metric: np.ndarray
+    merit: float
+    residual: float
+    possible: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the observer says about one pattern.
+
+    family       most probable crystal family
+    lattice      None if no lattice was found; the probabilities are then those of the prior
+    lines        observed lines
+    hkl          int64 (n_lines, 3), indices of the observed lines, zeros where there are none
+    classes      extinction symbols of `families` with their probability, falling
+    groups       space group numbers with their probability, falling
+    absences     lines that decide between the best and the second class:
+                 (hkl, 2theta, seen, natural logarithm of the ratio of probabilities)
+    """
+
+    family: str | None
+    lattice: Lattice | None
+    lines: ObservedLines
+    hkl: np.ndarray
+    classes: list[tuple[str, str, float]]
+    groups: list[tuple[int, float]]
+    absences: list[tuple[tuple[int, int, int], float, bool, float]] = field(default_factory=list)
+
+
+class Observer:
+    """Indexes patterns and ranks extinction classes and space groups, without training.
+
+    instrument  of the patterns
+    family      a crystal family that is known, or "all"
+    law         intensity law: uniform | physical, or an IntensityLaw
+    prior       weight of every space group; None: all groups alike
+
+    Attributes: groups int64 (n,), the space groups it chooses from.
+    """
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        family: str = "all",
+        law: str | IntensityLaw = "uniform",
+        prior: Mapping[int, Weight] | None = None,
+    ) -> None:
+        if family != "all" and family not in FAMILIES:
+            raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
+        if isinstance(law, str) and law not in LAWS:
+            raise XtinctError(f"intensity law {law!r}: expected one of {', '.join(LAWS)}")
+        if not instrument.plain or instrument.sigma < 2 * instrument.step:
+            raise XtinctError(
+                "observer: needs an instrument with one wavelength, Gaussian peaks of one width, two points "
+                "a standard deviation or more, and no background, shift or noise"
+            )
+        self.instrument = instrument
+        self.families = [family] if family != "all" else ["cubic", "trigonal-hexagonal", "tetragonal"]
+        if family == "all":
+            self.families += ["orthorhombic", "monoclinic", "triclinic"]
+        self.law = LAWS[law] if isinstance(law, str) else law
+        self.prior = prior
+        self.groups = np.array(sorted(g for f in self.families for g in space_groups(f)), dtype=np.int64)
+        weights = [1.0 if prior is None else float(prior.get(int(g), 0)) for g in self.groups]
+        if not sum(weights) > 0:
+            raise XtinctError(f"prior: no weight on any group of {family}")
+        self._weights = np.array(weights) / sum(weights)
+        self._hypotheses: dict[str, Hypotheses] = {}
+
+    def group_probabilities(self, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(probabilities float64 (n, len(groups)), found bool (n,)) of patterns float32 (n, points)."""
+        out = np.empty((len(patterns), len(self.groups)))
+        found = np.zeros(len(patterns), dtype=bool)
+        for i, pattern in enumerate(patterns):
+            _, lattice, _, result = self._observe(self._checked(pattern))
+            out[i], found[i] = self._spread(result), lattice is not None
+        return out, found
+
+    def predict(self, patterns: np.ndarray) -> list[Answer]:
+        """Answers for patterns float32 (n, points) or (points,), any scale."""
+        return [self._answer(self._checked(pattern)) for pattern in np.atleast_2d(patterns)]
+
+    def _checked(self, pattern: np.ndarray) -> np.ndarray:
+        pattern = np.asarray(pattern, dtype=np.float64)
+        if pattern.shape != (self.instrument.points,):
+            raise XtinctError(
+                f"pattern of shape {pattern.shape}: the instrument has {self.instrument.points} points"
+            )
+        highest = pattern.max()
+        if not (np.isfinite(pattern).all() and highest > 0):
+            raise XtinctError("pattern: intensities must be finite and somewhere positive")
+        return pattern / highest
+
+    def _spread(self, result: Posterior | None) -> np.ndarray:
+        if result is None:
+            return self._weights
+        out = np.zeros(len(self.groups))
+        out[np.searchsorted(self.groups, result.groups)] = result.group
+        return out
+
+    def _of_family(self, family: str) -> Hypotheses:
+        if family not in self._hypotheses:
+            self._hypotheses[family] = Hypotheses(family, self.instrument.d_star_reach, _LONGEST, _ANGLES)
+        return self._hypotheses[family]
+
+    def judge(
+        self, pattern: np.ndarray, family: str, metric: np.ndarray, noise: float
+    ) -> tuple[np.ndarray, Decomposition, Sets, Evidence, Posterior]:
+        """Refine a lattice on one pattern (maximum 1) and rank its classes."""
+        hypotheses = self._of_family(family)
+        metric, found = decompose(pattern, self.instrument, hypotheses.lines.forms, metric, noise)
+        sets = absence_sets(hypotheses, found.forms)
+        seen = evidence(found, self.instrument, self.law)
+        costs = line_costs(sets, found, seen).sum(axis=1)
+        return metric, found, sets, seen, posterior(family, sets, costs, self.prior)
+
+    def _observe(self, pattern: np.ndarray):
+        lines = find_lines(pattern, self.instrument)
+        size = float(np.sqrt(np.mean(pattern**2)))
+        limit = _ACCEPTED * max(lines.noise / size, _STORED)
+        if self.families == ["triclinic"]:
+            return lines, None, None, None
+        sine = np.sin(np.radians(lines.two_theta / 2))
+        q = (2 * sine / self.instrument.wavelength) ** 2
+        slope = 2 * np.sin(np.radians(lines.two_theta)) / self.instrument.wavelength**2 * np.radians(1.0)
+        width = np.maximum(5 * lines.error, np.where(lines.clean, _POSITION, 0.2 * self.instrument.sigma))
+        tolerance = slope * width
+        for missed in (0, 2):
+            for family in self.families:
+                if family not in SEARCHED:
+                    continue
+                cells = search(family, q, tolerance, lines.clean, missed=missed)
+                for cell in sorted(cells, key=lambda cell: cell.possible):
+                    metric, found, sets, seen, result = self.judge(pattern, family, cell.metric, lines.noise)
+                    if found.residual < limit:
+                        lattice = Lattice(
+                            family,
+                            cell_of(family, metric),
+                            metric,
+                            figure_of_merit(family, metric, q, tolerance),
+                            found.residual,
+                            cell.possible,
+                        )
+                        return lines, lattice, (found, sets, seen, q, tolerance), result
+        return lines, None, None, self._without_lattice()
+
+    def _without_lattice(self) -> Posterior | None:
+        """All families were searched: what is left is triclinic, where that is among the choices."""
+        if "triclinic" not in self.families or len(self.families) == 1:
+            return None
+        groups = np.array(space_groups("triclinic"))
+        weight = prior_of("triclinic", None)
+        symbols = tuple(c.symbol for c in extinction_classes("triclinic"))
+        return Posterior(0.0, groups, weight, symbols, np.ones(1))
+
+    def _answer(self, pattern: np.ndarray) -> Answer:
+        lines, lattice, measured, result = self._observe(pattern)
+        group = self._spread(result)
+        order = np.argsort(-group, kind="stable")
+        classes = [
+            (family, cls.symbol, float(group[np.isin(self.groups, cls.members)].sum()))
+            for family in self.families
+            for cls in extinction_classes(family)
+        ]
+        answer = Answer(
+            family=lattice.family if lattice else None,
+            lattice=lattice,
+            lines=lines,
+            hkl=np.zeros((len(lines), 3), dtype=np.int64),
+            classes=sorted(classes, key=lambda item: -item[2]),
+            groups=[(int(self.groups[i]), float(group[i])) for i in order],
+        )
+        if lattice is None:
+            return answer
+        found, sets, seen, q, tolerance = measured
+        hkl = indices(lattice.family, lattice.metric, q, tolerance)
+        absences = self._deciding(lattice.family, found, sets, seen)
+        return replace(answer, hkl=hkl, absences=absences)
+
+    def _deciding(
+        self, family: str, found: Decomposition, sets: Sets, seen: Evidence
+    ) -> list[tuple[tuple[int, int, int], float, bool, float]]:
+        """The lines that speak most for or against the best class, compared with the second."""
+        costs = line_costs(sets, found, seen)
+        weights = prior_of(family, self.prior)
+        with np.errstate(divide="ignore"):
+            scored = costs.sum(axis=1) + np.log((sets.share * weights).sum(axis=1))
+        order = np.argsort(-scored, kind="stable")
+        best = order[0]
+        own = set(sets.groups[sets.share[best] > 0].tolist())
+        members = next(set(c.members) for c in extinction_classes(family) if own & set(c.members))
+        others = [s for s in order if not set(sets.groups[sets.share[s] > 0].tolist()) & members]
+        if not others:
+            return []
+        ratio = costs[best] - costs[others[0]]
+        hkl = form_indices(family, self._of_family(family).lines.forms[found.forms])
+        result = []
+        for item in np.argsort(-np.abs(ratio), kind="stable")[:5]:
+            if ratio[item] == 0:
+                break
+            line = int(seen.lines[item][0])
+            first = int(np.searchsorted(found.line, line))
+            result.append(
+                (
+                    tuple(int(x) for x in hkl[first]),
+                    float(found.two_theta[line]),
+                    bool(seen.seen[item]),
+                    float(ratio[item]),
+                )
+            )
+        return result
+
+
+def form_indices(family: str, forms: np.ndarray) -> np.ndarray:
+    """One hkl int64 (n, 3) of each quadratic form (n, p)."""
+    forms = np.rint(forms).astype(np.int64)
+    if family == "orthorhombic":
+        return np.rint(np.sqrt(forms)).astype(np.int64)
+    if family == "monoclinic":
+        h, k, l = (np.rint(np.sqrt(forms[:, i])).astype(np.int64) for i in range(3))  # noqa: E741
+        return np.stack([h, k, np.where(forms[:, 3] < 0, -l, l)], axis=1)
+    reach = int(np.sqrt(forms.max())) + 1
+    grid = np.meshgrid(*[np.arange(reach + 1)] * 3, indexing="ij")
+    hkl = np.stack(grid, axis=-1).reshape(-1, 3)[:, ::-1]
+    if family == "cubic":
+        hkl = hkl[(hkl[:, 0] >= hkl[:, 1]) & (hkl[:, 1] >= hkl[:, 2])]
+    else:
+        hkl = hkl[hkl[:, 0] >= hkl[:, 1]]
+    known = {tuple(form): row for form, row in zip(quadratic_forms(family, hkl).tolist(), hkl, strict=True)}
+    return np.array([known[tuple(form)] for form in forms.tolist()])
+
+
+def hybrid(observer: np.ndarray, found: np.ndarray, network: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Product of experts: group probabilities float64 (n, n_groups) of observer and network together.
+
+    The network's own prior is divided out, so that what both have learned of the groups' frequencies
+    counts once. Where no lattice was `found` (bool (n,)) the network speaks alone.
+
+    observer  float64 (n, n_groups), under the prior that shall hold
+    network   float64 (n, n_groups)
+    prior     float64 (n_groups,), of the network; groups it never saw are left to the observer
+    """
+    share = prior / prior.sum()
+    ratio = np.where(share > 0, network / np.where(share > 0, share, 1.0), 1.0)
+    product = observer * np.maximum(ratio, 1e-6)
+    total = product.sum(axis=1, keepdims=True)
+    product = np.where(total > 0, product / np.where(total > 0, total, 1.0), observer)
+    return np.where(found[:, None], product, network)
