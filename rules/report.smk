@@ -6,6 +6,19 @@ rule report:
         predictions=for_evaluations(
             "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.parquet"
         ),
+        curves=[
+            *for_evaluations(
+                "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.reliability.csv"
+            ),
+            *for_evaluations(
+                "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.sets.csv"
+            ),
+            *for_evaluations(
+                "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.abstention.csv"
+            ),
+            *for_robustness(),
+            "results/generated/histograms.csv",
+        ],
         histories=for_models("models/{experiment}/{family}/seed-{seed}/history.csv"),
         cards=for_models("models/{experiment}/{family}/seed-{seed}/card.json"),
         lines=expand(
@@ -23,12 +36,15 @@ rule report:
         limits="results/limits/limits.json",
         wilson="results/limits/wilson.json",
     output:
-        html="results/report.html",
-        metrics="results/metrics.json",
-        summary="results/summary.json",
-        plots=expand(
-            "results/plots/{plot}.csv",
-            plot=["accuracy", "training", "confusion", "counts"],
+        html=report("results/report.html", category="Report"),
+        metrics=report("results/metrics.json", category="Metrics"),
+        summary=report("results/summary.json", category="Metrics"),
+        plots=report(
+            expand(
+                "results/plots/{plot}.csv",
+                plot=["accuracy", "training", "confusion", "counts"],
+            ),
+            category="Tables",
         ),
     log:
         "logs/report.log",

@@ -13,6 +13,7 @@ with job(snakemake.log):
         prediction_paths=inputs.predictions,
         ceilings_path=inputs.ceilings,
         classes_path=inputs.classes,
+        curve_paths=inputs.curves,
         limits_path=inputs.limits,
         wilson_path=inputs.wilson,
         manifest_paths=inputs.manifests,
