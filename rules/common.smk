@@ -61,6 +61,7 @@ def ulbd_part(wildcards):
         f"ulbd.lattices.{wildcards.family}",
         "ulbd.intensities",
         "lines.d_star_max",
+        "lines.convention",
         "splits.ulbd",
         "splits.fractions",
         of=xtinct.config.with_variant(config, wildcards.ulbd),

@@ -43,7 +43,13 @@ rule ulbd_manifest:
     log:
         "logs/ulbd_manifest.log",
     params:
-        config=part("ulbd", "lines.d_star_max", "splits.ulbd", "splits.fractions"),
+        config=part(
+            "ulbd",
+            "lines.d_star_max",
+            "lines.convention",
+            "splits.ulbd",
+            "splits.fractions",
+        ),
         seed=config["seed"],
         families=FAMILIES,
         code=code_digest("xtinct.datasets.manifest"),

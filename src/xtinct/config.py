@@ -229,10 +229,12 @@ def _wrong_variants(config: dict[str, Any]) -> Iterator[str]:
 
     for name, variant in config["variants"].items():
         where = f"variants.{name}"
-        foreign = {"ulbd": ["lines"], "cddd": ["lattices", "ranges", "intensities"]}[variant["of"]]
+        foreign = {"ulbd": [], "cddd": ["lattices", "ranges", "intensities"]}[variant["of"]]
         for key in foreign:
             if key in variant:
                 yield f"{where}.{key}: not a setting of {variant['of']}"
+        if variant["of"] == "ulbd" and variant.get("lines", {}).keys() - {"convention"}:
+            yield f"{where}.lines: of ulbd there is convention alone"
         if name in (*_DATASETS, *_ONLINE):
             yield f"{where}: the name is taken by a training set"
         for family, lattices in with_variant(config, f"variants/{name}")["ulbd"]["lattices"].items():
@@ -296,6 +298,12 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     except XtinctError as error:
         yield str(error)
     yield from _mixed_radiation(config["lines"], config["instrument"])
+    if config["lines"]["convention"] != "standard" and any(
+        train in _ONLINE
+        for experiment in config["experiments"].values()
+        for train in training_sets(experiment)
+    ):
+        yield "lines.convention: training that draws its samples knows standard alone; make a variant instead"
     for family, lattice in config["ulbd"]["lattices"].items():
         try:
             LatticeSpec.from_config(lattice).n_lattices(family)

@@ -135,6 +135,7 @@ def test_a_wrong_key_type_or_range_is_named(default, schema, path, value, expect
         ("instrument.fwhm", 0, "instrument.fwhm: 0.0, expected a positive number"),
         ("instrument.monochromator", 26.4, "instrument.monochromator: needs lorentz: lorentz-polarisation"),
         ("lines.anomalous", 0.71, "lines.anomalous: 0.71 angstrom, but instrument.wavelength is 1.5406"),
+        ("lines.convention", "wang2025", "lines.convention: training that draws its samples knows standard"),
         ("lines.march_dollase.axis", [0, 0, 0], "lines.march_dollase.axis: 0 0 0 is no direction"),
         ("gcdd.elements", [5, 1], "gcdd.elements: 5 to 1 is an empty range"),
     ],

@@ -15,6 +15,7 @@ from xtinct.datasets.linetables import count_rows, lines_table
 from xtinct.datasets.manifest import file_identity
 from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
 from xtinct.datasets.splits import split_of, structure_split_keys
+from xtinct.diffraction import wang2025
 from xtinct.diffraction.gemmi_tables import dispersion
 from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.structure_factors import (
@@ -89,19 +90,21 @@ def structure_line_list(
             "cell_not_conventional", f"space group {spacegroup_number} on a cell {tuple(cell.tolist())}"
         )
     cell = conventional_cell(family, cell)
-    d_star, intensity = structure_lines(
-        cell,
-        species,
-        frac,
-        occupancy,
-        d_star_max=lines["d_star_max"],
-        b_iso=lines["b_iso"],
-        radiation=lines["radiation"],
-        dispersion=dispersion(lines["anomalous"]) if lines.get("anomalous") else None,
-        **preferred_orientation(lines),
-        intensity_floor=lines["intensity_floor"],
-        max_reflections=lines["max_reflections"],
-    )
+    common = {
+        key: lines[key] for key in ("d_star_max", "b_iso", "radiation", "intensity_floor", "max_reflections")
+    }
+    if lines.get("convention") == "wang2025":
+        d_star, intensity = wang2025.structure_lines(cell, species, frac, occupancy, **common)
+    else:
+        d_star, intensity = structure_lines(
+            cell,
+            species,
+            frac,
+            occupancy,
+            dispersion=dispersion(lines["anomalous"]) if lines.get("anomalous") else None,
+            **preferred_orientation(lines),
+            **common,
+        )
     return cell, d_star, intensity
 
 

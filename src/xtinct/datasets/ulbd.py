@@ -36,6 +36,7 @@ def ulbd_config(config: Mapping[str, object], family: str) -> dict[str, object]:
         "lattices": config["ulbd"]["lattices"][family],
         "intensities": config["ulbd"]["intensities"],
         "d_star_max": config["lines"]["d_star_max"],
+        "convention": config["lines"]["convention"],
         "split": config["splits"]["ulbd"],
         "fractions": config["splits"]["fractions"],
     }
@@ -54,6 +55,7 @@ def build_shard(
     shards: int,
     out: str | Path,
     ranges: str | Path | None = None,
+    convention: str = "standard",
 ) -> int:
     """Write one part of a family's ULBD (schema LINES) and return its rows.
 
@@ -64,12 +66,13 @@ def build_shard(
     fractions    `splits.fractions`
     ranges       line lists (schema LINES) of the family: of each group those lattices stay whose cell
                  parameters lie within the range of that group's samples; none of a group without any
+    convention   `lines.convention`
     """
     if split not in SPLIT_KINDS:
         raise XtinctError(f"splits.ulbd: {split!r}, expected one of {', '.join(SPLIT_KINDS)}")
     spec, draws = LatticeSpec.from_config(lattices), int(lattices["draws"])
     groups, n_lattices = space_groups(family), spec.n_lattices(family)
-    lines = UlbdLines(family, d_star_max, spec.length_max, spec.angles)
+    lines = UlbdLines(family, d_star_max, spec.length_max, spec.angles, convention)
     within = None if ranges is None else cell_ranges(ranges)
     held = max(1, _HELD_LINES // (len(lines.forms) * draws))
     key = stream_key(seed, "ulbd", family, "intensity")

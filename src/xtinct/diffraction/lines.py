@@ -9,6 +9,7 @@ from numba import njit
 from xtinct.diffraction.lattice import reciprocal_metric
 from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.ordering import EQUAL_D, ascending
+from xtinct.diffraction.wang2025 import CONVENTIONS, in_box
 from xtinct.diffraction.wilson import WilsonTables, draw_wilson
 from xtinct.errors import XtinctError
 from xtinct.randomness import uniform
@@ -64,13 +65,19 @@ class UlbdLines:
     d_star_max   largest 1/d, 1/angstrom
     length_max   longest axis that will be asked for, angstrom
     angles       range of the free angles (monoclinic, triclinic), degree
+    convention   one of CONVENTIONS; wang2025 reaches the hkl of its box alone
 
     Attributes: groups (int64, ascending), forms (float64 (n_forms, p)), allowed (bool
     (n_groups, n_forms)).
     """
 
     def __init__(
-        self, family: str, d_star_max: float, length_max: float, angles: tuple[float, float] = (90.0, 90.0)
+        self,
+        family: str,
+        d_star_max: float,
+        length_max: float,
+        angles: tuple[float, float] = (90.0, 90.0),
+        convention: str = "standard",
     ) -> None:
         self.family = family
         self.groups = np.array(space_groups(family), dtype=np.int64)
@@ -81,7 +88,10 @@ class UlbdLines:
         self.d_star_max = float(d_star_max)
         self.length_max = float(length_max)
         self.angles = (float(angles[0]), float(angles[1]))
-        hkl = self._hkl = self._reflections()
+        if convention not in CONVENTIONS:
+            raise XtinctError(f"lines.convention: {convention!r}, expected one of {', '.join(CONVENTIONS)}")
+        hkl = self._reflections()
+        hkl = self._hkl = hkl[in_box(hkl)] if convention == "wang2025" else hkl
         forms, form_of_hkl = np.unique(quadratic_forms(family, hkl), axis=0, return_inverse=True)
         form_of_hkl = self._form_of_hkl = form_of_hkl.reshape(-1)
         self.forms = forms.astype(np.float64)

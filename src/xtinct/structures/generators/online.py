@@ -77,6 +77,8 @@ class CrystalLines:
             from xtinct.diffraction.gemmi_tables import dispersion
 
             self._dispersion = dispersion(lines["anomalous"])
+        if self.lines.get("convention", "standard") != "standard":
+            raise XtinctError("lines.convention: crystals drawn in training know standard alone")
         if self.lines.get("anomalous"):
             raise XtinctError(
                 "lines.anomalous: crystals drawn during training are without dispersion; set it to 0"
