@@ -91,8 +91,10 @@ def launch(function: Callable[..., object], settings: Mapping[str, object], coun
     try:
         elastic_launch(config, _work)(function, dict(settings), files)
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        raise XtinctError(f"process {failure.rank} of {count}: {failure.message}") from None
+        rank, failure = error.get_first_failure()
+        message = failure.message["message"] if isinstance(failure.message, dict) else failure.message
+        message = message.removeprefix("XtinctError: ")
+        raise XtinctError(f"process {rank} of {count}: {message}") from None
 
 
 @record

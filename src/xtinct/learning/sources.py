@@ -162,7 +162,8 @@ class Sources:
                 d_star_max=self.lines["d_star_max"],
                 intensities=LATTICES[name] or self.ulbd["intensities"],
                 seed=self.seed,
-                role=role,
+                # The laws of a mixture draw lattices of their own.
+                role=f"{name} {role}",
             )
         return ParquetStream(self.datasets[name][index], family=family, split=role, seed=self.seed)
 

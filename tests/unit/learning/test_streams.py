@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from xtinct.diffraction.conditions import Variation
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.errors import XtinctError
 from xtinct.learning.loading import Loader
@@ -126,3 +127,31 @@ def test_batches_do_not_depend_on_how_they_are_prepared():
     for one, other in zip(reference, threaded, strict=True):
         assert_same(one, other)
     assert_same(reference[0], online().take(64, 32))
+
+
+def test_a_mixture_of_three_gives_every_sample_once_in_exact_shares():
+    parts = [online(role) for role in "abc"]
+    mixture = MixedStream(parts, [1, 2, 1])
+    assert_pure(mixture, 120)
+    got = np.sort(first_lines(mixture.take(0, 400)))
+    expected = np.sort(
+        np.concatenate([first_lines(p.take(0, n)) for p, n in zip(parts, (100, 200, 100), strict=True)])
+    )
+    assert (got == expected).all()
+
+
+def test_the_shares_of_a_mixture_may_be_any_numbers():
+    parts = [online(role) for role in "abc"]
+    mixture = MixedStream(parts, [0.3, 1.4, 0.001])
+    samples = first_lines(mixture.take(0, 4096))
+    shares = [np.isin(samples, first_lines(part.take(0, 4096))).mean() for part in parts]
+    assert shares == pytest.approx(np.array([0.3, 1.4, 0.001]) / 1.701, abs=2 / 4096)
+    with pytest.raises(XtinctError, match="weight above zero"):
+        MixedStream(parts, [1, 1, 0])
+
+
+def test_conditions_of_a_sample_depend_on_its_number_alone():
+    loader = Loader(online(), Variation.from_config({"zero_shift": [-0.05, 0.05]}), 7)
+    whole, later = loader.take(0, 50), loader.take(20, 30)
+    assert (whole.conditions.zero_shift[20:] == later.conditions.zero_shift).all()
+    assert len(np.unique(whole.conditions.zero_shift)) == 50
