@@ -107,11 +107,30 @@ class Outputs:
         return np.where(total > 0, weights / np.where(total > 0, total, 1.0), even)
 
     def group_probabilities(
-        self, probabilities: np.ndarray, prior: Mapping[int, float] | None = None
+        self,
+        probabilities: np.ndarray,
+        prior: Mapping[int, float] | None = None,
+        trained: Mapping[int, float] | None = None,
     ) -> np.ndarray:
-        """P(group) = P(output) P(group | output): (n, n_outputs) -> float64 (n, n_groups)."""
-        shares = self.prior_within(prior)
-        return probabilities.astype(np.float64)[:, self.output_of_group[self.groups]] * shares
+        """P(group) = P(output) P(group | output): (n, n_outputs) -> float64 (n, n_groups).
+
+        A model of space groups has learnt P(group | class) under the weights `trained` (None: equal). A
+        `prior` takes their place by Bayes' rule, and the probabilities of the classes stay as they are;
+        without one its answer is left as it is.
+        """
+        by_group = probabilities.astype(np.float64)[:, self.output_of_group[self.groups]]
+        if self.target != "spacegroup":
+            return by_group * self.prior_within(prior)
+        if prior is None:
+            return by_group
+        old = np.array([1.0 if trained is None else float(trained.get(int(g), 0.0)) for g in self.groups])
+        new = np.array([float(prior.get(int(g), 0.0)) for g in self.groups])
+        weighed = by_group * np.where(old > 0, new / np.where(old > 0, old, 1.0), 0.0)
+        column = self.class_of_group[self.groups]
+        member = np.eye(len(self.class_names))[column]
+        before, after = ((p @ member)[:, column] for p in (by_group, weighed))
+        # Where the prior leaves nothing of a class, its groups stay as the model has them.
+        return np.where(after > 0, weighed * before / np.where(after > 0, after, 1.0), by_group)
 
     @cached_property
     def class_names(self) -> list[str]:

@@ -181,7 +181,7 @@ class Predictor:
             self.class_symbols,
             self.outputs.class_probabilities(probabilities, prior),
             self.outputs.groups,
-            self.outputs.group_probabilities(probabilities, prior),
+            self.outputs.group_probabilities(probabilities, prior, self.training_prior),
             self.calibration if self.calibrated else None,
         )
 

@@ -58,3 +58,30 @@ def test_a_model_of_groups_gives_classes_by_summation():
 def test_a_prior_must_be_made_of_weights():
     with pytest.raises(XtinctError, match="prior"):
         Outputs.of("cubic", "extinction_class").prior_within({225: -1.0})
+
+
+def test_a_prior_weighs_what_a_model_of_groups_learnt_and_leaves_its_classes_alone():
+    """Bayes: P(g | x) is proportional to P(x | g) P(g), so a prior may be swapped after training."""
+    outputs = Outputs.of("cubic", "spacegroup")
+    rng = np.random.Generator(np.random.PCG64(2))
+    evidence = rng.random((5, 36)) + 0.1
+    groups = [int(group) for group in outputs.groups]
+    trained = dict(zip(groups, rng.random(36) + 0.1, strict=True))
+    wanted = dict(zip(groups, rng.random(36) + 0.1, strict=True))
+
+    def posterior(weights):
+        p = evidence * np.array([weights[group] for group in groups])
+        return p / p.sum(axis=1, keepdims=True)
+
+    swapped = outputs.group_probabilities(posterior(trained), wanted, trained)
+    assert swapped.sum(axis=1) == pytest.approx(1)
+    for members in Outputs.of("cubic", "extinction_class").members:
+        columns = [groups.index(group) for group in members]
+        of_class, expected = (p[:, columns] for p in (swapped, posterior(wanted)))
+        assert of_class.sum(axis=1) == pytest.approx(posterior(trained)[:, columns].sum(axis=1))
+        within = expected / expected.sum(axis=1, keepdims=True)
+        assert of_class / of_class.sum(axis=1, keepdims=True) == pytest.approx(within)
+    assert outputs.group_probabilities(posterior(trained)) == pytest.approx(posterior(trained))
+    assert outputs.group_probabilities(posterior(trained), trained, trained) == pytest.approx(
+        posterior(trained)
+    )
