@@ -75,19 +75,19 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The temperature of least log loss: probabilities (n, m) and the true columns int64 (n,).
 
-    One sample of which nothing is known, every column equally right, is added to the n, so that a
-    model which makes no mistake on them is not taken to be infallible.
+    1 where every sample is right: the colder, the better then, and no sample says where to stop.
     """
+    if (rank(probabilities, 1)[:, 0] == labels).all():
+        return 1.0
     logarithms = np.log(np.maximum(probabilities.astype(np.float64), _LEAST))
-    observed = logarithms[np.arange(len(labels)), labels].sum() + logarithms.mean()
+    observed = logarithms[np.arange(len(labels)), labels].sum()
     # The log loss is convex in 1 / temperature: its slope, the sum of log p that the tempered
     # probabilities expect less the observed one, rises.
     low, high = math.log(1 / _HOTTEST), math.log(1 / _COLDEST)
     for _ in range(50):
         middle = (low + high) / 2
         expected = (tempered(probabilities, math.exp(-middle)) * logarithms).sum(axis=1)
-        too_high = expected.sum() + expected.mean() > observed
-        low, high = (low, middle) if too_high else (middle, high)
+        low, high = (low, middle) if expected.sum() > observed else (middle, high)
     return math.exp(-(low + high) / 2)
 
 

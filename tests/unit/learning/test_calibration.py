@@ -62,12 +62,14 @@ def test_the_temperature_undoes_a_known_sharpening(sharpening):
 
 
 def test_a_model_without_a_mistake_is_not_taken_to_be_infallible():
-    """With one sample of unknown label among n + 1, the best forecast of the right column is exact."""
+    """One mistake in n and the same forecast for all: the best one is the share that is right."""
     n, m = 40, 4
     p = np.full((n, m), 0.1 / (m - 1))
     p[:, 0] = 0.9
-    calibrated = tempered(p, fit_temperature(p, np.zeros(n, dtype=int)))
-    assert calibrated[:, 0] == pytest.approx(1 - (m - 1) / m / (n + 1), abs=1e-6)
+    labels = np.zeros(n, dtype=int)
+    assert fit_temperature(p, labels) == 1.0
+    labels[7] = 2
+    assert tempered(p, fit_temperature(p, labels))[:, 0] == pytest.approx(1 - 1 / n, abs=1e-6)
 
 
 @pytest.mark.parametrize("coverage", COVERAGES)

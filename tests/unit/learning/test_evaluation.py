@@ -1,3 +1,4 @@
+import csv
 import json
 
 import numpy as np
@@ -6,14 +7,18 @@ import pytest
 import torch
 
 from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
-from xtinct.learning.evaluation import evaluate_model
+from xtinct.learning.calibration import COVERAGES, log_loss
+from xtinct.learning.evaluation import TABLES, TARGETS, evaluate_model
 from xtinct.learning.prediction import Predictor
-from xtinct.learning.streams import read_lines
+from xtinct.learning.robustness import measure_robustness
+from xtinct.learning.streams import UlbdStream, read_lines
 from xtinct.learning.training import train_model
 from xtinct.schema import PREDICTIONS, check_table
 from xtinct.symmetry.ceilings import ceiling_of_samples
+from xtinct.symmetry.classes import extinction_classes
 from xtinct.symmetry.families import space_groups
 
 
@@ -179,3 +184,122 @@ def test_a_pickle_in_place_of_the_weights_is_not_executed(model_dir, tmp_path):
     with pytest.raises(XtinctError, match="not the weights of its card"):
         Predictor(model_dir)
     assert not (tmp_path / "executed").exists()
+
+
+def read_table(tmp_path, name):
+    with (tmp_path / f"r.{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_tables_of_an_evaluation_tell_what_its_predictions_do(evaluate, write_lines, tmp_path):
+    records, table = evaluate(write_lines(list(space_groups("cubic")) * 6), split="test")
+    n = table.num_rows
+    class_of = {g: c.symbol for c in extinction_classes("cubic") for g in c.members}
+    rows = table.to_pylist()
+    across = [class_of[row["groups"][0]] != row["extinction_class"] for row in rows]
+    wrong = [row["groups"][0] != row["spacegroup_number"] for row in rows]
+    record = records["spacegroup"]
+    assert record["across_class"] == pytest.approx(np.mean(across))
+    assert record["within_class"] == pytest.approx(np.mean(wrong) - np.mean(across))
+    assert records["extinction_class"]["within_class"] == 0
+
+    tables = {name: read_table(tmp_path, name) for name in TABLES}
+    for target in TARGETS:
+        labels = [row for row in tables["labels"] if row["target"] == target]
+        assert sum(int(row["n"]) for row in labels) == sum(int(row["n_predicted"]) for row in labels) == n
+        assert sum(int(row["right"]) for row in labels) / n == pytest.approx(records[target]["top1"])
+        everything = next(
+            row for row in tables["abstention"] if row["target"] == target and row["coverage"] == "1.0"
+        )
+        assert float(everything["accuracy"]) == pytest.approx(records[target]["top1"])
+        for calibrated in ("True", "False"):
+            bins = [
+                row
+                for row in tables["reliability"]
+                if (row["target"], row["calibrated"]) == (target, calibrated)
+            ]
+            assert sum(int(row["n"]) for row in bins) == n
+    for row in tables["sets"]:
+        assert (row["experiment"], row["test_set"], row["family"]) == ("small", "held-out", "cubic")
+        assert float(row["held_low"]) <= float(row["held"]) <= float(row["held_high"])
+    by_training = [row for row in tables["sets"] if row["calibrated_on"] == "training"]
+    assert [float(row["coverage"]) for row in by_training] == list(COVERAGES)
+    sizes = [float(row["size"]) for row in by_training]
+    assert sizes == sorted(sizes)
+
+
+def test_the_calibration_of_the_card_holds_on_fresh_samples_of_the_same_law(model_dir, settings):
+    """Sets of the stated coverage, on lattices and intensities that neither training nor validation had."""
+    predictor = Predictor(model_dir, device="cpu")
+    fresh = UlbdStream(
+        family="cubic",
+        spec=LatticeSpec.from_config(settings["ulbd"]["lattices"]["cubic"]),
+        d_star_max=0.94,
+        intensities="uniform",
+        seed=12345,
+        role="fresh",
+    ).take(0, 600)
+    found = predictor.from_lines(fresh.lines)
+    labels = predictor.outputs.class_of_group[fresh.groups]
+    for coverage in COVERAGES:
+        sets = found.class_sets(coverage)
+        held = int(sets[np.arange(600), labels].sum())
+        # The 64 calibration samples make the coverage itself a Beta(k, 65 - k) variable (Vovk 2012).
+        spread = np.sqrt(coverage * (1 - coverage) * (1 / 600 + 1 / 66))
+        assert held / 600 >= coverage - 4 * spread, coverage
+        ranked = [symbol for symbol, _ in found.top_classes(0, int(sets[0].sum()))]
+        assert set(ranked) == {found.class_symbols[i] for i in np.flatnonzero(sets[0])}
+    raw = Predictor(model_dir, device="cpu", calibrated=False)
+    assert raw.temperature == 1
+    assert log_loss(found.class_probabilities, labels) < log_loss(
+        raw.from_lines(fresh.lines).class_probabilities, labels
+    )
+
+
+def test_a_card_without_calibration_gives_probabilities_and_no_sets(model_dir, write_lines):
+    card = json.loads((model_dir / "card.json").read_text())
+    (model_dir / "card.json").write_text(json.dumps({**card, "calibration": None}))
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines([225]), family="cubic"))
+    found = predictor.from_lines(samples.lines)
+    assert found.class_probabilities.sum() == pytest.approx(1)
+    with pytest.raises(XtinctError, match="has no calibration"):
+        found.class_sets(0.95)
+    (model_dir / "card.json").write_text(json.dumps({**card, "calibration": {"temperature": 2}}))
+    with pytest.raises(XtinctError, match="calibration"):
+        Predictor(model_dir, device="cpu")
+
+
+def test_worse_measurements_are_judged_on_the_same_samples(model_dir, write_lines, settings, tmp_path):
+    path = write_lines(list(space_groups("cubic")) * 6, splits=("test",))
+    rows = measure_robustness(
+        model_dir=model_dir,
+        dataset_paths=[path],
+        test_name="held-out",
+        instrument=settings["instrument"],
+        robustness={
+            "patterns": 216,
+            "counts": [1e12],
+            "width_factor": [1.0],
+            "zero_shift": [0.0, 8.0],
+            "start": [5],
+            "end": [90, 6],
+        },
+        output_csv=tmp_path / "robustness.csv",
+        device="cpu",
+        precision="float32",
+    )
+    with (tmp_path / "robustness.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(rows) == 2 * 8
+    found = {(r["condition"], r["value"]): r for r in rows if r["target"] == "extinction_class"}
+    as_configured = found.pop(("none", ""))
+    nothing_left, shifted = found.pop(("end", 6)), found.pop(("zero_shift", 8.0))
+    assert as_configured["n"] == 216
+    assert as_configured["ceiling"] == 1
+    for row in found.values():  # conditions that change nothing
+        assert row["top1"] == pytest.approx(as_configured["top1"], abs=0.03)
+        assert row["ceiling"] == 1
+    assert shifted["top1"] < as_configured["top1"]
+    # Without a line the best answer is the class with most samples: I - - - holds 6 of the 36 groups.
+    assert nothing_left["ceiling"] == pytest.approx(6 / 36)
+    assert nothing_left["top1"] <= nothing_left["ceiling"] + 0.02
