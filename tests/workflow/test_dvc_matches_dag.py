@@ -25,6 +25,7 @@ OTHER = {
     "splits.ulbd": "draw",
     "splits.gcdd": "formula",
     "lines.radiation": "neutron",
+    "lines.anomalous": 1.5406,
     "gcdd.elements": [1, 4],
     "gcdd.learn_from": "all",
     "instrument.two_theta": {"min": 6, "max": 90, "points": 4096},
@@ -262,6 +263,8 @@ def touched(clone, config, jobs, stages):
         changed = with_value(config, path, changed_value)
         if path == "families":
             changed["ulbd"]["lattices"]["orthorhombic"] = changed["ulbd"]["lattices"]["cubic"]
+        if path == "instrument.monochromator":
+            changed["instrument"]["lorentz"] = OTHER["instrument.lorentz"]
         planned = plan(clone, changed)
         assert planned != jobs, f"{path} changes nothing"
         # Compared as it was: a job that is no longer planned, or planned otherwise.

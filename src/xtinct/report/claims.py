@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from xtinct.report.tables import Row, in_order, percent, set_name
+from xtinct.report.tables import ALL, Row, in_order, percent, set_name
 from xtinct.symmetry.families import FAMILIES
 
 #: Percentage points that "almost no loss" allows.
@@ -54,7 +54,7 @@ def _pairs(
 
     others = {key(row): row for row in rows if second(row)}
     chosen = [(row, others[key(row)]) for row in rows if first(row) and key(row) in others]
-    return sorted(chosen, key=lambda pair: ((*FAMILIES, "all").index(pair[0]["family"]), _named(pair[0])))
+    return sorted(chosen, key=lambda pair: ((*FAMILIES, ALL).index(pair[0]["family"]), _named(pair[0])))
 
 
 def claim_rows(

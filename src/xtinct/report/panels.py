@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from xtinct.report import figures
 from xtinct.report.summary import TARGET_NAMES, is_ulbd
-from xtinct.report.tables import SETS, Row, in_order, set_name, set_place, to_csv
+from xtinct.report.tables import ALL, SETS, Row, in_order, set_name, set_place, to_csv
 from xtinct.schema import DATASETS
 from xtinct.symmetry.families import FAMILIES, space_groups
 
@@ -183,7 +183,16 @@ def ceiling_drawing(ceilings: Sequence[Mapping], target: str = "spacegroup") -> 
     return _drawing(f"ceilings-{target}", svg, rows)
 
 
-def confusion_data(confusion: Iterable[Mapping], classes: Sequence[Mapping]) -> dict:
+def _labels(classes: Sequence[Mapping], symbols: Sequence[str]) -> dict:
+    return {
+        "extinction_class": list(symbols),
+        "spacegroup": [member for c in classes for member in c["members"]],
+        "class_of": [i for i, c in enumerate(classes) for _ in c["members"]],
+        "opens": [c["members"][0] for c in classes],
+    }
+
+
+def confusion_data(confusion: Sequence[Mapping], classes: Sequence[Mapping]) -> dict:
     """Sparse matrices with indices into the labels of their family, for the page's script.
 
     Class labels stand in the order of the class list and space groups in the order of their
@@ -192,11 +201,11 @@ def confusion_data(confusion: Iterable[Mapping], classes: Sequence[Mapping]) -> 
     labels: dict[str, dict] = {}
     for family in in_order((c["family"] for c in classes), FAMILIES):
         mine = [c for c in classes if c["family"] == family]
-        labels[family] = {
-            "extinction_class": [c["symbol"] for c in mine],
-            "spacegroup": [member for c in mine for member in c["members"]],
-            "class_of": [i for i, c in enumerate(mine) for _ in c["members"]],
-        }
+        labels[family] = _labels(mine, [c["symbol"] for c in mine])
+    # A joint model names the family before the symbol.
+    every = [c for family in labels for c in classes if c["family"] == family]
+    if any(row["family"] == ALL for row in confusion):
+        labels[ALL] = _labels(every, [f"{c['family']} {c['symbol']}" for c in every])
     index = {
         (family, kind): {label: i for i, label in enumerate(labels[family][kind])}
         for family in labels
@@ -212,7 +221,7 @@ def confusion_data(confusion: Iterable[Mapping], classes: Sequence[Mapping]) -> 
     ordered = sorted(
         matrices.values(),
         key=lambda m: (
-            list(FAMILIES).index(m["family"]),
+            (*FAMILIES, ALL).index(m["family"]),
             set_place(m["train_set"]),
             m["experiment"],
             set_place(m["test_set"]),

@@ -165,6 +165,9 @@ def cross_matrices(averaged: Iterable[Mapping], target: str) -> dict[str, Row]:
     return matrices
 
 
+#: What stands for the family of a model that tells the groups of all families apart.
+ALL = "all"
+
 #: Train and test sets in the order of the report, and as a reader would call them.
 SET_NAMES = {
     "ulbd-online": "ULBD (streamed)",

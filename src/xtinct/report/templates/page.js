@@ -179,7 +179,7 @@
       const most = Math.max(1, ...totals);
       for (let i = 0; i < n; i++) {
         const y = top + (i + 0.5) * cell, x = left + (i + 0.5) * cell;
-        const opens = groups ? labels[i] : data.explorer.families[matrix.family].classes[i].members[0];
+        const opens = groups ? labels[i] : data.confusion.labels[matrix.family].opens[i];
         const common = { "font-size": font.toFixed(1), class: "hit", "data-group": opens, "data-tip": name(i) };
         svg.append(text(left - 4, y, String(labels[i]), { ...common, "text-anchor": "end", "dominant-baseline": "central" }));
         svg.append(text(0, 0, String(labels[i]), { ...common, "dominant-baseline": "central",
