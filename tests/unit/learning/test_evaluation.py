@@ -5,7 +5,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from click.testing import CliRunner
 
+import xtinct
+from xtinct.cli import cli
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.profile import render
@@ -303,3 +306,38 @@ def test_worse_measurements_are_judged_on_the_same_samples(model_dir, write_line
     # Without a line the best answer is the class with most samples: I - - - holds 6 of the 36 groups.
     assert nothing_left["ceiling"] == pytest.approx(6 / 36)
     assert nothing_left["top1"] <= nothing_left["ceiling"] + 0.02
+
+
+def test_a_measured_pattern_is_answered_like_its_lines(model_dir, write_lines, settings, tmp_path):
+    """Also at another wavelength, where it covers the model's range; refused or filled where it does not."""
+    samples, _ = next(read_lines(write_lines([230, 225]), family="cubic"))
+    expected = Predictor(model_dir, device="cpu").from_lines(samples.lines).top_classes(0)
+    fine = Instrument.from_config(
+        settings["instrument"] | {"two_theta": {"min": 4, "max": 92, "points": 8192}}
+    )
+    pattern = 900 * render(samples.lines, fine)[0]
+    answer = xtinct.predict(fine.two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    assert [symbol for symbol, _ in answer["classes"]][:2] == [symbol for symbol, _ in expected][:2]
+    assert answer["classes"][0][1] == pytest.approx(expected[0][1], abs=0.05)
+    assert answer["set"][0] == answer["classes"][0][0]
+    with pytest.raises(XtinctError, match=r"coverage 0\.5: the model's sets are calibrated for"):
+        xtinct.predict(fine.two_theta, pattern, 1.5406, models=model_dir, coverage=0.5)
+    with pytest.raises(XtinctError, match="the model needs"):
+        xtinct.predict(fine.two_theta, pattern, 1.7902, models=model_dir)
+
+    path = tmp_path / "measured.xy"
+    np.savetxt(path, np.stack([fine.two_theta, pattern], axis=1), header="2theta counts")
+    arguments = ["predict", str(path), "--models", str(model_dir), "--wavelength"]
+    told = CliRunner().invoke(cli, [*arguments, "1.5406", "--json"], catch_exceptions=False)
+    assert json.loads(told.output)[str(path)]["cubic"]["set"] == answer["set"]
+    filled = CliRunner().invoke(
+        cli, [*arguments, "1.7902", "--fill-missing", "--subtract-background"], catch_exceptions=False
+    )
+    assert filled.exit_code == 0
+    assert filled.output.count(" *") == len(
+        json.loads(
+            CliRunner()
+            .invoke(cli, [*arguments, "1.7902", "--fill-missing", "--subtract-background", "--json"])
+            .output
+        )[str(path)]["cubic"]["set"][:5]
+    )
