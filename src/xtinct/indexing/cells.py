@@ -25,8 +25,8 @@ from xtinct.errors import XtinctError
 SEARCHED = ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic", "monoclinic")
 #: Range of axes, angstrom.
 SHORTEST, LONGEST = 2.0, 32.0
-#: Lines that a cell must explain, at most.
-_TESTED = 25
+#: Lines that are used, and cells that are kept before they are ranked, at most.
+_MOST = 90
 _KEPT = 400
 #: 1/d^2 of (h k l) = g1 h^2 + g2 k^2 + g3 l^2 + g4 hl + g5 hk with g = metric @ this.
 _GENERAL = {
@@ -95,6 +95,7 @@ def search(
     sure: np.ndarray | None = None,
     *,
     missed: int = 0,
+    tested: int = 25,
     kept: int = 5,
 ) -> list[Candidate]:
     """Cells of `family` that explain lines at `q` float64 (n,) ascending, 1/angstrom^2, best first.
@@ -103,17 +104,18 @@ def search(
     sure       bool (n,), lines that may determine a cell; None: all
     missed     number of lines that need no explanation (impurities, unresolved lines); any of the
                first lines may be one of them
+    tested     number of first lines that a cell must explain
     kept       number of cells that are returned, at most
     """
-    sure = np.ones(len(q), dtype=bool) if sure is None else np.ascontiguousarray(sure[:60])
+    sure = np.ones(len(q), dtype=bool) if sure is None else np.ascontiguousarray(sure[:_MOST])
     if len(q) < len(_GENERAL[family]) + 1:
         return []
     tree = _tree(family)
     general = np.array(_GENERAL[family], dtype=np.float64)
     folded = family in ("cubic", "tetragonal", "trigonal-hexagonal")
-    q, tolerance = np.ascontiguousarray(q[:60]), np.ascontiguousarray(tolerance[:60])
+    q, tolerance = np.ascontiguousarray(q[:_MOST]), np.ascontiguousarray(tolerance[:_MOST])
     found: list[tuple[int, int, float, np.ndarray]] = []
-    n_tested = min(_TESTED, len(q))
+    n_tested = min(tested, len(q))
     for dropped in [-1, *np.flatnonzero(sure)[: 6 if missed else 0]]:
         basis = sure.copy()
         basis[dropped] &= dropped < 0
@@ -169,7 +171,7 @@ def _candidates(
         if rank < len(metric) or not _positive(refined @ general):
             break
         metric = refined
-    smaller = _smallest(family, metric, hkl[known & sure])
+    smaller = smallest(family, metric, hkl[known & sure])
     deviation = np.abs(forms @ metric - q[known]) / tolerance[known]
     weight = len(q) * math.log(max(1e-9, float(np.sqrt(np.mean(deviation**2)))) + 1e-4)
     for tried in [smaller, metric] if smaller is not None else [metric]:
@@ -183,7 +185,7 @@ def _candidates(
     return result
 
 
-def _smallest(family: str, metric: np.ndarray, hkl: np.ndarray) -> np.ndarray | None:
+def smallest(family: str, metric: np.ndarray, hkl: np.ndarray) -> np.ndarray | None:
     """Metric of the smallest cell of the family that has all lines hkl int (n, 3); None if it is this one."""
     forms = quadratic_forms(family, hkl)
     factor = np.ones(len(metric))
@@ -246,24 +248,23 @@ def indices(family: str, metric: np.ndarray, q: np.ndarray, tolerance: np.ndarra
     return np.array(found, dtype=np.int64).reshape(-1, 3)
 
 
-def figure_of_merit(family: str, metric: np.ndarray, q: np.ndarray, tolerance: np.ndarray) -> float:
+def figure_of_merit(family: str, metric: np.ndarray, q: np.ndarray) -> float:
     """M20 of de Wolff (1968, J. Appl. Cryst. 1, 108) over the first 20 lines (fewer if there are fewer).
 
     Q20 / (2 <|dQ|> N20), where N20 is the number of different lines the cell could show up to the 20th
     observed line and <|dQ|> the mean distance of observed and nearest possible line. 0 without lines.
     """
-    general = np.array(_GENERAL[family], dtype=np.float64)
     q = q[:20]
     if not len(q):
         return 0.0
-    possible = _distinct(family, metric, general, float(q[-1] + tolerance[len(q) - 1]))
+    possible = _distinct(family, metric, float(q[-1] * (1 + 1e-6)))
     if not len(possible):
         return 0.0
     off = np.abs(q[:, None] - possible).min(axis=1).mean()
     return float(q[-1] / (2.0 * max(off, 1e-12) * len(possible)))
 
 
-def _distinct(family: str, metric: np.ndarray, general: np.ndarray, q_max: float) -> np.ndarray:
+def _distinct(family: str, metric: np.ndarray, q_max: float) -> np.ndarray:
     a, b, c = cell_of(family, metric)[:3]
     reach = [math.floor(length * math.sqrt(q_max)) for length in (a, b, c)]
     grid = np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij")

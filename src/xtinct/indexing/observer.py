@@ -8,11 +8,20 @@ import numpy as np
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lines import quadratic_forms
 from xtinct.errors import XtinctError
-from xtinct.indexing.cells import SEARCHED, cell_of, figure_of_merit, indices, search
+from xtinct.indexing.cells import (
+    SEARCHED,
+    cell_of,
+    figure_of_merit,
+    indices,
+    search,
+    smallest,
+    standard_axes,
+)
 from xtinct.indexing.fit import Decomposition, decompose
 from xtinct.indexing.peaks import ObservedLines, find_lines
 from xtinct.indexing.posterior import (
     LAWS,
+    SEEN,
     Evidence,
     IntensityLaw,
     Posterior,
@@ -34,6 +43,11 @@ _LONGEST, _ANGLES = 32.0, (58.0, 122.0)
 _ACCEPTED = 30.0
 #: Residual that the storage of line positions in single precision leaves.
 _STORED = 5e-6
+#: Attempts to find a lattice: lines that are looked for, lines that a cell must explain, and how many of
+#: these may stay unexplained. A dominant zone needs many lines before the third axis shows.
+_ATTEMPTS = ((40, 25, 0), (80, 50, 0), (80, 50, 2))
+#: With fewer observed lines than this, cells that explain them all are weighed against each other.
+_FEW = 15
 #: Smallest error of a line position that is asked for, degree 2theta.
 _POSITION = 1e-3
 
@@ -47,7 +61,6 @@ class Lattice:
     metric      float64 (p,), as `form_metric`
     merit       de Wolff's M20
     residual    of the whole-pattern fit over the pattern, root mean squares
-    possible    lines the cell could show among the tested ones
     """
 
     family: str
@@ -55,7 +68,6 @@ class Lattice:
     metric: np.ndarray
     merit: float
     residual: float
-    possible: int
 
 
 @dataclass(frozen=True)
@@ -169,34 +181,73 @@ class Observer:
         return metric, found, sets, seen, posterior(family, sets, costs, self.prior)
 
     def _observe(self, pattern: np.ndarray):
-        lines = find_lines(pattern, self.instrument)
+        """(lines, lattice or None, what was measured on it or None, posterior or None for the prior)."""
         size = float(np.sqrt(np.mean(pattern**2)))
-        limit = _ACCEPTED * max(lines.noise / size, _STORED)
-        if self.families == ["triclinic"]:
-            return lines, None, None, None
-        sine = np.sin(np.radians(lines.two_theta / 2))
-        q = (2 * sine / self.instrument.wavelength) ** 2
-        slope = 2 * np.sin(np.radians(lines.two_theta)) / self.instrument.wavelength**2 * np.radians(1.0)
-        width = np.maximum(5 * lines.error, np.where(lines.clean, _POSITION, 0.2 * self.instrument.sigma))
-        tolerance = slope * width
-        for missed in (0, 2):
+        lines = find_lines(pattern, self.instrument, _ATTEMPTS[0][0])
+        for count, tested, missed in _ATTEMPTS:
+            if count > _ATTEMPTS[0][0]:
+                lines = find_lines(pattern, self.instrument, count)
+            limit = _ACCEPTED * max(lines.noise / size, _STORED)
+            q, tolerance = self._positions(lines)
             for family in self.families:
                 if family not in SEARCHED:
                     continue
-                cells = search(family, q, tolerance, lines.clean, missed=missed)
+                accepted = []
+                cells = search(family, q, tolerance, lines.clean, missed=missed, tested=tested)
                 for cell in sorted(cells, key=lambda cell: cell.possible):
-                    metric, found, sets, seen, result = self.judge(pattern, family, cell.metric, lines.noise)
-                    if found.residual < limit:
-                        lattice = Lattice(
-                            family,
-                            cell_of(family, metric),
-                            metric,
-                            figure_of_merit(family, metric, q, tolerance),
-                            found.residual,
-                            cell.possible,
-                        )
-                        return lines, lattice, (found, sets, seen, q, tolerance), result
+                    judged = self.judge(pattern, family, cell.metric, lines.noise)
+                    if self._accepts(judged[1], lines, limit):
+                        accepted.append(self._smaller(pattern, family, judged, lines, limit))
+                        if len(lines) >= _FEW:
+                            break
+                if accepted:
+                    return lines, *self._of_cells(family, accepted, q, tolerance)
         return lines, None, None, self._without_lattice()
+
+    def _positions(self, lines: ObservedLines) -> tuple[np.ndarray, np.ndarray]:
+        """1/d^2 of the observed lines and the largest error of each, 1/angstrom^2."""
+        wavelength = self.instrument.wavelength
+        q = (2 * np.sin(np.radians(lines.two_theta / 2)) / wavelength) ** 2
+        slope = 2 * np.sin(np.radians(lines.two_theta)) / wavelength**2 * np.radians(1.0)
+        width = np.maximum(5 * lines.error, np.where(lines.clean, _POSITION, 0.2 * self.instrument.sigma))
+        return q, slope * np.minimum(width, self.instrument.sigma)
+
+    def _accepts(self, found: Decomposition, lines: ObservedLines, limit: float) -> bool:
+        """Whether a lattice leaves no more than noise, in a range that holds enough of the lines."""
+        end = self.instrument.two_theta_min + self.instrument.step * found.points
+        return found.residual < limit and (lines.two_theta < end).sum() >= min(_FEW, len(lines))
+
+    def _of_cells(self, family: str, accepted: list[tuple], q: np.ndarray, tolerance: np.ndarray):
+        """Lattice, measurements and posterior; cells that explain few lines alike share the probability."""
+        evidences = np.array([judged[4].evidence for judged in accepted])
+        best = int(np.argmax(evidences))
+        metric, found, sets, seen, result = accepted[best]
+        if len(accepted) > 1:
+            share = np.exp(evidences - evidences.max())
+            share /= share.sum()
+            result = replace(
+                result,
+                group=sum(s * judged[4].group for s, judged in zip(share, accepted, strict=True)),
+                classes=sum(s * judged[4].classes for s, judged in zip(share, accepted, strict=True)),
+            )
+        merit = figure_of_merit(family, metric, q)
+        lattice = Lattice(family, cell_of(family, metric), metric, merit, found.residual)
+        return lattice, (found, sets, seen, q, tolerance), result
+
+    def _smaller(self, pattern: np.ndarray, family: str, judged: tuple, lines: ObservedLines, limit: float):
+        """What `judge` says of the smallest cell that has all lines which the accepted one shows."""
+        while True:
+            metric, found = judged[0], judged[1]
+            shown = np.flatnonzero(found.height > SEEN * found.error)
+            first = np.searchsorted(found.line, shown)
+            hkl = form_indices(family, self._of_family(family).lines.forms[found.forms[first]])
+            less = smallest(family, metric, hkl)
+            if less is None:
+                return judged
+            tried = self.judge(pattern, family, standard_axes(family, less), lines.noise)
+            if tried[1].residual >= limit:
+                return judged
+            judged = tried
 
     def _without_lattice(self) -> Posterior | None:
         """All families were searched: what is left is triclinic, where that is among the choices."""
