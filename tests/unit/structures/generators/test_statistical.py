@@ -74,13 +74,25 @@ def _order(sampler, position):
     return general // sampler.positions[position].multiplicity
 
 
-def test_wyckoff_positions_of_fluorite_type_group_are_those_of_ita(statistics):
-    # ITA, F m -3 m (225): letter, multiplicity.
-    positions = GroupSampler(225, statistics).positions
-    assert [(p.letter, p.multiplicity) for p in positions] == [
-        ("a", 4), ("b", 4), ("c", 8), ("d", 24), ("e", 24), ("f", 32),
-        ("g", 48), ("h", 48), ("i", 48), ("j", 96), ("k", 96), ("l", 192),
-    ]  # fmt: skip
+#: International Tables A: multiplicity, letter and site symmetry; oriented symbols are reduced to their
+#: crystal class (-6m2 to -62m).
+ITA = {
+    2: "1a-1 1b-1 1c-1 1d-1 1e-1 1f-1 1g-1 1h-1 2i1",
+    14: "2a-1 2b-1 2c-1 2d-1 4e1",
+    62: "4a-1 4b-1 4cm 8d1",
+    136: "2ammm 2bmmm 4c2/m 4d-4 4emm2 4fmm2 4gmm2 8h2 8im 8jm 16k1",
+    166: "3a-3m 3b-3m 6c3m 9d2/m 9e2/m 18f2 18g2 18hm 36i1",
+    194: "2a-3m 2b-62m 2c-62m 2d-62m 4e3m 4f3m 6g2/m 6hmm2 12i2 12jm 12km 24l1",
+    225: "4am-3m 4bm-3m 8c-43m 24dmmm 24e4mm 32f3m 48gmm2 48hmm2 48imm2 96jm 96km 192l1",
+    227: "8a-43m 8b-43m 16c-3m 16d-3m 32e3m 48fmm2 96gm 96h2 192i1",
+}
+
+
+@pytest.mark.parametrize("number", ITA)
+def test_positions_are_those_of_international_tables(statistics, number):
+    found = GroupSampler(number, statistics).positions
+    positions = [f"{p.multiplicity}{p.letter}{p.site_symmetry}" for p in found]
+    assert " ".join(positions) == ITA[number]
 
 
 @pytest.mark.parametrize("number", [1, 14, 62, 141, 166, 194, 221, 227])
