@@ -14,11 +14,15 @@ from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
 from xtinct.learning.calibration import COVERAGES, log_loss
-from xtinct.learning.evaluation import TABLES, TARGETS, evaluate_model
+from xtinct.learning.card import save_model
+from xtinct.learning.evaluation import TABLES, TARGETS, ceilings_of, evaluate_model
+from xtinct.learning.models import build_model
+from xtinct.learning.outputs import ALL, Outputs
 from xtinct.learning.prediction import Predictor
 from xtinct.learning.robustness import measure_robustness
 from xtinct.learning.streams import UlbdStream, read_lines
 from xtinct.learning.training import train_model
+from xtinct.limits.hypotheses import Window
 from xtinct.schema import PREDICTIONS, check_table
 from xtinct.symmetry.ceilings import ceiling_of_samples
 from xtinct.symmetry.classes import extinction_classes
@@ -341,3 +345,46 @@ def test_a_measured_pattern_is_answered_like_its_lines(model_dir, write_lines, s
             .output
         )[str(path)]["cubic"]["set"][:5]
     )
+
+
+def test_a_joint_model_is_judged_over_all_families(settings, write_lines, tmp_path):
+    """Its classes carry the family's name; the ceiling is that of the families, which the metric tells."""
+    outputs = Outputs.of(ALL, "extinction_class")
+    options = {"points": 256, "width": 8, "hidden": 32}
+    torch.manual_seed(1)
+    model = build_model("logq", Instrument.from_config(settings["instrument"]), len(outputs), options)
+    card = {
+        "experiment": "joint",
+        "train_set": "ulbd-online",
+        "family": ALL,
+        "target": "extinction_class",
+        "seed": 0,
+        "architecture": {"name": "small", "kind": "logq", "hyperparameters": options},
+        "instrument": settings["instrument"],
+        "outputs": outputs.to_list(),
+        "unseen_outputs": [],
+        "training_digest": "none",
+    }
+    save_model(tmp_path / "joint", model, card)
+    records = evaluate_model(
+        model_dir=tmp_path / "joint",
+        dataset_paths=[write_lines([221, 225, 230, 225], splits=("test",))],
+        test_name="ulbd",
+        instrument=settings["instrument"],
+        output_json=tmp_path / "r.json",
+        output_parquet=tmp_path / "r.parquet",
+        device="cpu",
+    )
+    assert [(r["family"], r["n"], r["ceiling1"]) for r in records] == [(ALL, 4, 1), (ALL, 4, 1)]
+    table = pq.read_table(tmp_path / "r.parquet").to_pylist()
+    assert [row["extinction_class"] for row in table] == [
+        "cubic P - - -", "cubic F - - -", "cubic I a - d", "cubic F - - -",
+    ]  # fmt: skip
+    assert not any(row["calibrated_on"] == "training" for row in read_table(tmp_path, "sets"))
+
+    window = Window(0.06, 0.9)
+    cells = np.array([[6.0, 6, 6, 90, 90, 90]] * 2 + [[6.0, 6, 9.7, 90, 90, 90]] * 2)
+    # Two groups of one class of each family: half of them can be named, whatever the other family is.
+    ceilings = ceilings_of(np.array([221, 200, 123, 75]), cells, window, "spacegroup")
+    assert ceilings[1] == pytest.approx([0.5] * 4)
+    assert ceilings[2] == pytest.approx([1] * 4)
