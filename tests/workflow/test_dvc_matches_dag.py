@@ -30,6 +30,9 @@ OTHER = {
     "gcdd.learn_from": "all",
     "instrument.two_theta": {"min": 6, "max": 90, "points": 4096},
     "instrument.lorentz": "lorentz-polarisation",
+    "instrument.crystallite_size": 500,
+    "instrument.impurities": [[0.3, 0.1]],
+    "instrument.background": {"chebyshev": [0.01], "humps": []},
     "ceilings.ks": [1, 2],
     "train.device": "auto",
     "train.compile": "never",
@@ -38,7 +41,7 @@ OTHER = {
     "train.schedule": "constant",
 }
 #: Too coarse to be named key by key; any change of them counts.
-WHOLE = ("sources", "splits.fractions", "instrument.two_theta")
+WHOLE = ("sources", "splits.fractions", "instrument.two_theta", "instrument.background")
 
 
 @dataclass(frozen=True)
