@@ -156,3 +156,17 @@ def test_crystals_that_cannot_be_reached_are_reported(statistics, tmp_path):
 def test_an_unknown_generator_is_named(statistics, tmp_path):
     with pytest.raises(XtinctError, match=r"gcdd\.generator: 'magic'"):
         build(statistics, tmp_path, 1, generator="magic")
+
+
+@pytest.mark.slow
+def test_the_seed_papers_recipe_makes_the_same_tables(statistics, tmp_path):
+    outs = build(statistics, tmp_path, 1, generator="pyxtal", per_group=1, max_attempts=1)
+    structures, cubic, triclinic, quarantine = (pq.read_table(path) for path in outs[:4])
+    assert structures.num_rows == cubic.num_rows + triclinic.num_rows > 0
+    assert structures.num_rows + quarantine.num_rows == 38
+    reasons = {int(r["structure_id"][5:8]): r["reason"] for r in quarantine.to_pylist()}
+    # F 2 3, F m -3, F d -3, F 4 3 2, F 41 3 2, F -4 3 c, P n -3 n, F m -3 c, F d -3 c.
+    never = {196, 202, 203, 209, 210, 219, 222, 226, 228}
+    assert {number for number, reason in reasons.items() if reason == "group_out_of_reach"} == never
+    attempts = json.loads(outs[-1].read_text())
+    assert {int(number) for number, counts in attempts.items() if "out_of_reach" in counts} == never
