@@ -30,7 +30,9 @@ OTHER = {
     "gcdd.learn_from": "all",
     "instrument.two_theta": {"min": 6, "max": 90, "points": 4096},
     "instrument.lorentz": "lorentz-polarisation",
+    "instrument.monochromator": None,  # not without lorentz-polarisation
     "instrument.crystallite_size": 500,
+    "instrument.zero_shift": 0.1,
     "instrument.impurities": [[0.3, 0.1]],
     "instrument.background": {"chebyshev": [0.01], "humps": []},
     "ceilings.ks": [1, 2],
