@@ -1,5 +1,6 @@
 """Parquet files whose bytes depend on their content alone, written whole or not at all."""
 
+import glob
 import json
 import os
 import tempfile
@@ -25,7 +26,8 @@ def write_parquet(
 
     Rows are regrouped to ROW_GROUP_ROWS, so the bytes do not depend on how they were batched.
     `metadata` values are stored as sorted JSON beside those of the schema. The file appears under
-    its name only when it is complete: a killed job leaves nothing.
+    its name only when it is complete: what a killed job leaves has a hidden name, and the job that
+    writes the file removes it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +36,8 @@ def write_parquet(
         {**(schema.metadata or {}), **{k.encode(): v.encode() for k, v in extra.items()}}
     )
     rows = 0
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        left.unlink(missing_ok=True)  # of a job that was killed
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
     try:
@@ -74,10 +78,13 @@ def _regroup(batches: Iterable[pa.Table | pa.RecordBatch], schema: pa.Schema) ->
         yield pa.concat_tables(held).combine_chunks()
 
 
-def open_parquet(path: str | Path) -> pq.ParquetFile:
-    """Open a Parquet file, or raise XtinctError naming it."""
+def open_parquet(path: str | Path, mapped: bool = True) -> pq.ParquetFile:
+    """Open a Parquet file, or raise XtinctError naming it.
+
+    A file that is not `mapped` is read in pieces of 1 MiB: what was read does not count as memory.
+    """
     try:
-        return pq.ParquetFile(path, memory_map=True)
+        return pq.ParquetFile(path, memory_map=mapped, buffer_size=0 if mapped else 1 << 20)
     except FileNotFoundError:
         raise XtinctError(f"{path}: no such file") from None
     except (pa.ArrowInvalid, OSError) as error:

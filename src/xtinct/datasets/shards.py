@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
 from xtinct.parquet import open_parquet, write_parquet
@@ -80,41 +79,47 @@ def _merged(cursors: list["_Cursor"]) -> Iterator[pa.RecordBatch]:
 
 
 class _Cursor:
-    """The next rows of one ordered file."""
+    """The next rows of one ordered file. It takes up memory from its first row's turn to its last's."""
 
     def __init__(self, path: str | Path, schema: pa.Schema, key: str) -> None:
-        self.path, self._key = path, key
-        file: pq.ParquetFile = open_parquet(path)
+        self.path, self._key, self._columns = path, key, schema.names
+        file = open_parquet(path, mapped=False)
         check_table(file.schema_arrow, schema, str(path))
-        self._batches = file.iter_batches(_BATCH, columns=schema.names)
-        self._last: str | None = None
-        self._next()
+        first = next((batch for batch in file.iter_batches(1, columns=[key]) if batch.num_rows), None)
+        #: Key of the next row; None at the end.
+        self.head: str | None = None if first is None else first.column(0)[0].as_py()
+        self._batches: Iterator[pa.RecordBatch] | None = None
+        self._keys: list[str] = []
+        self._at = 0
 
     def _next(self) -> None:
+        """Hold the next rows; the head is None if there are none."""
+        if self._batches is None:
+            file = open_parquet(self.path, mapped=False)
+            self._batches = file.iter_batches(_BATCH, columns=self._columns)
+        last = self._keys[-1:]
         for batch in self._batches:
             if batch.num_rows:
                 self._batch, self._keys, self._at = batch, batch.column(self._key).to_pylist(), 0
-                keys = self._keys if self._last is None else [self._last, *self._keys]
-                for before, after in itertools.pairwise(keys):
+                for before, after in itertools.pairwise(last + self._keys):
                     if before >= after:
                         raise XtinctError(
                             f"{self.path}: {after!r} follows {before!r}; expected rising {self._key}"
                         )
-                self._last = keys[-1]
+                self.head = self._keys[0]
                 return
-        self._keys = None
-
-    @property
-    def head(self) -> str | None:
-        """Key of the next row; None at the end."""
-        return None if self._keys is None else self._keys[self._at]
+        self.head = None
 
     def take_below(self, bound: str | None) -> tuple[pa.RecordBatch, str]:
         """The next rows up to `bound` (at least one, at most those in memory) and the last key of them."""
+        if self._batches is None:
+            self._next()
         stop = len(self._keys) if bound is None else bisect.bisect_left(self._keys, bound, self._at)
         stop = max(stop, self._at + 1)
         taken, last = self._batch.slice(self._at, stop - self._at), self._keys[stop - 1]
         self._at = stop
         if stop == len(self._keys):
             self._next()
+        else:
+            self.head = self._keys[stop]
         return taken, last

@@ -1,5 +1,8 @@
 """Cutting and joining tables."""
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -83,3 +86,22 @@ def test_faults_are_named(tmp_path):
         merge_shards([tmp_path / "torn.parquet"], out, schema=SCHEMA)
     assert not out.exists()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_job_left_goes_when_the_job_runs_again(tmp_path):
+    code = f"""
+import os, pyarrow as pa
+from pathlib import Path
+from xtinct.parquet import write_parquet
+def tables():
+    yield pa.table({{"x": list(range(9000))}})
+    os.kill(os.getpid(), 9)
+write_parquet(Path({str(tmp_path)!r}) / "a.parquet", tables(), pa.schema([("x", pa.int64())]))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".a.parquet.")
+    other = write(tmp_path / "b.parquet", ["x"])
+    assert left.exists()
+    whole = write(tmp_path / "a.parquet", ["x", "y"])
+    assert sorted(tmp_path.iterdir()) == [whole, other]
