@@ -151,6 +151,49 @@ def test_neutrons_are_not_polarised_nor_dispersed(default, schema):
     assert "those of X-rays" in refusal(changed(neutrons, "lines.anomalous", 1.5406), schema)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # Both versions of CDDD hold the same structures, each drawn into other parts.
+        ({"train": "cddd-random", "tests": ["cddd"]}, "hold the same samples in other parts"),
+        ({"train": "cddd", "tests": ["cddd-random"]}, "hold the same samples in other parts"),
+        ({"train": "ulbd-imbalancd"}, "did you mean ulbd-imbalanced?"),
+        ({"tests": ["gcddd"]}, "is neither a dataset nor a variant; did you mean gcdd?"),
+    ],
+)
+def test_experiments_name_datasets_and_variants_that_fit(default, schema, changes, expected):
+    config = copy.deepcopy(default)
+    config["experiments"]["cddd-groups"].update(changes)
+    assert expected in refusal(config, schema)
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ({"of": "cddd", "ranges": "cddd"}, "variants.new.ranges: not a setting of cddd"),
+        ({"of": "gcdd"}, "variants.new.of = 'gcdd': must be one of ulbd, cddd"),
+        ({"of": "ulbd", "lattices": {"lengths": [9, 5]}}, "expected 0 < min <= max"),
+    ],
+)
+def test_a_variant_changes_only_what_its_dataset_has(default, schema, variant, expected):
+    config = copy.deepcopy(default)
+    config["variants"]["new"] = variant
+    config["experiments"]["balanced"]["tests"].append("new")
+    assert expected in refusal(config, schema)
+
+
+def test_a_variant_keeps_every_other_key(default):
+    config = copy.deepcopy(default)
+    config["variants"] = {"few": {"of": "ulbd", "lattices": {"count": 3}, "split": "draw"}}
+    changed = configuration.with_variant(config, "variants/few")
+    assert {lattice.pop("count") for lattice in changed["ulbd"]["lattices"].values()} == {3}
+    assert changed["splits"].pop("ulbd") == "draw"
+    for lattice in config["ulbd"]["lattices"].values():
+        del lattice["count"]
+    del config["splits"]["ulbd"]
+    assert changed == config
+
+
 def test_an_experiment_must_ask_for_families_that_are_built(default, schema):
     config = changed(default, "families", ["tetragonal", "trigonal-hexagonal"])
     assert "experiments.ulbd.families: 'cubic' is not in families" in refusal(config, schema)

@@ -34,12 +34,12 @@ SETTINGS = {
 }
 
 
-def build(folder, shards=1, seed=7, **changes):
+def build(folder, shards=1, seed=7, ranges=None, **changes):
     settings = {**SETTINGS, **changes}
     parts = []
     for shard in range(shards):
         parts.append(folder / f"{shards}-{shard}.parquet")
-        ulbd.build_shard(**settings, seed=seed, shard=shard, shards=shards, out=parts[-1])
+        ulbd.build_shard(**settings, seed=seed, shard=shard, shards=shards, out=parts[-1], ranges=ranges)
     out = folder / f"{shards}-{seed}-{len(changes)}.parquet"
     assert ulbd.merge(parts, out=out, seed=seed, config=settings) == pq.read_metadata(out).num_rows
     return out
@@ -134,3 +134,25 @@ def test_unknown_settings_are_refused(tmp_path):
     with pytest.raises(XtinctError, match="intensities"):
         build(tmp_path, intensities="cauchy")
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_ranges_of_a_group_keep_its_lattices_inside_them_and_nothing_else(tmp_path, table):
+    """The rest of the set, bytes of its lines included, is that of the set without ranges."""
+    numbers = np.array(table["spacegroup_number"].to_pylist())
+    # Some samples of groups 75 and 99 stand for the real structures; no other group has any.
+    real = table.filter(np.isin(numbers, [75, 99])).take([0, 4, 9, 40, 45, 60])
+    pq.write_table(real, tmp_path / "real.parquet")
+    kept = pq.read_table(build(tmp_path, ranges=tmp_path / "real.parquet"))
+    expected = []
+    for row, number in enumerate(numbers):
+        cells = [(r["a"], r["c"]) for r in real.to_pylist() if r["spacegroup_number"] == number]
+        a, c = table["a"][row].as_py(), table["c"][row].as_py()
+        if cells and all(
+            min(cell[i] for cell in cells) <= x <= max(cell[i] for cell in cells)
+            for i, x in enumerate((a, c))
+        ):
+            expected.append(row)
+    assert 0 < len(expected) < len(numbers)
+    assert kept.replace_schema_metadata(None) == table.take(expected).replace_schema_metadata(None)
+    in_parts = pq.read_table(build(tmp_path, 5, ranges=tmp_path / "real.parquet"))
+    assert in_parts == kept

@@ -88,6 +88,26 @@ def draw_lines(rng: random.Random, dataset: str, family: str, per_group: int) ->
     return pa.Table.from_pylist(rows, schema=LINES)
 
 
+def write_curves(root: Path, rng: random.Random) -> Path:
+    """A robustness table of two models on the cubic test set, without change and at four zero shifts."""
+    path = root / "results/evaluation/ulbd.robustness.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        file.write(
+            "experiment,train_set,test_set,family,model,seed,target,condition,value,n,"
+            "top1,top1_low,top1_high,ceiling,held,held_low,held_high,size\n"
+        )
+        for experiment, train_set in (("ulbd", "ulbd-online"), ("cddd", "cddd")):
+            for value in ("", -0.1, -0.03, 0.03, 0.1):
+                condition = "zero_shift" if value else "none"
+                top1 = round(1 - abs(value or 0) - 0.1 * rng.random(), 3)
+                numbers = (200, top1, top1 - 0.02, top1 + 0.02, 1.0, 0.95, 0.9, 0.98, 1.4)
+                names = (experiment, train_set, "ulbd", "cubic", "logq", 0, "extinction_class")
+                writer.writerow((*names, condition, value, *numbers))
+    return path
+
+
 def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int = 7) -> dict:
     """Write every input below `root` and return the arguments of write_report."""
     rng = random.Random(seed)
@@ -128,6 +148,7 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
                 stem.with_suffix(".json").write_text(json.dumps(records_of(table, head_of_test)))
                 metrics.append(stem.with_suffix(".json"))
                 predictions.append(stem.with_suffix(".parquet"))
+    curves = [write_curves(root, rng)]
     for dataset in ("cddd", "ulbd"):
         for family in families:
             path = root / f"data/{dataset}/{family}.parquet"
@@ -154,6 +175,7 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
         "manifest_paths": [root / f"data/{name}/manifest.json" for name in ("cddd", "ulbd")],
         "quarantine_paths": [quarantine],
         "history_paths": histories,
+        "curve_paths": curves,
         "lines_paths": lines,
         "config": yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()),
         "provenance": {"configuration": "sha256 1234", "software": {"xtinct": "0", "torch": "2"}},

@@ -180,7 +180,15 @@ def test_static_figures_explain_their_points(browser):
 
 
 @pytest.mark.parametrize(
-    "name", ["ceilings-spacegroup", "confusion", "example-pattern", "dataset-patterns", "lattice-parameters"]
+    "name",
+    [
+        "ceilings-spacegroup",
+        "confusion",
+        "example-pattern",
+        "dataset-patterns",
+        "lattice-parameters",
+        "curves",
+    ],
 )
 def test_figures_are_saved_as_svg_and_csv(browser, name):
     browser.click(f"figure[data-name='{name}'] button[data-save=svg]")
@@ -199,6 +207,20 @@ def test_the_saved_confusion_counts_every_sample(browser):
     browser.click("figure[data-name='confusion'] button[data-save=csv]")
     rows = list(csv.DictReader(browser.saved("confusion.csv").splitlines()))
     assert sum(int(row["count"]) for row in rows) == 200
+
+
+def test_the_curves_follow_the_choice_and_explain_a_point(browser):
+    browser.choose("#curves-form select[name=what]", "robustness: zero shift")
+    points = "return document.querySelectorAll('#curves-plot circle').length"
+    # Two models, four shifts and none.
+    assert browser.script(points) == 2 * 5
+    browser.hover("#curves-plot circle")
+    text = browser.script("return document.querySelector('#tip').textContent")
+    assert "n = 200" in text
+    (browser.downloads / "curves.csv").unlink(missing_ok=True)
+    browser.click("figure[data-name='curves'] button[data-save=csv]")
+    rows = list(csv.reader(browser.saved("curves.csv").splitlines()))
+    assert sorted(float(row[1]) for row in rows[1:]) == sorted(2 * [-0.1, -0.03, 0.0, 0.03, 0.1])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
