@@ -245,19 +245,42 @@ def _print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 @cli.command()
+@click.argument("what", type=click.Choice(["generation", "training"]), default="generation")
 @click.option(
     "--structures",
     default="data/prototypes/aflow_prototypes.parquet",
     show_default=True,
     type=click.Path(dir_okay=False),
-    help="Parquet table with a column of CIFs.",
+    help="Parquet table with a column of CIFs, for generation.",
+)
+@click.option("--config", default="config/config.yaml", show_default=True, help="Settings of training.")
+@click.option(
+    "--limit", default=600.0, show_default=True, help="Seconds that a model may take to reach the ceiling."
 )
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of both sides.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write JSON to this file as well.")
-def bench(structures: str, rounds: int, out: str | None) -> None:
-    """Measure speed as ratios to named baselines, taken in turn in one process."""
+def bench(what: str, structures: str, config: str, limit: float, rounds: int, out: str | None) -> None:
+    """Measure speed as ratios to named baselines, taken in turn in one process.
+
+    WHAT is generation (datasets, the default) or training (what the data cost, time to the ceiling).
+    """
     from xtinct.benchmarking import run, table, write_json
 
+    if what == "training":
+        from xtinct.config import load
+        from xtinct.learning.benchmark import race, throughput
+
+        settings = load(config)
+        result = {"throughput": throughput(settings, rounds=rounds), "race": race(settings, limit=limit)}
+        if out:
+            write_json(result, out)
+        _print_table(("throughput", "value"), list(result["throughput"].items()))
+        rows = [
+            (r["model"], r["seconds"] or f"not in {limit:g}", f"{r['accuracy']:.4f}", r["patterns"])
+            for r in result["race"]
+        ]
+        _print_table(("model", "seconds to 99 % of the ceiling", "accuracy", "patterns"), rows)
+        return
     result = run(structures, rounds=rounds)
     if out:
         write_json(result, out)

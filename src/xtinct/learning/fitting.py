@@ -95,7 +95,7 @@ class Run:
         started = time.perf_counter() - progress.seconds
         told = saved = time.perf_counter()
         in_a_row = 0
-        source = self._batches(progress)
+        source = self.batches(progress)
         for step in range(progress.step, self.n_steps):
             share = schedule(step, self.n_steps, kind=settings["schedule"], warmup=settings["warmup"])
             for group, peak in peaks:
@@ -103,7 +103,7 @@ class Run:
             asked = time.perf_counter()
             batch = next(source)
             progress.waited += time.perf_counter() - asked
-            totals = self._gradients(batch, step, progress)
+            totals = self.gradients(batch, step, progress)
             self.processes.add_up([*(p.grad for p in parameters), totals])
             if clip_gradients(parameters, settings["gradient_clip"]):
                 for optimizer in optimizers:
@@ -124,7 +124,7 @@ class Run:
                 row = self._row(step + 1, sums, progress)
                 progress.history.append(row)
                 sums.zero_()
-                stop = self.processes.agree(self._reached(row), device)
+                stop = self.processes.agree(self.finished(row), device)
             if tell:
                 told = now
                 self._tell(progress, progress.history[-1] if due else None, sums)
@@ -137,7 +137,8 @@ class Run:
                 saved = now
         return progress
 
-    def _batches(self, progress: Progress) -> Iterator[Batch]:
+    def batches(self, progress: Progress) -> Iterator[Batch]:
+        """This process's parts of the batches that are left."""
         size, device = self.settings["batch_size"], self.renderer.device
         return self.loader.batches(
             start=progress.step * size + self.processes.rank * self.local,
@@ -147,7 +148,7 @@ class Run:
             workers=0 if device.type == "cpu" else max(1, len(os.sched_getaffinity(0)) - 1),
         )
 
-    def _gradients(self, batch: Batch, step: int, progress: Progress) -> torch.Tensor:
+    def gradients(self, batch: Batch, step: int, progress: Progress) -> torch.Tensor:
         """Set the gradients to this process's part; returns its (samples, loss, right answers).
 
         In micro-batches that fit into memory: their gradients add up to those of the batch.
@@ -243,7 +244,7 @@ class Run:
             "validation_ceiling": round(ceiling, 6),
         }
 
-    def _reached(self, row: dict) -> bool:
+    def finished(self, row: dict) -> bool:
         """Whether the confidence interval of the validation holds the ceiling."""
         if not self.settings["stop_confidence"] or not row["validation_n"]:
             return False

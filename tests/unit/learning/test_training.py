@@ -60,7 +60,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(settings, tmp_path, monke
         settings["models"] = {"small": model}
     train_model(**settings, output_dir=tmp_path / "whole")
     monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
-    real_step, steps = Run._gradients, []
+    real_step, steps = Run.gradients, []
 
     def interrupted_step(*args):
         steps.append(1)
@@ -68,7 +68,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(settings, tmp_path, monke
             raise Interruption
         return real_step(*args)
 
-    monkeypatch.setattr(Run, "_gradients", interrupted_step)
+    monkeypatch.setattr(Run, "gradients", interrupted_step)
     for _ in range(2):
         with pytest.raises(Interruption):
             train_model(**settings, output_dir=tmp_path / "parts")
@@ -103,7 +103,7 @@ def test_a_killed_process_leaves_nothing_broken_and_is_continued(settings, tmp_p
 
 def test_a_checkpoint_of_other_settings_is_not_continued(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
-    real_step, steps = Run._gradients, []
+    real_step, steps = Run.gradients, []
 
     def interrupted_step(*args):
         steps.append(1)
@@ -111,7 +111,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(settings, tmp_path, mon
             raise Interruption
         return real_step(*args)
 
-    monkeypatch.setattr(Run, "_gradients", interrupted_step)
+    monkeypatch.setattr(Run, "gradients", interrupted_step)
     with pytest.raises(Interruption):
         train_model(**settings, output_dir=tmp_path / "m")
     changed = settings | {"seed": 4}

@@ -1,0 +1,194 @@
+"""Speed of training: what the data cost, and how soon a model is at the ceiling."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from xtinct.diffraction.instrument import Instrument
+from xtinct.learning.checkpoint import Progress
+from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
+from xtinct.learning.fitting import Run, step_seed
+from xtinct.learning.loading import PatternRenderer
+from xtinct.learning.models import build_model
+from xtinct.learning.optim import make_optimizers
+from xtinct.learning.outputs import Outputs
+from xtinct.learning.parallel import Processes
+from xtinct.learning.sources import Sources
+
+#: The published training of fcn13 (Wang et al. 2025: Adam, constant rate 2e-4) as settings of `train`.
+PUBLISHED = {
+    "optimizer": "adam",
+    "learning_rate": 2.0e-4,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warmup": 0.0,
+    "batch_size": 256,
+    "gradient_clip": 0.0,
+}
+#: What a model has to reach, of the ceiling.
+SHARE = 0.99
+#: Steps of one turn when loop and model take turns.
+_STEPS = 10
+
+
+@dataclass
+class _Race(Run):
+    """A run that ends at SHARE of the ceiling, or after `limit` seconds; keeps (seconds, accuracy)."""
+
+    limit: float = 0.0
+    reached: bool = False
+    curve: list[tuple[float, float]] = field(default_factory=list)
+
+    def fit(self) -> Progress:
+        """Train until the model is there or the time is over."""
+        self._started = time.perf_counter()
+        return super().fit()
+
+    def finished(self, row: dict) -> bool:
+        """Whether the model is there or the time is over; notes the accuracy."""
+        seconds = time.perf_counter() - self._started
+        self.curve.append((round(seconds, 1), row["validation_accuracy"]))
+        self.reached = row["validation_accuracy"] >= SHARE * row["validation_ceiling"]
+        return self.reached or seconds > self.limit
+
+
+def race(config: Mapping, *, limit: float, patterns: int = 150_000) -> list[dict]:
+    """Seconds until 99 % of the cubic ceiling, lattices of [5, 15] angstrom drawn anew for ever.
+
+    Xtinct's model with the settings of `config`, then fcn13 as published; one record each. A model
+    that is not there after `limit` seconds has `seconds` None and the accuracy that it has reached.
+    Validations are part of the time; `patterns` is the budget of Xtinct's schedule.
+    """
+    records = []
+    for name, model, changes, budget in (
+        ("logq", config["models"]["logq"], {"validations": 40}, patterns),
+        # A constant rate has no budget; 10 million patterns are more than the limit allows.
+        ("fcn13", {"kind": "fcn13"}, {**PUBLISHED, "validations": 2000}, 10_000_000),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            run = _run(_Race, config, model, changes, budget, Path(folder), limit=limit)
+            with reproducible(config["train"]["threads"]):
+                progress = run.fit()
+        seconds, accuracy = run.curve[-1]
+        records.append(
+            {
+                "model": name,
+                "seconds": seconds if run.reached else None,
+                "accuracy": accuracy,
+                "limit": limit,
+                "patterns": progress.history[-1]["patterns"],
+                "curve": run.curve,
+                "device": describe(run.renderer.device, run.precision),
+            }
+        )
+    return records
+
+
+def throughput(config: Mapping, *, rounds: int = 7) -> dict:
+    """Patterns per second of whole training steps and of the model alone, in turn in one process.
+
+    The model alone takes the same steps on patterns that lie ready on the device. `data_share`: what
+    the stream and the rendering add to a step, as a share of the whole step (median over rounds).
+    """
+    with tempfile.TemporaryDirectory() as folder, reproducible(config["train"]["threads"]):
+        run = _run(Run, config, config["models"]["logq"], {}, 10**9, Path(folder))
+        settings, device, size = run.settings, run.renderer.device, run.settings["batch_size"]
+        optimizers = make_optimizers(
+            run.model,
+            optimizer=settings["optimizer"],
+            learning_rate=settings["learning_rate"],
+            muon_learning_rate=settings["muon_learning_rate"],
+            weight_decay=settings["weight_decay"],
+        )
+        source = run.batches(Progress())
+        ready = next(source)
+        patterns = run.renderer(ready.lines, ready.conditions)
+        render = run.renderer
+
+        def turn(whole: bool) -> float:
+            # The same step either way; the model alone is given patterns in place of lines.
+            run.renderer = render if whole else _Ready(patterns, device)
+            _wait(device)
+            started = time.perf_counter()
+            for step in range(_STEPS):
+                run.gradients(next(source) if whole else ready, step, Progress())
+                for optimizer in optimizers:
+                    optimizer.step()
+            _wait(device)
+            return (time.perf_counter() - started) / _STEPS
+
+        turn(True)
+        turn(False)
+        pairs = [(turn(True), turn(False)) for _ in range(rounds)]
+    loop, model = (statistics.median(times) for times in zip(*pairs, strict=True))
+    return {
+        "loop_patterns_per_second": round(size / loop, 1),
+        "model_patterns_per_second": round(size / model, 1),
+        "data_share": round(statistics.median(1 - alone / whole for whole, alone in pairs), 4),
+        "batch_size": size,
+        "rounds": rounds,
+        "device": describe(device, run.precision),
+    }
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """In place of a renderer: patterns that are there already."""
+
+    patterns: torch.Tensor
+    device: torch.device
+
+    def __call__(self, lines: object, conditions: object = None) -> torch.Tensor:
+        return self.patterns
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _run(
+    kind: Callable[..., Run],
+    config: Mapping,
+    model: Mapping,
+    changes: Mapping,
+    patterns: int,
+    folder: Path,
+    **more: float,
+) -> Run:
+    lattice = {"kind": "continuous", "lengths": [5, 15], "angles": [90, 90], "spacing": "uniform"}
+    sources = Sources(
+        experiment={"name": "benchmark", "train": "ulbd-online"},
+        scope="cubic",
+        seed=0,
+        lines=config["lines"],
+        ulbd={"intensities": "uniform", "lattices": {"cubic": lattice}},
+        datasets={},
+        occupations=None,
+    )
+    settings = {**config["train"], **changes}
+    device = resolve_device(settings["device"])
+    optics = Instrument.from_config(config["instrument"])
+    outputs = Outputs.of("cubic", "extinction_class")
+    hyperparameters = {key: value for key, value in model.items() if key != "kind"}
+    torch.manual_seed(step_seed(0, "weights", 0))
+    return kind(
+        model=build_model(model["kind"], optics, len(outputs), hyperparameters).to(device),
+        outputs=outputs,
+        loader=sources.training(),
+        validation=sources.validation(2048),
+        renderer=PatternRenderer(optics, device),
+        precision=resolve_precision(settings["precision"], device),
+        patterns=patterns,
+        seed=0,
+        settings=settings,
+        checkpoint=folder / "none",
+        digest="",
+        processes=Processes(),
+        **more,
+    )

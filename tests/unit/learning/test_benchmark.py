@@ -1,0 +1,27 @@
+import pytest
+
+from xtinct.learning.benchmark import race, throughput
+
+
+@pytest.fixture
+def config(settings):
+    keys = ("train", "instrument", "lines")
+    return {key: settings[key] for key in keys} | {"models": {"logq": settings["models"]["small"]}}
+
+
+def test_the_data_of_a_step_cost_time_and_less_than_the_step(config):
+    result = throughput(config, rounds=3)
+    assert result["model_patterns_per_second"] > result["loop_patterns_per_second"] > 0
+    assert 0 < result["data_share"] < 1
+
+
+@pytest.mark.slow
+def test_a_race_ends_at_its_limit_and_says_how_far_each_came(config):
+    """fcn13 takes 8192 points and nothing else."""
+    config["instrument"]["two_theta"]["points"] = 8192
+    records = race(config, limit=0.1, patterns=32 * 80)
+    assert [record["model"] for record in records] == ["logq", "fcn13"]
+    for record in records:
+        assert record["seconds"] is None
+        assert 0 <= record["accuracy"] < 0.99
+        assert record["curve"][-1][0] > 0.1
