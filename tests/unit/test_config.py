@@ -8,7 +8,13 @@ import yaml
 from xtinct import config as configuration
 from xtinct.errors import XtinctError
 
-FILES = ("config.yaml", "smoke.yaml", "paper.yaml")
+FILES = (
+    "config.yaml",
+    "smoke.yaml",
+    "paper.yaml",
+    "../benchmarks/paper/logq.yaml",
+    "../benchmarks/paper/fcn13.yaml",
+)
 
 
 @pytest.fixture(scope="module")
