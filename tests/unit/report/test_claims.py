@@ -13,6 +13,7 @@ CONFIG = {
         "fresh": {"of": "ulbd", "lattices": {"kind": "continuous", "count": 5}},
         "coarse": {"of": "ulbd", "lattices": {"step": 0.5}},
         "mixed": {"of": "cddd", "split": "random"},
+        "boxed": {"of": "cddd", "lines": {"convention": "wang2025"}},
     },
     "splits": {"cddd": "protostructure"},
     "ulbd": {"lattices": {"cubic": {"kind": "mesh", "step": 0.1, "draws": 5}}},
@@ -62,6 +63,7 @@ def test_what_was_not_tried_is_not_judged():
         ([row("ulbd", "ulbd", 0.47), row("ulbd", "ulbd", 0.62, **SECOND)], ("Figure 9", "Models"), FAILS),
         ([row("ulbd", "ulbd", 0.47), row("ulbd", "fresh", 0.46)], ("Beyond the paper", "The"), HOLDS),
         ([row("ulbd", "ulbd", 0.47), row("coarse", "ulbd", 0.3)], ("Figure S1", "Fewer"), FAILS),
+        ([row("ulbd", "cddd", 0.9), row("ulbd", "boxed", 0.8)], ("Beyond the paper", "Cutting"), FAILS),
         ([row("mixed", "mixed", 0.6), row("cddd", "cddd", 0.3)], ("Beyond the paper", "A"), HOLDS),
     ],
 )  # fmt: skip
