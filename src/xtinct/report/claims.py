@@ -245,7 +245,7 @@ def _convention(top1: Sequence[Mapping], variants: Mapping) -> Row:
     findings = [
         (
             a["low"] <= b["high"] and b["low"] <= a["high"],
-            f"{_named(a)}, {a['target'].replace('_', ' ')}: {_text(a)}, by the published convention {_text(b)}",
+            f"{_named(a)}, {a['target'].replace('_', ' ')}: {_text(a)}, in the convention {_text(b)}",
         )
         for a, b in pairs
     ]
