@@ -9,7 +9,9 @@ from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lines import quadratic_forms
 from xtinct.errors import XtinctError
 from xtinct.indexing.cells import (
+    LONGEST,
     SEARCHED,
+    SHORTEST,
     cell_of,
     figure_of_merit,
     indices,
@@ -37,8 +39,8 @@ from xtinct.symmetry.ceilings import Weight
 from xtinct.symmetry.classes import extinction_classes
 from xtinct.symmetry.families import FAMILIES, space_groups
 
-#: Lengths, angstrom, and monoclinic angles, degrees, of the cells that can be judged.
-_LONGEST, _ANGLES = 32.0, (58.0, 122.0)
+#: Monoclinic angles, degrees, of the cells that can be judged.
+_ANGLES = 58.0, 122.0
 #: A lattice is accepted when its residual is below this many times what noise and storage leave.
 _ACCEPTED = 30.0
 #: Residual that the storage of line positions in single precision leaves.
@@ -100,6 +102,8 @@ class Observer:
     family      a crystal family that is known, or "all"
     law         intensity law: uniform | physical, or an IntensityLaw
     prior       weight of every space group; None: all groups alike
+    lengths     range of axes, angstrom: what is expected decides where a small cell shows too few lines
+                to tell it from a fraction of it
 
     Attributes: groups int64 (n,), the space groups it chooses from.
     """
@@ -110,6 +114,7 @@ class Observer:
         family: str = "all",
         law: str | IntensityLaw = "uniform",
         prior: Mapping[int, Weight] | None = None,
+        lengths: tuple[float, float] = (SHORTEST, LONGEST),
     ) -> None:
         if family != "all" and family not in FAMILIES:
             raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
@@ -126,6 +131,7 @@ class Observer:
             self.families += ["orthorhombic", "monoclinic", "triclinic"]
         self.law = LAWS[law] if isinstance(law, str) else law
         self.prior = prior
+        self.lengths = (float(lengths[0]), float(lengths[1]))
         self.groups = np.array(sorted(g for f in self.families for g in space_groups(f)), dtype=np.int64)
         weights = [1.0 if prior is None else float(prior.get(int(g), 0)) for g in self.groups]
         if not sum(weights) > 0:
@@ -166,7 +172,7 @@ class Observer:
 
     def _of_family(self, family: str) -> Hypotheses:
         if family not in self._hypotheses:
-            self._hypotheses[family] = Hypotheses(family, self.instrument.d_star_reach, _LONGEST, _ANGLES)
+            self._hypotheses[family] = Hypotheses(family, self.instrument.d_star_reach, LONGEST, _ANGLES)
         return self._hypotheses[family]
 
     def judge(
@@ -195,11 +201,14 @@ class Observer:
                 accepted = []
                 cells = search(family, q, tolerance, lines.clean, missed=missed, tested=tested)
                 for cell in sorted(cells, key=lambda cell: cell.possible):
+                    if not self._in_range(cell.cell):
+                        continue
                     judged = self.judge(pattern, family, cell.metric, lines.noise)
                     if self._accepts(judged[1], lines, limit):
-                        accepted.append(self._smaller(pattern, family, judged, lines, limit))
                         if len(lines) >= _FEW:
+                            accepted = [self._smaller(pattern, family, judged, lines, limit)]
                             break
+                        accepted.append(judged)
                 if accepted:
                     return lines, *self._of_cells(family, accepted, q, tolerance)
         return lines, None, None, self._without_lattice()
@@ -211,6 +220,11 @@ class Observer:
         slope = 2 * np.sin(np.radians(lines.two_theta)) / wavelength**2 * np.radians(1.0)
         width = np.maximum(5 * lines.error, np.where(lines.clean, _POSITION, 0.2 * self.instrument.sigma))
         return q, slope * np.minimum(width, self.instrument.sigma)
+
+    def _in_range(self, cell: np.ndarray) -> bool:
+        """Whether the axes lie in the range that is expected, with 1 % to spare."""
+        low, high = self.lengths
+        return cell[:3].min() >= 0.99 * low and cell[:3].max() <= 1.01 * high
 
     def _accepts(self, found: Decomposition, lines: ObservedLines, limit: float) -> bool:
         """Whether a lattice leaves no more than noise, in a range that holds enough of the lines."""
