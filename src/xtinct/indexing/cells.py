@@ -257,7 +257,7 @@ def figure_of_merit(family: str, metric: np.ndarray, q: np.ndarray) -> float:
     q = q[:20]
     if not len(q):
         return 0.0
-    possible = _distinct(family, metric, float(q[-1] * (1 + 1e-6)))
+    possible = _distinct(family, metric, float(q[-1] * (1 + 1e-3)))
     if not len(possible):
         return 0.0
     off = np.abs(q[:, None] - possible).min(axis=1).mean()
