@@ -1,5 +1,7 @@
 """The smallest build, by Snakemake and by DVC, in temporary clones: whole, repeated, changed, carried on."""
 
+import base64
+import csv
 import json
 import os
 import re
@@ -185,6 +187,25 @@ def test_a_killed_run_leaves_no_half_file_and_ends_well_when_repeated(built, new
     clone.run("snakemake", "--unlock")
     clone.run("snakemake", "--cores", "2", "ulbd")
     assert clone.files("data/ulbd/*") == built.files("data/ulbd/*")
+
+
+def test_dvc_and_snakemake_show_the_numbers_of_the_report(built, tmp_path):
+    results = built.path / "results"
+    made = [results / name for name in ("report.html", "metrics.json", "summary.json")]
+    made += [results / "plots" / f"{name}.csv" for name in ("accuracy", "training", "confusion", "counts")]
+    built.run("snakemake", "--report", tmp_path / "snakemake.html")
+    page = (tmp_path / "snakemake.html").read_text()
+    shown = dict(re.findall(r"filename=([^;]*);base64,([A-Za-z0-9+/=]+)", page))
+    assert {path.name: base64.b64decode(shown[path.name]) for path in made} == {
+        path.name: path.read_bytes() for path in made
+    }
+    shown = json.loads(built.run("dvc", "metrics", "show", "--json").stdout)[""]["data"]
+    summary = json.loads((results / "summary.json").read_text())
+    assert shown["results/summary.json"]["data"] == summary
+    built.run("dvc", "plots", "show", "--out", tmp_path / "dvc")
+    drawn = (tmp_path / "dvc" / "index.html").read_text()
+    assert "results/plots/accuracy.csv" in drawn
+    assert next(csv.DictReader((results / "plots" / "accuracy.csv").open()))["accuracy"] in drawn
 
 
 @pytest.mark.parametrize(
