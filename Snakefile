@@ -25,6 +25,7 @@ include: "rules/gcdd.smk"
 include: "rules/variants.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/observer.smk"
 include: "rules/report.smk"
 
 

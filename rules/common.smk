@@ -123,6 +123,41 @@ def for_robustness(experiment=None):
     return [f"{path}.robustness.csv" for path in found if path.split("/")[-1] in tests]
 
 
+def for_observer(pattern):
+    """`pattern` filled in for every test set of the observer."""
+    observer = config["observer"]
+    return [
+        pattern.format(family=family, test=test)
+        for family in observer["families"]
+        if family in FAMILIES
+        for test in observer["laws"]
+    ]
+
+
+def for_hybrid(pattern):
+    """`pattern` filled in where the observer meets a model of the family."""
+    trained = config["experiments"][config["observer"]["hybrid"]]["families"]
+    return [
+        pattern.format(family=family, test=test)
+        for family in config["observer"]["families"]
+        if family in FAMILIES and family in trained
+        for test in config["observer"]["laws"]
+    ]
+
+
+def observed_lengths(wildcards):
+    """Range of axes of the uniform lattices, which the observer of them may know; unknown for crystals."""
+    lattices = config["ulbd"]["lattices"][wildcards.family]
+    return lattices["lengths"] if wildcards.test == "ulbd" else None
+
+
+def hybrid_model(name):
+    """A file of the model that the observer is combined with."""
+    experiment = config["observer"]["hybrid"]
+    seed = config["experiments"][experiment]["seeds"][0]
+    return f"models/{experiment}/{{family}}/seed-{seed}/{name}"
+
+
 def test_files(wildcards):
     """Line lists of a test set, by family."""
     return [line_lists(wildcards.test, family) for family in families_of(wildcards)]
@@ -195,6 +230,8 @@ def final_targets():
     return [
         "results/report.html",
         "results/metrics.json",
+        *for_observer("results/observer/{family}/{test}.json"),
+        *for_hybrid("results/observer/{family}/{test}.hybrid.json"),
         *for_robustness(),
         "results/ceilings.csv",
         "data/symmetry/reflection_conditions.parquet",

@@ -1,0 +1,24 @@
+"""The observer, alone or with a trained model, on one test set -> metrics and predictions."""
+
+from pathlib import Path
+
+from xtinct.indexing.evaluation import evaluate_observer
+from xtinct.pipeline import job
+
+params = snakemake.params
+model = snakemake.input.get("model")
+
+with job(snakemake.log):
+    evaluate_observer(
+        dataset_path=snakemake.input.dataset,
+        family=snakemake.wildcards.family,
+        test_name=snakemake.wildcards.test,
+        law=params.law,
+        samples=params.samples,
+        instrument=params.instrument,
+        output_json=snakemake.output.metrics,
+        output_parquet=snakemake.output.predictions,
+        model_dir=Path(model).parent if model else None,
+        lengths=params.lengths,
+        confidence=params.confidence,
+    )
