@@ -1,11 +1,19 @@
 rule report:
     input:
-        metrics=for_evaluations(
-            "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json"
-        ),
-        predictions=for_evaluations(
-            "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.parquet"
-        ),
+        metrics=[
+            *for_evaluations(
+                "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json"
+            ),
+            *for_observer("results/observer/{family}/{test}.json"),
+            *for_hybrid("results/observer/{family}/{test}.hybrid.json"),
+        ],
+        predictions=[
+            *for_evaluations(
+                "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.parquet"
+            ),
+            *for_observer("results/observer/{family}/{test}.parquet"),
+            *for_hybrid("results/observer/{family}/{test}.hybrid.parquet"),
+        ],
         curves=[
             *for_evaluations(
                 "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.reliability.csv"

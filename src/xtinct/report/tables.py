@@ -176,6 +176,8 @@ SET_NAMES = {
     "physical-online": "ULBD lattices, physical intensities",
     "cddd": "CDDD",
     "gcdd": "GCDD",
+    "observer": "nothing: the exact law",
+    "hybrid": "ULBD, with the exact law",
 }
 SETS = tuple(SET_NAMES)
 
