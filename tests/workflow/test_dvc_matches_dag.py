@@ -42,6 +42,7 @@ OTHER = {
     "observer.laws.cddd": "uniform",
     "observer.laws.gcdd": "uniform",
     "observer.hybrid": "cddd",
+    "experiments.cddd-random.families": ["cubic", "tetragonal"],
     "train.device": "auto",
     "train.compile": "never",
     "train.precision": "bfloat16",
