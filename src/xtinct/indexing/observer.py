@@ -15,7 +15,6 @@ from xtinct.indexing.cells import (
     cell_of,
     figure_of_merit,
     indices,
-    search,
     smallest,
     standard_axes,
 )
@@ -34,6 +33,7 @@ from xtinct.indexing.posterior import (
     posterior,
     prior_of,
 )
+from xtinct.indexing.search import search
 from xtinct.limits.hypotheses import Hypotheses
 from xtinct.symmetry.ceilings import Weight
 from xtinct.symmetry.classes import extinction_classes

@@ -9,9 +9,10 @@ from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.lines import UlbdLines, form_metric
 from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
-from xtinct.indexing.cells import figure_of_merit, search, standard_axes
+from xtinct.indexing.cells import figure_of_merit, standard_axes
 from xtinct.indexing.observer import Observer, hybrid
 from xtinct.indexing.peaks import find_lines
+from xtinct.indexing.search import search
 from xtinct.limits.hypotheses import Window
 from xtinct.limits.patterns import possible_groups
 
