@@ -129,7 +129,6 @@ def for_observer(pattern):
     return [
         pattern.format(family=family, test=test)
         for family in observer["families"]
-        if family in FAMILIES
         for test in observer["laws"]
     ]
 
@@ -140,7 +139,7 @@ def for_hybrid(pattern):
     return [
         pattern.format(family=family, test=test)
         for family in config["observer"]["families"]
-        if family in FAMILIES and family in trained
+        if family in trained
         for test in config["observer"]["laws"]
     ]
 

@@ -340,6 +340,25 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
             Variation.from_config(experiment.get("variation", {}))
         except XtinctError as error:
             yield f"{where}.{error}"
+    yield from _wrong_observer(config)
+
+
+def _wrong_observer(config: dict[str, Any]) -> Iterator[str]:
+    observer, families = config["observer"], config["families"]
+    for family in observer["families"]:
+        if family not in families:
+            yield f"observer.families: {family!r} is not in families ({', '.join(families)})"
+    tests = [*_DATASETS, *COPIES, *config["variants"]]
+    for test in observer["laws"]:
+        if test not in tests:
+            yield f"observer.laws: {test!r} is neither a dataset nor a variant" + _did_you_mean(test, tests)
+    experiments = list(config["experiments"])
+    if observer["hybrid"] not in experiments:
+        yield (
+            f"observer.hybrid = {observer['hybrid']!r}: must be a key of experiments: "
+            + ", ".join(experiments)
+            + _did_you_mean(observer["hybrid"], experiments)
+        )
 
 
 def _mixed_radiation(lines: Mapping[str, Any], instrument: Mapping[str, Any]) -> Iterator[str]:
