@@ -25,7 +25,10 @@ rule report:
                 "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.abstention.csv"
             ),
             *for_robustness(),
-            "results/generated/histograms.csv",
+            *expand(
+                "results/generated/{table}.csv",
+                table=["comparison", "histograms", "groups"],
+            ),
         ],
         histories=for_models("models/{experiment}/{family}/seed-{seed}/history.csv"),
         cards=for_models("models/{experiment}/{family}/seed-{seed}/card.json"),

@@ -15,6 +15,7 @@ from xtinct.errors import XtinctError
 from xtinct.parquet import open_parquet
 from xtinct.randomness import stream_key
 from xtinct.schema import CELL, STRUCTURES, check_table
+from xtinct.structures.generators.reach import RECIPE_ATOMS, group_within
 from xtinct.structures.generators.shapes import cell_volume
 from xtinct.structures.generators.statistics import sphere_volume
 from xtinct.structures.parsing import read_cleaned
@@ -154,6 +155,9 @@ def group_rows(attempts: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]
     wrong_group_share   of the draws that gave a crystal, before the symmetry finder confirmed the group;
                         empty if none did
     most_frequent_wrong the group that was found most often instead; empty if none
+    least_group_of_30_atoms
+                        where it is another group (`reach.group_within`), the seed paper's recipe, 1 to 30
+                        atoms of each element, cannot reach this one
     """
     rows = []
     for number, counts in sorted(attempts.items(), key=lambda item: int(item[0])):
@@ -167,8 +171,9 @@ def group_rows(attempts: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]
         row |= {name: n for name, n in counts.items() if name not in row and "wrong_group_" not in name}
         row |= {"wrong_group_share": wrong.total() / crystals if crystals else ""}
         row |= {"most_frequent_wrong": min(wrong, key=lambda g: (-wrong[g], g)) if wrong else ""}
+        row |= {"least_group_of_30_atoms": group_within(int(number), RECIPE_ATOMS[1])}
         rows.append(row)
-    first, last = ("requested", "reached", "out_of_reach", "draws", "wrong_group"), tuple(row)[-2:]
+    first, last = ("requested", "reached", "out_of_reach", "draws", "wrong_group"), tuple(row)[-3:]
     reasons = sorted({name for row in rows for name in row} - {"spacegroup_number", *first, *last})
     columns = ("spacegroup_number", *first, *reasons, *last)
     return [{name: row.get(name, 0) for name in columns} for row in rows]

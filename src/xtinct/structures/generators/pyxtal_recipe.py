@@ -20,12 +20,11 @@ from pyxtal.msg import Comp_CompatibilityError
 from xtinct.randomness import integer, stream_key, subkey
 from xtinct.structures.cleaning import clean_row
 from xtinct.structures.crystal import Crystal, RejectedError, format_cif
-from xtinct.structures.generators.reach import group_within
+from xtinct.structures.generators.reach import RECIPE_ATOMS, group_within
 from xtinct.structures.generators.statistical import SOURCE, Attempts, source_columns, structure_id_of
 from xtinct.structures.isolated import isolated_map
 
-#: Atoms of each element in the cell, and the heaviest element, of the seed paper's recipe.
-ATOMS = (1, 30)
+#: The heaviest element of the seed paper's recipe.
 HEAVIEST = 94
 #: Seconds for one crystal, all its attempts together.
 TIME_LIMIT = 60.0
@@ -64,10 +63,10 @@ def generate(
 
 def _hopeless(number: int) -> str:
     """Why no composition of the recipe has a crystal of this group; empty if some may."""
-    least = group_within(number, ATOMS[1])
+    least = group_within(number, RECIPE_ATOMS[1])
     if least == number:
         return ""
-    return f"every crystal with at most {ATOMS[1]} atoms of each element has at least group {least}"
+    return f"every crystal with at most {RECIPE_ATOMS[1]} atoms of each element has at least group {least}"
 
 
 def _one(
@@ -87,14 +86,16 @@ def _one(
 
 
 def random_composition(key: np.uint64, elements: tuple[int, int]) -> dict[str, int]:
-    """A composition drawn from the stream `key`: distinct elements with ATOMS atoms of each."""
+    """A composition drawn from the stream `key`: distinct elements with RECIPE_ATOMS atoms of each."""
     low, high = elements
     n_elements = low + integer(key, np.uint64(0), high - low + 1)
     composition: dict[str, int] = {}
     counter = 1
     while len(composition) < n_elements:
         symbol = gemmi.Element(1 + integer(key, np.uint64(counter), HEAVIEST)).name
-        composition[symbol] = ATOMS[0] + integer(key, np.uint64(counter + 1), ATOMS[1] - ATOMS[0] + 1)
+        composition[symbol] = RECIPE_ATOMS[0] + integer(
+            key, np.uint64(counter + 1), RECIPE_ATOMS[1] - RECIPE_ATOMS[0] + 1
+        )
         counter += 2
     return composition
 

@@ -10,6 +10,8 @@ from xtinct.structures.generators.kernels import cell_basis
 from xtinct.symmetry.families import conventional_cell, family_of
 from xtinct.symmetry.operations import wyckoff_positions
 
+#: Atoms of each element in the cell, fewest and most, of the seed paper's recipe.
+RECIPE_ATOMS = (1, 30)
 #: A cell without any accidental symmetry, angstrom and degree; the family's metric is put on it.
 _CELL = (9.1, 11.3, 13.9, 83.1, 101.3, 71.7)
 #: Elements on each position that has a free coordinate: what one of them may have in common with a

@@ -122,6 +122,8 @@ def test_rows_count_what_the_attempts_say():
     assert first["wrong_group_share"] == 1 / 6
     assert (second["out_of_reach"], second["wrong_group_share"]) == (5, "")
     assert (third["wrong_group_share"], third["most_frequent_wrong"]) == (1.0, 229)
+    # F 2 3 differs from F -4 3 m in its general position alone, which has 48 points.
+    assert [row["least_group_of_30_atoms"] for row in (first, second, third)] == [1, 216, 225]
 
 
 def test_tables_are_written(structures, generated, tmp_path):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from pymatgen.core import Element
 
-from xtinct.structures.generators.pyxtal_recipe import ATOMS, generate, random_composition
+from xtinct.structures.generators.pyxtal_recipe import generate, random_composition
+from xtinct.structures.generators.reach import RECIPE_ATOMS
 from xtinct.structures.generators.statistical import unreached_row
 
 GCDD = {"elements": [1, 5], "max_sites": 200, "max_attempts": 40}
@@ -17,7 +18,7 @@ def test_compositions_follow_the_recipe():
     compositions = [random_composition(np.uint64(key), (1, 5)) for key in range(500)]
     assert {len(composition) for composition in compositions} == {1, 2, 3, 4, 5}
     counts = [n for composition in compositions for n in composition.values()]
-    assert (min(counts), max(counts)) == ATOMS
+    assert (min(counts), max(counts)) == RECIPE_ATOMS
     assert all(1 <= Element(symbol).Z <= 94 for composition in compositions for symbol in composition)
     assert len({str(composition) for composition in compositions}) == 500
 
