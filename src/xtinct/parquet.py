@@ -4,7 +4,7 @@ import glob
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -89,6 +89,18 @@ def open_parquet(path: str | Path, mapped: bool = True) -> pq.ParquetFile:
         raise XtinctError(f"{path}: no such file") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise XtinctError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+
+
+def read_batches(
+    file: pq.ParquetFile, rows: int, columns: Sequence[str] | None = None, groups: Iterable[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a file (of the row groups `groups`), at most `rows` at a time, a row group in memory.
+
+    A reader of several row groups holds what it has read of the file until its end.
+    """
+    columns = None if columns is None else list(columns)
+    for group in range(file.num_row_groups) if groups is None else groups:
+        yield from file.iter_batches(rows, row_groups=[group], columns=columns)
 
 
 def file_metadata(path: str | Path) -> dict[str, object]:

@@ -19,7 +19,7 @@ from xtinct.datasets.linetables import line_lists
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
-from xtinct.parquet import file_metadata, open_parquet, write_parquet
+from xtinct.parquet import file_metadata, open_parquet, read_batches, write_parquet
 from xtinct.schema import LINES, SPLITS, check_table
 
 DTYPES = ("float32", "uint16")
@@ -106,7 +106,7 @@ def _count_parts(tables: Sequence[str | Path]) -> dict[str, int]:
     seen: set[int] = set()
     counts = dict.fromkeys(SPLITS, 0)
     for path in tables:
-        for batch in open_parquet(path).iter_batches(65536, columns=["sample_id", "split"]):
+        for batch in read_batches(open_parquet(path), 65536, ["sample_id", "split"]):
             for sample_id in batch.column("sample_id").to_pylist():
                 # 64-bit hashes: a million ids in 100 MB less than the ids themselves.
                 key = hash(sample_id)
@@ -121,7 +121,7 @@ def _count_parts(tables: Sequence[str | Path]) -> dict[str, int]:
 def _patterns(
     path: str | Path, part: str, instrument: Instrument, dtype: str, schema: pa.Schema
 ) -> Iterator[pa.Table]:
-    for batch in open_parquet(path).iter_batches(_BATCH, columns=LINES.names):
+    for batch in read_batches(open_parquet(path), _BATCH, LINES.names):
         batch = batch.filter(pc.equal(batch.column("split"), part))
         if batch.num_rows:
             patterns = render(line_lists(batch), instrument)

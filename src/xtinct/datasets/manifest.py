@@ -10,7 +10,7 @@ import pyarrow as pa
 
 import xtinct
 from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet
+from xtinct.parquet import open_parquet, read_batches
 from xtinct.schema import LINES, QUARANTINE, SCHEMA_VERSION, check_table
 
 
@@ -125,4 +125,4 @@ def _reasons(path: str | Path) -> Counter:
 def _batches(path: str | Path, schema: pa.Schema, columns: list[str]) -> Iterable[pa.RecordBatch]:
     file = open_parquet(path)
     check_table(file.schema_arrow, schema, str(path))
-    return file.iter_batches(4096, columns=columns)
+    return read_batches(file, 4096, columns)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet, write_parquet
+from xtinct.parquet import open_parquet, read_batches, write_parquet
 from xtinct.schema import check_table
 
 #: Rows held at a time of each shard.
@@ -37,8 +37,7 @@ def iter_rows(
     if not wanted:
         return
     position = wanted[0][1]
-    columns = None if columns is None else list(columns)
-    for batch in file.iter_batches(batch_size, row_groups=[group for group, _ in wanted], columns=columns):
+    for batch in read_batches(file, batch_size, columns, [group for group, _ in wanted]):
         start = max(rows.start - position, 0)
         stop = min(rows.stop - position, batch.num_rows)
         position += batch.num_rows
@@ -85,7 +84,7 @@ class _Cursor:
         self.path, self._key, self._columns = path, key, schema.names
         file = open_parquet(path, mapped=False)
         check_table(file.schema_arrow, schema, str(path))
-        first = next((batch for batch in file.iter_batches(1, columns=[key]) if batch.num_rows), None)
+        first = next((batch for batch in read_batches(file, 1, [key]) if batch.num_rows), None)
         #: Key of the next row; None at the end.
         self.head: str | None = None if first is None else first.column(0)[0].as_py()
         self._batches: Iterator[pa.RecordBatch] | None = None
@@ -96,7 +95,7 @@ class _Cursor:
         """Hold the next rows; the head is None if there are none."""
         if self._batches is None:
             file = open_parquet(self.path, mapped=False)
-            self._batches = file.iter_batches(_BATCH, columns=self._columns)
+            self._batches = read_batches(file, _BATCH, self._columns)
         last = self._keys[-1:]
         for batch in self._batches:
             if batch.num_rows:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
-from xtinct.parquet import file_metadata, open_parquet, write_parquet
+from xtinct.parquet import file_metadata, open_parquet, read_batches, write_parquet
 from xtinct.schema import CELL, QUARANTINE, RAW, STRUCTURES, check_table
 from xtinct.structures.crystal import RejectedError, format_cif
 from xtinct.structures.geometry import widest_gap
@@ -193,7 +193,7 @@ def merge(
 
 
 def _columns(path: str | Path, *columns: str) -> Iterator[tuple[Any, ...]]:
-    for batch in open_parquet(path).iter_batches(batch_size=65536, columns=list(columns)):
+    for batch in read_batches(open_parquet(path), 65536, columns):
         yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet
+from xtinct.parquet import open_parquet, read_batches
 from xtinct.structures.archives import digest, texts
 from xtinct.structures.sources import Entry, Kind, Source
 
@@ -64,7 +64,7 @@ def _table_entries(
     if text_type not in (pa.string(), pa.large_string()):
         raise XtinctError(f"{where}.cif_column: column {cif_column!r} is {text_type}, expected text")
     row = 0
-    for batch in table.iter_batches(batch_size=512, columns=columns):
+    for batch in read_batches(table, 512, columns):
         for values in zip(*(batch.column(column).to_pylist() for column in columns), strict=True):
             identifier, text, declared = values if group_column else (*values, 0)
             row += 1

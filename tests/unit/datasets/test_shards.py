@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
 from xtinct.errors import XtinctError
-from xtinct.parquet import write_parquet
+from xtinct.parquet import open_parquet, read_batches, write_parquet
 
 SCHEMA = pa.schema([pa.field("sample_id", pa.string()), pa.field("value", pa.int64())])
 
@@ -92,7 +93,7 @@ def test_what_a_killed_job_left_goes_when_the_job_runs_again(tmp_path):
     code = f"""
 import os, pyarrow as pa
 from pathlib import Path
-from xtinct.parquet import write_parquet
+from xtinct.parquet import open_parquet, read_batches, write_parquet
 def tables():
     yield pa.table({{"x": list(range(9000))}})
     os.kill(os.getpid(), 9)
@@ -105,3 +106,23 @@ write_parquet(Path({str(tmp_path)!r}) / "a.parquet", tables(), pa.schema([("x", 
     assert left.exists()
     whole = write(tmp_path / "a.parquet", ["x", "y"])
     assert sorted(tmp_path.iterdir()) == [whole, other]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_memory_does_not_grow_with_the_file(tmp_path, mapped):
+    schema = pa.schema([pa.field("sample_id", pa.string()), pa.field("noise", pa.binary(256))])
+    rng = np.random.default_rng(1)
+    groups, rows = 40, 4096  # 40 MB that no codec makes smaller
+
+    def tables():
+        for group in range(groups):
+            ids = [f"{group * rows + row:08d}" for row in range(rows)]
+            noise = [rng.bytes(256) for _ in range(rows)]
+            yield pa.table({"sample_id": ids, "noise": noise}, schema=schema)
+
+    write_parquet(tmp_path / "t.parquet", tables(), schema)
+    before, most, seen = pa.total_allocated_bytes(), 0, 0
+    for batch in read_batches(open_parquet(tmp_path / "t.parquet", mapped), 512):
+        most, seen = max(most, pa.total_allocated_bytes() - before), seen + batch.num_rows
+    assert seen == groups * rows
+    assert most < 10e6

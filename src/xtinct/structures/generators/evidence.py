@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet
+from xtinct.parquet import open_parquet, read_batches
 from xtinct.randomness import stream_key
 from xtinct.schema import CELL, STRUCTURES, check_table
 from xtinct.structures.generators.reach import RECIPE_ATOMS, group_within
@@ -57,7 +57,7 @@ def quantities(
         system: {name: [] for name in QUANTITIES} for system in CRYSTAL_SYSTEMS
     }
     columns = ["structure_id", "crystal_system", "cif", *CELL]
-    for batch in file.iter_batches(batch_size=256, columns=columns):
+    for batch in read_batches(file, 256, columns):
         for row in batch.to_pylist():
             if only is not None and row["structure_id"] not in only:
                 continue

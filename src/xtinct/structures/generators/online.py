@@ -79,10 +79,6 @@ class CrystalLines:
             self._dispersion = dispersion(lines["anomalous"])
         if self.lines.get("convention", "standard") != "standard":
             raise XtinctError("lines.convention: crystals drawn in training know standard alone")
-        if self.lines.get("anomalous"):
-            raise XtinctError(
-                "lines.anomalous: crystals drawn during training are without dispersion; set it to 0"
-            )
         self._statistics = content["statistics"]
         self._limits = {**limits, "elements": tuple(limits["elements"])}
         self._occupations = {
@@ -146,7 +142,6 @@ class CrystalLines:
                     b_iso=self.lines["b_iso"],
                     radiation=self.lines["radiation"],
                     dispersion=self._dispersion,
-                    **preferred_orientation(self.lines),
                     **preferred_orientation(self.lines),
                     intensity_floor=self.lines["intensity_floor"],
                     max_reflections=self.lines["max_reflections"],

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet, write_parquet
+from xtinct.parquet import open_parquet, read_batches, write_parquet
 from xtinct.randomness import stream_key, subkey, uniform
 from xtinct.schema import CELL, QUARANTINE, STRUCTURES, check_table
 from xtinct.structures.crystal import Crystal, format_cif, wrap
@@ -57,7 +57,7 @@ def randomised_copies(
 
     def tables():
         nonlocal received
-        for batch in file.iter_batches(batch_size=_BATCH):
+        for batch in read_batches(file, _BATCH):
             rows = []
             for row in batch.to_pylist():
                 if only is not None and row["structure_id"] not in only:

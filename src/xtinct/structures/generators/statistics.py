@@ -17,7 +17,7 @@ import moyopy
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet
+from xtinct.parquet import open_parquet, read_batches
 from xtinct.randomness import stream_key
 from xtinct.schema import CELL, STRUCTURES, check_table
 from xtinct.structures.crystal import Crystal
@@ -111,7 +111,7 @@ def learn_to_file(
 
 def _crystals(file, only: Collection[str] | None) -> Iterator[tuple[int, np.ndarray, str, Crystal]]:
     columns = ["structure_id", "spacegroup_number", "cif", *CELL]
-    for batch in file.iter_batches(batch_size=256, columns=columns):
+    for batch in read_batches(file, 256, columns):
         for row in batch.to_pylist():
             if only is not None and row["structure_id"] not in only:
                 continue
