@@ -6,6 +6,7 @@ import gemmi
 import moyopy
 import numpy as np
 import pytest
+import yaml
 
 from xtinct.diffraction.linelists import LabelledLines
 from xtinct.errors import XtinctError
@@ -55,6 +56,18 @@ def test_every_crystal_has_its_group(crystals):
             )
             wrong += [(number, key, found.number)] if found.number != number else []
     assert not wrong
+
+
+@pytest.mark.parametrize("change", [{"march_dollase": {"axis": [0, 0, 1], "r": 0.6}}, {"anomalous": 1.5406}])
+def test_what_the_configuration_says_of_lines_is_obeyed(occupations, root, change):
+    default = yaml.safe_load((root / "config" / "config.yaml").read_text())["lines"] | {"d_star_max": 0.6}
+    numbers, keys = np.array([225, 194, 14]), np.arange(3, dtype=np.uint64)
+    plain, _ = CrystalLines(occupations, default).draw(numbers, keys)
+    other, _ = CrystalLines(occupations, default | change).draw(numbers, keys)
+    for i in range(3):
+        # Texture and dispersion change intensities, and no line of these crystals stands elsewhere.
+        np.testing.assert_allclose(plain[i][0], other[i][0])
+        assert not np.allclose(plain[i][1], other[i][1], rtol=1e-3)
 
 
 def test_lines_depend_on_group_and_key_alone(crystals):
