@@ -10,7 +10,7 @@ from pathlib import Path
 
 from xtinct.report.inputs import read_csv
 from xtinct.report.tables import in_order, percent, set_name, set_place
-from xtinct.symmetry.families import CRYSTAL_SYSTEMS, FAMILIES
+from xtinct.symmetry.families import FAMILIES
 
 Row = Mapping[str, str]
 
@@ -31,7 +31,9 @@ def read_tables(paths: Iterable[str | Path]) -> dict[str, list[dict[str, str]]]:
         "sets": {"coverage", "held", "size"},
         "abstention": {"kept", "risk"},
         "reliability": {"probability", "accuracy", "calibrated"},
+        "comparison": {"quantity", "ks", "ks_critical"},
         "histograms": {"quantity", "real", "generated"},
+        "groups": {"spacegroup_number", "draws", "wrong_group_share"},
     }
     tables: dict[str, list[dict[str, str]]] = {kind: [] for kind in kinds}
     for path in sorted(map(Path, paths)):
@@ -141,38 +143,6 @@ def evaluation_charts(tables: Mapping[str, Sequence[Row]]) -> list[dict]:
                 f"ceiling {percent(float(r['ceiling']))}, n = {int(r['n']):,}",
             ],
         )
-    return charts
-
-
-def generated_charts(histograms: Sequence[Row]) -> list[dict]:
-    """Distributions of generated beside real crystals of the same space groups, one chart per quantity."""
-    charts = []
-    for system in in_order((row["crystal_system"] for row in histograms), CRYSTAL_SYSTEMS):
-        of_system = [row for row in histograms if row["crystal_system"] == system]
-        for quantity in dict.fromkeys(row["quantity"] for row in of_system):
-            mine = [row for row in of_system if row["quantity"] == quantity]
-            series = [
-                {
-                    "name": kind,
-                    "points": [
-                        [(float(r["low"]) + float(r["high"])) / 2, float(r[kind]), None, None, ""]
-                        for r in mine
-                    ],
-                }
-                for kind in ("real", "generated")
-            ]
-            charts.append(
-                {
-                    "what": "generated beside real crystals",
-                    "scope": system,
-                    "on": quantity,
-                    "target": "",
-                    "x": {"title": quantity},
-                    "y": {"title": "share of the crystals", "percent": True, "low": 0},
-                    "diagonal": False,
-                    "series": series,
-                }
-            )
     return charts
 
 

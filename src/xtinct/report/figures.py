@@ -253,3 +253,101 @@ def limits_figure(title: str, stages: Mapping[str, str], rows: Sequence[Mapping]
     axes.set_title(title)
     axes.legend(loc="lower left", ncols=3)
     return panel.svg()
+
+
+@_styled
+def comparison_figure(title: str, rows: Sequence[Mapping[str, str]]) -> str:
+    """Two-sample statistic of every quantity, and the critical value beyond which it is no chance."""
+    panel = _Panel(height=0.62 + 0.24 * len(rows))
+    axes = panel.axes
+    critical = float(rows[0]["ks_critical"])
+    for i, row in enumerate(rows):
+        ks = float(row["ks"])
+        (bar,) = axes.barh([i], [ks], height=0.62, color=_SERIES[1 if ks > critical else 0])
+        medians = f"median real {row['median_real']}, generated {row['median_generated']} ({row['unit']})"
+        panel.tip(bar, f"{row['quantity'].replace('_', ' ')}: {ks:.3f}\n{medians}")
+    line = axes.axvline(critical, color=_CEILING, linewidth=1.8)
+    panel.tip(line, f"1 % critical value: {critical:.3f}")
+    axes.set_yticks(range(len(rows)), [row["quantity"].replace("_", " ") for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, 1)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(title)
+    return panel.svg()
+
+
+@_styled
+def wrong_groups_figure(title: str, bars: Sequence[Mapping]) -> str:
+    """Share of wrong groups before confirmation; groups without all their crystals are marked below."""
+    panel = _Panel(height=2.2)
+    axes = panel.axes
+    for bar in bars:
+        (drawn,) = axes.bar([bar["group"]], [bar["share"]], width=0.8, color=_SERIES[0])
+        # A bar of no height has nothing to point at.
+        (ground,) = axes.bar([bar["group"]], [1.0], width=1.0, color=_GRID, alpha=0.0)
+        panel.tip(drawn, bar["text"])
+        panel.tip(ground, bar["text"])
+        if not bar["reached"]:
+            (mark,) = axes.plot(
+                bar["group"], 0, marker="x", color=_CEILING, markersize=4.5, clip_on=False, linestyle=""
+            )
+            panel.tip(mark, bar["text"])
+    axes.set_ylim(0, 1)
+    axes.set_xlim(bars[0]["group"] - 0.8, bars[-1]["group"] + 0.8)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_xlabel("space group number")
+    axes.set_title(title)
+    return panel.svg()
+
+
+@_styled
+def lattice_figure(
+    title: str,
+    label: str,
+    of_dataset: Mapping[str, Sequence],
+    colours: Sequence[str],
+    span: tuple[float, float],
+) -> str:
+    """Distributions of one cell parameter of one space group, each scaled to its own highest bin.
+
+    `of_dataset`: dataset -> (first edge, bin width, counts); `colours`: the datasets in the order of their
+    colours; `span`: what the axis shows.
+    """
+    panel = _Panel(height=2.1)
+    axes = panel.axes
+    for dataset in (name for name in colours if name in of_dataset):
+        first, width, counts = of_dataset[dataset]
+        colour = _SERIES[colours.index(dataset)]
+        edges = [first + i * width for i in range(len(counts) + 1)]
+        heights = [count / max(counts) for count in counts]
+        fill = axes.stairs(heights, edges, fill=True, color=colour, alpha=0.15)
+        line = axes.stairs(heights, edges, color=colour, linewidth=1.4)
+        for artist in (fill, line):
+            panel.tip(artist, f"{dataset.upper()}: {sum(counts):,} from {first:g} to {edges[-1]:g}")
+    axes.set_xlabel(label)
+    axes.set_xlim(*span)
+    axes.set_ylim(0, 1.05)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_title(title)
+    return panel.svg()
+
+
+@_styled
+def patterns_figure(title: str, two_theta: Sequence[float], patterns: Mapping[str, Sequence[float]]) -> str:
+    """Patterns of equal height above each other, each with its label."""
+    panel = _Panel(width=4.7, height=0.7 + 0.75 * len(patterns))
+    axes = panel.axes
+    for i, (label, pattern) in enumerate(reversed(patterns.items())):
+        axes.plot(two_theta, [value + 1.25 * i for value in pattern], color=_SERIES[0], linewidth=0.9)
+        axes.text(two_theta[-1], 1.25 * i + 0.98, label, ha="right", va="top", color=_MUTED, fontsize=8.5)
+    axes.set_xlim(two_theta[0], two_theta[-1])
+    axes.set_ylim(-0.03, 1.25 * len(patterns))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("2θ, degree")
+    axes.set_title(title)
+    return panel.svg()

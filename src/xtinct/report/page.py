@@ -10,11 +10,11 @@ from markupsafe import Markup
 
 from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
-from xtinct.report import inputs, panels, tables
+from xtinct.report import generated, inputs, panels, tables
 from xtinct.report.claims import claim_rows
-from xtinct.report.curves import evaluation_charts, generated_charts, read_tables, size_charts, training_sizes
+from xtinct.report.curves import evaluation_charts, read_tables, size_charts, training_sizes
 from xtinct.report.explorer import explorer_data
-from xtinct.report.patterns import example_patterns
+from xtinct.report.patterns import example_patterns, patterns_of_lattices
 from xtinct.report.summary import TARGET_NAMES, summary_sentences
 from xtinct.symmetry.absences import conditions
 from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS
@@ -101,8 +101,12 @@ def write_report(
     charts = [
         *size_charts(averaged, training_sizes(manifests)),
         *evaluation_charts(curves),
-        *generated_charts(curves["histograms"]),
     ]
+    histograms = tables.lattice_histograms(labels)
+    lattice_patterns = {
+        group: patterns_of_lattices(lines_paths, instrument, group)
+        for group in panels.shown_groups(histograms)
+    }
     html = _render(
         title=config["report"]["title"],
         confidence=confidence,
@@ -116,8 +120,9 @@ def write_report(
         accuracy_tables=panels.accuracy_tables(averaged, published),
         topk_galleries=panels.topk_galleries(averaged),
         matrices={
-            target: tables.cross_matrices(averaged, target)
+            target: matrices
             for target in tables.in_order((row["target"] for row in averaged), TARGET_NAMES)
+            if (matrices := tables.cross_matrices(averaged, target))
         },
         training_galleries=panels.training_gallery(training),
         trainings=trainings,
@@ -127,6 +132,12 @@ def write_report(
         manifests=manifests,
         classes=classes,
         families=list(FAMILIES),
+        lattice_gallery=panels.lattice_gallery(histograms, explorer["names"]),
+        pattern_gallery=panels.pattern_gallery(lattice_patterns, explorer["names"]),
+        comparison=generated.comparison_verdict(curves["comparison"]),
+        comparison_gallery=generated.comparison_gallery(curves["comparison"]),
+        group_gallery=generated.group_gallery(curves["groups"], explorer["names"]),
+        group_tables=generated.group_tables(curves["groups"]),
         limits=limits,
         limit_gallery=panels.limit_gallery(limits),
         empty=[record for record in records if record["n"] == 0],
@@ -136,7 +147,9 @@ def write_report(
         data={
             "charts": charts,
             "confusion": panels.confusion_data(confusion, classes),
-            "lattices": panels.lattice_data(tables.lattice_histograms(labels)),
+            "generated": generated.histogram_charts(curves["histograms"]),
+            "lattices": panels.lattice_data(histograms),
+            "shown": list(lattice_patterns),
             "explorer": explorer,
             "sets": tables.SET_NAMES,
             "patterns": example_patterns(lines_paths, instrument),

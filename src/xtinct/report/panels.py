@@ -11,6 +11,10 @@ from xtinct.report.tables import ALL, SETS, Row, in_order, set_name, set_place, 
 from xtinct.schema import DATASETS
 from xtinct.symmetry.families import FAMILIES, space_groups
 
+#: Datasets in the order of their colours, as in page.js.
+DATASET_COLOURS = ("ulbd", "cddd", "gcdd")
+SYMBOLS = {"alpha": "α", "beta": "β", "gamma": "γ"}
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -30,7 +34,8 @@ class Gallery:
     drawings: tuple[Drawing, ...]
 
 
-def _drawing(name: str, svg: str, rows: Sequence[Mapping]) -> Drawing:
+def drawing(name: str, svg: str, rows: Sequence[Mapping]) -> Drawing:
+    """A figure whose numbers are `rows`."""
     return Drawing(name, Markup(svg), to_csv(rows))
 
 
@@ -106,7 +111,7 @@ def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
                 mine = [row for row in rows if row["test_set"] == test]
                 name = f"topk-{target}-{family}-{test}"
                 title = f"tested on {set_name(test)}, n = {mine[0]['n']:,}"
-                drawings.append(_drawing(name, figures.topk_figure(name, title, mine, labels), mine))
+                drawings.append(drawing(name, figures.topk_figure(name, title, mine, labels), mine))
             galleries.setdefault(target, []).append(Gallery(family, tuple(labels), tuple(drawings)))
     return galleries
 
@@ -139,7 +144,7 @@ def training_gallery(training: Sequence[Mapping]) -> list[Gallery]:
             known = {row["ceiling"] for row in rows if is_ulbd(row["train_set"])}
             name = f"training-{target}-{family}"
             svg = figures.training_figure(name, family, curves, max(known) if known else None)
-            drawings.append(_drawing(name, svg, rows))
+            drawings.append(drawing(name, svg, rows))
         galleries.append(Gallery(TARGET_NAMES[target], tuple(labels), tuple(drawings)))
     return galleries
 
@@ -167,7 +172,7 @@ def count_galleries(counts: Sequence[Mapping], names: Mapping[str, str]) -> list
             svg = figures.counts_figure(
                 name, f"{family}: {sum(per_group.values()):,}", per_group, groups, hint
             )
-            drawings.append(_drawing(name, svg, mine))
+            drawings.append(drawing(name, svg, mine))
         galleries.append(Gallery(dataset.upper(), (), tuple(drawings)))
     return galleries
 
@@ -180,7 +185,7 @@ def ceiling_drawing(ceilings: Sequence[Mapping], target: str = "spacegroup") -> 
     families = in_order((row["family"] for row in rows), FAMILIES)
     values = {f: [row["ceiling"] for row in rows if row["family"] == f] for f in families}
     svg = figures.ceilings_figure(f"ceilings-{target}", f"Ceilings for the {TARGET_NAMES[target]}", values)
-    return _drawing(f"ceilings-{target}", svg, rows)
+    return drawing(f"ceilings-{target}", svg, rows)
 
 
 def _labels(classes: Sequence[Mapping], symbols: Sequence[str]) -> dict:
@@ -232,8 +237,71 @@ def confusion_data(confusion: Sequence[Mapping], classes: Sequence[Mapping]) -> 
     return {"labels": labels, "matrices": ordered}
 
 
+#: The space groups whose lattices the seed paper shows (its figures 2 to 4): P 2 2 2 and P 4/m n c.
+SHOWN_GROUPS = (16, 128)
+
+
+def shown_groups(histograms: Iterable[Mapping]) -> list[int]:
+    """SHOWN_GROUPS as far as there are samples, else the first group that has some."""
+    present = sorted({row["spacegroup_number"] for row in histograms})
+    return [group for group in SHOWN_GROUPS if group in present] or present[:1]
+
+
+def lattice_gallery(histograms: Sequence[Mapping], names: Mapping[str, str]) -> Gallery:
+    """One figure per free cell parameter of the shown groups: its distribution in each dataset."""
+    drawings = []
+    for group in shown_groups(histograms):
+        mine = [row for row in histograms if row["spacegroup_number"] == group]
+        for parameter in dict.fromkeys(row["parameter"] for row in mine):
+            rows = [row for row in mine if row["parameter"] == parameter]
+            bins = [
+                {
+                    **{name: row[name] for name in ("dataset", "spacegroup_number", "parameter")},
+                    "from": round(row["first"] + i * row["width"], 6),
+                    "to": round(row["first"] + (i + 1) * row["width"], 6),
+                    "count": count,
+                }
+                for row in rows
+                for i, count in enumerate(row["counts"])
+                if count
+            ]
+            name = f"lattices-{group}-{parameter}"
+            svg = figures.lattice_figure(
+                name,
+                f"{names.get(str(group), '')} (No. {group})",
+                f"{SYMBOLS.get(parameter, parameter)}, {'Å' if len(parameter) == 1 else 'degree'}",
+                {row["dataset"]: (row["first"], row["width"], row["counts"]) for row in rows},
+                DATASET_COLOURS,
+                (min(row["shown"][0] for row in rows), max(row["shown"][1] for row in rows)),
+            )
+            drawings.append(drawing(name, svg, bins))
+    return Gallery("", (), tuple(drawings))
+
+
+def pattern_gallery(
+    patterns: Mapping[int, tuple[Sequence[float], Mapping[str, Sequence[float]]]], names: Mapping[str, str]
+) -> Gallery:
+    """One figure per group: its pattern on several lattices.
+
+    `patterns`: group -> (2theta, label -> intensities) of `patterns_of_lattices`.
+    """
+    drawings = []
+    for group, (two_theta, of_lattice) in patterns.items():
+        if not of_lattice:
+            continue
+        name, title = f"patterns-{group}", f"{names.get(str(group), '')} (No. {group})"
+        rows = [
+            {"two_theta": round(float(angle), 3)}
+            | {label: round(float(of_lattice[label][i]), 4) for label in of_lattice}
+            for i, angle in enumerate(two_theta)
+        ]
+        svg = figures.patterns_figure(name, title, two_theta, of_lattice)
+        drawings.append(drawing(name, svg, rows))
+    return Gallery("", (), tuple(drawings))
+
+
 def lattice_data(histograms: Iterable[Mapping]) -> dict:
-    """group -> parameter -> dataset -> [first, width, counts]."""
+    """group -> parameter -> dataset -> [first, width, counts, [low, high] of the picture]."""
     data: dict[str, dict] = {}
     for row in histograms:
         of_group = data.setdefault(str(row["spacegroup_number"]), {})
@@ -241,6 +309,7 @@ def lattice_data(histograms: Iterable[Mapping]) -> dict:
             row["first"],
             row["width"],
             row["counts"],
+            row["shown"],
         ]
     return data
 
@@ -280,5 +349,5 @@ def limit_gallery(limits: Mapping[str, Sequence[Mapping]]) -> Gallery | None:
             key: label for key, label in LIMITATIONS.items() if any(r["limitation"] == key for r in mine)
         }
         name = f"limits-{family}"
-        drawings.append(_drawing(name, figures.limits_figure(name, family, stages, mine), mine))
+        drawings.append(drawing(name, figures.limits_figure(name, family, stages, mine), mine))
     return Gallery("", (), tuple(drawings)) if drawings else None

@@ -140,28 +140,37 @@ def nested_metrics(rows: Iterable[Mapping]) -> dict:
 def cross_matrices(averaged: Iterable[Mapping], target: str) -> dict[str, Row]:
     """Per family: the train sets, the test sets, and the top-1 row of each pair.
 
-    Where several experiments share a train set, each has a line of its own.
+    Models that were trained for another target are left out, and so are models and test sets that stand
+    alone: a matrix compares. Where several experiments share a train set, each has a line of its own.
     """
     matrices: dict[str, Row] = {}
-    rows = [row for row in averaged if row["target"] == target and row["k"] == 1]
+    rows = [r for r in averaged if r["target"] == target == r["trained_target"] and r["k"] == 1]
     for family in in_order((row["family"] for row in rows), FAMILIES):
-        mine = [row for row in rows if row["family"] == family]
-        found = {(row["experiment"], row["train_set"], row["model"]) for row in mine}
-        lines = sorted(found, key=lambda line: (set_place(line[1]), line))
-        tests = in_order((row["test_set"] for row in mine), SETS)
-        cells = {(row["experiment"], row["train_set"], row["model"], row["test_set"]): row for row in mine}
-        matrices[family] = {
-            "tests": tests,
-            "lines": [
-                {
-                    "experiment": e,
-                    "train_set": t,
-                    "model": m,
-                    "cells": [cells.get((e, t, m, s)) for s in tests],
-                }
-                for e, t, m in lines
-            ],
+        cells = {
+            ((row["experiment"], row["train_set"], row["model"]), row["test_set"]): row
+            for row in rows
+            if row["family"] == family
         }
+        tested = Counter(test for _, test in cells)
+        tests = in_order((test for test, n in tested.items() if n > 1), SETS)
+        trained = Counter(line for line, test in cells if test in tests)
+        lines = sorted(
+            (line for line, n in trained.items() if n > 1), key=lambda line: (set_place(line[1]), line)
+        )
+        if lines:
+            matrices[family] = {
+                "tests": tests,
+                "n": [max(row["n"] for (_, of), row in cells.items() if of == test) for test in tests],
+                "lines": [
+                    {
+                        "experiment": line[0],
+                        "train_set": line[1],
+                        "model": line[2],
+                        "cells": [cells.get((line, test)) for test in tests],
+                    }
+                    for line in lines
+                ],
+            }
     return matrices
 
 
@@ -300,11 +309,12 @@ FREE_PARAMETERS = {
 }
 
 
-def lattice_histograms(labels: pa.Table, length_bin: float = 0.5, angle_bin: float = 2.0) -> list[Row]:
+def lattice_histograms(labels: pa.Table, length_bin: float = 0.2, angle_bin: float = 1.0) -> list[Row]:
     """Histograms of the free cell parameters per dataset and space group.
 
     One row per (dataset, group, parameter): the lower edge of the first bin, the bin width
     (angstrom or degree) and the counts of consecutive bins. Bins are whole multiples of the width.
+    `shown`: what a picture shows, without the 2 % of the samples on each side that lie furthest out.
     """
     numbers = labels["spacegroup_number"].to_numpy()
     columns = {name: labels[name].to_numpy() for name in ("a", "b", "c", "alpha", "beta", "gamma")}
@@ -317,14 +327,16 @@ def lattice_histograms(labels: pa.Table, length_bin: float = 0.5, angle_bin: flo
             for name in FREE_PARAMETERS[family_of(group)]:
                 width = length_bin if len(name) == 1 else angle_bin
                 bins = np.floor(columns[name][members] / width).astype(np.int64)
+                inner = np.quantile(bins, [0.02, 0.98], method="inverted_cdf") + np.array([0, 1])
                 rows.append(
                     {
                         "dataset": dataset,
                         "spacegroup_number": group,
                         "parameter": name,
-                        "first": float(bins.min() * width),
+                        "first": round(float(bins.min() * width), 6),
                         "width": width,
                         "counts": np.bincount(bins - bins.min()).tolist(),
+                        "shown": [round(float(edge * width), 6) for edge in inner],
                     }
                 )
     return rows

@@ -3,11 +3,13 @@
 import csv
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import yaml
+from scipy.stats import ks_2samp
 
 from xtinct.parquet import write_parquet
 from xtinct.schema import LINES, PREDICTIONS, QUARANTINE
@@ -108,6 +110,28 @@ def write_curves(root: Path, rng: random.Random) -> Path:
     return path
 
 
+def write_evidence(root: Path, rng: random.Random) -> list[Path]:
+    """Tables of generated crystals: two crystal systems compared, and the groups of a run of PyXtal."""
+    folder = root / "results/generated"
+    folder.mkdir(parents=True)
+    shutil.copy(REPOSITORY / "benchmarks/generators/pyxtal.csv", folder / "groups.csv")
+    with (
+        (folder / "comparison.csv").open("w", newline="") as comparison,
+        (folder / "histograms.csv").open("w", newline="") as histograms,
+    ):
+        comparison.write("crystal_system,quantity,unit,n,median_real,median_generated,ks,ks_critical\n")
+        histograms.write("crystal_system,quantity,low,high,real,generated\n")
+        for system in ("cubic", "tetragonal"):
+            for i, quantity in enumerate(("volume", "sites")):
+                values = [[rng.gauss(5 + shift, 1) for _ in range(100)] for shift in (0, 2 * i)]
+                ks = ks_2samp(*values).statistic
+                comparison.write(f"{system},{quantity},of something,100,5,{5 + 2 * i},{ks},0.230\n")
+                for low in range(12):
+                    inside = [sum(low <= v < low + 1 for v in kind) / 100 for kind in values]
+                    histograms.write(f"{system},{quantity},{low},{low + 1},{inside[0]},{inside[1]}\n")
+    return sorted(folder.glob("*.csv"))
+
+
 def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int = 7) -> dict:
     """Write every input below `root` and return the arguments of write_report."""
     rng = random.Random(seed)
@@ -148,7 +172,7 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
                 stem.with_suffix(".json").write_text(json.dumps(records_of(table, head_of_test)))
                 metrics.append(stem.with_suffix(".json"))
                 predictions.append(stem.with_suffix(".parquet"))
-    curves = [write_curves(root, rng)]
+    curves = [write_curves(root, rng), *write_evidence(root, rng)]
     for dataset in ("cddd", "ulbd"):
         for family in families:
             path = root / f"data/{dataset}/{family}.parquet"

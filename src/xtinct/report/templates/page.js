@@ -222,6 +222,7 @@
     if (!form) return;
     const select = form.elements.group;
     fillGroups(select, new Set(Object.keys(data.lattices).map(Number)));
+    select.value = data.shown[data.shown.length - 1];
     function draw() {
       const parameters = data.lattices[select.value];
       const names = Object.keys(parameters).sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
@@ -241,8 +242,8 @@
         const x0 = (index % columns) * width + 8, y0 = Math.floor(index / columns) * (height + gap) + 24;
         const inner = width - 24, base = y0 + height - 6;
         const entries = Object.entries(parameters[name]);
-        const low = Math.min(...entries.map(([, [first]]) => first));
-        const high = Math.max(...entries.map(([, [first, bin, counts]]) => first + bin * counts.length));
+        const low = Math.min(...entries.map(([, [, , , shown]]) => shown[0]));
+        const high = Math.max(...entries.map(([, [, , , shown]]) => shown[1]));
         const scale = inner / (high - low);
         const unit = name.length === 1 ? "Å" : "°";
         const symbol = GREEK[name] ?? name;
@@ -257,16 +258,18 @@
           if (!entry) return;
           const [first, bin, counts] = entry;
           const most = Math.max(...counts);
-          let path = `M${(x0 + (first - low) * scale).toFixed(2)} ${base}`;
+          let path = `M${(x0 + Math.max(first - low, 0) * scale).toFixed(2)} ${base}`;
           counts.forEach((count, i) => {
-            const from = first + i * bin, left = x0 + (from - low) * scale;
+            const from = +(first + i * bin).toFixed(2), to = +(first + (i + 1) * bin).toFixed(2);
+            if (count) table.push([select.value, name, dataset, from, to, count]);
+            if (from < low - 1e-6 || to > high + 1e-6) return;
+            const left = x0 + (from - low) * scale;
             const y = (base - (height - 30) * count / most).toFixed(2);
             path += `V${y}H${(left + bin * scale).toFixed(2)}`;
             if (count) {
-              table.push([select.value, name, dataset, from, from + bin, count]);
               svg.append(element("rect", { x: left.toFixed(2), y, width: (bin * scale).toFixed(2), height: (base - y).toFixed(2),
                 style: `fill:var(${colour});fill-opacity:.16`,
-                "data-tip": `${dataset.toUpperCase()}: ${count} with ${symbol} from ${from} to ${from + bin} ${unit}` }));
+                "data-tip": `${dataset.toUpperCase()}: ${count} with ${symbol} from ${from} to ${to} ${unit}` }));
             }
           });
           svg.append(element("path", { d: `${path}V${base}`, style: `fill:none;stroke:var(${colour})`, "stroke-width": 1.4,
@@ -281,15 +284,14 @@
     draw();
   }
 
-  // ---- curves of certainty, robustness and training sets --------------------------------------
-  function curveChart() {
-    const form = $("#curves-form");
+  // ---- charts to choose from: certainty, robustness, training sets; generated crystals ---------
+  function chartChooser(id, charts, order) {
+    const form = $(`#${id}-form`);
     if (!form) return;
-    const order = ["what", "scope", "on", "target"];
     const TARGETS = { ...KINDS, crystal_system: "crystal system" };
-    const shown = { on: (value) => data.sets[value] ?? value, target: (value) => TARGETS[value] ?? value };
+    const shown = { on: (value) => data.sets[value] ?? value.replaceAll("_", " "), target: (value) => TARGETS[value] ?? value };
     function choose() {
-      let left = data.charts;
+      let left = charts;
       for (const key of order) {
         const select = form.elements[key];
         const values = distinct(left.map((chart) => chart[key]));
@@ -326,7 +328,7 @@
       const narrow = innerWidth < 640;
       const width = narrow ? 380 : 720, height = narrow ? 270 : 360, left = 52, right = 12, top = 10, bottom = 42;
       const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
-        "aria-label": `${chart.what}, ${chart.scope}, ${chart.on}` });
+        "aria-label": order.map((key) => chart[key]).join(", ") });
       const points = chart.series.flatMap((series) => series.points);
       const [x0, x1] = span(chart.x, points.map((p) => p[0]));
       const [y0, y1] = span(chart.y, points.map((p) => p[1]).concat(chart.ceiling ?? []));
@@ -354,6 +356,20 @@
       const table = [["series", chart.x.title, chart.y.title, "low", "high", "note"]];
       chart.series.forEach((series, i) => {
         const colour = `stroke:var(--c${i % 6 + 1})`, solid = `fill:var(--c${i % 6 + 1})`;
+        if (chart.bin) {
+          const half = chart.bin / 2;
+          let path = `M${x(x0).toFixed(1)} ${y(0).toFixed(1)}`;
+          for (const [px, py, , , note] of series.points) {
+            path += `V${y(py).toFixed(1)}H${x(px + half).toFixed(1)}`;
+            table.push([series.name, px, py, "", "", note]);
+            svg.append(element("rect", { x: x(px - half).toFixed(1), width: (x(px + half) - x(px - half)).toFixed(1),
+              y: y(py).toFixed(1), height: (y(0) - y(py)).toFixed(1), style: `${solid};fill-opacity:.16`,
+              "data-tip": `${series.name}: ${nice(chart.y, py)}\n${chart.x.title} ${note}` }));
+          }
+          svg.append(element("path", { d: `${path}V${y(0).toFixed(1)}`, style: `fill:none;${colour}`, "stroke-width": 1.6,
+            "pointer-events": "none" }));
+          return;
+        }
         if (!series.scatter) {
           svg.append(element("polyline", { points: series.points.map((p) => `${x(p[0]).toFixed(1)},${y(p[1]).toFixed(1)}`).join(" "),
             style: `fill:none;${colour}`, "stroke-width": 1.6, ...(i >= 6 ? { "stroke-dasharray": "5 3" } : {}) }));
@@ -361,17 +377,18 @@
         for (const [px, py, low, high, note] of series.points) {
           table.push([series.name, px, py, low ?? "", high ?? "", note]);
           if (low !== null) {
-            svg.append(element("line", { x1: x(px), x2: x(px), y1: y(low), y2: y(high), style: colour, "stroke-width": 1.2 }));
+            svg.append(element("line", { x1: x(px), x2: x(px), y1: y(low), y2: y(high), style: colour, "stroke-width": 1.2,
+              "pointer-events": "none" }));
           }
           const interval = low === null ? "" : ` [${nice(chart.y, low)}, ${nice(chart.y, high)}]`;
           svg.append(element("circle", { cx: x(px).toFixed(1), cy: y(py).toFixed(1), r: 3.6, style: solid,
             "data-tip": `${series.name}\n${chart.x.title}: ${nice(chart.x, px)}\n${chart.y.title}: ${nice(chart.y, py)}${interval}\n${note}` }));
         }
       });
-      $("#curves-plot").replaceChildren(svg);
-      $("#curves-legend").replaceChildren(...chart.series.map((series, i) =>
+      $(`#${id}-plot`).replaceChildren(svg);
+      $(`#${id}-legend`).replaceChildren(...chart.series.map((series, i) =>
         html("span", {}, html("i", { class: `s${i % 6 + 1}` }), series.name)));
-      current.curves = table;
+      current[id] = table;
     }
     form.addEventListener("change", choose);
     addEventListener("resize", choose);
@@ -495,7 +512,8 @@
   });
 
   confusionMatrix();
-  curveChart();
+  chartChooser("curves", data.charts, ["what", "scope", "on", "target"]);
+  chartChooser("generated", data.generated, ["scope", "on"]);
   latticeHistograms();
   addEventListener("beforeprint", () => { for (const part of $$("details")) part.open = true; });
 })();
