@@ -13,7 +13,7 @@ from xtinct.diffraction.instrument import Instrument
 from xtinct.learning.checkpoint import Progress
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
 from xtinct.learning.fitting import Run, step_seed
-from xtinct.learning.loading import PatternRenderer
+from xtinct.learning.loading import Batch, PatternRenderer
 from xtinct.learning.models import build_model
 from xtinct.learning.optim import make_optimizers
 from xtinct.learning.outputs import Outputs
@@ -36,6 +36,10 @@ SHARE = 0.99
 _STEPS = 10
 
 
+class _TimeOverError(Exception):
+    """The time of a race is over."""
+
+
 @dataclass
 class _Race(Run):
     """A run that ends at SHARE of the ceiling, or after `limit` seconds; keeps (seconds, accuracy)."""
@@ -47,14 +51,26 @@ class _Race(Run):
     def fit(self) -> Progress:
         """Train until the model is there or the time is over."""
         self._started = time.perf_counter()
-        return super().fit()
+        try:
+            return super().fit()
+        except _TimeOverError:
+            row = self._row(self._progress.step, torch.zeros(3), self._progress)
+            self._progress.history.append(row)
+            self.finished(row)
+            return self._progress
+
+    def gradients(self, batch: Batch, step: int, progress: Progress) -> torch.Tensor:
+        """As of any run while there is time: validations may be minutes apart."""
+        if step and time.perf_counter() - self._started > self.limit:
+            self._progress = progress
+            raise _TimeOverError
+        return super().gradients(batch, step, progress)
 
     def finished(self, row: dict) -> bool:
-        """Whether the model is there or the time is over; notes the accuracy."""
-        seconds = time.perf_counter() - self._started
-        self.curve.append((round(seconds, 1), row["validation_accuracy"]))
+        """Whether the model is there; notes the accuracy."""
+        self.curve.append((round(time.perf_counter() - self._started, 1), row["validation_accuracy"]))
         self.reached = row["validation_accuracy"] >= SHARE * row["validation_ceiling"]
-        return self.reached or seconds > self.limit
+        return self.reached
 
 
 def race(config: Mapping, *, limit: float, patterns: int = 150_000) -> list[dict]:
@@ -181,7 +197,7 @@ def _run(
         model=build_model(model["kind"], optics, len(outputs), hyperparameters).to(device),
         outputs=outputs,
         loader=sources.training(),
-        validation=sources.validation(2048),
+        validation=sources.validation(settings["validation_patterns"]),
         renderer=PatternRenderer(optics, device),
         precision=resolve_precision(settings["precision"], device),
         patterns=patterns,
