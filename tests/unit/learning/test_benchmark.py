@@ -25,3 +25,4 @@ def test_a_race_ends_at_its_limit_and_says_how_far_each_came(config):
         assert record["seconds"] is None
         assert 0 <= record["accuracy"] < 0.99
         assert record["curve"][-1][0] > 0.1
+        assert record["cpu_seconds"] > 0
