@@ -71,9 +71,14 @@ class Browser:
         # Scrolling hides the hover text, and its event comes a frame later.
         wait = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))"
         self.call("POST", "/execute/async", {"script": wait, "args": []})
-        move = {"type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": found}
         source = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}}
-        self.call("POST", "/actions", {"actions": [{**source, "actions": [move]}]})
+        # On a busy machine that event may come even later: the pointer moves on until the text is there.
+        for attempt in range(20):
+            move = {"type": "pointerMove", "duration": 0, "x": attempt % 2, "y": 0, "origin": found}
+            self.call("POST", "/actions", {"actions": [{**source, "actions": [move]}]})
+            if self.script("const t = document.querySelector('#tip'); return !t.hidden && t.textContent"):
+                break
+            time.sleep(0.1)
 
     def choose(self, selector: str, value: str) -> None:
         self.script(
