@@ -57,6 +57,13 @@ WIDTH = 3.9
 _MARKERS = ("o", "s", "D", "^", "v", "P")
 
 
+def _marker(i: int) -> dict[str, object]:
+    """Marker of the series number i: six colours and shapes, then the same hollow."""
+    colour = _SERIES[i % len(_SERIES)]
+    face = colour if i < len(_SERIES) else "none"
+    return {"marker": _MARKERS[i % 6], "color": colour, "markerfacecolor": face, "markersize": 4.8}
+
+
 class _Panel:
     """One set of axes with hover texts; `svg()` gives the finished text."""
 
@@ -126,15 +133,15 @@ def topk_figure(title: str, rows: Sequence[Mapping], labels: Sequence[str]) -> s
             [k - 0.42, k + 0.42], [ceiling] * 2, color=_CEILING, linewidth=2.2, solid_capstyle="butt"
         )
         panel.tip(line, f"ceiling of this test set, top-{k}: {percent(ceiling)}")
-    for i, label in enumerate(labels):
-        shift = 0.0 if len(labels) == 1 else 0.5 * (i / (len(labels) - 1) - 0.5)
+    present = [label for label in labels if any(row["series"] == label for row in rows)]
+    for place, label in enumerate(present):
+        i = labels.index(label)
+        shift = 0.0 if len(present) == 1 else 0.6 * (place / (len(present) - 1) - 0.5)
         colour = _SERIES[i % len(_SERIES)]
         for row in (row for row in rows if row["series"] == label):
             x = row["k"] + shift
             axes.plot([x, x], [row["low"], row["high"]], color=colour, linewidth=1.4)
-            (point,) = axes.plot(
-                x, row["accuracy"], marker=_MARKERS[i % 6], color=colour, markersize=5.5, linestyle=""
-            )
+            (point,) = axes.plot(x, row["accuracy"], **_marker(i), linestyle="")
             interval = f"[{percent(row['low'])}, {percent(row['high'])}]"
             panel.tip(
                 point, f"{label}, top-{row['k']}: {percent(row['accuracy'])} {interval}, n = {row['n']}"
@@ -159,11 +166,9 @@ def training_figure(
         panel.tip(line, f"ceiling: {percent(ceiling)}")
     for i, (label, points) in enumerate(curves.items()):
         x, y = [p[0] for p in points], [p[1] for p in points]
-        axes.plot(x, y, color=_SERIES[i % len(_SERIES)])
+        axes.plot(x, y, color=_SERIES[i % len(_SERIES)], linestyle="-" if i < len(_SERIES) else "--")
         for px, py in points:
-            (point,) = axes.plot(
-                px, py, marker=_MARKERS[i % 6], color=_SERIES[i % len(_SERIES)], markersize=4
-            )
+            (point,) = axes.plot(px, py, **_marker(i))
             panel.tip(point, f"{label}: {percent(py)} after {px:,.0f} patterns")
     axes.set_ylim(0, 1.03)
     axes.set_xlim(left=0)

@@ -74,6 +74,7 @@ def write_report(
     averaged = tables.mean_over_seeds(accuracy, confidence)
     published = json.loads(files("xtinct.report").joinpath("published.json").read_text(encoding="utf-8"))
     ceilings = tables.ceiling_rows(inputs.read_ceilings(ceilings_path), published)
+    claims = claim_rows(averaged, ceilings, published, config)
     classes = inputs.read_classes(classes_path)
     trainings = inputs.read_trainings(history_paths)
     training = tables.training_rows(trainings)
@@ -107,24 +108,26 @@ def write_report(
         group: patterns_of_lattices(lines_paths, instrument, group)
         for group in panels.shown_groups(histograms)
     }
+    accuracy_tables = panels.accuracy_tables(averaged, published)
     html = _render(
         title=config["report"]["title"],
         confidence=confidence,
-        sentences=summary_sentences(averaged, ceilings, confidence),
-        claims=claim_rows(averaged, ceilings, published, config),
+        sentences=summary_sentences(averaged, claims, confidence),
+        claims=claims,
         published=published,
         target_names=TARGET_NAMES,
         charts=charts,
         ceilings=panels.ceiling_table(ceilings),
         ceiling_drawing=panels.ceiling_drawing(ceilings),
-        accuracy_tables=panels.accuracy_tables(averaged, published),
+        accuracy_tables=accuracy_tables,
+        published_lines=panels.published_lines(accuracy_tables),
         topk_galleries=panels.topk_galleries(averaged),
         matrices={
             target: matrices
             for target in tables.in_order((row["target"] for row in averaged), TARGET_NAMES)
             if (matrices := tables.cross_matrices(averaged, target))
         },
-        training_galleries=panels.training_gallery(training),
+        training_galleries=panels.training_gallery(training, config["variants"]),
         trainings=trainings,
         count_summary=tables.count_summary(counts),
         count_galleries=panels.count_galleries(counts, explorer["names"]),

@@ -88,6 +88,17 @@ def accuracy_tables(averaged: Sequence[Mapping], published: Mapping) -> dict[str
     return result
 
 
+def published_lines(accuracy: Mapping[str, Mapping[str, Sequence[Row]]]) -> list[Row]:
+    """Lines of `accuracy_tables` that the paper has numbers for, with their family."""
+    return [
+        {"family": family, **line}
+        for of_family in accuracy.values()
+        for family, lines in of_family.items()
+        for line in lines
+        if any(cell["published"] is not None for cell in line["cells"])
+    ]
+
+
 def _holds(row: Mapping, value: float, published: Mapping) -> bool:
     """Whether the interval of `row` holds a printed value, within the rounding of the print."""
     half_digit = 0.5 * 10 ** -(published["decimals"] + 2)
@@ -104,6 +115,9 @@ def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
                 for row in averaged
                 if row["target"] == target and row["family"] == family
             ]
+            if target == "extinction_class":
+                # What models of groups say about classes stands in the table alone.
+                rows = [row for row in rows if row["trained_target"] == target] or rows
             by_train_set = sorted(rows, key=lambda row: (set_place(row["train_set"]), row["series"]))
             labels = list(dict.fromkeys(row["series"] for row in by_train_set))
             drawings = []
@@ -123,28 +137,42 @@ def _series(row: Mapping) -> str:
     )
 
 
-def training_gallery(training: Sequence[Mapping]) -> list[Gallery]:
-    """One gallery per target with a figure per family; curves by experiment and seed."""
+def _origin(train_set: str, variants: Mapping[str, Mapping]) -> str:
+    """The dataset that a train set is a version of."""
+    if train_set in variants:
+        return variants[train_set]["of"]
+    return "ulbd" if train_set in ("ulbd-online", "wilson-online", "physical-online") else train_set
+
+
+def training_gallery(training: Sequence[Mapping], variants: Mapping[str, Mapping]) -> list[Gallery]:
+    """One gallery per target with a figure per family and dataset; curves by experiment and seed.
+
+    `variants`: those of the configuration; they stand with the dataset that they are versions of.
+    """
     galleries = []
     for target in in_order((row["target"] for row in training), TARGET_NAMES):
         of_target = [row for row in training if row["target"] == target]
         by_train_set = sorted(
-            of_target, key=lambda row: (set_place(row["train_set"]), row["experiment"], row["seed"])
+            of_target,
+            key=lambda r: (set_place(_origin(r["train_set"], variants)), r["experiment"], r["seed"]),
         )
         labels = list(dict.fromkeys(_curve_label(row) for row in by_train_set))
         drawings = []
         for family in in_order((row["family"] for row in of_target), FAMILIES):
-            rows = [row for row in of_target if row["family"] == family]
-            # Every label has its place in every family, so that colours agree.
-            curves = {
-                label: [(row["patterns"], row["accuracy"]) for row in rows if _curve_label(row) == label]
-                for label in labels
-            }
-            # Validation samples differ between training sets, and with them their ceilings.
-            known = {row["ceiling"] for row in rows if is_ulbd(row["train_set"])}
-            name = f"training-{target}-{family}"
-            svg = figures.training_figure(name, family, curves, max(known) if known else None)
-            drawings.append(drawing(name, svg, rows))
+            of_family = [row for row in by_train_set if row["family"] == family]
+            for origin in dict.fromkeys(_origin(row["train_set"], variants) for row in of_family):
+                rows = [row for row in of_family if _origin(row["train_set"], variants) == origin]
+                # Every label has its place in every figure, so that colours agree.
+                curves = {
+                    label: [(row["patterns"], row["accuracy"]) for row in rows if _curve_label(row) == label]
+                    for label in labels
+                }
+                # Validation samples differ between training sets, and with them their ceilings.
+                known = {row["ceiling"] for row in rows if is_ulbd(row["train_set"])}
+                name = f"training-{target}-{family}-{origin}"
+                title = f"{family}, {set_name(origin)}"
+                svg = figures.training_figure(name, title, curves, max(known) if known else None)
+                drawings.append(drawing(name, svg, rows))
         galleries.append(Gallery(TARGET_NAMES[target], tuple(labels), tuple(drawings)))
     return galleries
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from xtinct.learning.metrics import wilson_interval
-from xtinct.report.tables import Row, in_order, percent, set_name
+from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNTESTED
+from xtinct.report.tables import Row, in_order, interval, percent
 from xtinct.symmetry.families import FAMILIES
 
 TARGET_NAMES = {
@@ -22,7 +23,7 @@ def is_ulbd(train_set: str) -> bool:
 
 
 def _with_interval(row: Mapping) -> str:
-    return f"{percent(row['accuracy'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return f"{percent(row['accuracy'])} {interval(row)}"
 
 
 def pooled(rows: Sequence[Mapping], confidence: float) -> Row | None:
@@ -58,20 +59,23 @@ def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
 
 def _transfer_sentence(top1: Sequence[Mapping], target: str, confidence: float) -> str:
     on_cddd = [row for row in top1 if row["test_set"] == "cddd"]
-    families = {row["family"] for row in on_cddd if is_ulbd(row["train_set"])} & {
-        row["family"] for row in on_cddd if row["train_set"] == "cddd"
+    kinds = {"ULBD": is_ulbd, "CDDD": lambda name: name == "cddd", "GCDD": lambda name: name == "gcdd"}
+    families = {
+        kind: {row["family"] for row in on_cddd if is_kind(row["train_set"])}
+        for kind, is_kind in kinds.items()
     }
+    common = families["ULBD"] & families["CDDD"]
 
-    def of(is_train_set) -> Row | None:
+    def of(kind: str) -> Row | None:
         # One model per family, the best, so that no family counts twice.
         chosen = {}
         for row in on_cddd:
-            if row["family"] in families and is_train_set(row["train_set"]):
+            if row["family"] in common and kinds[kind](row["train_set"]):
                 held = chosen.get(row["family"])
                 chosen[row["family"]] = row if held is None or row["accuracy"] > held["accuracy"] else held
         return pooled([chosen[family] for family in sorted(chosen)], confidence)
 
-    ulbd, cddd = of(is_ulbd), of(lambda name: name == "cddd")
+    ulbd, cddd = of("ULBD"), of("CDDD")
     if ulbd is None or cddd is None:
         return "No family has both a ULBD-trained and a CDDD-trained model tested on real structures (CDDD)."
     if ulbd["low"] > cddd["high"]:
@@ -80,57 +84,53 @@ def _transfer_sentence(top1: Sequence[Mapping], target: str, confidence: float) 
         judgement = "a difference beyond the intervals, in favour of training on CDDD"
     else:
         judgement = "a difference the intervals do not resolve"
-    over = "1 family" if len(families) == 1 else f"{len(families)} families together"
+    over = "1 family" if len(common) == 1 else f"{len(common)} families together"
+    generated = f" (GCDD-trained models: {_with_interval(of('GCDD'))})" if common <= families["GCDD"] else ""
     return (
         f"On real structures held out from training (CDDD test sets of {over}, n = {ulbd['n']:,}), "
         f"ULBD-trained models name the {TARGET_NAMES[target]} in {_with_interval(ulbd)} "
-        f"and CDDD-trained models in {_with_interval(cddd)}: {judgement}."
+        f"and CDDD-trained models in {_with_interval(cddd)}: {judgement}{generated}."
     )
 
 
-def _failing_sentence(top1: Sequence[Mapping], ceilings: Sequence[Mapping]) -> str:
-    below = [row for row in top1 if row["against_ceiling"] == "below"]
-    above = [row for row in top1 if row["against_ceiling"] == "above"]
-    published = [row for row in ceilings if row["published"] is not None]
-    differing = [row for row in published if not row["agrees"]]
-    parts = []
-    if below:
-        worst = max(below, key=lambda row: row["ceiling"] - row["accuracy"])
-        parts.append(
-            f"{len(below)} of {len(top1)} top-1 results stay below their ceiling by more than the interval, "
-            f"the furthest being {worst['family']} trained on {set_name(worst['train_set'])} "
-            f"and tested on {set_name(worst['test_set'])} "
-            f"({_with_interval(worst)} against {percent(worst['ceiling'])})"
-        )
-    elif top1 and not above:
-        parts.append(f"all {len(top1)} top-1 results hold their ceiling within the interval")
-    if above:
-        parts.append(
-            f"{len(above)} {'lies above its' if len(above) == 1 else 'lie above their'} ceiling, which "
-            "absences alone cannot explain (intensities of real crystals carry more symmetry than that)"
-        )
-    if published:
-        agreeing = len(published) - len(differing)
-        text = f"{agreeing} of the {len(published)} published ceilings are reproduced as printed"
-        if differing:
-            text += ", except " + ", ".join(
-                f"{row['family']} top-{row['k']} "
-                f"(printed {row['published']:.1f} %, exact {100 * row['ceiling']:.3f} %)"
-                for row in differing
-            )
-        parts.append(text)
-    if not parts:
-        return "There are no results to compare with a ceiling."
-    text = "; ".join(parts) + "."
-    return text[0].upper() + text[1:]
+def _lowered(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _claims_sentence(claims: Sequence[Mapping]) -> str:
+    """How many of the paper's claims hold; where they do not wholly, which, and what was found."""
+    tried = [claim for claim in claims if claim["figure"] != BEYOND and claim["verdict"] != UNTESTED]
+    if not tried:
+        return "No claim of the seed paper was tried here."
+    holding = [claim for claim in tried if claim["verdict"] == HOLDS]
+    failing = [claim for claim in tried if claim["verdict"] == FAILS]
+    partly = [claim for claim in tried if claim not in holding and claim not in failing]
+
+    def listed(found: Sequence[Mapping], one: str, many: str, described: bool) -> list[str]:
+        if not found:
+            return []
+        names = [
+            _lowered(claim["figure"])
+            + (f": {_lowered(claim['claim'])}" if described else "")
+            + (f", {claim['verdict'].removeprefix('holds in ')}" if claim in partly else "")
+            for claim in found
+        ]
+        return [f"{len(found)} {one if len(found) == 1 else many} ({'; '.join(names)})"]
+
+    parts = [
+        *listed(holding, "holds", "hold", False),
+        *listed(partly, "holds in part", "hold in part", False),
+        *listed(failing, "does not", "do not", True),
+    ]
+    return f"Of the seed paper's claims {len(tried)} were tried here: {', '.join(parts)}."
 
 
 def summary_sentences(
-    averaged: Iterable[Mapping], ceilings: Sequence[Mapping], confidence: float
+    averaged: Iterable[Mapping], claims: Sequence[Mapping], confidence: float
 ) -> tuple[str, str, str]:
-    """What reaches the ceiling, what carries over to real structures, and what does not hold.
+    """What reaches the ceiling, what carries over to real structures, and which claims hold.
 
-    `averaged`: rows of tables.mean_over_seeds; `ceilings`: rows of tables.ceiling_rows. The
+    `averaged`: rows of tables.mean_over_seeds; `claims`: rows of claims.claim_rows. The first two
     sentences speak of the extinction class where any model was judged on it, else of the space group.
     """
     rows = [row for row in averaged if row["k"] == 1]
@@ -138,7 +138,7 @@ def summary_sentences(
     target = targets[0] if targets else "extinction_class"
     top1 = [row for row in rows if row["target"] == target]
     return (
-        _reaching_sentence(rows, target),
+        _reaching_sentence(top1, target),
         _transfer_sentence(top1, target, confidence),
-        _failing_sentence(top1, ceilings),
+        _claims_sentence(claims),
     )

@@ -41,6 +41,11 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{text} %"
 
 
+def interval(row: Mapping) -> str:
+    """The interval of an accuracy row in per cent, in brackets."""
+    return f"[{percent(row['low']).removesuffix(' %')}, {percent(row['high']).removesuffix(' %')}]"
+
+
 def verdict(ceiling: float, low: float, high: float) -> str:
     """How a measured accuracy with interval [low, high] stands to its ceiling.
 
