@@ -49,7 +49,7 @@ rule report:
     output:
         html=report("results/report.html", category="Report"),
         metrics=report("results/metrics.json", category="Metrics"),
-        summary=report("results/summary.json", category="Metrics"),
+        summary=directory("results/summary"),
         plots=report(
             expand(
                 "results/plots/{plot}.csv",

@@ -24,6 +24,6 @@ with job(snakemake.log):
         provenance=provenance(params.config),
         html_out=outputs.html,
         metrics_out=outputs.metrics,
-        summary_out=outputs.summary,
+        summary_dir=outputs.summary,
         plots_dir=Path(outputs.plots[0]).parent,
     )

@@ -37,7 +37,7 @@ def write_report(
     provenance: Mapping[str, object],
     html_out: str | Path,
     metrics_out: str | Path,
-    summary_out: str | Path,
+    summary_dir: str | Path,
     plots_dir: str | Path,
     curve_paths: Sequence[str | Path] = (),
     limits_path: str | Path | None = None,
@@ -58,7 +58,7 @@ def write_report(
                       the library asks neither the clock nor git nor the machine
     html_out          the page
     metrics_out       all records as one sorted JSON list
-    summary_out       the accuracies and ceilings as a nested JSON object, for `dvc metrics show`
+    summary_dir       a small file for each model and test set, for `dvc metrics show`; what it held is removed
     plots_dir         accuracy.csv, training.csv, confusion.csv, counts.csv
     curve_paths       tidy tables of `curves.read_tables`: beside the evaluations, and results/generated
     limits_path       limits.json of xtinct.limits.tables.write_limitations, if it was made
@@ -85,7 +85,11 @@ def write_report(
     manifests = inputs.read_manifests(manifest_paths)
 
     _write(metrics_out, json.dumps(records, indent=1, sort_keys=True) + "\n")
-    _write(summary_out, json.dumps(tables.nested_metrics(averaged), indent=1, sort_keys=True) + "\n")
+    for stale in Path(summary_dir).glob("*.json"):
+        stale.unlink()
+    Path(summary_dir).mkdir(parents=True, exist_ok=True)
+    for name, numbers in tables.metrics_by_test(averaged).items():
+        _write(Path(summary_dir) / f"{name}.json", json.dumps(numbers, indent=1, sort_keys=True) + "\n")
     for name, rows in (
         ("accuracy", accuracy),
         ("training", training),

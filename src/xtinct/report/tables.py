@@ -6,6 +6,7 @@ are fractions.
 
 import csv
 import io
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -126,20 +127,17 @@ def mean_over_seeds(rows: Iterable[Mapping], confidence: float) -> list[Row]:
     return averaged
 
 
-def nested_metrics(rows: Iterable[Mapping]) -> dict:
-    """experiment -> family -> test set -> target -> {top1, ceiling1, ...}, means over seeds.
+def metrics_by_test(rows: Iterable[Mapping]) -> dict[str, dict]:
+    """experiment.family.test -> target -> {n, top1, ceiling1}, means over seeds.
 
-    DVC shows metrics that are nested objects and passes over lists, hence this second form.
+    As one file each they are a table in `dvc metrics show`, whose lines are files and columns numbers.
     """
-    tree: dict = {}
-    for row in rows:
-        leaf = tree
-        for key in ("experiment", "family", "test_set", "target"):
-            leaf = leaf.setdefault(row[key], {})
-        leaf["n"] = row["n"]
-        leaf[f"top{row['k']}"] = row["accuracy"]
-        leaf[f"ceiling{row['k']}"] = row["ceiling"]
-    return tree
+    found: dict[str, dict] = {}
+    for row in (row for row in rows if row["k"] == 1):
+        parts = (re.sub(r"[^\w-]", "-", str(row[key])) for key in ("experiment", "family", "test_set"))
+        numbers = {"n": row["n"], "top1": row["accuracy"], "ceiling1": row["ceiling"]}
+        found.setdefault(".".join(parts), {})[row["target"]] = numbers
+    return found
 
 
 def cross_matrices(averaged: Iterable[Mapping], target: str) -> dict[str, Row]:

@@ -205,7 +205,7 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
         "provenance": {"configuration": "sha256 1234", "software": {"xtinct": "0", "torch": "2"}},
         "html_out": root / "results/report.html",
         "metrics_out": root / "results/metrics.json",
-        "summary_out": root / "results/summary.json",
+        "summary_dir": root / "results/summary",
         "plots_dir": root / "results/plots",
     }
 
