@@ -58,7 +58,7 @@ def write_report(
                       the library asks neither the clock nor git nor the machine
     html_out          the page
     metrics_out       all records as one sorted JSON list
-    summary_dir       a small file for each model and test set, for `dvc metrics show`; what it held is removed
+    summary_dir       a small file for each model and test set, for `dvc metrics show`; older ones are removed
     plots_dir         accuracy.csv, training.csv, confusion.csv, counts.csv
     curve_paths       tidy tables of `curves.read_tables`: beside the evaluations, and results/generated
     limits_path       limits.json of xtinct.limits.tables.write_limitations, if it was made
