@@ -15,6 +15,7 @@ FILES = (
     "../benchmarks/paper/logq.yaml",
     "../benchmarks/paper/fcn13.yaml",
     "../benchmarks/accuracy/narrow.yaml",
+    "../benchmarks/accuracy/transfer.yaml",
 )
 
 
