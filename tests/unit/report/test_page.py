@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from xtinct.report.page import MAX_BYTES, write_report
 
@@ -130,3 +131,19 @@ def test_an_empty_test_set_is_named(tmp_path, build_inputs):
     arguments["prediction_paths"] = arguments["prediction_paths"][1:]
     write_report(**arguments)
     assert "Without a single test sample" in Path(arguments["html_out"]).read_text()
+
+
+def test_plots_of_dvc_draw_columns_that_exist(report):
+    """Vega-Lite draws nothing, without a word, where a field is misspelt."""
+    repository = Path(__file__).parents[3]
+    stages = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"]
+    plots = {Path(path).name: of for plot in stages["report"]["plots"] for path, of in plot.items()}
+    assert set(plots) == {path.name for path in Path(report["plots_dir"]).iterdir()}
+    for name, of in plots.items():
+        text = (repository / f".dvc/plots/{of['template']}.json").read_text()
+        assert "<DVC_METRIC_DATA>" in text
+        with (Path(report["plots_dir"]) / name).open(newline="") as file:
+            columns = set(csv.DictReader(file).fieldnames) | {"rev", *re.findall(r'"as": "(\w+)"', text)}
+        fields = re.findall(r'"field": "(\w+)"', text) + re.findall(r"datum\.(\w+)", text)
+        fields += re.findall(r"datum\['(\w+)'\]", text)
+        assert {of["x"], of["y"], *fields} <= columns
