@@ -13,8 +13,8 @@ from xtinct.errors import XtinctError
 
 #: Families with a search. Every lattice is triclinic, and triclinic has one class: nothing to search.
 SEARCHED = ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic", "monoclinic")
-#: Range of axes, angstrom.
-SHORTEST, LONGEST = 2.0, 32.0
+#: Range of axes, angstrom. With one or two free axes a cell longer than LONG can still be found.
+SHORTEST, LONG, LONGEST = 2.0, 32.0, 80.0
 #: 1/d^2 of (h k l) = g1 h^2 + g2 k^2 + g3 l^2 + g4 hl + g5 hk with g = metric @ this.
 GENERAL = {
     "cubic": [[1, 1, 1, 0, 0]],
@@ -63,6 +63,9 @@ def smallest(family: str, metric: np.ndarray, hkl: np.ndarray) -> np.ndarray | N
     """Metric of the smallest cell of the family that has all lines hkl int (n, 3); None if it is this one."""
     forms = quadratic_forms(family, hkl)
     factor = np.ones(len(metric))
+    # Besides multiples of an axis, turned cells: h^2 + k^2 divisible by 2, 5, 13 or 17 (tetragonal) and
+    # h^2 + hk + k^2 by 3, 7, 13 or 19 (hexagonal) are the forms of a lattice that much smaller in the plane.
+    turned = {"tetragonal": (2, 5, 13, 17), "trigonal-hexagonal": (3, 7, 13, 19)}.get(family, ())
     if family == "monoclinic":
         k = int(np.gcd.reduce(hkl[:, 1])) or 1
         plane = _plane_basis(hkl[:, [0, 2]])
@@ -76,8 +79,7 @@ def smallest(family: str, metric: np.ndarray, hkl: np.ndarray) -> np.ndarray | N
         values = forms[:, column].copy()
         if not values.any():
             continue
-        steps = {"tetragonal": (2, 9), "trigonal-hexagonal": (3, 4)}.get(family, ()) if column == 0 else ()
-        for divisor in (*steps, 4, 9, 25):
+        for divisor in (*(turned if column == 0 else ()), 4, 9, 25):
             while not (values % divisor).any():
                 values //= divisor
                 factor[column] *= divisor
@@ -120,6 +122,25 @@ def indices(family: str, metric: np.ndarray, q: np.ndarray, tolerance: np.ndarra
     folded = family in ("cubic", "tetragonal", "trigonal-hexagonal")
     found = [index_of(metric @ general, x, t, folded) for x, t in zip(q, tolerance, strict=True)]
     return np.array(found, dtype=np.int64).reshape(-1, 3)
+
+
+def form_indices(family: str, forms: np.ndarray) -> np.ndarray:
+    """One hkl int64 (n, 3) of each quadratic form (n, p)."""
+    forms = np.rint(forms).astype(np.int64)
+    if family == "orthorhombic":
+        return np.rint(np.sqrt(forms)).astype(np.int64)
+    if family == "monoclinic":
+        h, k, l = (np.rint(np.sqrt(forms[:, i])).astype(np.int64) for i in range(3))  # noqa: E741
+        return np.stack([h, k, np.where(forms[:, 3] < 0, -l, l)], axis=1)
+    reach = int(np.sqrt(forms.max())) + 1
+    grid = np.meshgrid(*[np.arange(reach + 1)] * 3, indexing="ij")
+    hkl = np.stack(grid, axis=-1).reshape(-1, 3)[:, ::-1]
+    if family == "cubic":
+        hkl = hkl[(hkl[:, 0] >= hkl[:, 1]) & (hkl[:, 1] >= hkl[:, 2])]
+    else:
+        hkl = hkl[hkl[:, 0] >= hkl[:, 1]]
+    known = {tuple(form): row for form, row in zip(quadratic_forms(family, hkl).tolist(), hkl, strict=True)}
+    return np.array([known[tuple(form)] for form in forms.tolist()])
 
 
 def figure_of_merit(family: str, metric: np.ndarray, q: np.ndarray) -> float:

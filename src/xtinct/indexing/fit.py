@@ -51,29 +51,35 @@ class Decomposition:
 
 
 def lattice_lines(
-    forms: np.ndarray, metric: np.ndarray, instrument: Instrument, most: int = MOST_LINES
+    forms: np.ndarray, metric: np.ndarray, instrument: Instrument, reach: float, most: int = MOST_LINES
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """(two_theta (n,), indices of forms, line of each form, grid points) of the lines of a lattice in range.
 
     forms   float64 (n_forms, p), metric float64 (p,)
-    most    lines, at most; then the range ends midway between two lines
+    reach   1/d up to which the forms are complete, 1/angstrom
+    most    lines, at most
     """
     q = forms @ metric
     first = 2.0 * math.sin(
         math.radians(max(0.0, instrument.two_theta_min - CUT_SIGMAS * instrument.sigma) / 2)
     )
     low = (first / instrument.wavelength) ** 2
-    used = np.flatnonzero((q > low) & (q < instrument.d_star_reach**2))
+    reach = min(reach, instrument.d_star_reach)
+    used = np.flatnonzero((q > low) & (q < reach**2))
     used = used[np.argsort(q[used], kind="stable")]
     q = q[used]
     new = np.concatenate([[True], np.diff(q) > EQUAL_D * q[1:]])[: len(q)]
     line = np.cumsum(new) - 1
     two_theta = 2.0 * np.degrees(np.arcsin(np.minimum(1.0, np.sqrt(q[new]) * instrument.wavelength / 2)))
-    points = instrument.points
+    # Lines beyond the last one that is counted must not reach into the points that are fitted.
+    end = 2.0 * math.degrees(math.asin(min(1.0, reach * instrument.wavelength / 2)))
     if len(two_theta) > most:
         end = two_theta[most - 1]
+    points = instrument.points
+    if len(two_theta) > most or reach < instrument.d_star_reach:
         points = int((end - CUT_SIGMAS * instrument.sigma - instrument.two_theta_min) / instrument.step)
-        points = min(instrument.points, max(points, instrument.points // 50))
+    points = min(instrument.points, max(points, instrument.points // 50))
+    if len(two_theta) > most:
         inside = line < most
         used, line, two_theta = used[inside], line[inside], two_theta[:most]
     return two_theta, used, line, points
@@ -85,20 +91,22 @@ def decompose(
     forms: np.ndarray,
     metric: np.ndarray,
     noise: float,
+    reach: float,
     *,
-    steps: int = 4,
+    steps: int = 8,
     most: int = MOST_LINES,
 ) -> tuple[np.ndarray, Decomposition]:
     """Refined metric float64 (p,) and heights of the lines of a lattice in one pattern (points,).
 
     forms  float64 (n_forms, p), all forms that may be in range; metric float64 (p,), close to the truth
     noise  standard deviation of a point, in the pattern's unit
+    reach  1/d up to which the forms are complete, 1/angstrom
     steps  Gauss-Newton steps of the metric; 0 keeps it
     """
     y = np.asarray(pattern, dtype=np.float64)
     sigma = instrument.sigma / instrument.step
     for step in range(steps + 1):
-        two_theta, used, line, points = lattice_lines(forms, metric, instrument, most)
+        two_theta, used, line, points = lattice_lines(forms, metric, instrument, reach, most)
         if not len(two_theta):
             break
         # Forms of equal d move as the first of them.

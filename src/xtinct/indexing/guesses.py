@@ -81,7 +81,8 @@ def tree(family: str) -> tuple[np.ndarray, ...]:
     the forms of the last line: leaf_start, leaf_stop (nodes,), leaf (leaves, p).
     """
     p = len(GENERAL[family])
-    reach = {"monoclinic": (6, 6, 6)}.get(family, (6, 6, 10) if p == 2 else (6, 6, 8))
+    # Orders that follow from those assigned; a long axis shows many before another index appears.
+    reach = {"monoclinic": (10, 6, 6), "orthorhombic": (6, 6, 16)}.get(family, (6, 6, 30))
     pool = np.array(_forms(family, reach, reach[0] if family == "monoclinic" else 0), dtype=np.float64)
     width = max(1, p - 1)
     # One entry per depth of the tree; nodes are numbered depth by depth, children of a node in a row.

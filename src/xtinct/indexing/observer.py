@@ -1,19 +1,21 @@
 """The observer who reads a pattern as a crystallographer does: lines, cell, absences, class."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.lines import quadratic_forms
 from xtinct.errors import XtinctError
 from xtinct.indexing.cells import (
+    LONG,
     LONGEST,
     SEARCHED,
     SHORTEST,
     cell_of,
     figure_of_merit,
+    form_indices,
     indices,
     smallest,
     standard_axes,
@@ -28,13 +30,17 @@ from xtinct.indexing.posterior import (
     Posterior,
     Sets,
     absence_sets,
+    deciding_lines,
     evidence,
     line_costs,
     posterior,
     prior_of,
+    shown_share,
 )
+from xtinct.indexing.related import related
 from xtinct.indexing.search import search
 from xtinct.limits.hypotheses import Hypotheses
+from xtinct.randomness import stream_key, uniform
 from xtinct.symmetry.ceilings import Weight
 from xtinct.symmetry.classes import extinction_classes
 from xtinct.symmetry.families import FAMILIES, space_groups
@@ -42,14 +48,32 @@ from xtinct.symmetry.families import FAMILIES, space_groups
 #: Monoclinic angles, degrees, of the cells that can be judged.
 _ANGLES = 58.0, 122.0
 #: A lattice is accepted when its residual is below this many times what noise and storage leave.
-_ACCEPTED = 30.0
+_ACCEPTED = 5.0
 #: Residual that the storage of line positions in single precision leaves.
 _STORED = 5e-6
-#: Attempts to find a lattice: lines that are looked for, lines that a cell must explain, and how many of
-#: these may stay unexplained. A dominant zone needs many lines before the third axis shows.
-_ATTEMPTS = ((40, 25, 0), (80, 50, 0), (80, 50, 2))
+#: Attempts to find a lattice: lines that are looked for, lines that a cell must explain, how many of
+#: these may stay unexplained, and the distance in standard deviations of the profile within which two
+#: lines may in truth be three. A dominant zone needs many lines before the third axis shows; nearly
+#: equal axes leave few lines alone.
+_ATTEMPTS = ((40, 25, 0, 0.5), (80, 50, 0, 2.0), (80, 50, 2, 1.0))
+#: A lattice that leaves this much may be right but for small differences of its axes and angles.
+_NEAR = 0.03
+#: Largest relative changes of the metric from which its fit is begun anew.
+_CHANGES = (1e-3, 3e-3, 5e-4, 1e-3)
+#: Longest axes of families whose cells may be longer than LONG, after the first attempt, angstrom.
+_LONG_CELLS = {
+    "tetragonal": LONGEST,
+    "trigonal-hexagonal": LONGEST,
+    "orthorhombic": 1.5 * LONG,
+    "monoclinic": 1.5 * LONG,
+}
+#: Share of the range of 1/d that is looked at on such cells: lines are many.
+_LONG_REACH = 0.6
 #: With fewer observed lines than this, cells that explain them all are weighed against each other.
 _FEW = 15
+#: Share of the lines that its best class allows which a lattice must show: one cell of many has lines
+#: wherever the pattern has some, and many more. Crystals of the Materials Project show 0.35 or more.
+_SHOWN = 0.3
 #: Smallest error of a line position that is asked for, degree 2theta.
 _POSITION = 1e-3
 
@@ -137,7 +161,7 @@ class Observer:
         if not sum(weights) > 0:
             raise XtinctError(f"prior: no weight on any group of {family}")
         self._weights = np.array(weights) / sum(weights)
-        self._hypotheses: dict[str, Hypotheses] = {}
+        self._hypotheses: dict[tuple[str, bool], Hypotheses] = {}
 
     def group_probabilities(self, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(probabilities float64 (n, len(groups)), found bool (n,)) of patterns float32 (n, points)."""
@@ -170,18 +194,26 @@ class Observer:
         out[np.searchsorted(self.groups, result.groups)] = result.group
         return out
 
-    def _of_family(self, family: str) -> Hypotheses:
-        if family not in self._hypotheses:
-            self._hypotheses[family] = Hypotheses(family, self.instrument.d_star_reach, LONGEST, _ANGLES)
-        return self._hypotheses[family]
+    def _of_cell(self, family: str, metric: np.ndarray) -> Hypotheses:
+        long = family in _LONG_CELLS and cell_of(family, metric)[:3].max() > LONG
+        if (family, long) not in self._hypotheses:
+            reach = self.instrument.d_star_reach * (_LONG_REACH if long else 1.0)
+            longest = _LONG_CELLS[family] if long else LONG
+            self._hypotheses[family, long] = Hypotheses(family, reach, longest, _ANGLES)
+        return self._hypotheses[family, long]
+
+    def _fit(
+        self, pattern: np.ndarray, family: str, start: np.ndarray, noise: float
+    ) -> tuple[np.ndarray, Decomposition]:
+        lines = self._of_cell(family, start).lines
+        return decompose(pattern, self.instrument, lines.forms, start, noise, lines.d_star_max)
 
     def judge(
-        self, pattern: np.ndarray, family: str, metric: np.ndarray, noise: float
+        self, pattern: np.ndarray, family: str, start: np.ndarray, noise: float
     ) -> tuple[np.ndarray, Decomposition, Sets, Evidence, Posterior]:
-        """Refine a lattice on one pattern (maximum 1) and rank its classes."""
-        hypotheses = self._of_family(family)
-        metric, found = decompose(pattern, self.instrument, hypotheses.lines.forms, metric, noise)
-        sets = absence_sets(hypotheses, found.forms)
+        """Refine the metric of a lattice, from `start`, on one pattern (maximum 1) and rank its classes."""
+        metric, found = self._fit(pattern, family, start, noise)
+        sets = absence_sets(self._of_cell(family, start), found.forms)
         seen = evidence(found, self.instrument, self.law)
         costs = line_costs(sets, found, seen).sum(axis=1)
         return metric, found, sets, seen, posterior(family, sets, costs, self.prior)
@@ -190,36 +222,51 @@ class Observer:
         """(lines, lattice or None, what was measured on it or None, posterior or None for the prior)."""
         size = float(np.sqrt(np.mean(pattern**2)))
         lines = find_lines(pattern, self.instrument, _ATTEMPTS[0][0])
-        for count, tested, missed in _ATTEMPTS:
-            if count > _ATTEMPTS[0][0]:
+        for attempt, (count, tested, missed, apart) in enumerate(_ATTEMPTS):
+            if attempt:
                 lines = find_lines(pattern, self.instrument, count)
             limit = _ACCEPTED * max(lines.noise / size, _STORED)
-            q, tolerance = self._positions(lines)
+            q, tolerance, sure = self._positions(lines, apart)
             for family in self.families:
                 if family not in SEARCHED:
                     continue
-                accepted = []
-                cells = search(family, q, tolerance, lines.clean, missed=missed, tested=tested)
+                accepted, near = [], []
+                longest = _LONG_CELLS.get(family, LONG) if attempt else LONG
+                cells = search(family, q, tolerance, sure, missed=missed, tested=tested, longest=longest)
                 for cell in sorted(cells, key=lambda cell: cell.possible):
                     if not self._in_range(cell.cell):
                         continue
                     judged = self.judge(pattern, family, cell.metric, lines.noise)
                     if self._accepts(judged[1], lines, limit):
-                        if len(lines) >= _FEW:
-                            accepted = [self._smaller(pattern, family, judged, lines, limit)]
+                        if len(lines) < _FEW:
+                            accepted.append(judged)
+                            continue
+                        judged = self._smaller(pattern, family, judged, lines, limit)
+                        if shown_share(*judged[1:4]) > _SHOWN:
+                            accepted = [judged]
                             break
-                        accepted.append(judged)
+                    elif judged[1].residual < _NEAR:
+                        near.append(judged)
+                if attempt and not accepted and near:
+                    accepted = self._changed(pattern, family, near, lines, limit)
                 if accepted:
                     return lines, *self._of_cells(family, accepted, q, tolerance)
         return lines, None, None, self._without_lattice()
 
-    def _positions(self, lines: ObservedLines) -> tuple[np.ndarray, np.ndarray]:
-        """1/d^2 of the observed lines and the largest error of each, 1/angstrom^2."""
-        wavelength = self.instrument.wavelength
+    def _positions(self, lines: ObservedLines, apart: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the observed lines 1/d^2 and its largest error, 1/angstrom^2, and whether it is sure.
+
+        Where lines are closer than `apart` standard deviations of the profile there may be more of them.
+        """
+        wavelength, sigma = self.instrument.wavelength, self.instrument.sigma
         q = (2 * np.sin(np.radians(lines.two_theta / 2)) / wavelength) ** 2
         slope = 2 * np.sin(np.radians(lines.two_theta)) / wavelength**2 * np.radians(1.0)
-        width = np.maximum(5 * lines.error, np.where(lines.clean, _POSITION, 0.2 * self.instrument.sigma))
-        return q, slope * np.minimum(width, self.instrument.sigma)
+        close = np.diff(lines.two_theta) < apart * sigma
+        close = np.concatenate([close, [False]]) | np.concatenate([[False], close])
+        sure = lines.clean & ~close
+        width = np.maximum(5 * lines.error, 1.2 * lines.merged)
+        width = np.maximum(width, np.where(sure, _POSITION, 0.4 * apart * sigma))
+        return q, slope * np.minimum(width, 3.0 * sigma), sure & (lines.merged < 0.1 * sigma)
 
     def _in_range(self, cell: np.ndarray) -> bool:
         """Whether the axes lie in the range that is expected, with 1 % to spare."""
@@ -227,9 +274,42 @@ class Observer:
         return cell[:3].min() >= 0.99 * low and cell[:3].max() <= 1.01 * high
 
     def _accepts(self, found: Decomposition, lines: ObservedLines, limit: float) -> bool:
-        """Whether a lattice leaves no more than noise, in a range that holds enough of the lines."""
+        """Whether a lattice leaves no more than noise, in a range that holds enough of the lines.
+
+        Too large a cell may have lines beside those of the crystal that imitate them, but not all with
+        positive heights.
+        """
         end = self.instrument.two_theta_min + self.instrument.step * found.points
-        return found.residual < limit and (lines.two_theta < end).sum() >= min(_FEW, len(lines))
+        on_grid = (lines.two_theta < self.instrument.two_theta_max).sum()
+        enough = (lines.two_theta < end).sum() >= min(_FEW, on_grid)
+        return bool(found.residual < limit and enough and (found.height > -SEEN * found.error).all())
+
+    def _changed(
+        self, pattern: np.ndarray, family: str, near: list[tuple], lines: ObservedLines, limit: float
+    ) -> list[tuple]:
+        """What `judge` says of a lattice close to one of `near` that is accepted, or nothing.
+
+        A fit that begins at equal axes or right angles, where lines coincide, cannot choose the side to
+        which they differ.
+        """
+        key = stream_key(0, "changed lattice")
+        for judged in sorted(near, key=lambda judged: judged[1].residual)[:2]:
+            for metric in related(family, judged[0]):
+                cell = cell_of(family, metric)
+                if not self._in_range(cell) or cell[:3].max() > _LONG_CELLS.get(family, LONG):
+                    continue
+                unit = np.abs(metric)
+                if family == "monoclinic":
+                    unit[3] = math.sqrt(metric[0] * metric[2])
+                for start, change in enumerate(_CHANGES):
+                    draws = np.array([uniform(key, 8 * start + i) for i in range(len(metric))])
+                    found = self._fit(pattern, family, metric + change * (2 * draws - 1) * unit, lines.noise)
+                    if self._accepts(found[1], lines, limit):
+                        tried = self.judge(pattern, family, found[0], lines.noise)
+                        tried = self._smaller(pattern, family, tried, lines, limit)
+                        if shown_share(*tried[1:4]) > _SHOWN:
+                            return [tried]
+        return []
 
     def _of_cells(self, family: str, accepted: list[tuple], q: np.ndarray, tolerance: np.ndarray):
         """Lattice, measurements and posterior; cells that explain few lines alike share the probability."""
@@ -254,12 +334,12 @@ class Observer:
             metric, found = judged[0], judged[1]
             shown = np.flatnonzero(found.height > SEEN * found.error)
             first = np.searchsorted(found.line, shown)
-            hkl = form_indices(family, self._of_family(family).lines.forms[found.forms[first]])
+            hkl = form_indices(family, judged[2].forms[first])
             less = smallest(family, metric, hkl)
             if less is None:
                 return judged
             tried = self.judge(pattern, family, standard_axes(family, less), lines.noise)
-            if tried[1].residual >= limit:
+            if not self._accepts(tried[1], lines, limit):
                 return judged
             judged = tried
 
@@ -293,60 +373,8 @@ class Observer:
             return answer
         found, sets, seen, q, tolerance = measured
         hkl = indices(lattice.family, lattice.metric, q, tolerance)
-        absences = self._deciding(lattice.family, found, sets, seen)
+        absences = deciding_lines(lattice.family, found, sets, seen, self.prior)
         return replace(answer, hkl=hkl, absences=absences)
-
-    def _deciding(
-        self, family: str, found: Decomposition, sets: Sets, seen: Evidence
-    ) -> list[tuple[tuple[int, int, int], float, bool, float]]:
-        """The lines that speak most for or against the best class, compared with the second."""
-        costs = line_costs(sets, found, seen)
-        weights = prior_of(family, self.prior)
-        with np.errstate(divide="ignore"):
-            scored = costs.sum(axis=1) + np.log((sets.share * weights).sum(axis=1))
-        order = np.argsort(-scored, kind="stable")
-        best = order[0]
-        own = set(sets.groups[sets.share[best] > 0].tolist())
-        members = next(set(c.members) for c in extinction_classes(family) if own & set(c.members))
-        others = [s for s in order if not set(sets.groups[sets.share[s] > 0].tolist()) & members]
-        if not others:
-            return []
-        ratio = costs[best] - costs[others[0]]
-        hkl = form_indices(family, self._of_family(family).lines.forms[found.forms])
-        result = []
-        for item in np.argsort(-np.abs(ratio), kind="stable")[:5]:
-            if ratio[item] == 0:
-                break
-            line = int(seen.lines[item][0])
-            first = int(np.searchsorted(found.line, line))
-            result.append(
-                (
-                    tuple(int(x) for x in hkl[first]),
-                    float(found.two_theta[line]),
-                    bool(seen.seen[item]),
-                    float(ratio[item]),
-                )
-            )
-        return result
-
-
-def form_indices(family: str, forms: np.ndarray) -> np.ndarray:
-    """One hkl int64 (n, 3) of each quadratic form (n, p)."""
-    forms = np.rint(forms).astype(np.int64)
-    if family == "orthorhombic":
-        return np.rint(np.sqrt(forms)).astype(np.int64)
-    if family == "monoclinic":
-        h, k, l = (np.rint(np.sqrt(forms[:, i])).astype(np.int64) for i in range(3))  # noqa: E741
-        return np.stack([h, k, np.where(forms[:, 3] < 0, -l, l)], axis=1)
-    reach = int(np.sqrt(forms.max())) + 1
-    grid = np.meshgrid(*[np.arange(reach + 1)] * 3, indexing="ij")
-    hkl = np.stack(grid, axis=-1).reshape(-1, 3)[:, ::-1]
-    if family == "cubic":
-        hkl = hkl[(hkl[:, 0] >= hkl[:, 1]) & (hkl[:, 1] >= hkl[:, 2])]
-    else:
-        hkl = hkl[hkl[:, 0] >= hkl[:, 1]]
-    known = {tuple(form): row for form, row in zip(quadratic_forms(family, hkl).tolist(), hkl, strict=True)}
-    return np.array([known[tuple(form)] for form in forms.tolist()])
 
 
 def hybrid(observer: np.ndarray, found: np.ndarray, network: np.ndarray, prior: np.ndarray) -> np.ndarray:

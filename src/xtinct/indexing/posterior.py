@@ -20,6 +20,7 @@ import numpy as np
 from xtinct.diffraction.instrument import LORENTZ, Instrument
 from xtinct.diffraction.profile import lorentz_factor
 from xtinct.errors import XtinctError
+from xtinct.indexing.cells import form_indices
 from xtinct.indexing.fit import Decomposition
 from xtinct.limits.hypotheses import Hypotheses
 from xtinct.symmetry.absences import absent
@@ -138,10 +139,13 @@ def _scale(found: Decomposition, factor: np.ndarray, law: IntensityLaw) -> np.nd
 class Sets:
     """Absence sets of a family on the forms of one lattice.
 
-    allowed  bool (n_sets, n_forms); share int64 (n_sets, n_groups): namings of the axes that lead a
-    group to a set, of `namings` in all; groups int64 (n_groups,)
+    forms    float64 (n_forms, p)
+    allowed  bool (n_sets, n_forms)
+    share    int64 (n_sets, n_groups), namings of the axes that lead a group to a set, of `namings` in all
+    groups   int64 (n_groups,)
     """
 
+    forms: np.ndarray
     allowed: np.ndarray
     share: np.ndarray
     namings: int
@@ -155,14 +159,17 @@ def absence_sets(hypotheses: Hypotheses, used: np.ndarray) -> Sets:
     `Hypotheses`.
     """
     if hypotheses.family != "monoclinic":
-        return Sets(hypotheses.allowed[:, used], hypotheses.share, hypotheses.relabelled, hypotheses.groups)
+        allowed = hypotheses.allowed[:, used]
+        return Sets(
+            hypotheses.lines.forms[used], allowed, hypotheses.share, hypotheses.relabelled, hypotheses.groups
+        )
     forms = hypotheses.lines.forms[used].astype(np.int64)
     h, k, l = (np.rint(np.sqrt(forms[:, i])).astype(np.int64) for i in range(3))  # noqa: E741
     hkl = np.stack([h, k, np.where(forms[:, 3] < 0, -l, l)], axis=1)
     representative = [int(hypotheses.groups[row > 0][0]) for row in hypotheses.share]
     allowed = [~absent(number, hkl @ choice) for choice in _CELL_CHOICES for number in representative]
     share = np.tile(hypotheses.share, (len(_CELL_CHOICES), 1))
-    return Sets(np.array(allowed), share, len(_CELL_CHOICES), hypotheses.groups)
+    return Sets(hypotheses.lines.forms[used], np.array(allowed), share, len(_CELL_CHOICES), hypotheses.groups)
 
 
 def log_likelihoods(sets: Sets, found: Decomposition, seen: Evidence) -> np.ndarray:
@@ -234,3 +241,53 @@ def posterior(
     return Posterior(
         float(highest + np.log(total)), sets.groups, group, symbols, np.einsum("g,gc->c", group, of_class)
     )
+
+
+def shown_share(found: Decomposition, sets: Sets, seen: Evidence) -> float:
+    """Of the lines that can be judged and that the best absence set allows, the share that is seen."""
+    best = line_costs(sets, found, seen).sum(axis=1).argmax()
+    allowed = np.zeros(len(found.two_theta), dtype=bool)
+    np.logical_or.at(allowed, found.line, sets.allowed[best])
+    allowed = np.array([allowed[part].any() for part in seen.lines], dtype=bool)
+    return float(seen.seen[allowed].mean()) if allowed.any() else 0.0
+
+
+def deciding_lines(
+    family: str,
+    found: Decomposition,
+    sets: Sets,
+    seen: Evidence,
+    prior: Mapping[int, Weight] | None = None,
+) -> list[tuple[tuple[int, int, int], float, bool, float]]:
+    """The lines that speak most for or against the best class, compared with the second.
+
+    (hkl, 2theta, whether it is seen, natural logarithm of the ratio of probabilities), at most five.
+    """
+    costs = line_costs(sets, found, seen)
+    weights = prior_of(family, prior)
+    with np.errstate(divide="ignore"):
+        scored = costs.sum(axis=1) + np.log((sets.share * weights).sum(axis=1))
+    order = np.argsort(-scored, kind="stable")
+    best = order[0]
+    own = set(sets.groups[sets.share[best] > 0].tolist())
+    members = next(set(c.members) for c in extinction_classes(family) if own & set(c.members))
+    others = [s for s in order if not set(sets.groups[sets.share[s] > 0].tolist()) & members]
+    if not others:
+        return []
+    ratio = costs[best] - costs[others[0]]
+    hkl = form_indices(family, sets.forms)
+    result = []
+    for item in np.argsort(-np.abs(ratio), kind="stable")[:5]:
+        if ratio[item] == 0:
+            break
+        line = int(seen.lines[item][0])
+        first = int(np.searchsorted(found.line, line))
+        result.append(
+            (
+                tuple(int(x) for x in hkl[first]),
+                float(found.two_theta[line]),
+                bool(seen.seen[item]),
+                float(ratio[item]),
+            )
+        )
+    return result

@@ -18,7 +18,7 @@ from numba import njit
 from xtinct.diffraction.lines import quadratic_forms
 from xtinct.indexing.cells import (
     GENERAL,
-    LONGEST,
+    LONG,
     SHORTEST,
     axes_of,
     cell_of,
@@ -28,7 +28,6 @@ from xtinct.indexing.cells import (
     positive,
     smallest,
     standard_axes,
-    volume,
 )
 from xtinct.indexing.guesses import tree
 
@@ -68,6 +67,7 @@ def search(
     missed: int = 0,
     tested: int = 25,
     kept: int = 5,
+    longest: float = LONG,
 ) -> list[Candidate]:
     """Cells of `family` that explain lines at `q` float64 (n,) ascending, 1/angstrom^2, best first.
 
@@ -77,6 +77,7 @@ def search(
                first lines may be one of them
     tested     number of first lines that a cell must explain
     kept       number of cells that are returned, at most
+    longest    longest axis, angstrom
     """
     sure = np.ones(len(q), dtype=bool) if sure is None else np.ascontiguousarray(sure[:_MOST])
     if len(q) < len(GENERAL[family]) + 1:
@@ -91,7 +92,7 @@ def search(
         basis = sure.copy()
         basis[dropped] &= dropped < 0
         metrics, possible, lost = _search(
-            q, tolerance, basis, n_tested, missed, general, folded, *guesses, SHORTEST, LONGEST
+            q, tolerance, basis, n_tested, missed, general, folded, *guesses, SHORTEST, longest
         )
         found += [(int(n) + 10 * int(k), int(k), m) for n, k, m in zip(possible, lost, metrics, strict=True)]
         if found and dropped >= 0:
@@ -102,9 +103,7 @@ def search(
     cells.sort(key=lambda cell: cell.cost)
     result: list[Candidate] = []
     for cell in cells:
-        if all(
-            abs(volume(family, other.metric) / volume(family, cell.metric) - 1) > 1e-6 for other in result
-        ):
+        if all(np.abs(cell.metric - other.metric).max() > 1e-4 * cell.metric.max() for other in result):
             result.append(cell)
     return result[:kept]
 
