@@ -45,8 +45,14 @@ def comparison_verdict(comparison: Sequence[Mapping[str, str]]) -> Row | None:
     }
 
 
-def histogram_charts(histograms: Sequence[Mapping[str, str]]) -> list[dict]:
-    """Distributions of generated beside real crystals of the same space groups, one chart per quantity."""
+def histogram_charts(
+    histograms: Sequence[Mapping[str, str]], comparison: Sequence[Mapping[str, str]]
+) -> list[dict]:
+    """Distributions of generated beside real crystals of the same space groups, one chart per quantity.
+
+    `comparison` tells the units.
+    """
+    units = {row["quantity"]: f", {row['unit']}" for row in comparison}
     charts = []
     for system in in_order((row["crystal_system"] for row in histograms), CRYSTAL_SYSTEMS):
         of_system = [row for row in histograms if row["crystal_system"] == system]
@@ -67,7 +73,11 @@ def histogram_charts(histograms: Sequence[Mapping[str, str]]) -> list[dict]:
                 {
                     "scope": system,
                     "on": quantity,
-                    "x": {"title": quantity.replace("_", " "), "low": edges[0][0], "high": edges[-1][1]},
+                    "x": {
+                        "title": quantity.replace("_", " ") + units.get(quantity, ""),
+                        "low": edges[0][0],
+                        "high": edges[-1][1],
+                    },
                     "y": {"title": "share of the crystals", "percent": True, "low": 0},
                     "bin": edges[0][1] - edges[0][0],
                     "series": series,

@@ -154,7 +154,7 @@ def write_report(
         data={
             "charts": charts,
             "confusion": panels.confusion_data(confusion, classes),
-            "generated": generated.histogram_charts(curves["histograms"]),
+            "generated": generated.histogram_charts(curves["histograms"], curves["comparison"]),
             "lattices": panels.lattice_data(histograms),
             "shown": list(lattice_patterns),
             "explorer": explorer,

@@ -40,7 +40,7 @@ def test_the_verdict_counts_what_exceeds_its_critical_value(evidence):
 
 
 def test_charts_hold_every_crystal(evidence):
-    charts = generated.histogram_charts(evidence["histograms"])
+    charts = generated.histogram_charts(evidence["histograms"], evidence["comparison"])
     assert len(charts) == 4
     for chart in charts:
         assert chart["bin"] == 1
