@@ -128,7 +128,8 @@ def topk_figure(title: str, rows: Sequence[Mapping], labels: Sequence[str]) -> s
     axes = panel.axes
     ks = sorted({row["k"] for row in rows})
     for k in ks:
-        ceiling = max(row["ceiling"] for row in rows if row["k"] == k)
+        # A sample of the test set has a ceiling of its own; the line is that of the whole.
+        ceiling = max((row["n"], row["ceiling"]) for row in rows if row["k"] == k)[1]
         (line,) = axes.plot(
             [k - 0.42, k + 0.42], [ceiling] * 2, color=_CEILING, linewidth=2.2, solid_capstyle="butt"
         )

@@ -124,13 +124,17 @@ def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
             for test in in_order((row["test_set"] for row in rows), SETS):
                 mine = [row for row in rows if row["test_set"] == test]
                 name = f"topk-{target}-{family}-{test}"
-                title = f"tested on {set_name(test)}, n = {mine[0]['n']:,}"
+                sizes = sorted({row["n"] for row in mine})
+                n = " to ".join(dict.fromkeys((f"{sizes[0]:,}", f"{sizes[-1]:,}")))
+                title = f"tested on {set_name(test)}, n = {n}"
                 drawings.append(drawing(name, figures.topk_figure(name, title, mine, labels), mine))
             galleries.setdefault(target, []).append(Gallery(family, tuple(labels), tuple(drawings)))
     return galleries
 
 
 def _series(row: Mapping) -> str:
+    if row["experiment"] == row["model"]:
+        return row["experiment"]
     name = f"{row['experiment']} ({row['model']})"
     return (
         name if row["experiment"] == row["train_set"] else f"{name}, trained on {set_name(row['train_set'])}"
