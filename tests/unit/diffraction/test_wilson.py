@@ -94,17 +94,20 @@ def test_a_draw_does_not_depend_on_the_other_samples_of_its_batch():
     assert (batch[0][1] != lines.draw(groups[:1], cells[:1], keys[1:2], "physical")[0][1]).any()
 
 
-def test_physical_intensities_fall_off_and_are_lost():
+def test_physical_intensities_fall_off_are_weakened_and_are_lost():
     d_star, intensity = drawn("cubic", 221, (6.0, 6.0, 6.0, 90, 90, 90), "physical")
     _, bare = drawn("cubic", 221, (6.0, 6.0, 6.0, 90, 90, 90), "wilson")
-    # A tenth of the samples loses a share uniform from 0 to 0.05: 0.0025 on average.
-    assert (intensity == 0).mean() == pytest.approx(0.0025, abs=0.001)
-    assert (bare > 0).all()
+    lost = (intensity == 0).mean()
+    # Half of the samples lose a share uniform from 0 to 0.3: 0.075 on average.
+    assert lost == pytest.approx(0.075, abs=0.01)
     ratio = intensity.mean(axis=0) / bare.mean(axis=0)
-    # The mean of exp(-2 B s^2) over B from 0.5 to 3, relative to the first line.
+    # The mean of exp(-2 B s^2) over B from 0.5 to 8.5, relative to the first line.
     s2 = (d_star / 2) ** 2
-    expected = (np.exp(-2 * 0.5 * s2) - np.exp(-2 * 3 * s2)) / (2 * 2.5 * s2)
-    assert ratio / ratio[0] == pytest.approx(expected / expected[0], rel=0.2)
+    expected = (np.exp(-2 * 0.5 * s2) - np.exp(-2 * 8.5 * s2)) / (2 * 8 * s2)
+    assert ratio / ratio[0] == pytest.approx(expected / expected[0], rel=0.35)
+    assert (bare > 0).all()
+    weak = (intensity > 0) & (intensity < 1e-3 * intensity.max(axis=1, keepdims=True))
+    assert weak.mean() > 2 * (bare < 1e-3 * bare.max(axis=1, keepdims=True)).mean()
 
 
 def shares(lists, thresholds=(1e-2, 1e-3, 1e-4)):
@@ -120,7 +123,7 @@ def shares(lists, thresholds=(1e-2, 1e-3, 1e-4)):
 
 
 @pytest.mark.parametrize("family", ["cubic", "tetragonal", "trigonal-hexagonal"])
-def test_weak_lines_are_as_frequent_as_in_real_crystals(root, family):
+def test_weak_lines_are_at_least_as_frequent_as_in_real_crystals(root, family):
     """60 prototypes, and draws for their groups on their cells."""
     rows = pq.read_table(root / "data" / "prototypes" / "aflow_prototypes.parquet").to_pylist()
     cells, groups, real = [], [], []
@@ -143,7 +146,6 @@ def test_weak_lines_are_as_frequent_as_in_real_crystals(root, family):
         share[law] = shares([lists[i] for i in range(len(lists))])
     of_real = shares(real)
     assert len(real) > 40
-    assert (share["physical"] > 0.6 * of_real).all()
-    assert (share["physical"] < 2.5 * of_real).all()
-    # Uniform intensities have hardly a weak line.
+    # A network must have seen what real crystals show; uniform intensities have hardly a weak line.
+    assert (share["physical"] > of_real).all()
     assert share["uniform"][2] < 0.1 * of_real[2]
