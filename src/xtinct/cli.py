@@ -198,6 +198,82 @@ def predict(
 
 
 @cli.command()
+@click.argument("pattern", type=click.Path(dir_okay=False))
+@click.option("--wavelength", type=float, required=True, help="Wavelength of the pattern, angstrom.")
+@click.option("--fwhm", type=float, help="Width of its Gaussian peaks, degree; without it 0.23548.")
+@click.option("--family", default="all", show_default=True, help="Crystal family, or all.")
+@click.option(
+    "--law",
+    type=click.Choice(["physical", "uniform"]),
+    default="physical",
+    show_default=True,
+    help="Law of the intensities: of crystals, or of random ones as in ULBD.",
+)
+@click.option("--subtract-background", is_flag=True, help="Take off what varies slowly with 2theta.")
+@as_json
+def index(
+    pattern: str,
+    wavelength: float,
+    fwhm: float | None,
+    family: str,
+    law: str,
+    subtract_background: bool,
+    as_json: bool,
+) -> None:
+    """Index a pattern by the exact law: cell, hkl, extinction classes and space groups.
+
+    PATTERN is a text file of two columns, 2theta in degrees (equidistant) and intensity. Nothing is
+    trained; peaks must be Gaussian, of one known width and one wavelength.
+    """
+    from xtinct.indexing.reading import index_pattern
+    from xtinct.measured import read_pattern
+
+    options = {} if fwhm is None else {"fwhm": fwhm}
+    options |= {"family": family, "law": law, "subtract_background": subtract_background}
+    answer = index_pattern(*read_pattern(pattern), wavelength, **options)
+    if as_json:
+        click.echo(json.dumps(answer, indent=1))
+        return
+    if answer["cell"] is None:
+        click.echo(
+            f"no lattice found: no {'' if family == 'all' else family + ' '}cell explains the "
+            f"{len(answer['lines'])} lines and leaves only noise; the probabilities are those without it"
+        )
+    else:
+        names = ("family", "a", "b", "c", "alpha", "beta", "gamma", "M20", "residual")
+        cell = [f"{x:.5f}" for x in answer["cell"][:3]] + [f"{x:.4f}" for x in answer["cell"][3:]]
+        _print_table(
+            names, [(answer["family"], *cell, f"{answer['merit']:.0f}", f"{answer['residual']:.1e}")]
+        )
+    rows = [
+        (*(line["hkl"] or "---"), *(f"{line[key]:.5f}" for key in ("d", "two_theta", "intensity")))
+        for line in answer["lines"]
+    ]
+    click.echo()
+    _print_table(("h", "k", "l", "d", "2theta", "intensity"), rows)
+    click.echo()
+    rows = [
+        (name, symbol, f"{p_class:.3f}", group, f"{p_group:.3f}")
+        for (name, symbol, p_class), (group, p_group) in zip(
+            answer["classes"], answer["groups"], strict=False
+        )
+    ]
+    _print_table(("family", "class", "probability", "group", "probability"), rows)
+    if answer["absences"]:
+        click.echo("\nLines that decide between the best class and the next:")
+        rows = [
+            (
+                *line["hkl"],
+                f"{line['two_theta']:.4f}",
+                "yes" if line["seen"] else "no",
+                f"{line['log_ratio']:+.1f}",
+            )
+            for line in answer["absences"]
+        ]
+        _print_table(("h", "k", "l", "2theta", "seen", "log ratio"), rows)
+
+
+@cli.command()
 @click.argument("files", nargs=-1, type=click.Path(dir_okay=False))
 def check(files: Sequence[str]) -> None:
     """Check configuration files; without any, config/config.yaml."""

@@ -13,8 +13,15 @@ from xtinct.errors import XtinctError
 
 #: Families with a search. Every lattice is triclinic, and triclinic has one class: nothing to search.
 SEARCHED = ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic", "monoclinic")
-#: Range of axes, angstrom. With one or two free axes a cell longer than LONG can still be found.
+#: Range of axes, angstrom.
 SHORTEST, LONG, LONGEST = 2.0, 32.0, 80.0
+#: Longest axes of the families whose cells may be longer than LONG, angstrom.
+LONG_CELLS = {
+    "tetragonal": LONGEST,
+    "trigonal-hexagonal": LONGEST,
+    "orthorhombic": 1.5 * LONG,
+    "monoclinic": 1.5 * LONG,
+}
 #: 1/d^2 of (h k l) = g1 h^2 + g2 k^2 + g3 l^2 + g4 hl + g5 hk with g = metric @ this.
 GENERAL = {
     "cubic": [[1, 1, 1, 0, 0]],

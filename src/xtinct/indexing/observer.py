@@ -10,6 +10,7 @@ from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
 from xtinct.indexing.cells import (
     LONG,
+    LONG_CELLS,
     LONGEST,
     SEARCHED,
     SHORTEST,
@@ -37,7 +38,7 @@ from xtinct.indexing.posterior import (
     prior_of,
     shown_share,
 )
-from xtinct.indexing.related import related
+from xtinct.indexing.related import of_higher, related
 from xtinct.indexing.search import search
 from xtinct.limits.hypotheses import Hypotheses
 from xtinct.randomness import stream_key, uniform
@@ -60,13 +61,6 @@ _ATTEMPTS = ((40, 25, 0, 0.5), (80, 50, 0, 2.0), (80, 50, 2, 1.0))
 _NEAR = 0.03
 #: Largest relative changes of the metric from which its fit is begun anew.
 _CHANGES = (1e-3, 3e-3, 5e-4, 1e-3)
-#: Longest axes of families whose cells may be longer than LONG, after the first attempt, angstrom.
-_LONG_CELLS = {
-    "tetragonal": LONGEST,
-    "trigonal-hexagonal": LONGEST,
-    "orthorhombic": 1.5 * LONG,
-    "monoclinic": 1.5 * LONG,
-}
 #: Share of the range of 1/d that is looked at on such cells: lines are many.
 _LONG_REACH = 0.6
 #: With fewer observed lines than this, cells that explain them all are weighed against each other.
@@ -195,10 +189,10 @@ class Observer:
         return out
 
     def _of_cell(self, family: str, metric: np.ndarray) -> Hypotheses:
-        long = family in _LONG_CELLS and cell_of(family, metric)[:3].max() > LONG
+        long = family in LONG_CELLS and cell_of(family, metric)[:3].max() > LONG
         if (family, long) not in self._hypotheses:
             reach = self.instrument.d_star_reach * (_LONG_REACH if long else 1.0)
-            longest = _LONG_CELLS[family] if long else LONG
+            longest = LONG_CELLS[family] if long else LONG
             self._hypotheses[family, long] = Hypotheses(family, reach, longest, _ANGLES)
         return self._hypotheses[family, long]
 
@@ -231,7 +225,7 @@ class Observer:
                 if family not in SEARCHED:
                     continue
                 accepted, near = [], []
-                longest = _LONG_CELLS.get(family, LONG) if attempt else LONG
+                longest = LONG_CELLS.get(family, LONG) if attempt else LONG
                 cells = search(family, q, tolerance, sure, missed=missed, tested=tested, longest=longest)
                 for cell in sorted(cells, key=lambda cell: cell.possible):
                     if not self._in_range(cell.cell):
@@ -246,8 +240,8 @@ class Observer:
                             accepted = [judged]
                             break
                     elif judged[1].residual < _NEAR:
-                        near.append(judged)
-                if attempt and not accepted and near:
+                        near.append((judged[1].residual, judged[0]))
+                if attempt and not accepted:
                     accepted = self._changed(pattern, family, near, lines, limit)
                 if accepted:
                     return lines, *self._of_cells(family, accepted, q, tolerance)
@@ -258,15 +252,19 @@ class Observer:
 
         Where lines are closer than `apart` standard deviations of the profile there may be more of them.
         """
-        wavelength, sigma = self.instrument.wavelength, self.instrument.sigma
-        q = (2 * np.sin(np.radians(lines.two_theta / 2)) / wavelength) ** 2
-        slope = 2 * np.sin(np.radians(lines.two_theta)) / wavelength**2 * np.radians(1.0)
+        sigma = self.instrument.sigma
+        q = (2 * np.sin(np.radians(lines.two_theta / 2)) / self.instrument.wavelength) ** 2
         close = np.diff(lines.two_theta) < apart * sigma
         close = np.concatenate([close, [False]]) | np.concatenate([[False], close])
         sure = lines.clean & ~close
         width = np.maximum(5 * lines.error, 1.2 * lines.merged)
         width = np.maximum(width, np.where(sure, _POSITION, 0.4 * apart * sigma))
-        return q, slope * np.minimum(width, 3.0 * sigma), sure & (lines.merged < 0.1 * sigma)
+        return q, self._in_q(lines, np.minimum(width, 3.0 * sigma)), sure & (lines.merged < 0.1 * sigma)
+
+    def _in_q(self, lines: ObservedLines, width: np.ndarray | float) -> np.ndarray:
+        """Widths in 2theta, degree, at the lines as widths in 1/d^2, 1/angstrom^2."""
+        slope = 2 * np.sin(np.radians(lines.two_theta)) / self.instrument.wavelength**2
+        return slope * np.radians(width)
 
     def _in_range(self, cell: np.ndarray) -> bool:
         """Whether the axes lie in the range that is expected, with 1 % to spare."""
@@ -285,24 +283,32 @@ class Observer:
         return bool(found.residual < limit and enough and (found.height > -SEEN * found.error).all())
 
     def _changed(
-        self, pattern: np.ndarray, family: str, near: list[tuple], lines: ObservedLines, limit: float
+        self,
+        pattern: np.ndarray,
+        family: str,
+        near: list[tuple[float, np.ndarray]],
+        lines: ObservedLines,
+        limit: float,
     ) -> list[tuple]:
-        """What `judge` says of a lattice close to one of `near` that is accepted, or nothing.
+        """What `judge` says of a lattice close to one that nearly explains the pattern, or nothing.
 
-        A fit that begins at equal axes or right angles, where lines coincide, cannot choose the side to
-        which they differ.
+        `near`: (residual, metric) of such lattices; those of higher families are looked for as well. A fit
+        that begins at equal axes or right angles, where lines coincide, cannot choose how they differ.
         """
         key = stream_key(0, "changed lattice")
-        for judged in sorted(near, key=lambda judged: judged[1].residual)[:2]:
-            for metric in related(family, judged[0]):
+        starts = [metric for _, metric in sorted(near, key=lambda item: item[0])[:2]]
+        q, tolerance, _ = self._positions(lines, apart=0.0)
+        wide = np.maximum(tolerance, self._in_q(lines, self.instrument.sigma))
+        for start in starts + of_higher(family, q, wide):
+            for metric in related(family, start):
                 cell = cell_of(family, metric)
-                if not self._in_range(cell) or cell[:3].max() > _LONG_CELLS.get(family, LONG):
+                if not self._in_range(cell) or cell[:3].max() > LONG_CELLS.get(family, LONG):
                     continue
                 unit = np.abs(metric)
                 if family == "monoclinic":
                     unit[3] = math.sqrt(metric[0] * metric[2])
-                for start, change in enumerate(_CHANGES):
-                    draws = np.array([uniform(key, 8 * start + i) for i in range(len(metric))])
+                for turn, change in enumerate(_CHANGES):
+                    draws = np.array([uniform(key, 8 * turn + i) for i in range(len(metric))])
                     found = self._fit(pattern, family, metric + change * (2 * draws - 1) * unit, lines.noise)
                     if self._accepts(found[1], lines, limit):
                         tried = self.judge(pattern, family, found[0], lines.noise)

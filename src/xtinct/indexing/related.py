@@ -10,6 +10,7 @@ import numpy as np
 
 from xtinct.diffraction.lines import form_metric
 from xtinct.indexing.cells import cell_of
+from xtinct.indexing.search import search
 
 #: Largest angle between the lattice row and the normal of the lattice plane of a twofold axis, degree.
 _OBLIQUITY = 2.0
@@ -18,6 +19,32 @@ _LARGER = {
     "tetragonal": [(1 / 2, 1), (1, 1 / 4), (1 / 2, 1 / 4), (1 / 4, 1), (1 / 4, 1 / 4)],
     "trigonal-hexagonal": [(1 / 3, 1), (1, 1 / 4), (1, 1 / 9), (1 / 3, 1 / 4), (1 / 4, 1), (1 / 3, 1 / 9)],
 }
+
+#: Families of higher symmetry, whose lattices one of a family may nearly be.
+_HIGHER = {
+    "tetragonal": ("cubic",),
+    "trigonal-hexagonal": ("cubic",),
+    "orthorhombic": ("cubic", "tetragonal", "trigonal-hexagonal"),
+    "monoclinic": ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic"),
+}
+
+
+def of_higher(family: str, q: np.ndarray, tolerance: np.ndarray) -> list[np.ndarray]:
+    """Metrics (p,) in `family` of lattices of higher families that explain lines at q (n,), 1/angstrom^2."""
+    found = [(higher, search(higher, q, tolerance, missed=2)[:1]) for higher in _HIGHER.get(family, ())]
+    return [_embedded(family, higher, cell.metric) for higher, cells in found for cell in cells]
+
+
+def _embedded(family: str, higher: str, metric: np.ndarray) -> np.ndarray:
+    """Metric (p,) in `family` of a cell that holds the lattice of a higher family."""
+    a, b, c = cell_of(higher, metric)[:3]
+    if family == "trigonal-hexagonal":  # along the threefold axis of a cube
+        cell = [2**0.5 * a, 2**0.5 * a, 3**0.5 * a, 90.0, 90.0, 120.0]
+    elif higher == "trigonal-hexagonal":
+        cell = [a, 3**0.5 * a, c, 90.0, 90.0, 90.0]
+    else:
+        cell = [a, b, c, 90.0, 90.0, 90.0]
+    return form_metric(family, np.array([cell]))[0]
 
 
 def related(family: str, metric: np.ndarray) -> list[np.ndarray]:
@@ -29,7 +56,7 @@ def related(family: str, metric: np.ndarray) -> list[np.ndarray]:
         return [metric]
     cells = [cell_of(family, metric)]
     basis = _basis(cells[0])
-    axes = _twofold_axes(basis)
+    axes = twofold_axes(basis)
     if family == "monoclinic":
         cells += [_monoclinic(basis, u, normal) for u, normal in axes]
     else:
@@ -49,9 +76,11 @@ def _basis(cell: np.ndarray) -> np.ndarray:
     return np.array([[a, 0.0, 0.0], [0.0, b, 0.0], [c * np.cos(beta), 0.0, c * np.sin(beta)]])
 
 
-def _twofold_axes(basis: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(row, plane) indices of the axes of twofold symmetry that a lattice nearly has (Le Page 1982,
-    J. Appl. Cryst. 15, 255): a row nearly along the normal of a plane of spacing half or all of its length.
+def twofold_axes(basis: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(row, plane) indices int64 (3,) of the twofold axes that the lattice of a basis (3, 3) nearly has.
+
+    Such an axis is a row nearly along the normal of a plane, whose indices times those of the row are 1
+    or 2 (Le Page 1982, J. Appl. Cryst. 15, 255).
     """
     span = np.arange(-2, 3)
     hkl = np.stack(np.meshgrid(span, span, span, indexing="ij"), axis=-1).reshape(-1, 3)

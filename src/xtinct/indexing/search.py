@@ -79,7 +79,8 @@ def search(
     kept       number of cells that are returned, at most
     longest    longest axis, angstrom
     """
-    sure = np.ones(len(q), dtype=bool) if sure is None else np.ascontiguousarray(sure[:_MOST])
+    sure = np.ones(len(q), dtype=bool) if sure is None else sure
+    sure = np.ascontiguousarray(sure[:_MOST])
     if len(q) < len(GENERAL[family]) + 1:
         return []
     guesses = tree(family)
