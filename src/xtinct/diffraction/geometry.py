@@ -8,7 +8,7 @@ import math
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from xtinct.diffraction.instrument import SCHERRER_K, Instrument
+from xtinct.diffraction.instrument import Instrument
 
 
 class Peaks(NamedTuple):
@@ -52,7 +52,7 @@ def place(
         shift = (displacement + instrument.displacement) * (math.degrees(-2.0) / instrument.goniometer_radius)
         two_theta = xp.rad2deg(2 * theta) + (zero_shift + instrument.zero_shift) + shift * cosine
         area = intensity * (weight * geometric_factor(instrument, sine, cosine) if geometric else weight)
-        fwhm, eta = widths(xp, instrument, theta, wavelength)
+        fwhm, eta = instrument.widths_at(xp, theta, wavelength)
         peaks.append(
             (xp.where(reached, two_theta, 0.0), xp.where(reached, area, 0.0), fwhm * width_factor, eta)
         )
@@ -66,30 +66,3 @@ def geometric_factor(instrument: Instrument, sine: Any, cosine: Any) -> Any:
         a = math.cos(math.radians(instrument.monochromator)) ** 2
         factor = factor * (1 + a * (1 - 2 * sine * sine) ** 2)
     return factor
-
-
-def widths(xp: ModuleType, instrument: Instrument, theta: Any, wavelength: float) -> tuple[Any, Any]:
-    """FWHM (degree 2theta) and share of the Lorentzian of lines at `theta` (radians)."""
-    u, v, w = instrument.caglioti
-    tan = xp.tan(theta)
-    # Outside the grid, where it is not checked, Caglioti's polynomial may fall below zero.
-    squares = xp.clip((u * tan + v) * tan + w, 0.0, None)
-    size = 0.0 * theta
-    if instrument.crystallite_size:
-        size = math.degrees(SCHERRER_K * wavelength / instrument.crystallite_size) / xp.cos(theta)
-    if instrument.profile == "thompson-cox-hastings":
-        return _thompson_cox_hastings(xp.sqrt(squares), size)
-    if instrument.profile == "lorentzian":
-        return xp.sqrt(squares) + size, 0.0 * theta + 1.0
-    eta = instrument.eta if instrument.profile == "pseudo-voigt" else 0.0
-    return xp.sqrt(squares + size * size), 0.0 * theta + eta
-
-
-def _thompson_cox_hastings(gaussian: Any, lorentzian: Any) -> tuple[Any, Any]:
-    """FWHM and mixing of the pseudo-Voigt nearest to a Voigt function (equations 3 and 5 there)."""
-    g, l = gaussian, lorentzian  # noqa: E741
-    fwhm = (
-        g**5 + 2.69269 * g**4 * l + 2.42843 * g**3 * l**2 + 4.47163 * g**2 * l**3 + 0.07842 * g * l**4 + l**5
-    ) ** 0.2
-    q = l / fwhm
-    return fwhm, ((0.11116 * q - 0.47719) * q + 1.36603) * q

@@ -6,9 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
+from xtinct.diffraction.widths import widths
 from xtinct.errors import XtinctError
 
 #: Geometric factors: 1 / (sin 2theta sin theta), and the same times (1 + A cos^2 2theta) / (1 + A) of an
@@ -43,10 +46,6 @@ CUT_SIGMAS = 5.7
 #: Widths (FWHM) up to which the tails of lines beyond the grid are asked for: there a Lorentzian has
 #: fallen to 0.25 %. The tails of lines that are there are not cut.
 LORENTZIAN_REACH = 10.0
-
-#: Shape factor of Scherrer's formula, FWHM = K wavelength / (size cos theta) in radians, for the FWHM
-#: of roughly spherical crystallites (Langford and Wilson, J. Appl. Cryst. 11, 102-113, 1978).
-SCHERRER_K = 0.9
 
 
 @dataclass(frozen=True)
@@ -239,10 +238,12 @@ class Instrument:
             return self.fwhm
         return self._fwhm_at(0.5 * (self.two_theta_min + self.two_theta_max))
 
-    def _fwhm_at(self, two_theta: float) -> float:
-        from xtinct.diffraction.geometry import widths
+    def widths_at(self, xp: ModuleType, theta: Any, wavelength: float) -> tuple[Any, Any]:
+        """FWHM (degree 2theta) and Lorentzian share of lines at `theta` (radians; `xp`: numpy or torch)."""
+        return widths(xp, theta, wavelength, self.profile, self.caglioti, self.crystallite_size, eta=self.eta)
 
-        return float(widths(np, self, np.radians(np.array([two_theta]) / 2), self.wavelength)[0][0])
+    def _fwhm_at(self, two_theta: float) -> float:
+        return float(self.widths_at(np, np.radians(np.array([two_theta]) / 2), self.wavelength)[0][0])
 
     @property
     def d_star_reach(self) -> float:

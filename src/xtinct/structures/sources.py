@@ -5,8 +5,7 @@ received still gets a row, with `error` set, so that every entry is accounted fo
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -16,70 +15,25 @@ import pyarrow as pa
 from xtinct.errors import XtinctError
 from xtinct.parquet import write_parquet
 from xtinct.schema import RAW
+from xtinct.structures.entries import Kind, Source
+from xtinct.structures.sources_cod import COD, COD_MIRROR
+from xtinct.structures.sources_files import FILES, PROTOTYPES
+from xtinct.structures.sources_mp import MP
+from xtinct.structures.sources_optimade import OPTIMADE
 
 #: Texts held in memory at a time.
 _BATCH = 256
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One structure as a source gives it.
-
-    identifier  unique within the source
-    text        CIF or POSCAR, as received
-    declared    space group number that the source declares; 0 if none
-    error       "reason: detail" if no usable text was received
-    version, licence   of this entry, where they differ from the source's
-    """
-
-    identifier: str
-    text: str = ""
-    declared: int = 0
-    error: str = ""
-    version: str | None = None
-    licence: str | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """An opened source: what holds for all entries, and the entries, read as they are asked for.
-
-    about    where they come from, and what their server counts; kept in the table's metadata
-    counts   more counts for the caller of `fetch`, filled while the entries are read
-    """
-
-    version: str
-    licence: str
-    entries: Iterable[Entry]
-    about: Mapping[str, Any] = field(default_factory=dict)
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of source: how to open it, what it may be told, and the local paths that it reads."""
-
-    open: Callable[[str, Mapping[str, Any]], Source]
-    required: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    inputs: Callable[[Mapping[str, Any]], list[str]] = lambda config: []
-
-
-def kinds() -> dict[str, Kind]:
-    """All kinds of sources. A new one is a module of its own and a line here."""
-    from xtinct.structures.sources_cod import COD, COD_MIRROR
-    from xtinct.structures.sources_files import FILES, PROTOTYPES
-    from xtinct.structures.sources_mp import MP
-    from xtinct.structures.sources_optimade import OPTIMADE
-
-    return {
-        "prototypes": PROTOTYPES,
-        "files": FILES,
-        "mp": MP,
-        "cod": COD,
-        "cod-mirror": COD_MIRROR,
-        "optimade": OPTIMADE,
-    }
+#: All kinds of sources. A new one is a module of its own and a line here.
+KINDS: dict[str, Kind] = {
+    "prototypes": PROTOTYPES,
+    "files": FILES,
+    "mp": MP,
+    "cod": COD,
+    "cod-mirror": COD_MIRROR,
+    "optimade": OPTIMADE,
+}
 
 
 def source_inputs(config: Mapping[str, Any]) -> list[str]:
@@ -113,10 +67,9 @@ def fetch(name: str, config: Mapping[str, Any], out: str | Path) -> dict[str, in
 
 
 def _kind(where: str, config: Mapping[str, Any]) -> Kind:
-    known = kinds()
-    if config.get("kind") not in known:
-        raise XtinctError(f"{where}.kind: {config.get('kind')!r}, expected one of {', '.join(known)}")
-    return known[config["kind"]]
+    if config.get("kind") not in KINDS:
+        raise XtinctError(f"{where}.kind: {config.get('kind')!r}, expected one of {', '.join(KINDS)}")
+    return KINDS[config["kind"]]
 
 
 def _check_keys(where: str, config: Mapping[str, Any], kind: Kind) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from xtinct.errors import XtinctError
 from xtinct.structures.archives import texts
+from xtinct.structures.entries import Entry, Kind, Source
 from xtinct.structures.network import (
     Cache,
     FailedError,
@@ -28,7 +29,6 @@ from xtinct.structures.network import (
     patiently,
     progress,
 )
-from xtinct.structures.sources import Entry, Kind, Source
 
 _LICENCE = "CC0-1.0"
 #: Marks of the COD's curators -> reason in the quarantine (COD::CIFData::CODFlags of cod-tools).

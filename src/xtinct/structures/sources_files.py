@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from xtinct.errors import XtinctError
 from xtinct.parquet import open_parquet, read_batches
 from xtinct.structures.archives import digest, texts
-from xtinct.structures.sources import Entry, Kind, Source
+from xtinct.structures.entries import Entry, Kind, Source
 
 #: The embedded source, relative to the project's root, where every command of the pipeline runs.
 PROTOTYPE_TABLE = "data/prototypes/aflow_prototypes.parquet"

@@ -20,6 +20,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.structures.crystal import Crystal, cell_of_basis, format_cif
+from xtinct.structures.entries import Entry, Kind, Source
 from xtinct.structures.network import (
     Cache,
     FailedError,
@@ -32,7 +33,6 @@ from xtinct.structures.network import (
     patiently,
     progress,
 )
-from xtinct.structures.sources import Entry, Kind, Source
 
 #: Identifiers of one page, the server's maximum.
 _PAGE = 1000

@@ -13,6 +13,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.structures.crystal import Crystal, cell_of_basis, format_cif
+from xtinct.structures.entries import Entry, Kind, Source
 from xtinct.structures.network import (
     Cache,
     FailedError,
@@ -24,7 +25,6 @@ from xtinct.structures.network import (
     patiently,
     progress,
 )
-from xtinct.structures.sources import Entry, Kind, Source
 
 _FIELDS = [
     "lattice_vectors",

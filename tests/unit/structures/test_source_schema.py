@@ -8,7 +8,7 @@ import yaml
 
 from xtinct import config
 from xtinct.errors import XtinctError
-from xtinct.structures.sources import kinds
+from xtinct.structures.sources import KINDS
 from xtinct.structures.sources_mp import FILTERS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,9 +49,9 @@ def check(sources):
     return config.check({**whole, "sources": sources}, schema=ROOT / "config/config.schema.yaml")
 
 
-@pytest.mark.parametrize("name", kinds())
+@pytest.mark.parametrize("name", KINDS)
 def test_same_keys(name):
-    definition, kind = DEFINITIONS[name], kinds()[name]
+    definition, kind = DEFINITIONS[name], KINDS[name]
     assert set(definition["properties"]) == {"kind", *kind.required, *kind.optional}
     assert {"kind", *definition.get("required", [])} == {"kind", *kind.required}
 
