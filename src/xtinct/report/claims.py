@@ -11,8 +11,13 @@ FINEST_STEP, FEWEST_DRAWS = 0.1, 5
 #: Percentage points that "almost no loss" allows.
 SMALL_LOSS = 0.05
 
-HOLDS, FAILS, UNTESTED = "holds", "does not hold", "not tested here"
+HOLDS, FAILS, UNTESTED, UNRESOLVED = "holds", "does not hold", "not tested here", "not resolved"
 BEYOND = "Beyond the paper"
+TARGETS = {
+    "extinction_class": "extinction class",
+    "spacegroup": "space group",
+    "crystal_system": "crystal system",
+}
 
 #: Where the page shows what a claim was read from.
 SECTIONS = {
@@ -38,14 +43,19 @@ def _claim(
     figure: str,
     claim: str,
     published: str,
-    findings: Sequence[tuple[bool, str]],
+    findings: Sequence[tuple[bool | None, str]],
     experiments: Iterable[str],
 ) -> Row:
-    """`findings`: whether the claim holds, and the numbers, for each family and model that was tried."""
-    findings = sorted(findings, key=lambda finding: not finding[0])
-    right = sum(holds for holds, _ in findings)
+    """`findings`: whether the claim holds, and the numbers, for each family and model that was tried.
+
+    None in place of whether: the intervals do not resolve it.
+    """
+    findings = sorted(findings, key=lambda finding: (finding[0] is None, not finding[0]))
+    right = sum(holds is True for holds, _ in findings)
     if not findings:
         verdict = UNTESTED
+    elif all(holds is None for holds, _ in findings):
+        verdict = UNRESOLVED
     elif right in (0, len(findings)):
         verdict = HOLDS if right else FAILS
     else:
@@ -60,6 +70,13 @@ def _claim(
         "section": SECTIONS[figure],
         "experiments": ", ".join(dict.fromkeys(experiments)),
     }
+
+
+def _falls(row: Mapping, other: Mapping) -> bool | None:
+    """Whether `other` lies below `row`: None where their intervals overlap."""
+    if other["high"] < row["low"]:
+        return True
+    return False if other["low"] > row["high"] else None
 
 
 def _pairs(
@@ -135,7 +152,7 @@ def _figure_5(top1: Sequence[Mapping]) -> Row:
         lambda row: row["test_set"] == "gcdd",
     )
     findings = [
-        (gcdd["high"] < cddd["low"], f"{_named(cddd)}: {_text(cddd)} on CDDD, {_text(gcdd)} on GCDD")
+        (_falls(cddd, gcdd), f"{_named(cddd)}: {_text(cddd)} on CDDD, {_text(gcdd)} on GCDD")
         for cddd, gcdd in pairs
     ]
     claim = "A space group model trained on real structures falls on generated ones"
@@ -157,7 +174,7 @@ def _figure_8(top1: Sequence[Mapping], ranged: set[str], published: Mapping) -> 
         ]
         beside = "".join(f", same lattices for every group {_text(r)}" for r in balanced)
         text = f"{_named(row)}: {_text(row)}{beside}, ceiling of absences {percent(row['ceiling'])}"
-        findings.append((row["low"] > (balanced[0]["high"] if balanced else row["ceiling"]), text))
+        findings.append((_falls(row, balanced[0]) if balanced else row["low"] > row["ceiling"], text))
         if row["family"] == published["figure_8"]["family"]:
             findings.append(
                 (100 * row["high"] >= told, f"{_named(row)}: {_text(row)} of the printed {told} %")
@@ -220,7 +237,7 @@ def _figure_10(top1: Sequence[Mapping]) -> list[Row]:
             "Figure 10",
             "Class models trained on real structures fall on ULBD",
             "falls",
-            [(b["high"] < a["low"], f"{_named(a)}: {_text(a)}, then {_text(b)}") for a, b in lost],
+            [(_falls(a, b), f"{_named(a)}: {_text(a)}, then {_text(b)}") for a, b in lost],
             [a["experiment"] for a, _ in lost],
         ),
     ]
@@ -261,7 +278,7 @@ def _figure_s1(top1: Sequence[Mapping], config: Mapping) -> list[Row]:
         if fine:
             enough.append((row["high"] >= base[0]["low"], text))
         else:
-            coarse.append((row["high"] < base[0]["low"], text))
+            coarse.append((_falls(base[0], row), text))
         used[fine].append(row["experiment"])
     limits = f"step ≤ {FINEST_STEP} Å, draws ≥ {FEWEST_DRAWS}"
     return [
@@ -310,7 +327,7 @@ def _convention(top1: Sequence[Mapping], variants: Mapping) -> Row:
     findings = [
         (
             a["low"] <= b["high"] and b["low"] <= a["high"],
-            f"{_named(a)}, {a['target'].replace('_', ' ')}: {_text(a)}, in the convention {_text(b)}",
+            f"{_named(a)}, {TARGETS[a['target']]}: {_text(a)}, in the convention {_text(b)}",
         )
         for a, b in pairs
     ]
@@ -335,7 +352,7 @@ def _splits(top1: Sequence[Mapping], of: Mapping[str, str], config: Mapping) -> 
         for other in apart:
             if all(row[key] == other[key] for key in ("family", "model", "target")):
                 text = f"{_named(row)}: {_text(row)}, structure types apart {_text(other)}"
-                findings.append((other["high"] < row["low"], text))
+                findings.append((_falls(row, other), text))
                 used += [row["experiment"], other["experiment"]]
     claim = "A random split of real structures flatters: structure types kept apart give less"
     return _claim(BEYOND, claim, "random split", findings, used)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from xtinct.report.inputs import read_csv
-from xtinct.report.tables import in_order, percent, set_name, set_place
+from xtinct.report.tables import ALL, in_order, percent, set_name, set_place
 from xtinct.symmetry.families import FAMILIES
 
 Row = Mapping[str, str]
@@ -184,6 +184,9 @@ def size_charts(averaged: Iterable[Mapping], sizes: Mapping[tuple[str, str], int
             "ceiling": ceilings[family, test, target, model],
             "series": [{"name": model, "points": sorted(points), "scatter": True}],
         }
-        for (family, test, target, model), points in sorted(found.items())
+        for (family, test, target, model), points in sorted(
+            found.items(),
+            key=lambda item: ((*FAMILIES, ALL).index(item[0][0]), set_place(item[0][1]), item[0][2:]),
+        )
         if len(points) > 1
     ]

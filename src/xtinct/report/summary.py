@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from xtinct.learning.metrics import wilson_interval
-from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNTESTED
+from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED
 from xtinct.report.tables import Row, in_order, interval, percent
 from xtinct.symmetry.families import FAMILIES
 
@@ -59,7 +59,9 @@ def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
 
 def _transfer_sentence(top1: Sequence[Mapping], target: str, confidence: float) -> str:
     on_cddd = [row for row in top1 if row["test_set"] == "cddd"]
-    kinds = {"ULBD": is_ulbd, "CDDD": lambda name: name == "cddd", "GCDD": lambda name: name == "gcdd"}
+    kinds = {"ULBD": is_ulbd} | {
+        kind.upper(): lambda name, kind=kind: name == kind for kind in ("cddd", "gcdd", "observer")
+    }
     families = {
         kind: {row["family"] for row in on_cddd if is_kind(row["train_set"])}
         for kind, is_kind in kinds.items()
@@ -85,11 +87,15 @@ def _transfer_sentence(top1: Sequence[Mapping], target: str, confidence: float) 
     else:
         judgement = "a difference the intervals do not resolve"
     over = "1 family" if len(common) == 1 else f"{len(common)} families together"
-    generated = f" (GCDD-trained models: {_with_interval(of('GCDD'))})" if common <= families["GCDD"] else ""
+    others = "".join(
+        f"; {name} {_with_interval(of(kind))}"
+        for kind, name in (("GCDD", "GCDD-trained models:"), ("OBSERVER", "the exact law without training:"))
+        if common <= families[kind]
+    )
     return (
         f"On real structures held out from training (CDDD test sets of {over}, n = {ulbd['n']:,}), "
         f"ULBD-trained models name the {TARGET_NAMES[target]} in {_with_interval(ulbd)} "
-        f"and CDDD-trained models in {_with_interval(cddd)}: {judgement}{generated}."
+        f"and CDDD-trained models in {_with_interval(cddd)}: {judgement}{others}."
     )
 
 
@@ -104,7 +110,8 @@ def _claims_sentence(claims: Sequence[Mapping]) -> str:
         return "No claim of the seed paper was tried here."
     holding = [claim for claim in tried if claim["verdict"] == HOLDS]
     failing = [claim for claim in tried if claim["verdict"] == FAILS]
-    partly = [claim for claim in tried if claim not in holding and claim not in failing]
+    unresolved = [claim for claim in tried if claim["verdict"] == UNRESOLVED]
+    partly = [claim for claim in tried if claim["verdict"].startswith(f"{HOLDS} in")]
 
     def listed(found: Sequence[Mapping], one: str, many: str, described: bool) -> list[str]:
         if not found:
@@ -121,6 +128,7 @@ def _claims_sentence(claims: Sequence[Mapping]) -> str:
         *listed(holding, "holds", "hold", False),
         *listed(partly, "holds in part", "hold in part", False),
         *listed(failing, "does not", "do not", True),
+        *listed(unresolved, "is not resolved", "are not resolved", False),
     ]
     return f"Of the seed paper's claims {len(tried)} were tried here: {', '.join(parts)}."
 

@@ -191,8 +191,8 @@ SET_NAMES = {
     "cddd-lattice": "CDDD, lattice redrawn",
     "cddd-both": "CDDD, both redrawn",
     "gcdd": "GCDD",
-    "observer": "nothing: the exact law",
-    "hybrid": "ULBD, with the exact law",
+    "observer": "no training: the exact law",
+    "hybrid": "ULBD × the exact law",
 }
 SETS = tuple(SET_NAMES)
 

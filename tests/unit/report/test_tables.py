@@ -4,7 +4,7 @@ from importlib.resources import files
 import pytest
 
 from xtinct.report import inputs, tables
-from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNTESTED
+from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED
 from xtinct.report.summary import summary_sentences
 
 
@@ -141,7 +141,7 @@ def test_summary_weighs_families_by_their_samples():
 
 def test_summary_names_training_on_generated_crystals_where_it_covers_the_same_families():
     records = [record(test_set="cddd", train_set=s, experiment=s, top1=0.5) for s in ("ulbd", "cddd", "gcdd")]
-    assert "(GCDD-trained models: 50.0 % [40.4, 59.6])" in sentences(records)[1]
+    assert sentences(records)[1].endswith("; GCDD-trained models: 50.0 % [40.4, 59.6].")
     other = [{**r, "family": "tetragonal"} for r in records[:2]]
     assert "GCDD" not in sentences([*records, *other])[1]
 
@@ -155,12 +155,14 @@ def test_summary_counts_the_claims_by_their_verdicts():
         claim("Figure 8", HOLDS),
         claim("Figure S1", "holds in 1 of 3"),
         claim("Figure 10", FAILS),
+        claim("Figure 10", UNRESOLVED),
         claim("Figure 9", UNTESTED),
         claim(BEYOND, FAILS),
     ]
     assert sentences([], claims)[2] == (
-        "Of the seed paper's claims 4 were tried here: 2 hold (figure 5; figure 8), "
-        "1 holds in part (figure S1, 1 of 3), 1 does not (figure 10: it is so)."
+        "Of the seed paper's claims 5 were tried here: 2 hold (figure 5; figure 8), "
+        "1 holds in part (figure S1, 1 of 3), 1 does not (figure 10: it is so), "
+        "1 is not resolved (figure 10)."
     )
 
 
