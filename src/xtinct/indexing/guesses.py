@@ -99,12 +99,13 @@ def tree(family: str) -> tuple[np.ndarray, ...]:
         inverse, null = np.zeros((n, p, width)), np.ones((n, p))
         if depth:
             inverse[:, :, :depth] = np.linalg.pinv(matrix)
-            coefficients = pool @ inverse[:, :, :depth]
-            inside = np.abs(coefficients @ matrix - pool).max(axis=2) < 1e-9
-            combinations = np.zeros((int(inside.sum()), width))
-            combinations[:, :depth] = coefficients[inside]
-            spans.append(combinations)
-            counts.append(inside.sum(axis=1))
+            for part in range(0, n, 256):  # bounds the memory
+                coefficients = pool @ inverse[part : part + 256, :, :depth]
+                inside = np.abs(coefficients @ matrix[part : part + 256] - pool).max(axis=2) < 1e-9
+                combinations = np.zeros((int(inside.sum()), width))
+                combinations[:, :depth] = coefficients[inside]
+                spans.append(combinations)
+                counts.append(inside.sum(axis=1))
         else:
             counts.append(np.zeros(1, np.int64))
         inverses.append(inverse)

@@ -292,9 +292,8 @@ class Observer:
     ) -> list[tuple]:
         """What `judge` says of a lattice close to one that nearly explains the pattern, or nothing.
 
-        `near`: (residual, metric) of such lattices; those of higher families are looked for as well. A fit
-        that begins at equal axes or right angles, where lines coincide, cannot choose how they differ.
-        """
+        `near`: (residual, metric) of such; those of higher families are looked for as well. A fit that
+        begins at equal axes or right angles, where lines coincide, cannot choose how they differ."""
         key = stream_key(0, "changed lattice")
         starts = [metric for _, metric in sorted(near, key=lambda item: item[0])[:2]]
         q, tolerance, _ = self._positions(lines, apart=0.0)
