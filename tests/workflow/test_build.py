@@ -203,7 +203,7 @@ def test_dvc_and_snakemake_show_the_numbers_of_the_report(built, tmp_path):
     }
     shown = json.loads(built.run("dvc", "metrics", "show", "--json").stdout)[""]["data"]
     assert {path.rpartition("/")[2]: of["data"] for path, of in shown.items()} == {
-        path.name: json.loads(path.read_text()) for path in (results / "summary").iterdir()
+        path.name: json.loads(path.read_text()) for path in (results / "summary").glob("*.json")
     }
     built.run("dvc", "plots", "show", "--out", tmp_path / "dvc")
     drawn = (tmp_path / "dvc" / "index.html").read_text()
