@@ -158,7 +158,10 @@ def write_report(
             "lattices": panels.lattice_data(histograms),
             "shown": list(lattice_patterns),
             "explorer": explorer,
-            "sets": tables.SET_NAMES,
+            "sets": {
+                name: tables.set_name(name)
+                for name in {*tables.SET_NAMES, *(record["train_set"] for record in records)}
+            },
             "patterns": example_patterns(lines_paths, instrument),
             "range": [instrument.two_theta_min, instrument.two_theta_max],
         },

@@ -126,7 +126,7 @@ def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
                 name = f"topk-{target}-{family}-{test}"
                 sizes = sorted({row["n"] for row in mine})
                 n = " to ".join(dict.fromkeys((f"{sizes[0]:,}", f"{sizes[-1]:,}")))
-                title = f"tested on {set_name(test)}, n = {n}"
+                title = f"on {set_name(test)}, n = {n}"
                 drawings.append(drawing(name, figures.topk_figure(name, title, mine, labels), mine))
             galleries.setdefault(target, []).append(Gallery(family, tuple(labels), tuple(drawings)))
     return galleries

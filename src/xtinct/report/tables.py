@@ -190,16 +190,21 @@ SET_NAMES = {
     "cddd-coordinates": "CDDD, coordinates redrawn",
     "cddd-lattice": "CDDD, lattice redrawn",
     "cddd-both": "CDDD, both redrawn",
+    "gcdd-online": "GCDD (streamed)",
     "gcdd": "GCDD",
     "observer": "no training: the exact law",
-    "hybrid": "ULBD × the exact law",
+    "hybrid": "a trained model × the exact law",
 }
 SETS = tuple(SET_NAMES)
 
 
 def set_name(name: str) -> str:
-    """What the report calls a train or test set."""
-    return SET_NAMES.get(name, name)
+    """What the report calls a train or test set, or a mixture: `2 cddd + gcdd-online`, with weights."""
+    parts = []
+    for part in name.split(" + "):
+        weight, space, single = part.rpartition(" ")
+        parts.append(weight + space + SET_NAMES.get(single, single))
+    return " + ".join(parts)
 
 
 def set_place(name: str) -> tuple[int, str]:

@@ -103,7 +103,8 @@ class Browser:
     def saved(self, name: str) -> str:
         path = self.downloads / name
         until = time.monotonic() + 20
-        while not path.exists() and time.monotonic() < until:
+        # Chromium holds the name with an empty file until the whole one takes its place.
+        while not (path.exists() and path.stat().st_size) and time.monotonic() < until:
             time.sleep(0.05)
         return path.read_text(encoding="utf-8")
 

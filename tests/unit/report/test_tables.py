@@ -62,6 +62,12 @@ def test_table_one_agrees_but_for_the_truncated_value(report):
     assert (differing["family"], differing["k"], differing["fraction"]) == ("cubic", 3, "29/36")
 
 
+def test_mixtures_are_named_by_their_parts():
+    assert tables.set_name("cddd") == "CDDD"
+    assert tables.set_name("0.5 cddd + gcdd-online") == "0.5 CDDD + GCDD (streamed)"
+    assert tables.set_name("a-variant") == "a-variant"
+
+
 def test_seeds_are_averaged_and_their_spread_kept():
     rows = tables.accuracy_rows([record(seed=s, top1=a) for s, a in ((0, 0.4), (1, 0.6))], 0.95)
     (mean,) = tables.mean_over_seeds(rows, 0.95)
