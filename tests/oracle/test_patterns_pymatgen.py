@@ -104,7 +104,7 @@ def line_differences(crystals) -> list[float]:
     calculator = XRDCalculator(wavelength=WAVELENGTH)
     differences = []
     for cell, species, frac, occupancy in crystals:
-        if not all(gemmi.Element(int(z)).it92 for z in species) or FAR_OFF & set(species.tolist()):
+        if not all(z and gemmi.Element(int(z)).it92 for z in species) or FAR_OFF & set(species.tolist()):
             continue
         structure = Structure(
             Lattice.from_parameters(*cell), [gemmi.Element(int(z)).name for z in species], frac
@@ -114,12 +114,15 @@ def line_differences(crystals) -> list[float]:
         theta = np.arcsin(WAVELENGTH / 2 * d_star)
         ours = intensity * (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
         strongest = ours[(theta > np.radians(2.5)) & (theta < np.radians(45))].max()
-        # Each of our lines belongs to the nearest of theirs, which merges within 1e-5 degrees.
+        # Theirs are meant to be merged within 1e-5 degrees, and some lines of one spacing are not.
+        starts = np.flatnonzero(np.diff(theirs.x, prepend=0) > 1e-5)
+        x, y = theirs.x[starts], np.add.reduceat(theirs.y, starts)
+        # Each of our lines belongs to the nearest of theirs.
         two_theta = np.degrees(2 * theta)
-        nearest = np.abs(two_theta[:, None] - theirs.x).argmin(axis=1)
-        same = np.abs(two_theta - theirs.x[nearest]) < 2e-5
-        merged = np.bincount(nearest[same], ours[same], len(theirs.x)) / strongest
-        visible = theirs.y > 1e-4 * theirs.y.max()
+        nearest = np.abs(two_theta[:, None] - x).argmin(axis=1)
+        same = np.abs(two_theta - x[nearest]) < 2e-5
+        merged = np.bincount(nearest[same], ours[same], len(x)) / strongest
+        visible = y > 1e-4 * y.max()
         assert (merged[visible] > 0).all()
-        differences += np.abs(merged - theirs.y / theirs.y.max())[visible].tolist()
+        differences += np.abs(merged - y / y.max())[visible].tolist()
     return differences
