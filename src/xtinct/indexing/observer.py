@@ -46,12 +46,10 @@ from xtinct.symmetry.ceilings import Weight
 from xtinct.symmetry.classes import extinction_classes
 from xtinct.symmetry.families import FAMILIES, space_groups
 
-#: Monoclinic angles, degrees, of the cells that can be judged.
-_ANGLES = 58.0, 122.0
+_ANGLES = 58.0, 122.0  # monoclinic, degrees, of the cells that can be judged
 #: A lattice is accepted when its residual is below this many times what noise and storage leave.
 _ACCEPTED = 5.0
-#: Residual that the storage of line positions in single precision leaves.
-_STORED = 5e-6
+_STORED = 5e-6  # residual that the storage of line positions in single precision leaves
 #: Attempts to find a lattice: lines that are looked for, lines that a cell must explain, how many of
 #: these may stay unexplained, and the distance in standard deviations of the profile within which two
 #: lines may in truth be three. A dominant zone needs many lines before the third axis shows; nearly
@@ -309,6 +307,8 @@ class Observer:
                 for turn, change in enumerate(_CHANGES):
                     draws = np.array([uniform(key, 8 * turn + i) for i in range(len(metric))])
                     found = self._fit(pattern, family, metric + change * (2 * draws - 1) * unit, lines.noise)
+                    if found[1].residual > _NEAR:
+                        break  # not near after all
                     if self._accepts(found[1], lines, limit):
                         tried = self.judge(pattern, family, found[0], lines.noise)
                         tried = self._smaller(pattern, family, tried, lines, limit)
