@@ -1,11 +1,13 @@
 """The `xtinct` command. Every subcommand imports what it needs when it runs, so that --help is quick."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
 from xtinct import __version__
+from xtinct.errors import XtinctError
 from xtinct.pipeline import one_line_errors
 
 #: Columns of a table that are worth counting by, where it has them.
@@ -18,6 +20,17 @@ def main() -> None:
     """Entry point: bad input is one line on stderr and exit status 2."""
     with one_line_errors():
         cli()
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Name the file where what is said of a pattern came from one."""
+    try:
+        yield
+    except XtinctError as error:
+        if not str(error).startswith("pattern: "):
+            raise
+        raise XtinctError(f"{path}: {str(error).removeprefix('pattern: ')}") from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -177,7 +190,10 @@ def predict(
         "subtract_background": subtract_background,
         "fill_missing": fill_missing,
     }
-    answers = {path: ranked(*read_pattern(path), wavelength, models, **options) for path in patterns}
+    answers = {}
+    for path in patterns:
+        with _naming(path):
+            answers[path] = ranked(*read_pattern(path), wavelength, models, **options)
     if as_json:
         click.echo(json.dumps(answers, indent=1))
         return
@@ -230,7 +246,8 @@ def index(
 
     options = {} if fwhm is None else {"fwhm": fwhm}
     options |= {"family": family, "law": law, "subtract_background": subtract_background}
-    answer = index_pattern(*read_pattern(pattern), wavelength, **options)
+    with _naming(pattern):
+        answer = index_pattern(*read_pattern(pattern), wavelength, **options)
     if as_json:
         click.echo(json.dumps(answer, indent=1))
         return

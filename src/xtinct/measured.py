@@ -30,10 +30,12 @@ def checked_pattern(
     """The pattern as float64 (n,) arrays, negative intensities set to 0; XtinctError if it is none."""
     two_theta = np.asarray(two_theta, dtype=np.float64)
     intensity = np.asarray(intensity, dtype=np.float64)
-    if two_theta.ndim != 1 or two_theta.shape != intensity.shape or len(two_theta) < 2:
+    if two_theta.ndim != 1 or two_theta.shape != intensity.shape:
         raise XtinctError(
             f"pattern: two_theta {two_theta.shape} and intensity {intensity.shape} must be (n,)"
         )
+    if len(two_theta) < 2:
+        raise XtinctError(f"pattern: {len(two_theta)} points, expected at least 2")
     if not (np.isfinite(two_theta).all() and np.isfinite(intensity).all() and (np.diff(two_theta) > 0).all()):
         raise XtinctError("pattern: two_theta must ascend, and all values must be finite")
     if not (0 < wavelength < np.inf and two_theta[0] >= 0 and two_theta[-1] < 180):

@@ -107,3 +107,11 @@ def test_help_needs_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
     assert "ceilings" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["index", "predict"])
+def test_a_pattern_that_is_none_is_named(tmp_path, command):
+    (tmp_path / "short.xy").write_text("5 1\n")
+    refused = xtinct(command, tmp_path / "short.xy", "--wavelength", "1.5406")
+    assert refused.returncode == 2
+    assert refused.stderr == f"xtinct: error: {tmp_path / 'short.xy'}: 1 points, expected at least 2\n"
