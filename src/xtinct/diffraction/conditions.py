@@ -186,7 +186,7 @@ class Variation:
         )
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _uniforms(key, start, count, width):
     """Uniform draws float64 (count, width) and keys uint64 (count,) for the noise."""
     draws, noise = np.empty((count, width)), np.empty(count, np.uint64)

@@ -43,6 +43,13 @@ class LineLists:
         lines = slice(offsets[0], offsets[-1])
         return LineLists(offsets - offsets[0], self.d_star[lines], self.intensity[lines])
 
+    def take(self, rows: np.ndarray) -> "LineLists":
+        """The samples number `rows` (int (k,)), in that order."""
+        lengths = np.diff(self.offsets)[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return LineLists(offsets, self.d_star[index], self.intensity[index])
+
     @classmethod
     def concatenate(cls, parts: "list[LineLists]") -> "LineLists":
         """All samples of `parts`, one part after the other."""

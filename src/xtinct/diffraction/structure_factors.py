@@ -26,7 +26,7 @@ _ROW_LIMIT = 1 << 26
 _NO_DISPERSION = np.zeros((N_ELEMENTS + 1, 2))
 
 #: Outcomes of the compiled code.
-_GOOD, _BAD_CELL, _BAD_SITE, _NO_SITES, _UNKNOWN, _TOO_MANY, _TOO_LONG, _NO_LINES = range(8)
+GOOD, _BAD_CELL, _BAD_SITE, _NO_SITES, _UNKNOWN, _TOO_MANY, _TOO_LONG, _NO_LINES = range(8)
 
 
 class StructureRefusedError(XtinctError):
@@ -84,36 +84,57 @@ def structure_lines(
     equal d, Friedel opposites included, in electrons^2 (or fm^2) per cell. Raises
     StructureRefusedError with one of REASONS.
     """
-    table, known, width = scattering_table(radiation, d_star_max)
+    settings = line_settings(
+        d_star_max=d_star_max,
+        b_iso=b_iso,
+        radiation=radiation,
+        dispersion=dispersion,
+        preferred_axis=preferred_axis,
+        march_r=march_r,
+        intensity_floor=intensity_floor,
+        max_reflections=max_reflections,
+    )
     cell = np.ascontiguousarray(cell, dtype=np.float64)
     species = np.ascontiguousarray(species, dtype=np.int64)
     frac = np.ascontiguousarray(frac, dtype=np.float64)
     occupancy = np.ascontiguousarray(occupancy, dtype=np.float64)
-    preferred_axis = np.array(preferred_axis, dtype=np.float64)
-    if not (np.isfinite(preferred_axis).all() and preferred_axis.any() and 0 < march_r < math.inf):
+    d_star, intensity, status, detail = lines_of_atoms(cell, species, frac, occupancy, *settings)
+    if status != GOOD:
+        raise _refusal(status, detail, cell, radiation, d_star_max, max_reflections)
+    return d_star, intensity
+
+
+def line_settings(
+    *,
+    d_star_max: float,
+    b_iso: float = 0.0,
+    radiation: str = "xray",
+    dispersion: np.ndarray | None = None,
+    preferred_axis: Sequence[float] = (0, 0, 1),
+    march_r: float = 1.0,
+    intensity_floor: float = 1e-9,
+    max_reflections: int = 2_000_000,
+) -> tuple:
+    """Arguments of `lines_of_atoms` after the atoms; those here as for `structure_lines`."""
+    table, known, width = scattering_table(radiation, d_star_max)
+    axis = np.array(preferred_axis, dtype=np.float64)
+    if not (np.isfinite(axis).all() and axis.any() and 0 < march_r < math.inf):
         raise XtinctError(
-            f"lines.march_dollase: axis {preferred_axis.tolist()}, r {march_r}; expected an axis that is not "
-            "0 0 0 and a positive r"
+            f"lines.march_dollase: axis {axis.tolist()}, r {march_r}; expected an axis that is not 0 0 0 and "
+            "a positive r"
         )
-    d_star, intensity, status, detail = _lines(
-        cell,
-        species,
-        frac,
-        occupancy,
+    return (
         table,
         known,
         width,
         _NO_DISPERSION if dispersion is None else np.ascontiguousarray(dispersion, dtype=np.float64),
-        preferred_axis,
+        axis,
         float(march_r),
         float(d_star_max),
         float(b_iso),
         float(intensity_floor),
         int(max_reflections),
     )
-    if status != _GOOD:
-        raise _refusal(status, detail, cell, radiation, d_star_max, max_reflections)
-    return d_star, intensity
 
 
 def preferred_orientation(lines: Mapping[str, object]) -> dict[str, object]:
@@ -194,7 +215,7 @@ def _check(cell, metric, species, frac, occupancy, known, d_star_max, max_reflec
     rows, row = (short + 1.0) * (2.0 * middle + 1.0), 2.0 * long + 1.0
     if rows > 8.0 * max_reflections + 1e6 or row * species.size * 2.0 > _ROW_LIMIT:
         return _TOO_LONG, row
-    return _GOOD, 0.0
+    return GOOD, 0.0
 
 
 @njit(cache=True)
@@ -243,8 +264,8 @@ def _by_species(species):
     return order, starts
 
 
-@njit(cache=True)
-def _lines(
+@njit(cache=True, nogil=True)
+def lines_of_atoms(
     cell,
     species,
     frac,
@@ -260,11 +281,14 @@ def _lines(
     intensity_floor,
     max_reflections,
 ):
-    """(1/d, intensity, outcome, detail) of all lines; empty unless the outcome is _GOOD."""
+    """(1/d, intensity, outcome, detail) of all lines; empty unless the outcome is GOOD.
+
+    Compiled; the atoms as for `structure_lines`, int64 and float64, the rest from `line_settings`.
+    """
     nothing = np.empty(0)
     metric = np.empty(6)
     status, detail = _check(cell, metric, species, frac, occupancy, known, d_star_max, max_reflections)
-    if status != _GOOD:
+    if status != GOOD:
         return nothing, nothing, status, detail
     full = np.empty((3, 3))
     full[0, 0], full[1, 1], full[2, 2] = metric[0], metric[1], metric[2]
@@ -329,4 +353,4 @@ def _lines(
             kept += 1
     if kept == 0:
         return nothing, nothing, _NO_LINES, 0.0
-    return position[:kept].copy(), total[:kept].copy(), _GOOD, 0.0
+    return position[:kept].copy(), total[:kept].copy(), GOOD, 0.0

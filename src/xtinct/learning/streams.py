@@ -110,17 +110,20 @@ class ParquetStream:
             self._offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
             self._d_star, self._intensity = _mapped(d_star), _mapped(intensity)
         self._key = stream_key(seed, "shuffle", family, split)
-        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+        self._shuffled = -1, np.empty(0, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.groups)
 
     def _permutation(self, epoch: int) -> np.ndarray:
-        if epoch != self._epoch:
+        # Epoch and order in one: threads that prepare batches of two epochs must not mix them up.
+        last, order = self._shuffled
+        if epoch != last:
             keys = np.empty(len(self), dtype=np.uint64)
             subkeys(self._key + np.uint64(epoch), 0, keys)
-            self._epoch, self._order = epoch, np.argsort(keys, kind="stable")
-        return self._order
+            order = np.argsort(keys, kind="stable")
+            self._shuffled = epoch, order
+        return order
 
     def take(self, start: int, count: int) -> LabelledLines:
         """Samples number start to start + count - 1; epoch e holds numbers e * len to (e + 1) * len - 1."""
@@ -174,7 +177,7 @@ class MixedStream:
         # The parts stand one after the other; back to the order of the numbers.
         rows = np.empty(count, dtype=np.int64)
         rows[np.argsort(source, kind="stable")] = np.arange(count)
-        return LabelledLines(_select(joined.lines, rows), joined.groups[rows])
+        return LabelledLines(joined.lines.take(rows), joined.groups[rows])
 
 
 def _whole_counts(weights: np.ndarray) -> np.ndarray:
@@ -182,14 +185,6 @@ def _whole_counts(weights: np.ndarray) -> np.ndarray:
     if (weights == np.round(weights)).all() and weights.sum() <= _PERIOD:
         return weights.astype(np.int64)
     return np.maximum(1, np.round(weights / weights.sum() * _PERIOD)).astype(np.int64)
-
-
-def _select(lines: LineLists, rows: np.ndarray) -> LineLists:
-    """The samples number `rows` (int64 (n,)), in that order."""
-    lengths = np.diff(lines.offsets)[rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    index = np.repeat(lines.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return LineLists(offsets, lines.d_star[index], lines.intensity[index])
 
 
 def read_lines(

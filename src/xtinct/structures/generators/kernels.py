@@ -28,7 +28,7 @@ def _pick(cdf, u):
     return min(np.searchsorted(cdf, u, side="right"), cdf.size - 1)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def draw_crystal(
     key, occupation, low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, rotations, translations,
     offsets, freedom, centring, sphere, radius, edges, quantiles, code, shapes, kernel, scale,

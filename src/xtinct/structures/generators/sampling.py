@@ -153,7 +153,7 @@ class GroupSampler:
         return best
 
     @cached_property
-    def _tables(self) -> tuple[np.ndarray, ...]:
+    def _operations(self) -> tuple[np.ndarray, ...]:
         """Operations of every position, centring left out: rotations, translations, offsets; and counts."""
         rotations, translations, offsets = [], [], [0]
         for position in self.positions:
@@ -168,6 +168,27 @@ class GroupSampler:
             np.array([position.freedom for position in self.positions], dtype=np.int64),
         )
 
+    @cached_property
+    def tables(self) -> tuple:
+        """Arguments of `kernels.draw_crystal` that stay the same for all crystals of the group."""
+        return (
+            self._low,
+            self._n_elements_cdf,
+            self._element_cdf,
+            self._repetition_cdf,
+            self._wyckoff_cdf,
+            *self._operations,
+            self.centring,
+            self._sphere,
+            self._radius,
+            self._edges,
+            self._quantiles,
+            FAMILY_CODE[self.family],
+            self._shapes,
+            self._kernel,
+            self.min_distance_scale,
+        )
+
     def draw(self, key: np.uint64, occupation: np.ndarray = _ANY) -> tuple[int, Draw | None]:
         """One draw from the stream `key`: (kernels.DRAWN, crystal) or (what prevented it, None).
 
@@ -179,27 +200,7 @@ class GroupSampler:
         orbits = np.empty((self.max_sites, 2), dtype=np.int64)
         cell = np.empty(6)
         outcome, n_atoms, n_orbits = kernels.draw_crystal(
-            np.uint64(key),
-            occupation,
-            self._low,
-            self._n_elements_cdf,
-            self._element_cdf,
-            self._repetition_cdf,
-            self._wyckoff_cdf,
-            *self._tables,
-            self.centring,
-            self._sphere,
-            self._radius,
-            self._edges,
-            self._quantiles,
-            FAMILY_CODE[self.family],
-            self._shapes,
-            self._kernel,
-            self.min_distance_scale,
-            frac,
-            elements,
-            orbits,
-            cell,
+            np.uint64(key), occupation, *self.tables, frac, elements, orbits, cell
         )
         if outcome != kernels.DRAWN:
             return outcome, None

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import gemmi
@@ -122,6 +123,19 @@ def test_threads_may_share_a_stream(occupations):
         parts = list(pool.map(lambda start: stream.take(start, 10), range(0, 80, 10)))
     again = CrystalStream(occupations, family="tetragonal", lines=LINES, seed=1, role="train").take(0, 80)
     assert np.array_equal(LabelledLines.concatenate(parts).lines.d_star, again.lines.d_star)
+
+
+def test_crystals_are_drawn_without_the_interpreter_lock(crystals):
+    """With the lock held, this thread would stand still until all of them are drawn."""
+    numbers, keys = np.full(600, 225), np.arange(600, dtype=np.uint64)
+    crystals.draw(numbers[:1], keys[:1])
+    went_on = 0
+    with ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(crystals.draw, numbers, keys)
+        while not drawing.done():
+            time.sleep(0.001)
+            went_on += 1
+    assert went_on > 5
 
 
 def test_a_family_with_a_group_that_was_not_reached_is_refused(statistics_path, tmp_path):
