@@ -35,11 +35,15 @@ rule hybrid:
         predictions="results/observer/{family}/{test}.hybrid.parquet",
     log:
         "logs/hybrid/{family}/{test}.log",
+    resources:
+        gpu=gpus(),
     params:
         law=lambda wildcards: config["observer"]["laws"][wildcards.test],
         samples=config["observer"]["samples"],
         lengths=observed_lengths,
         instrument=config["instrument"],
+        device=config["train"]["device"],
+        precision=config["train"]["precision"],
         confidence=config["report"]["confidence"],
         code=code_digest("xtinct.indexing.evaluation"),
     script:

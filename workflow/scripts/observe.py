@@ -19,6 +19,8 @@ with job(snakemake.log):
         output_json=snakemake.output.metrics,
         output_parquet=snakemake.output.predictions,
         model_dir=Path(model).parent if model else None,
+        device=params.get("device", "cpu"),
+        precision=params.get("precision", "float32"),
         lengths=params.lengths,
         confidence=params.confidence,
     )

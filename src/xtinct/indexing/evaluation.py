@@ -16,6 +16,7 @@ from xtinct.indexing.cells import LONGEST, SHORTEST
 from xtinct.indexing.observer import Observer, hybrid
 from xtinct.learning.calibration import expected_calibration_error, log_loss
 from xtinct.learning.card import write_text
+from xtinct.learning.device import describe
 from xtinct.learning.metrics import macro_averages, proportion, rank, top_k_right
 from xtinct.learning.prediction import Predictor
 from xtinct.limits.hypotheses import Window
@@ -38,6 +39,8 @@ def evaluate_observer(
     output_json: str | Path,
     output_parquet: str | Path,
     model_dir: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
     lengths: tuple[float, float] | None = None,
     confidence: float = 0.95,
 ) -> list[dict]:
@@ -47,11 +50,14 @@ def evaluate_observer(
     law           intensity law: uniform | physical
     model_dir     a trained model of the family: the records are those of the product of both
                   (`xtinct.indexing.observer.hybrid`), else of the observer alone
+    device        of the model: auto | cpu | cuda; precision: auto | bfloat16 | float32
     lengths       range of axes that the test lattices were drawn from, angstrom; None: not known
 
     Writes records to `output_json`, one per target, with the keys of a trained model's, and the
     predictions (schema.PREDICTIONS) to `output_parquet`. Groups are alike for the observer.
-    `found` is the share of patterns whose lattice was found; `seconds` are of all patterns together.
+    `found` is the share of patterns whose lattice was found, `found_low` and `found_high` its Wilson
+    interval; `seconds` are of all patterns together. `ceiling1` to `ceiling5` are those of exactly these
+    samples, with the frequencies of their groups as the prior.
     """
     with open_parquet(dataset_path) as file:
         table = file.read(columns=["sample_id", "spacegroup_number", "split", *CELL, "d_star", "intensity"])
@@ -66,12 +72,11 @@ def evaluate_observer(
     # Reduced monoclinic axes may leave the range that the cells were drawn from.
     known = lengths is not None and family != "monoclinic"
     observer = Observer(machine, family, law, lengths=lengths if known else (SHORTEST, LONGEST))
+    predictor = None if model_dir is None else Predictor(model_dir, device=device, precision=precision)
     started = time.perf_counter()
     by_group, found = observer.group_probabilities(patterns)
-    name = "observer"
-    if model_dir is not None:
-        name = "hybrid"
-        predictor = Predictor(model_dir)
+    name = "observer" if predictor is None else "hybrid"
+    if predictor is not None:
         predictor.require_instrument(machine)
         prior = predictor.training_prior or dict.fromkeys(observer.groups.tolist(), 1.0)
         shares = np.array([prior.get(int(group), 0.0) for group in observer.groups])
@@ -99,10 +104,10 @@ def evaluate_observer(
         "seed": 0,
         "n": n,
         "n_unseen": 0,
-        "found": float(found.mean()) if n else None,
+        **(proportion("found", int(found.sum()), n, confidence) if n else {"found": None}),
         "confidence": confidence,
         "seconds": round(seconds, 3),
-        "device": "cpu",
+        "device": "cpu" if predictor is None else describe(predictor.device, predictor.precision),
     }
     labels_of = {
         "extinction_class": np.array([symbols.index(class_symbol(int(g))) for g in numbers], dtype=np.int64),

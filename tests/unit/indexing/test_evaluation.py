@@ -1,0 +1,93 @@
+"""Records of the observer and of its product with a network."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from xtinct.diffraction.lines import UlbdLines
+from xtinct.indexing import evaluation
+from xtinct.learning.metrics import wilson_interval
+from xtinct.parquet import write_parquet
+from xtinct.schema import LINES
+from xtinct.symmetry.classes import class_symbol, extinction_classes
+
+INSTRUMENT = {
+    "wavelength": 1.5406,
+    "two_theta": {"min": 5, "max": 90, "points": 8192},
+    "lorentz": "lorentz",
+    "fwhm": 0.23548,
+}
+
+
+@pytest.fixture
+def evaluated(tmp_path):
+    """Evaluate the observer on three cubic test samples, with further arguments."""
+    groups = np.array([225, 227, 221])
+    cells = np.array([[a, a, a, 90.0, 90.0, 90.0] for a in (5.64, 5.43, 4.12)])
+    lines = UlbdLines("cubic", 0.93, 6.0).draw(groups, cells, np.arange(3, dtype=np.uint64))
+    rows = [
+        {
+            "sample_id": f"s-{i}",
+            "dataset": "ulbd",
+            "spacegroup_number": int(groups[i]),
+            "extinction_class": class_symbol(int(groups[i])),
+            "crystal_system": "cubic",
+            "split": "test",
+            **dict(zip(("a", "b", "c", "alpha", "beta", "gamma"), cells[i], strict=True)),
+            "d_star": lines[i][0].astype(np.float32).tolist(),
+            "intensity": lines[i][1].tolist(),
+            "origin": "",
+            "seed": 0,
+        }
+        for i in range(3)
+    ]
+    path = tmp_path / "cubic.parquet"
+    write_parquet(path, [pa.Table.from_pylist(rows, schema=LINES)], LINES)
+
+    def run(**options):
+        return evaluation.evaluate_observer(
+            dataset_path=path,
+            family="cubic",
+            test_name="ulbd",
+            law="uniform",
+            samples=3,
+            instrument=INSTRUMENT,
+            output_json=tmp_path / "m.json",
+            output_parquet=tmp_path / "p.parquet",
+            **options,
+        )
+
+    return run
+
+
+def test_the_share_of_found_lattices_has_its_interval(evaluated):
+    record = evaluated()[0]
+    assert (record["found"], record["found_low"], record["found_high"]) == (1.0, *wilson_interval(3, 3))
+    assert record["device"] == "cpu"
+
+
+def test_the_product_runs_the_network_where_it_is_told_and_says_where(evaluated, monkeypatch):
+    asked = {}
+
+    class Network:
+        training_prior = None
+        device, precision = torch.device("cpu"), torch.bfloat16
+
+        def __init__(self, folder, **options):
+            asked.update(options)
+
+        def require_instrument(self, instrument):
+            pass
+
+        def from_patterns(self, patterns, prior):
+            n = sum(len(c.members) for c in extinction_classes("cubic"))
+            return SimpleNamespace(group_probabilities=np.full((len(patterns), n), 1 / n))
+
+    monkeypatch.setattr(evaluation, "Predictor", Network)
+    record = evaluated(model_dir="model", device="cpu", precision="bfloat16")[0]
+    assert asked == {"device": "cpu", "precision": "bfloat16"}
+    assert record["device"].startswith("cpu") and record["device"].endswith("bfloat16")
+    assert record["model"] == "hybrid"
