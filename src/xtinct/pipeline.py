@@ -53,7 +53,9 @@ def job(log: Iterable[str]) -> Iterator[None]:
     """
     path = Path(next(iter(log)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    # A new log, to whose end every process of the job appends: none overwrites another's lines.
+    path.write_bytes(b"")
+    handler = logging.FileHandler(path, encoding="utf-8")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", handlers=[handler, logging.StreamHandler()]
     )

@@ -115,3 +115,14 @@ def test_a_job_that_ends_well_keeps_its_messages(tmp_path):
     log = tmp_path / "job.log"
     assert run_job(log, "pass").returncode == 0
     assert log.read_text().endswith("reading\n")
+
+
+def test_a_log_is_new_and_keeps_what_several_processes_write(tmp_path):
+    """A child appends to the log, then the job fails: its last line stands after the child's."""
+    log = tmp_path / "job.log"
+    log.write_text("of the job before\n")
+    body = f"open({str(log)!r}, 'a').write('of a child\\n'); raise XtinctError('process 1 of 2: no atoms')"
+    assert run_job(log, body).returncode == 2
+    lines = log.read_text().splitlines()
+    assert lines[0].endswith("reading")
+    assert lines[1:] == ["of a child", "error: process 1 of 2: no atoms"]

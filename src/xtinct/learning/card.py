@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from xtinct.diffraction.instrument import Instrument
@@ -32,16 +32,26 @@ def write_text(path: Path, text: str) -> None:
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write named tensors to a safetensors file, whole or not at all."""
     temporary = path.with_name(f".{path.name}.part")
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, dict(metadata))
+    # Through Python's own files, which have the permissions of any other; save_file's are its owner's alone.
+    temporary.write_bytes(
+        save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, dict(metadata))
+    )
     temporary.replace(path)
 
 
 def save_model(directory: str | Path, model: nn.Module, card: dict) -> None:
-    """Write the model folder; the card comes last, so a folder with a card is complete."""
+    """Write the model folder; the card comes last, so a folder with a card is complete.
+
+    XtinctError, and nothing written, for a card with a number that is not finite: JSON has none.
+    """
     directory = Path(directory)
+    try:
+        text = json.dumps({"format": FORMAT, **card}, indent=2, sort_keys=True, allow_nan=False)
+    except ValueError:
+        raise XtinctError(f"{directory / CARD}: a number of the card is not finite") from None
     directory.mkdir(parents=True, exist_ok=True)
     write_tensors(directory / WEIGHTS, model.state_dict(), {"format": FORMAT})
-    write_text(directory / CARD, json.dumps({"format": FORMAT, **card}, indent=2, sort_keys=True) + "\n")
+    write_text(directory / CARD, text + "\n")
 
 
 def read_card(directory: str | Path) -> dict:

@@ -1,6 +1,8 @@
 """Where and how precisely to compute, and how to compute the same twice."""
 
+import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +10,8 @@ import torch
 from torch import nn
 
 from xtinct.errors import XtinctError
+
+log = logging.getLogger(__name__)
 
 #: Steps on a GPU that are worth the minute that compiling takes.
 COMPILE_STEPS = 2000
@@ -55,7 +59,7 @@ def describe(device: torch.device, precision: torch.dtype) -> str:
 
 @contextmanager
 def reproducible(threads: int) -> Iterator[None]:
-    """Deterministic algorithms on `threads` CPU threads; restores what was set before."""
+    """Deterministic algorithms on `threads` CPU threads, float32 in full; restores what was set before."""
     # cuBLAS is deterministic only with a fixed workspace, set before its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
@@ -65,19 +69,56 @@ def reproducible(threads: int) -> Iterator[None]:
     # No operation here reads memory that it has not written; filling it takes a tenth of a CPU step.
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:
-        yield
+        with _without_tf32():
+            yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
         torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """No TF32, which keeps 10 of float32's 23 bits and is cuDNN's default for convolutions on a GPU."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, matmul.fp32_precision
+    # The older name of a setting is written first: torch refuses to read it where the two differ.
+    cudnn.allow_tf32 = False
+    cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "ieee"
+    if before[2] == "tf32":  # by somebody's choice; torch's own is full precision
+        matmul.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32 = "tf32" in before[:2]
+        cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, matmul.fp32_precision = before
+
+
 def compiled(model: nn.Module, setting: str, device: torch.device, n_steps: int) -> nn.Module:
-    """The model, or what `torch.compile` makes of it: for `always`, and for `auto` where it pays."""
+    """The model, or what `torch.compile` makes of it: for `always`, and for `auto` where it pays.
+
+    Compiling starts with the first pattern and may fail only then: `after_failed_compiling`.
+    """
     if setting not in ("auto", "always", "never"):
         raise XtinctError(f"train.compile: {setting!r}, expected auto, always or never")
     pays = device.type == "cuda" and n_steps >= COMPILE_STEPS
     return torch.compile(model) if setting == "always" or (setting == "auto" and pays) else model
+
+
+def after_failed_compiling(model: nn.Module, setting: str, error: RuntimeError) -> nn.Module:
+    """The model as it is, with a warning, if `error` says that it could not be compiled for `auto`.
+
+    XtinctError if `always` was asked for; any other error is raised again.
+    """
+    # Loaded by torch.compile alone: it takes a second.
+    dynamo = sys.modules.get("torch._dynamo.exc")
+    if dynamo is None or not isinstance(error, dynamo.TorchDynamoException):
+        raise error
+    reason = str(error).strip().splitlines()[0]
+    if setting == "always":
+        raise XtinctError(f"train.compile: always, but torch cannot compile the model here: {reason}")
+    log.warning("torch cannot compile the model here, so it runs as it is: %s", reason)
+    return model
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:

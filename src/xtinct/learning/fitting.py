@@ -13,15 +13,16 @@ from torch import nn
 
 from xtinct.errors import XtinctError
 from xtinct.learning.checkpoint import Progress, load_checkpoint, save_checkpoint
-from xtinct.learning.device import autocast, compiled
+from xtinct.learning.device import after_failed_compiling, autocast, compiled
 from xtinct.learning.loading import Batch, Loader, PatternRenderer
+from xtinct.learning.memory import Portion, is_out_of_memory
 from xtinct.learning.metrics import wilson_interval
 from xtinct.learning.models.normalisation import measure_statistics, set_ghost_batch
 from xtinct.learning.optim import clip_gradients, make_optimizers, schedule
 from xtinct.learning.outputs import Outputs
 from xtinct.learning.parallel import Processes
 from xtinct.randomness import stream_key
-from xtinct.symmetry.ceilings import ceiling_of_samples
+from xtinct.symmetry.ceilings import ceilings
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ CHECKPOINT_SECONDS = 60.0
 _SKIPPED_IN_A_ROW = 20
 #: Patterns that the statistics of batch normalisations are measured on before a validation.
 _STATISTICS_PATTERNS = 2048
+#: Patterns that are asked about at a time in a validation.
+_VALIDATED_AT_ONCE = 256
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Run:
     settings    the configuration's `train`
     patterns    the budget, rounded to whole batches
     checkpoint  file that is continued if it is of the run `digest`, and kept up to date
+    prior       weight of each space group among the samples; None weighs all of the scope equally
     """
 
     model: nn.Module
@@ -55,6 +59,7 @@ class Run:
     checkpoint: Path
     digest: str
     processes: Processes
+    prior: Mapping[int, float] | None = None
 
     def __post_init__(self) -> None:
         batch, ghost, count = self.settings["batch_size"], self.settings["ghost_batch"], self.processes.count
@@ -65,15 +70,20 @@ class Run:
                 f"train.batch_size: {batch} is not a multiple of {count} processes x {self.ghost} patterns "
                 "of train.ghost_batch"
             )
-        self.micro = self.local
+        device = self.renderer.device
+        self.trained_at_once = Portion(self.local, device, self.ghost, "train.ghost_batch allows")
+        self.measured_at_once = Portion(min(batch, _STATISTICS_PATTERNS), device)
+        self.validated_at_once = Portion(_VALIDATED_AT_ONCE, device)
+        self.ceiling = float(ceilings(self.outputs.family, self.outputs.target, (1,), self.prior)[1])
         self.n_steps = max(1, round(self.patterns / batch))
-        self.forward = compiled(self.model, self.settings["compile"], self.renderer.device, self.n_steps)
+        self.forward = compiled(self.model, self.settings["compile"], device, self.n_steps)
 
     def fit(self) -> Progress:
         """Train, and return the progress: its history has one row per validation.
 
-        XtinctError where the loss or the gradient stays without a finite value; the last checkpoint
-        is then left for another try.
+        XtinctError where the loss or the gradient stays without a finite value, or the model has none at
+        the end; the last checkpoint is then left for another try. So for processes that do not go on
+        from the same checkpoint.
         """
         settings, device, model = self.settings, self.renderer.device, self.model
         optimizers = make_optimizers(
@@ -88,6 +98,12 @@ class Run:
             round(self.n_steps * (i + 1) / settings["validations"]) for i in range(settings["validations"])
         }
         progress = load_checkpoint(self.checkpoint, self.digest, model, optimizers) or Progress()
+        self.processes.require_same(
+            self.digest, "processes of one training need the same settings, data, code and kind of device"
+        )
+        self.processes.require_same(
+            progress.step, f"{self.checkpoint}: every process must see this file; of the steps done there"
+        )
         peaks = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
         if progress.step:
             log.info("continuing after step %d of %d", progress.step, self.n_steps)
@@ -106,8 +122,7 @@ class Run:
             totals = self.gradients(batch, step, progress)
             self.processes.add_up([*(p.grad for p in parameters), totals])
             if clip_gradients(parameters, settings["gradient_clip"]):
-                for optimizer in optimizers:
-                    optimizer.step()
+                self._take_step(optimizers)
                 sums += totals
                 in_a_row = 0
             else:
@@ -137,6 +152,19 @@ class Run:
                 saved = now
         return progress
 
+    def _take_step(self, optimizers: list[torch.optim.Optimizer]) -> None:
+        try:
+            for optimizer in optimizers:
+                optimizer.step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            # No batch is in memory now, so a smaller one would not help.
+            raise XtinctError(
+                f"out of memory on {self.renderer.device}: weights, gradients and the moments of the "
+                "optimiser do not fit; choose a smaller model"
+            ) from None
+
     def batches(self, progress: Progress) -> Iterator[Batch]:
         """This process's parts of the batches that are left."""
         size, device = self.settings["batch_size"], self.renderer.device
@@ -155,32 +183,18 @@ class Run:
         """
         while True:
             try:
-                return self._gradients_of(batch, step, progress)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                smaller = self.micro // 2 // self.ghost * self.ghost
-                if not smaller:
-                    raise XtinctError(
-                        f"out of memory with {self.micro} patterns at a time on {self.renderer.device}, the "
-                        "least that train.ghost_batch allows; choose a smaller model or ghost batch"
-                    ) from None
-            log.warning(
-                "out of memory with %d patterns at a time; going on with %d and the same batches of %d, so "
-                "with the same result up to rounding (and other dropout masks, where the model has any)",
-                self.micro, smaller, self.settings["batch_size"],
-            )  # fmt: skip
-            self.micro = smaller
-            if self.renderer.device.type == "cuda":
-                torch.cuda.empty_cache()
+                return self.trained_at_once.fitted(
+                    lambda micro: self._gradients_of(batch, step, progress, micro)
+                )
+            except RuntimeError as error:
+                self.forward = after_failed_compiling(self.model, self.settings["compile"], error)
 
-    def _gradients_of(self, batch: Batch, step: int, progress: Progress) -> torch.Tensor:
+    def _gradients_of(self, batch: Batch, step: int, progress: Progress, micro: int) -> torch.Tensor:
         self.model.train()
         self.model.zero_grad()
         totals = torch.zeros(3, dtype=torch.float64, device=self.renderer.device)
         torch.manual_seed(step_seed(self.seed, "step", step, self.processes.rank))
-        for first in range(0, self.local, self.micro):
-            part = batch.slice(first, first + self.micro)
+        for part in batch.parts(micro):
             asked = time.perf_counter()
             patterns = self.renderer(part.lines, part.conditions)
             progress.waited += time.perf_counter() - asked
@@ -196,15 +210,21 @@ class Run:
         return totals
 
     def _check_skipped(self, step: int, in_a_row: int, loss: float, skipped: int) -> None:
-        if in_a_row < _SKIPPED_IN_A_ROW:
-            log.warning(
-                "step %d skipped: the gradient is not finite, loss %g; %d so far", step, loss, skipped
-            )
+        """A warning while there is hope: neither too many steps without an update, nor the end."""
+        if in_a_row < _SKIPPED_IN_A_ROW and step < self.n_steps:
+            if self.processes.first:
+                log.warning(
+                    "step %d skipped: the gradient is not finite, loss %g; %d so far", step, loss, skipped
+                )
             return
-        raise XtinctError(
-            f"training stopped at step {step}: the gradient was not finite {in_a_row} times in a row, the "
-            f"loss is {loss}; lower train.learning_rate and train.muon_learning_rate, or set "
-            "train.precision: float32"
+        raise self._not_finite(
+            f"training stopped at step {step}: steps in a row whose gradient is not finite: {in_a_row}; the "
+            f"loss is {loss}"
+        )
+
+    def _not_finite(self, what: str) -> XtinctError:
+        return XtinctError(
+            f"{what}; lower train.learning_rate and train.muon_learning_rate, or set train.precision: float32"
         )
 
     def _row(self, step: int, sums: torch.Tensor, progress: Progress) -> dict:
@@ -222,35 +242,61 @@ class Run:
         if self.processes.first and (self.validation is not None or step == self.n_steps):
             self._measure_statistics(step)
             if self.validation is not None:
-                row |= self._validate(self.validation)
+                row |= self._validate(self.validation, step)
         return row
 
     def _measure_statistics(self, step: int) -> None:
         """Of samples after the last that training sees, so that they are as new to the model as any."""
         size = min(self.settings["batch_size"], _STATISTICS_PATTERNS)
         start = self.n_steps * self.settings["batch_size"]
-        found = self.loader.batches(start=start, stop=start + _STATISTICS_PATTERNS, step=size, count=size)
-        with autocast(self.renderer.device, self.precision):
-            measure_statistics(self.model, (self.renderer(batch.lines, batch.conditions) for batch in found))
 
-    def _validate(self, validation: Batch) -> dict:
-        """Accuracy of the target and the ceiling of exactly these samples."""
-        probabilities = predict_outputs(self.model, validation, self.renderer, self.precision)
+        def measure(micro: int) -> None:
+            found = self.loader.batches(start=start, stop=start + _STATISTICS_PATTERNS, step=size, count=size)
+            batches = (
+                [self.renderer(part.lines, part.conditions) for part in batch.parts(micro)] for batch in found
+            )
+            with autocast(self.renderer.device, self.precision):
+                measure_statistics(self.model, batches)
+
+        self.measured_at_once.fitted(measure)
+        if not all(torch.isfinite(tensor).all() for tensor in self.model.state_dict().values()):
+            raise self._not_finite(
+                f"training stopped at step {step}: a weight or the statistics of a layer are not finite"
+            )
+
+    def _validate(self, validation: Batch, step: int) -> dict:
+        """Accuracy of the target, and the ceiling of the law that the samples are drawn from.
+
+        The ceiling counts the extinction laws alone: on single lattices further classes coincide, and
+        lattices that differ between groups tell more.
+        """
+        probabilities = self.probabilities(validation)
+        if not np.isfinite(probabilities).all():
+            raise self._not_finite(f"training stopped at step {step}: an output of the model is not finite")
         right = probabilities.argmax(axis=1) == self.outputs.output_of_group[validation.groups]
-        ceiling = ceiling_of_samples(validation.groups, self.outputs.target, (1,))[1]
         return {
             "validation_n": len(right),
             "validation_accuracy": round(float(right.mean()), 6),
-            "validation_ceiling": round(ceiling, 6),
+            "validation_ceiling": round(self.ceiling, 6),
         }
 
+    def probabilities(self, samples: Batch) -> np.ndarray:
+        """Softmax of the model's outputs, float32 (n, n_outputs); leaves the model in evaluation mode."""
+        return self.validated_at_once.fitted(
+            lambda count: predict_outputs(self.model, samples, self.renderer, self.precision, count)
+        )
+
     def finished(self, row: dict) -> bool:
-        """Whether the confidence interval of the validation holds the ceiling."""
+        """Whether the confidence interval of the validation holds the ceiling.
+
+        An accuracy above it tells nothing: the lattices give away more than the law counts.
+        """
         if not self.settings["stop_confidence"] or not row["validation_n"]:
             return False
         n = row["validation_n"]
         right = round(row["validation_accuracy"] * n)
-        return wilson_interval(right, n, self.settings["stop_confidence"])[1] >= row["validation_ceiling"]
+        low, high = wilson_interval(right, n, self.settings["stop_confidence"])
+        return low <= self.ceiling <= high
 
     def _tell(self, progress: Progress, row: dict | None, sums: torch.Tensor) -> None:
         if row is None:
@@ -260,15 +306,11 @@ class Run:
         if row["loss"] is not None:
             line += f", loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}"
         if row.get("validation_n"):
-            reached, ceiling = row["validation_accuracy"], row["validation_ceiling"]
-            line += f", validation {reached:.4f}, {ceiling - reached:.4f} below the ceiling"
+            missing = self.ceiling - row["validation_accuracy"]
+            line += f", validation {row['validation_accuracy']:.4f}, "
+            line += f"{abs(missing):.4f} {'below' if missing >= 0 else 'above'} the ceiling"
         left = progress.seconds / progress.step * (self.n_steps - progress.step)
         log.info("%s, %.0f %% waiting for data, %.0f s left", line, 100 * progress.data_share, left)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch could not allocate memory; on a CPU it says so in a RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
 def step_seed(seed: int, purpose: str, step: int, rank: int = 0) -> int:
@@ -281,14 +323,13 @@ def predict_outputs(
     samples: Batch,
     renderer: PatternRenderer,
     precision: torch.dtype,
-    batch_size: int = 256,
+    batch_size: int,
 ) -> np.ndarray:
     """Softmax of the model's outputs, float32 (n, n_outputs); leaves the model in evaluation mode."""
     model.eval()
     parts = []
     with torch.no_grad():
-        for first in range(0, len(samples), batch_size):
-            part = samples.slice(first, first + batch_size)
+        for part in samples.parts(batch_size):
             with autocast(renderer.device, precision):
                 logits = model(renderer(part.lines, part.conditions)).float()
             parts.append(logits.softmax(dim=1).cpu().numpy())

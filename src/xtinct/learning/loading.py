@@ -46,6 +46,11 @@ class Batch:
         conditions = None if self.conditions is None else self.conditions.slice(start, stop)
         return Batch(self.lines.slice(start, stop), self.groups[start:stop], conditions)
 
+    def parts(self, count: int) -> Iterator["Batch"]:
+        """`count` samples after the other; the last part has what is left."""
+        for first in range(0, len(self), count):
+            yield self.slice(first, first + count)
+
 
 @dataclass(frozen=True)
 class Loader:

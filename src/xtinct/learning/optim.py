@@ -38,10 +38,10 @@ class KernelMuon(torch.optim.Muon):
 def make_optimizers(
     model: nn.Module, *, optimizer: str, learning_rate: float, muon_learning_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """The optimisers of a model, each with the share of `learning_rate` that it peaks at.
+    """The optimisers of a model, each with the rate that it peaks at.
 
     "muon": Muon for the matrices and kernels inside the network, AdamW for the first layer, the
-    classifier (`model.head`), norms and biases (Jordan 2024 keeps input and output layers out of
+    layers of `model.head`, norms and biases (Jordan 2024 keeps input and output layers out of
     Muon). "adamw": AdamW for all; "adam" is that without weight decay.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
@@ -51,7 +51,8 @@ def make_optimizers(
     if optimizer != "muon":
         raise XtinctError(f"train.optimizer: {optimizer!r}, expected muon, adamw or adam")
     weights = [(name, p) for name, p in named if p.ndim >= 2]
-    inner = {name for name, _ in weights[1:] if not name.startswith("head.")}
+    head = {id(p) for p in model.head.parameters()}
+    inner = {name for name, p in weights[1:] if id(p) not in head}
     return [
         KernelMuon([p for name, p in named if name in inner], muon_learning_rate, weight_decay),
         torch.optim.AdamW(

@@ -6,7 +6,7 @@ all of them. `torchrun` says through the environment how many there are.
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,8 +15,6 @@ from torch import distributed
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from xtinct.errors import XtinctError
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,30 +46,62 @@ class Processes:
         distributed.broadcast(told, src=0)
         return bool(told.item())
 
+    def require_same(self, state: object, what: str) -> None:
+        """XtinctError that begins with `what`, in every process, unless `state` is the same in all."""
+        if self.count == 1:
+            return
+        states: list = [None] * self.count
+        distributed.all_gather_object(states, state)
+        other = next((rank for rank, one in enumerate(states) if one != states[0]), None)
+        if other is not None:
+            raise XtinctError(f"{what}: process 0 has {states[0]}, process {other} has {states[other]}")
+
 
 @contextmanager
-def processes() -> Iterator[Processes]:
-    """The processes that torchrun started, joined; a single one without it."""
+def processes(device: torch.device) -> Iterator[Processes]:
+    """The processes that torchrun started, joined; a single one without it.
+
+    `device`: cpu, or cuda, which then stands for a GPU of each process's own. XtinctError for a process
+    without one.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Processes()
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if device.type == "cuda":
+        local, n_gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local >= n_gpus:
+            raise XtinctError(
+                f"train.processes: each needs a GPU of its own, but torch finds {n_gpus} for process "
+                f"{local} (from 0) of this machine"
+            )
+        torch.cuda.set_device(local)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(distributed.get_rank(), count)
     finally:
         distributed.destroy_process_group()
 
 
+def log_messages(files: Iterable[str] = ()) -> None:
+    """Send messages to stderr and to the end of `files`: all of the first process, warnings of the others."""
+    rank = int(os.environ.get("RANK", "0"))
+    handlers = [*(logging.FileHandler(path, encoding="utf-8") for path in files), logging.StreamHandler()]
+    logging.basicConfig(
+        level=logging.WARNING if rank else logging.INFO,
+        format=f"%(asctime)s process {rank}: %(message)s" if rank else "%(asctime)s %(message)s",
+        handlers=handlers,
+    )
+
+
 def launch(function: Callable[..., object], settings: Mapping[str, object], count: int) -> None:
     """Call function(**settings) in `count` processes of this machine, as torchrun starts them.
 
-    A single one is this process. Messages of the first go where those of this process go. A process
-    that fails ends the others, and its error is an XtinctError here.
+    A single one is this process, and so is one that torchrun has started: `count` is then torchrun's
+    matter. Messages of the first process, and warnings of all, go where those of this process go. A
+    process that fails ends the others, and its error is an XtinctError here.
     """
-    if count == 1:
+    if count == 1 or "WORLD_SIZE" in os.environ:
         function(**settings)
         return
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -99,11 +129,5 @@ def launch(function: Callable[..., object], settings: Mapping[str, object], coun
 
 @record
 def _work(function: Callable[..., object], settings: dict, log_files: list[str]) -> None:
-    if os.environ["RANK"] == "0":
-        handlers = [logging.FileHandler(path, encoding="utf-8") for path in log_files]
-        logging.basicConfig(
-            level=logging.INFO,
-            format="%(asctime)s %(message)s",
-            handlers=[*handlers, logging.StreamHandler()],
-        )
+    log_messages(log_files)
     function(**settings)

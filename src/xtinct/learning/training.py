@@ -19,7 +19,7 @@ from xtinct.learning.calibration import fit_calibration
 from xtinct.learning.card import HISTORY, save_model, write_text
 from xtinct.learning.checkpoint import NAME
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
-from xtinct.learning.fitting import Run, predict_outputs, step_seed
+from xtinct.learning.fitting import Run, step_seed
 from xtinct.learning.loading import PatternRenderer
 from xtinct.learning.models import build_model, count_parameters
 from xtinct.learning.outputs import Outputs, training_prior
@@ -45,6 +45,7 @@ def train_model(
     datasets: Mapping[str, Sequence[str | Path]],
     occupations: str | Path | None,
     output_dir: str | Path,
+    code: str = "",
 ) -> dict:
     """Train the model of `experiment` for `family` and return its card.
 
@@ -54,12 +55,14 @@ def train_model(
     datasets      stored training set -> its line-list files, one for each family; empty for online training
     occupations   file of confirmed occupations; needed where crystals are drawn while training
     output_dir    receives model.safetensors, history.csv and card.json; all processes must see it
+    code          digest of the code that trains (`pipeline.code_digest`); "" where nobody changes it
 
     Called in every process that torchrun started, it trains one model together; the card is that of the
-    first. A run that was killed goes on from its checkpoint in `output_dir` to the same result. The result
+    first. A run that was killed goes on from its checkpoint in `output_dir` to the same result, unless
+    arguments, data, code, torch or the kind of processor have changed: then it begins anew. The result
     depends on the arguments and on the kind of processor, not on time or load; on the number of processes
     through rounding alone (and through dropout masks, where the model has any). XtinctError for settings
-    that do not fit, for data of another family and for gradients that stay without a finite value.
+    that do not fit, for data of another family and for a model that does not stay finite.
     """
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -88,8 +91,8 @@ def train_model(
     }
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     device = resolve_device(train["device"])
-    precision = resolve_precision(train["precision"], device)
-    with processes() as team, reproducible(train["threads"]):
+    with processes(device) as team, reproducible(train["threads"]):
+        precision = resolve_precision(train["precision"], device)
         loader = sources.training()
         seen = loader.stream.groups
         unseen = [
@@ -109,30 +112,32 @@ def train_model(
                 family, experiment["target"], kind, f"{n_parameters:,}", f"{experiment['patterns']:,}",
                 team.count, where,
             )  # fmt: skip
-        validation = sources.validation(train["validation_patterns"])
-        renderer = PatternRenderer(optics, device)
-        progress = Run(
+        validation = sources.validation(train["validation_patterns"]) if team.first else None
+        group_counts = sources.group_counts()
+        prior = training_prior(group_counts)
+        run = Run(
             model=model,
             outputs=outputs,
             loader=loader,
             validation=validation,
-            renderer=renderer,
+            renderer=PatternRenderer(optics, device),
             precision=precision,
             patterns=experiment["patterns"],
             seed=seed,
             settings=train,
             checkpoint=output_dir / NAME,
-            digest=f"{digest}, {where}",
+            digest=f"{digest}, {where}, torch {torch.__version__}, code {code}",
             processes=team,
-        ).fit()
-        group_counts = sources.group_counts()
+            prior=prior,
+        )
+        progress = run.fit()
         calibration = None
-        if validation is not None and team.first:
+        if validation is not None:
             calibration = fit_calibration(
                 outputs,
-                predict_outputs(model, validation, renderer, precision),
+                run.probabilities(validation),
                 validation.groups,
-                prior=training_prior(group_counts),
+                prior=prior,
                 samples=f"validation of {name_of(experiment['train'])}",
             ).to_dict()
         last = progress.history[-1]

@@ -2,8 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
-from xtinct.learning.optim import KernelMuon, make_optimizers, schedule
+from xtinct.learning.models import MODELS, build_model
+from xtinct.learning.optim import KernelMuon, clip_gradients, make_optimizers, schedule
 
 OPTIONS = {"optimizer": "muon", "learning_rate": 0.01, "muon_learning_rate": 0.1, "weight_decay": 0.0}
 
@@ -61,6 +63,40 @@ def test_every_step_follows_the_gradient_of_its_own_batch():
     expected = torch.autograd.grad(net(x).square().sum(), list(net.parameters()))
     for parameter, gradient in zip(net.parameters(), expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(10.0, 10.0), (1e9, 5e6), (0, 5e6)])
+def test_a_gradient_that_explodes_is_cut_to_its_limit(limit, expected):
+    """3-4-5 triangle; a limit of 0 is none. The direction stays."""
+    parameters = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))]
+    parameters[0].grad, parameters[1].grad = torch.tensor([3e6, 0.0]), torch.tensor([4e6])
+    assert clip_gradients(parameters, limit)
+    joint = torch.cat([p.grad for p in parameters])
+    assert joint.norm() == pytest.approx(expected)
+    assert joint / joint.norm() == pytest.approx(torch.tensor([0.6, 0.0, 0.8]))
+
+
+def test_a_gradient_that_is_not_finite_is_left_and_told():
+    parameter = nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.tensor([torch.inf, 1.0])
+    assert not clip_gradients([parameter], 10.0)
+    assert parameter.grad.tolist() == [torch.inf, 1.0]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_muon_leaves_the_first_layer_and_the_classifier_of_every_model_to_adamw(kind):
+    optics = Instrument(
+        wavelength=1.5406, two_theta_min=5, two_theta_max=90, points=8192, lorentz="lorentz", fwhm=0.2
+    )
+    model = build_model(kind, optics, 5, {})
+    muon, _ = make_optimizers(model, **OPTIONS)
+    inner = {p.data_ptr() for p in muon.param_groups[0]["params"]}
+    weights = [(name, p) for name, p in model.named_parameters() if p.ndim >= 2]
+    outer = [name for name, p in weights if p.data_ptr() not in inner]
+    assert weights[0][0] in outer
+    assert weights[-1][0] in outer
+    assert len(weights[-1][1]) == 5
+    assert len(outer) == (3 if kind == "resnet" else 2)  # whose head has two linear layers
 
 
 def test_schedule_rises_to_the_peak_and_falls_to_zero():

@@ -1,5 +1,9 @@
+import contextlib
 import csv
 import json
+import os
+import signal
+import stat
 import subprocess
 import sys
 import time
@@ -11,6 +15,7 @@ from safetensors.numpy import load_file
 
 from xtinct.errors import XtinctError
 from xtinct.learning import fitting
+from xtinct.learning.card import save_model
 from xtinct.learning.checkpoint import NAME
 from xtinct.learning.fitting import Run
 from xtinct.learning.training import train_model
@@ -95,7 +100,7 @@ def test_a_killed_process_leaves_nothing_broken_and_is_continued(settings, tmp_p
         time.sleep(0.001)
     time.sleep(0.05)
     process.kill()
-    process.wait()
+    assert process.wait() == -signal.SIGKILL, "the run was over before it could be killed"
     train_model(**settings, output_dir=folder)
     assert weights(folder) == weights(tmp_path / "whole")
     assert not (folder / NAME).exists()
@@ -121,9 +126,14 @@ def test_a_checkpoint_of_other_settings_is_not_continued(settings, tmp_path, mon
 
 
 def test_a_loss_that_is_not_finite_stops_with_one_line(settings, tmp_path):
-    settings["train"] |= {"optimizer": "adamw", "learning_rate": 1e30, "schedule": "constant"}
+    settings["train"] |= {
+        "optimizer": "adamw",
+        "learning_rate": 1e30,
+        "schedule": "constant",
+        "validations": 1,
+    }
     with pytest.raises(
-        XtinctError, match=r"training stopped at step \d+: the gradient was not finite 20 times in a row"
+        XtinctError, match=r"training stopped at step \d+: steps in a row whose gradient is not finite: 20; "
     ) as error:
         train_model(**settings, output_dir=tmp_path / "m")
     assert "\n" not in str(error.value)
@@ -180,6 +190,47 @@ def test_bfloat16_training_is_reproducible_too(settings, tmp_path):
         train_model(**settings, output_dir=tmp_path / name)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert all(np.isfinite(v).all() for v in load_file(tmp_path / "a" / "model.safetensors").values())
+
+
+def test_a_checkpoint_of_other_code_is_not_continued(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    real_step, steps = Run.gradients, []
+
+    def counted(self, batch, step, progress):
+        steps.append(step)
+        if len(steps) == 5:
+            raise Interruption
+        return real_step(self, batch, step, progress)
+
+    settings["experiment"]["patterns"] = 32 * 6
+    monkeypatch.setattr(Run, "gradients", counted)
+    for code, expected in (("a", list(range(5))), ("a", [4, 5])):
+        steps_before = len(steps)
+        with contextlib.suppress(Interruption):
+            train_model(**settings, output_dir=tmp_path / "same", code=code)
+        assert steps[steps_before:] == expected
+    steps.clear()
+    with pytest.raises(Interruption):
+        train_model(**settings, output_dir=tmp_path / "other", code="a")
+    train_model(**settings, output_dir=tmp_path / "other", code="b")
+    assert steps == [*range(5), *range(6)]
+
+
+def test_files_have_the_permissions_that_the_user_gives_to_files(settings, tmp_path):
+    settings["experiment"]["patterns"] = 32
+    before = os.umask(0o027)
+    try:
+        train_model(**settings, output_dir=tmp_path / "m")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "m").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640, path.name
+
+
+def test_a_card_holds_finite_numbers_alone(tmp_path):
+    with pytest.raises(XtinctError, match=r"card\.json: a number of the card is not finite"):
+        save_model(tmp_path / "m", torch.nn.Linear(1, 1), {"loss": float("nan")})
+    assert not (tmp_path / "m").exists()
 
 
 def test_training_restores_the_settings_of_torch(settings, tmp_path):

@@ -2,7 +2,7 @@
 
 A model is a `torch.nn.Module` made as `Model(instrument, n_outputs, **hyperparameters)`; its
 forward takes patterns float32 (n, instrument.points) with maximum 1 and returns logits
-float32 or bfloat16 (n, n_outputs).
+float32 or bfloat16 (n, n_outputs). Its attribute `head` is the module that ends in the classifier.
 """
 
 import inspect

@@ -39,6 +39,11 @@ class FCN13(nn.Module):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
 
+    @property
+    def head(self) -> nn.Module:
+        """The classifier."""
+        return self.layers[-1]
+
     def forward(self, pattern: torch.Tensor) -> torch.Tensor:
         """Patterns float32 (n, points) to logits (n, n_outputs)."""
         return self.layers(pattern[:, None]).flatten(1)

@@ -1,0 +1,66 @@
+"""What counts as running out of memory, and how work goes on in smaller parts."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from xtinct.errors import XtinctError
+from xtinct.learning.memory import Portion, is_out_of_memory
+
+CPU = torch.device("cpu")
+
+
+def error_of(action):
+    with pytest.raises((RuntimeError, MemoryError)) as error:
+        action()
+    return error.value
+
+
+def test_errors_of_real_allocations_are_recognised():
+    assert is_out_of_memory(error_of(lambda: torch.empty(10**15)))
+    assert is_out_of_memory(error_of(lambda: np.empty(10**15)))
+    assert is_out_of_memory(error_of(lambda: bytearray(10**18)))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."), True),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"), False),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("not enough memory"), False),
+    ],
+)
+def test_messages_of_cuda_and_its_libraries_are_recognised(error, expected):
+    assert is_out_of_memory(error) == expected
+
+
+def test_work_goes_on_with_half_the_size_in_whole_multiples(caplog):
+    portion, tried = Portion(96, CPU, multiple=8), []
+
+    def work(size):
+        tried.append(size)
+        if size > 30:
+            torch.empty(10**15)
+        return size
+
+    with caplog.at_level(logging.WARNING):
+        assert portion.fitted(work) == 24
+    assert tried == [96, 48, 24]
+    assert "out of memory with 48 patterns at a time; going on with 24" in caplog.text
+    # Once found, the size stays.
+    portion.fitted(work)
+    assert tried[3:] == [24]
+
+
+def test_nothing_smaller_is_one_line_and_other_errors_stay_what_they_are():
+    with pytest.raises(XtinctError, match=r"^out of memory with 8 patterns at a time on cpu, the least that"):
+        Portion(16, CPU, multiple=8, limit="train.ghost_batch allows").fitted(lambda n: np.empty(10**15))
+    with pytest.raises(RuntimeError, match="shapes"):
+        Portion(12, CPU).fitted(lambda n: torch.ones(2, 3) @ torch.ones(2, 3))
