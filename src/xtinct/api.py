@@ -154,24 +154,31 @@ def predict(
     coverage: float = 0.95,
     subtract_background: bool = False,
     fill_missing: bool = False,
+    any_width: bool = False,
+    prior: Mapping[int, Any] | None = None,
 ) -> dict[str, dict[str, list]]:
     """Extinction classes and space groups of a pattern, ranked by probability.
 
     `two_theta` (degrees, ascending) and `intensity`, float (n,): one pattern measured with
     `wavelength` (angstrom), the background removed or to be subtracted here (`subtract_background`).
     It is brought to the grid of the model by equal sin(theta) / wavelength, and must cover that grid;
-    `fill_missing` takes what is missing as empty. `models`: folders of trained models, or a folder
-    that holds some; None means DEFAULT_MODELS. There is one model per crystal family, and each answers
-    as if the pattern were of its family: the family is for the user to know, or to judge.
+    `fill_missing` takes what is missing as empty. Peaks narrower than those that the model was trained
+    for are broadened to them; wider ones are an XtinctError, and answered all the same with `any_width`.
+    `prior`: weights of space groups, which share out a class among its groups (as in `ceilings`; None:
+    equal weights). `models`: folders of trained models, or a folder that holds some; None means
+    DEFAULT_MODELS. There is one model per crystal family, and each answers as if the pattern were of its
+    family: the family is for the user to know, or to judge.
 
     Returns {family: {"classes": [(symbol, probability), ...], "groups": [(number, probability), ...],
-    "set": [symbol, ...]}}: the five most probable of each, and the set of classes that holds the true
-    one with probability `coverage` among patterns like those that the model was calibrated on, which
-    a measurement is only as far as it resembles them. Probabilities are calibrated likewise. A model
-    without a calibration gives no set.
+    "set": [symbol, ...], "warnings": [text, ...]}}: the five most probable of each, the set of classes
+    that holds the true one with probability `coverage` among patterns like those that the model was
+    calibrated on, which a measurement is only as far as it resembles them, and what is to be said
+    against the answer. Probabilities are calibrated likewise. The set may be empty: then no class is as
+    probable as the true ones mostly were. There is no set without a calibration, and none where `prior`
+    changes the probabilities of classes (models of crystal systems).
     """
     from xtinct.learning.prediction import Predictor
-    from xtinct.measured import checked_pattern, on_grid, without_background
+    from xtinct.measured import checked_pattern, on_grid, with_model_widths, without_background
 
     two_theta, intensity = checked_pattern(two_theta, intensity, wavelength)
     if subtract_background:
@@ -182,12 +189,24 @@ def predict(
         if predictor.family in answers:
             raise XtinctError(f"{folder}: a second model for the {predictor.family} family; name one of each")
         pattern = on_grid(two_theta, intensity, wavelength, predictor.instrument, fill_missing=fill_missing)
-        found = predictor.from_patterns(pattern)
-        answer = {"classes": found.top_classes(0), "groups": found.top_groups(0)}
-        if predictor.calibration is not None:
+        pattern, warnings = with_model_widths(
+            pattern, predictor.instrument, predictor.width_factors, any_width=any_width
+        )
+        found = predictor.from_patterns(pattern, prior=prior)
+        answer = {"classes": found.top_classes(0), "groups": found.top_groups(0), "warnings": warnings}
+        if found.calibration is not None:
+            inside = found.class_sets(coverage)[0]
             ranked = found.top_classes(0, len(found.class_symbols))
-            size = int(found.class_sets(coverage)[0].sum())
-            answer["set"] = [symbol for symbol, _ in ranked[:size]]
+            answer["set"] = [symbol for symbol, _ in ranked[: int(inside.sum())]]
+            if not inside.any():
+                warnings.append(
+                    f"the set is empty: no class is as probable as the true ones were in {100 * coverage:g} "
+                    "% of the calibration samples, so the pattern is unlike them or undecided"
+                )
+        elif predictor.calibration is not None:
+            warnings.append(
+                "no set of classes: their probabilities depend on the prior, and it is not that of training"
+            )
         answers[predictor.family] = answer
     return answers
 

@@ -49,6 +49,11 @@ axes_option = click.option(
     show_default=True,
     help="Whether the cell's axes are unknown, as in a powder pattern, or given.",
 )
+prior_option = click.option(
+    "--prior",
+    type=click.Path(dir_okay=False),
+    help="CSV or Parquet table with spacegroup_number and weight; without weight, rows are counted.",
+)
 
 
 @cli.command()
@@ -75,11 +80,7 @@ def classes(family: str | None, axes: str, as_json: bool) -> None:
 @family_option
 @axes_option
 @click.option("--target", default="spacegroup", show_default=True, help="What is to be told apart.")
-@click.option(
-    "--prior",
-    type=click.Path(dir_okay=False),
-    help="CSV or Parquet table with spacegroup_number and weight; without weight, rows are counted.",
-)
+@prior_option
 @as_json
 def ceilings(family: str | None, axes: str, target: str, prior: str | None, as_json: bool) -> None:
     """Print the best top-1 to top-5 accuracy that the extinction laws allow, in percent and exactly."""
@@ -166,6 +167,8 @@ def describe(file: str, as_json: bool) -> None:
 @click.option(
     "--fill-missing", is_flag=True, help="Take the part of the range that was not measured as empty."
 )
+@click.option("--any-width", is_flag=True, help="Answer although peaks are wider than the model's.")
+@prior_option
 @as_json
 def predict(
     patterns: Sequence[str],
@@ -174,21 +177,27 @@ def predict(
     coverage: float,
     subtract_background: bool,
     fill_missing: bool,
+    any_width: bool,
+    prior: str | None,
     as_json: bool,
 ) -> None:
     """Rank extinction classes and space groups of measured patterns.
 
     A pattern is a text file of two columns, 2theta in degrees and intensity; lines that begin with
     #, ! or ; are comments. Every family that has a model answers as if the pattern were its own.
-    Classes marked * make up the set that holds the true one as often as --coverage says.
+    Classes marked * make up the set that holds the true one as often as --coverage says. Peaks narrower
+    than the model's are broadened to them. --prior shares out a class among its space groups.
     """
     from xtinct.api import predict as ranked
     from xtinct.measured import read_pattern
+    from xtinct.symmetry.priors import read_prior
 
     options = {
         "coverage": coverage,
         "subtract_background": subtract_background,
         "fill_missing": fill_missing,
+        "any_width": any_width,
+        "prior": read_prior(prior) if prior else None,
     }
     answers = {}
     for path in patterns:
@@ -211,6 +220,8 @@ def predict(
         for family, answer in families.items():
             if len(answer.get("set", [])) > len(answer["classes"]):
                 click.echo(f"{family}: the set holds {len(answer['set'])} classes (all in --json)")
+            for warning in answer["warnings"]:
+                click.echo(f"{family}: {warning}")
 
 
 @cli.command()

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from xtinct.diffraction.conditions import Conditions
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
-from xtinct.measured import checked_pattern, on_grid, without_background
+from xtinct.measured import checked_pattern, on_grid, width_factor, with_model_widths, without_background
 
 COPPER = Instrument(
     wavelength=1.5406, two_theta_min=5.0, two_theta_max=90.0, points=4096, lorentz="lorentz", fwhm=0.2
@@ -105,3 +108,77 @@ def test_the_background_goes_and_the_lines_stay(copper):
 def test_what_is_no_pattern_is_refused(two_theta, intensity, wavelength, message):
     with pytest.raises(XtinctError, match=message):
         checked_pattern(np.array(two_theta), np.array(intensity), wavelength)
+
+
+def measurement(width, instrument=COPPER, counts=np.inf, background=0.0):
+    """LINES with peaks `width` times as wide as the instrument's, counted and on a background."""
+    pattern = render(LINES, instrument, conditions=Conditions(width_factor=np.array([width])))[0] + background
+    if np.isfinite(counts):
+        pattern = np.random.Generator(np.random.PCG64(2)).poisson(counts * pattern) / counts
+    return pattern.astype(np.float32)
+
+
+#: A doublet, widths that rise with the angle, and crystallites.
+TUBE = Instrument(
+    1.5406, 5.0, 90.0, 4096, "lorentz-polarisation", (0.04, -0.01, 0.03),
+    further_wavelengths=((1.5444, 0.5),), profile="thompson-cox-hastings", crystallite_size=600.0,
+    zero_shift=0.1, background=(0.1,), counts=1000.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [0.2, 0.5, 1.0, 1.5, 4.0])
+@pytest.mark.parametrize(("counts", "background"), [(np.inf, 0.0), (2000, 0.0), (np.inf, 0.3), (2000, 0.3)])
+def test_widths_are_measured_through_noise_and_background(width, counts, background):
+    found = width_factor(measurement(width, COPPER, counts, background), COPPER)
+    assert found == pytest.approx(width, rel=0.01 if counts == np.inf and 0.2 < width < 4 else 0.1)
+
+
+def test_single_lines_of_any_instrument_have_its_widths():
+    """A doublet of Voigt functions that widen with the angle is no wider than itself."""
+    clean = replace(TUBE, counts=0.0, background=())
+    for width in (1.0, 2.0):
+        found = width_factor(measurement(width, clean), TUBE)
+        # The doublet stays as far apart as it is, whatever the widths.
+        assert found == pytest.approx(width, rel=0.03 if width == 1 else 0.15)
+
+
+def test_overlapping_lines_are_not_taken_for_wide_ones():
+    """Pairs of lines apart by less than their width, beside two that stand alone."""
+    two_theta = np.array([20.0, 25.0, *(x + y for x in (30, 40, 50) for y in (0.0, 0.15))])
+    d_star = 2 * np.sin(np.radians(two_theta / 2)) / 1.5406
+    heights = 1 / (np.sin(np.radians(two_theta)) * np.sin(np.radians(two_theta / 2)))
+    lines = LineLists(np.array([0, len(d_star)]), d_star, (1 / heights).astype(np.float32))
+    assert width_factor(render(lines, COPPER)[0], COPPER) == pytest.approx(1, rel=0.05)
+    assert width_factor(np.ones(COPPER.points), COPPER) is None
+    same, said = with_model_widths(np.ones(COPPER.points), COPPER)
+    assert (same == 1).all()
+    assert "no peak stands alone" in said[0]
+
+
+@pytest.mark.parametrize("width", [0.2, 0.4, 0.8])
+def test_narrow_peaks_get_the_widths_of_the_model(width):
+    for instrument in (COPPER, replace(COPPER, fwhm=(0.04, -0.01, 0.03))):
+        narrow = measurement(width, instrument)
+        broad, said = with_model_widths(narrow, instrument)
+        assert broad / broad.max() == pytest.approx(render(LINES, instrument)[0], abs=0.03)
+        assert said == []
+        assert broad.sum() == pytest.approx(narrow.sum(), rel=1e-3)
+
+
+def test_peaks_within_the_trained_widths_stay_and_others_are_refused():
+    for width in (0.5, 1.0, 2.9):
+        pattern = measurement(width)
+        same, said = with_model_widths(pattern, COPPER, (0.4, 3.0))
+        assert same is pattern
+        assert said == []
+    told = r"peaks are 0\.[67]\d\d degrees wide .* those of the model 0\.080 to 0\.600"
+    with pytest.raises(XtinctError, match=told):
+        with_model_widths(measurement(3.5), COPPER, (0.4, 3.0))
+    wide = measurement(1.3)
+    same, said = with_model_widths(wide, COPPER, any_width=True)
+    assert same is wide
+    assert "not to be relied on" in said[0]
+    # A Gaussian does not make narrow peaks of another shape the model's.
+    lorentzian = replace(COPPER, profile="lorentzian")
+    with pytest.raises(XtinctError, match="degrees wide"):
+        with_model_widths(measurement(0.5, lorentzian), lorentzian)

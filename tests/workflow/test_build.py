@@ -18,7 +18,10 @@ from xtinct import schema
 pytestmark = pytest.mark.workflow
 
 #: What differs between two runs without meaning anything.
-CLOCK = ("seconds", *(f"patterns_per_second_{what}" for what in ("1", "256", "lines")))
+CLOCK = (
+    "seconds",
+    *(f"patterns_per_second_{on}_{what}" for on in ("cpu", "gpu") for what in ("1", "256", "lines")),
+)
 
 
 def without_clock(text):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.learning.metrics import proportion, rank
+from xtinct.learning.metrics import rank, share
 from xtinct.learning.outputs import Outputs
 
 #: Coverages for which a calibrated model gives sets of classes.
@@ -23,9 +23,11 @@ class Calibration:
     temperature    divides the logarithms of the probabilities (Guo et al. 2017, section 4.2)
     thresholds     coverage (as text, "0.95") -> least probability of a class in the set of that
                    coverage; 0 where there were too few samples to promise it
-    n              number of samples
+    n              number of samples that the thresholds were found with
     samples        what they were, in words
     log_loss, log_loss_raw, ece, ece_raw    of the classes on these samples, after and before
+    n_temperature  number of other samples that the temperature was found with; 0 where it was found with
+                   the same, so that the coverage of sets is approximate
     """
 
     temperature: float
@@ -36,6 +38,7 @@ class Calibration:
     log_loss_raw: float
     ece: float
     ece_raw: float
+    n_temperature: int = 0
 
     def to_dict(self) -> dict:
         """Plain values, for a card."""
@@ -103,11 +106,16 @@ def fit_calibration(
 
     `probabilities` (n, n_outputs) as the model gives them, `groups` (n,) the true space groups,
     `prior` the weights of the groups within an output. The temperature is of the outputs; the
-    thresholds are of extinction classes.
+    thresholds are of extinction classes. Half of the samples, drawn at random (and always the same ones),
+    give the temperature and the other half all else: sets promise their coverage for a fixed model, and
+    the temperature is part of it.
     """
     if not len(groups):
         raise XtinctError(f"calibration: no sample in {samples}")
-    temperature = fit_temperature(probabilities, outputs.output_of_group[groups])
+    order = np.random.Generator(np.random.PCG64(0)).permutation(len(groups))
+    first, rest = np.split(order, [len(order) // 2])
+    temperature = fit_temperature(probabilities[first], outputs.output_of_group[groups[first]])
+    probabilities, groups = probabilities[rest], groups[rest]
     raw, calibrated = (
         outputs.class_probabilities(p, prior) for p in (probabilities, tempered(probabilities, temperature))
     )
@@ -122,6 +130,7 @@ def fit_calibration(
         log_loss_raw=log_loss(raw, labels),
         ece=expected_calibration_error(calibrated, labels),
         ece_raw=expected_calibration_error(raw, labels),
+        n_temperature=len(first),
     )
 
 
@@ -139,13 +148,12 @@ def set_threshold(own: np.ndarray, coverage: float) -> float:
 
 
 def prediction_sets(class_probabilities: np.ndarray, threshold: float) -> np.ndarray:
-    """Sets bool (n, m): classes at least as probable as `threshold`, and always the first one.
+    """Sets bool (n, m): classes at least as probable as `threshold`; empty where there is none.
 
-    A model that is right more often than the coverage asks would otherwise give empty sets.
+    A model that is right more often than the coverage asks has empty sets even among samples like those
+    of its calibration, one minus the coverage of them at most.
     """
-    sets = class_probabilities >= threshold
-    sets[np.arange(len(sets)), rank(class_probabilities, 1)[:, 0]] = True
-    return sets
+    return class_probabilities >= threshold
 
 
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -155,23 +163,36 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def reliability(
-    probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15, confidence: float = 0.95
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    *,
+    bins: int = 15,
+    confidence: float = 0.95,
+    cells: np.ndarray | None = None,
 ) -> list[dict]:
     """How often the first choice is right, by its probability; one row for each bin with samples.
 
     `bins` equal ranges of the first choice's probability: low and high ends, samples, their mean
-    probability, and the share that is right with Wilson's interval.
+    probability, and the share that is right with its interval (`cells` as in `metrics.share`).
     """
-    first = probabilities.max(axis=1)
-    right = rank(probabilities, 1)[:, 0] == labels
-    bin_of = np.minimum((first * bins).astype(np.int64), bins - 1)
+    first, right, bin_of = _first_choices(probabilities, labels, bins)
     rows = []
     for b in np.unique(bin_of):
         inside = bin_of == b
         n = int(inside.sum())
         row = {"low": b / bins, "high": (b + 1) / bins, "n": n, "probability": float(first[inside].mean())}
-        rows.append(row | proportion("accuracy", int(right[inside].sum()), n, confidence))
+        of_cells = None if cells is None else cells[inside]
+        rows.append(row | share("accuracy", right[inside], confidence, of_cells))
     return rows
+
+
+def _first_choices(
+    probabilities: np.ndarray, labels: np.ndarray, bins: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the first choices: probability float (n,), whether right bool (n,), bin int (n,)."""
+    first = probabilities.max(axis=1)
+    right = rank(probabilities, 1)[:, 0] == labels
+    return first, right, np.minimum((first * bins).astype(np.int64), bins - 1)
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> float:
@@ -179,5 +200,38 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, *,
 
     Guo et al. 2017 (ICML, PMLR 70, 1321), section 2.
     """
-    rows = reliability(probabilities, labels, bins=bins)
-    return sum(row["n"] * abs(row["accuracy"] - row["probability"]) for row in rows) / len(labels)
+    first, right, bin_of = _first_choices(probabilities, labels, bins)
+    return float(abs(np.bincount(bin_of, weights=right - first)).sum() / len(labels))
+
+
+def calibration_error_interval(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    *,
+    bins: int = 15,
+    confidence: float = 0.95,
+    cells: np.ndarray | None = None,
+    draws: int = 400,
+) -> tuple[float, float]:
+    """Interval of `expected_calibration_error`, by a bootstrap of always the same `draws`.
+
+    What is drawn anew are cells (`cells`, int (n,), as in `metrics.share`). The error is the sum over
+    the bins of |b|, with b the share of samples in a bin times (accuracy - probability) there;
+    by the triangle inequality it is off by at most the sum of the |b - true b|. The quantile of what
+    redrawn samples have for the latter is taken off and added, so that the interval also holds for a
+    true error of 0.
+    """
+    first, right, bin_of = _first_choices(probabilities, labels, bins)
+    cell = np.arange(len(labels)) if cells is None else np.unique(cells, return_inverse=True)[1]
+    m = int(cell.max()) + 1
+    excess = np.zeros((m, bins))
+    np.add.at(excess, (cell, bin_of), right - first)
+    size = np.bincount(cell)
+    found = excess.sum(axis=0) / len(labels)
+    generator = np.random.Generator(np.random.PCG64(0))
+    off = np.empty(draws)
+    for draw in range(draws):
+        times = np.bincount(generator.integers(m, size=m), minlength=m)
+        off[draw] = abs(times @ excess / (times @ size) - found).sum()
+    error, most = float(abs(found).sum()), float(np.quantile(off, confidence))
+    return max(0.0, error - most), error + most

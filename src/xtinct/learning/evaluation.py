@@ -1,6 +1,7 @@
 """Judging a trained model on line-list files."""
 
 import csv
+import hashlib
 import io
 import json
 import time
@@ -15,6 +16,7 @@ from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
 from xtinct.learning.calibration import (
     COVERAGES,
+    calibration_error_interval,
     expected_calibration_error,
     log_loss,
     prediction_sets,
@@ -25,16 +27,17 @@ from xtinct.learning.card import write_text
 from xtinct.learning.device import describe
 from xtinct.learning.metrics import (
     abstention_curve,
+    average,
+    in_top_k,
     label_table,
     macro_averages,
-    proportion,
     rank,
-    top_k_right,
+    share,
 )
 from xtinct.learning.outputs import class_name_of_groups
 from xtinct.learning.prediction import Prediction, Predictor
-from xtinct.learning.speed import LARGE_BATCH, patterns_per_second
-from xtinct.learning.testsets import read_cells, read_parts
+from xtinct.learning.speed import LARGE_BATCH, speeds
+from xtinct.learning.testsets import numbered, read_cells, read_parts
 from xtinct.limits.hypotheses import Window
 from xtinct.limits.patterns import pattern_ceilings
 from xtinct.parquet import write_parquet
@@ -74,15 +77,18 @@ def evaluate_model(
     within the instrument's range, with the frequencies of their groups as the prior. Within a class
     the groups are ranked by the model's training frequencies. `within_class` is the share of samples
     of which the class is right and the group wrong, which is no error of the model, `across_class`
-    the share of which the class is wrong. `n_unseen` counts the samples of a class that the model
+    the share of which the class is wrong. `_low` and `_high` are intervals of the stated `confidence` with
+    cells as the units (`metrics.share`): samples of one lattice tend to fail together, and `n_cells`
+    says how many lattices there are. `n_unseen` counts the samples of a class that the model
     never saw in training; they are part of n. Probabilities are calibrated with the temperature of
     the model's card; `ece_raw` and `log_loss_raw` are those without.
-    XtinctError if the model was trained for another instrument.
+    XtinctError if the model was trained for another instrument, and for files that it was trained on
+    unless `split` leaves the training samples out.
     """
     predictor = Predictor(model_dir, device=device, precision=precision, threads=threads)
     predictor.require_instrument(Instrument.from_config(instrument))
-    if split is None and predictor.card["train_set"] == test_name:
-        raise XtinctError(f"{test_name}: the model was trained on part of it; evaluate its test split alone")
+    if split in (None, "train"):
+        _refuse_training_files(predictor.card, dataset_paths)
     started = time.perf_counter()
     ids, groups, raw, lines = _judge(predictor, dataset_paths, split)
     seconds = time.perf_counter() - started
@@ -92,6 +98,8 @@ def evaluate_model(
     write_parquet(output_parquet, rows, PREDICTIONS)
 
     keys = record_keys(predictor, test_name)
+    cells = read_cells(dataset_paths, split)
+    lattices = numbered(cells)
     unseen = {
         g
         for o in predictor.card["outputs"]
@@ -103,26 +111,24 @@ def evaluate_model(
         "split": split or "all",
         "trained_target": predictor.outputs.target,
         "n": len(groups),
+        "n_cells": len(np.unique(lattices)),
         "n_unseen": int(np.isin(groups, sorted(unseen)).sum()),
         "confidence": confidence,
         "temperature": predictor.temperature,
         "seconds": round(seconds, 3),
         "device": describe(predictor.device, predictor.precision),
         "training_digest": predictor.card["training_digest"],
-        **patterns_per_second(predictor, lines),
+        **speeds(model_dir, lines, precision=precision, threads=threads),
     }
-    window, cells = Window.of_instrument(predictor.instrument), read_cells(dataset_paths, split)
+    window = Window.of_instrument(predictor.instrument)
     records = []
     for target in TARGETS:
         _, probabilities, labels = of_target(target, predictor, found, groups)
-        metrics = _metrics(probabilities, labels, confidence)
+        metrics = _metrics(probabilities, labels, lattices, confidence)
         if len(groups):
             _, probabilities_before, _ = of_target(target, predictor, before, groups)
-            metrics |= {
-                "ece_raw": expected_calibration_error(probabilities_before, labels),
-                "log_loss_raw": log_loss(probabilities_before, labels),
-            }
-            metrics |= class_errors(target, predictor, probabilities, labels, groups, confidence)
+            metrics |= _calibration("_raw", probabilities_before, labels, lattices, confidence)
+            metrics |= class_errors(target, predictor, probabilities, labels, groups, lattices, confidence)
             ceilings = ceilings_of(groups, cells, window, target)
             metrics |= {f"ceiling{k}": float(ceilings[k].mean()) for k in KS}
         records.append({**common, "target": target, **metrics})
@@ -133,11 +139,23 @@ def evaluate_model(
         _, watched, raw, _ = _judge(predictor, dataset_paths, "validation")
         by_class = predictor.interpret(raw, prior=predictor.training_prior).class_probabilities
         true_class = by_class[np.arange(len(watched)), predictor.outputs.class_of_group[watched]]
-    tables = evaluation_tables(predictor, groups, found, before, true_class, confidence)
+    tables = evaluation_tables(predictor, groups, lattices, found, before, true_class, confidence)
     for name in TABLES:
         rows = [{**keys, **row} for row in tables[name]]
         write_text(table_path(output_json, name), csv_text(rows))
     return records
+
+
+def _refuse_training_files(card: Mapping, paths: Sequence[str | Path]) -> None:
+    """XtinctError for the first of `paths` that is a stored training set of the model, whatever its name."""
+    data = card.get("training", {}).get("data", {})
+    trained = {digest for files in data.values() if isinstance(files, list) for digest in files}
+    for path in paths if trained else ():
+        with Path(path).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() in trained:
+                raise XtinctError(
+                    f"{path}: the model was trained on part of it; evaluate its test split alone"
+                )
 
 
 def table_path(output_json: str | Path, table: str) -> Path:
@@ -200,6 +218,7 @@ def class_errors(
     probabilities: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
+    lattices: np.ndarray,
     confidence: float,
 ) -> dict[str, float]:
     """`within_class` and `across_class` with their intervals: errors by whether the class is right."""
@@ -208,33 +227,45 @@ def class_errors(
     if target == "spacegroup":
         classes = predictor.outputs.class_of_group[predictor.outputs.groups[first]]
     same = classes == predictor.outputs.class_of_group[groups]
-    n, within, across = len(labels), int((same & (first != labels)).sum()), int((~same).sum())
-    return proportion("within_class", within, n, confidence) | proportion(
-        "across_class", across, n, confidence
+    return share("within_class", same & (first != labels), confidence, lattices) | share(
+        "across_class", ~same, confidence, lattices
     )
 
 
-def _metrics(probabilities: np.ndarray, labels: np.ndarray, confidence: float) -> dict[str, float | None]:
+def _metrics(
+    probabilities: np.ndarray, labels: np.ndarray, lattices: np.ndarray, confidence: float
+) -> dict[str, float | None]:
     """Top-k with intervals, macro averages and calibration of n samples; the keys of a record's metrics."""
     n = len(labels)
     if n == 0:
         shares = [f"top{k}" for k in KS] + ["within_class", "across_class"]
-        shares += [f"macro_{name}" for name in ("precision", "recall", "f1")]
+        shares += [f"macro_{name}" for name in ("precision", "recall", "f1")] + ["ece", "ece_raw"]
         keys = [name + end for name in shares for end in ("", "_low", "_high")]
-        keys += [f"ceiling{k}" for k in KS] + ["ece", "ece_raw", "log_loss", "log_loss_raw"]
-        return dict.fromkeys(keys)
+        return dict.fromkeys([*keys, *(f"ceiling{k}" for k in KS), "log_loss", "log_loss_raw"])
     metrics: dict[str, float | None] = {}
     for k in KS:
-        metrics |= proportion(f"top{k}", top_k_right(probabilities, labels, k), n, confidence)
-    metrics |= macro_averages(rank(probabilities, 1)[:, 0], labels, confidence)
-    metrics["ece"] = expected_calibration_error(probabilities, labels)
-    metrics["log_loss"] = log_loss(probabilities, labels)
-    return metrics
+        metrics |= share(f"top{k}", in_top_k(probabilities, labels, k), confidence, lattices)
+    metrics |= macro_averages(rank(probabilities, 1)[:, 0], labels, confidence, lattices)
+    return metrics | _calibration("", probabilities, labels, lattices, confidence)
+
+
+def _calibration(
+    end: str, probabilities: np.ndarray, labels: np.ndarray, lattices: np.ndarray, confidence: float
+) -> dict[str, float]:
+    """`ece` with its interval and `log_loss`, with `end` after these names."""
+    low, high = calibration_error_interval(probabilities, labels, confidence=confidence, cells=lattices)
+    return {
+        f"ece{end}": expected_calibration_error(probabilities, labels),
+        f"ece{end}_low": low,
+        f"ece{end}_high": high,
+        f"log_loss{end}": log_loss(probabilities, labels),
+    }
 
 
 def evaluation_tables(
     predictor: Predictor,
     groups: np.ndarray,
+    lattices: np.ndarray,
     found: Prediction,
     before: Prediction,
     true_class: np.ndarray,
@@ -242,16 +273,19 @@ def evaluation_tables(
 ) -> dict[str, list[dict]]:
     """Rows of the TABLES for samples of space groups `groups` (n,), predicted with and without temperature.
 
-    `true_class` (m,): probabilities of the true classes in the validation part of the test set.
-    `_low` and `_high` are Wilson intervals, `target` is what is named.
+    `lattices` int (n,): which samples share one. `true_class` (m,): probabilities of the true classes in
+    the validation part of the test set. `_low` and `_high` are intervals with lattices as the units
+    (`metrics.share`), `target` is what is named.
 
     reliability  accuracy of the first choice by its probability, `calibrated` (with the temperature)
                  and not: `calibration.reliability`
-    labels       recall, precision and F1 of every class and group: `metrics.label_table`
+    labels       recall, precision and F1 of every class and group, and what it is mistaken for:
+                 `metrics.label_table`
     sets         sets of extinction classes of a stated `coverage`: the share that holds the true class
-                 (`held`), their mean `size` and the share with one class (`single`). `calibrated_on`:
-                 training (samples like those of training; the promise holds for a test set of the same
-                 law) or validation (the validation part of the test set itself, `n_calibration` samples)
+                 (`held`), their mean `size`, the share with one class (`single`) and with none (`empty`:
+                 unlike the calibration samples, or undecided). `calibrated_on`: training (samples like
+                 those of training; the promise holds for a test set of the same law) or validation (the
+                 validation part of the test set itself, `n_calibration` samples)
     abstention   accuracy and risk when the least certain are left out: `metrics.abstention_curve`
     """
     tables: dict[str, list[dict]] = {name: [] for name in TABLES}
@@ -261,47 +295,46 @@ def evaluation_tables(
         names, probabilities, labels = of_target(target, predictor, found, groups)
         _, uncalibrated, _ = of_target(target, predictor, before, groups)
         for calibrated, p in ((True, probabilities), (False, uncalibrated)):
-            rows = reliability(p, labels, confidence=confidence)
+            rows = reliability(p, labels, confidence=confidence, cells=lattices)
             tables["reliability"] += [{"target": target, "calibrated": calibrated, **row} for row in rows]
         first = rank(probabilities, 1)[:, 0]
-        rows = label_table(names, first, labels, confidence)
+        class_of = np.arange(len(names))
+        if target == "spacegroup":
+            class_of = predictor.outputs.class_of_group[np.asarray(names)]
+        rows = label_table(names, first, labels, confidence, class_of=class_of, cells=lattices)
         tables["labels"] += [{"target": target, **row} for row in rows]
-        rows = abstention_curve(probabilities.max(axis=1), first == labels, KEPT, confidence)
+        rows = abstention_curve(probabilities.max(axis=1), first == labels, KEPT, confidence, lattices)
         tables["abstention"] += [{"target": target, **row} for row in rows]
     labels = predictor.outputs.class_of_group[groups]
+    calibrations = []
     if predictor.calibration is not None:
         thresholds = [predictor.calibration.threshold(coverage) for coverage in COVERAGES]
-        tables["sets"] += _set_rows(
-            "training", predictor.calibration.n, thresholds, found, labels, confidence
-        )
+        calibrations.append(("training", predictor.calibration.n, thresholds))
     if len(true_class):
         thresholds = [set_threshold(true_class, coverage) for coverage in COVERAGES]
-        tables["sets"] += _set_rows("validation", len(true_class), thresholds, found, labels, confidence)
+        calibrations.append(("validation", len(true_class), thresholds))
+    for calibrated_on, n_calibration, thresholds in calibrations:
+        for coverage, threshold in zip(COVERAGES, thresholds, strict=True):
+            row = {"calibrated_on": calibrated_on, "n_calibration": n_calibration, "coverage": coverage}
+            sets = prediction_sets(found.class_probabilities, threshold)
+            row |= {"n": len(labels)} | set_measures(sets, labels, lattices, confidence)
+            tables["sets"].append(row)
     return tables
 
 
-def _set_rows(
-    calibrated_on: str,
-    n_calibration: int,
-    thresholds: Sequence[float],
-    found: Prediction,
-    labels: np.ndarray,
-    confidence: float,
-) -> list[dict]:
-    rows = []
-    for coverage, threshold in zip(COVERAGES, thresholds, strict=True):
-        row = {"calibrated_on": calibrated_on, "n_calibration": n_calibration, "coverage": coverage}
-        sets = prediction_sets(found.class_probabilities, threshold)
-        rows.append(row | {"n": len(labels)} | set_measures(sets, labels, confidence))
-    return rows
+def set_measures(
+    sets: np.ndarray, labels: np.ndarray, lattices: np.ndarray, confidence: float
+) -> dict[str, float]:
+    """Of sets bool (n, m) and true labels (n,), with intervals: `held`, `size`, `single` and `empty`.
 
-
-def set_measures(sets: np.ndarray, labels: np.ndarray, confidence: float) -> dict[str, float]:
-    """Of sets bool (n, m) and true labels (n,): share that holds the label, mean size, share of size one."""
+    As in `evaluation_tables`; `lattices` int (n,) are the units of the intervals.
+    """
     held = (labels >= 0) & sets[np.arange(len(labels)), labels]
     size = sets.sum(axis=1)
-    measures = proportion("held", int(held.sum()), len(labels), confidence)
-    return measures | {"size": float(size.mean()), "single": float((size == 1).mean())}
+    measures = share("held", held, confidence, lattices) | average("size", size, confidence, lattices)
+    for name, classes in (("single", 1), ("empty", 0)):
+        measures |= share(name, size == classes, confidence, lattices)
+    return measures
 
 
 def csv_text(rows: Sequence[Mapping]) -> str:

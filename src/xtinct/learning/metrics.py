@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 
-def wilson_interval(right: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(right: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a proportion (Wilson 1927, JASA 22, 209); (0, 1) for n = 0."""
     if n == 0:
         return 0.0, 1.0
@@ -25,14 +25,87 @@ def proportion(name: str, right: int, n: int, confidence: float = 0.95) -> dict[
     return {name: right / max(n, 1), f"{name}_low": low, f"{name}_high": high}
 
 
+def share(
+    name: str, right: np.ndarray, confidence: float = 0.95, cells: np.ndarray | None = None
+) -> dict[str, float]:
+    """`name`, `name_low` and `name_high`: mean of `right`, bool (n,), with Wilson's interval.
+
+    `cells`, int (n,): which samples share a lattice; None where each has its own. The interval is that of
+    `effective_samples`; without any sample 0 in (0, 1).
+    """
+    mean = float(np.mean(right)) if len(right) else 0.0
+    n = effective_samples(right, confidence, cells)
+    low, high = wilson_interval(n * mean, n, confidence)
+    return {name: mean, f"{name}_low": min(low, mean), f"{name}_high": max(high, mean)}
+
+
+def effective_samples(right: np.ndarray, confidence: float = 0.95, cells: np.ndarray | None = None) -> float:
+    """Number of independent samples that tell as much about the mean of `right`, bool (n,), as these.
+
+    Samples of one cell (`cells`, int (n,); None: all differ) tend to be right or wrong together, and it
+    is to further cells that an accuracy is meant to carry over. n is divided by the design effect, the
+    variance of the mean with cells as the units over that of n independent samples, at least 1, and by
+    (t / z)^2 for the few cells that the former was estimated from (Korn and Graubard 1998, Survey
+    Methodology 24, 193). Those are the cells with any of the rarer outcome, which make up its variance,
+    and their number is the degrees of freedom of t. The result is never below (sum of m)^2 / (sum of m^2)
+    of the sizes m of the cells, where each is right or wrong as a whole (Kish 1965, Survey Sampling,
+    section 11.7); that is also what stays where every sample is right, or none.
+    """
+    n = len(right)
+    if n == 0 or cells is None:
+        return float(n)
+    _, cell = np.unique(cells, return_inverse=True)
+    size, hits = np.bincount(cell), np.bincount(cell, weights=right)
+    fewest = n * n / float((size.astype(np.float64) ** 2).sum())
+    telling = int(min((hits > 0).sum(), (hits < size).sum()))
+    if telling == 0:
+        return fewest
+    mean = hits.sum() / n
+    effect = max(1.0, variance_of_mean(right, cells) * n / (mean * (1 - mean)))
+    # t by Wallace's formula (1959, Annals of Mathematical Statistics 30, 1124): 4 % too large with 2
+    # degrees of freedom, 1 % with 3.
+    z2 = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2
+    t2 = telling * math.expm1(z2 / telling * ((8 * telling + 3) / (8 * telling + 1)) ** 2)
+    return max(fewest, n / effect * z2 / t2)
+
+
+def variance_of_mean(values: np.ndarray, cells: np.ndarray | None = None) -> float:
+    """Variance of the mean of `values` (n,) with `cells`, int (n,), as the units; inf for a single one.
+
+    None: every value is a unit of its own.
+    """
+    deviations = values - np.mean(values)
+    if cells is not None:
+        deviations = np.bincount(np.unique(cells, return_inverse=True)[1], weights=deviations)
+    m = len(deviations)
+    return math.inf if m < 2 else m / (m - 1) * float((deviations**2).sum()) / len(values) ** 2
+
+
+def average(
+    name: str, values: np.ndarray, confidence: float = 0.95, cells: np.ndarray | None = None
+) -> dict[str, float]:
+    """`name`, `name_low` and `name_high`: mean of `values` (n,), not negative, with its normal interval.
+
+    `cells` as in `share`.
+    """
+    mean = float(np.mean(values))
+    half = NormalDist().inv_cdf(0.5 + confidence / 2) * math.sqrt(variance_of_mean(values, cells))
+    return {name: mean, f"{name}_low": max(0.0, mean - half), f"{name}_high": mean + half}
+
+
 def rank(probabilities: np.ndarray, k: int) -> np.ndarray:
     """Columns by falling probability, int64 (n, k); equal ones in the order of the columns."""
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
 
 
+def in_top_k(probabilities: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Whether the label is among the k most probable columns, bool (n,); a label of -1 never is."""
+    return (rank(probabilities, k) == labels[:, None]).any(axis=1)
+
+
 def top_k_right(probabilities: np.ndarray, labels: np.ndarray, k: int) -> int:
-    """Samples whose label is among the k most probable columns; a label of -1 never is."""
-    return int((rank(probabilities, k) == labels[:, None]).any(axis=1).sum())
+    """Samples whose label is among the k most probable columns."""
+    return int(in_top_k(probabilities, labels, k).sum())
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -43,17 +116,22 @@ def confusion_matrix(predicted: np.ndarray, labels: np.ndarray) -> tuple[np.ndar
     return names, np.bincount(true * m + found, minlength=m * m).reshape(m, m)
 
 
-def macro_averages(predicted: np.ndarray, labels: np.ndarray, confidence: float = 0.95) -> dict[str, float]:
+def macro_averages(
+    predicted: np.ndarray,
+    labels: np.ndarray,
+    confidence: float = 0.95,
+    cells: np.ndarray | None = None,
+) -> dict[str, float]:
     """Precision, recall and F1 (Sokolova and Lapalme 2009), averaged over the labels that occur.
 
     A label that is never predicted has precision 0. A label of -1 (no column of the model) is a
     label of its own, so what the model cannot know costs recall. `_low` and `_high` bound the
-    average of independent samples by the delta method on the cells of the confusion matrix
-    (Takahashi et al. 2022, Applied Intelligence 52, 4961, who treat F1), cut to [0, 1].
+    average by the delta method on the entries of the confusion matrix (Takahashi et al. 2022, Applied
+    Intelligence 52, 4961, who treat F1), cut to [0, 1]; `cells`, int (n,), as in `share`.
     """
-    _, counts = confusion_matrix(predicted, labels)
-    n = counts.sum()
-    p = counts / n
+    names, counts = confusion_matrix(predicted, labels)
+    p = counts / counts.sum()
+    entry = np.searchsorted(names, labels), np.searchsorted(names, predicted)
     true, found, hit = p.sum(axis=1), p.sum(axis=0), np.diag(p)
     # F1 = hit / ((true + found) / 2), precision = hit / found, recall = hit / true.
     parts = {"precision": (0.0, 1.0), "recall": (1.0, 0.0), "f1": (0.5, 0.5)}
@@ -65,12 +143,11 @@ def macro_averages(predicted: np.ndarray, labels: np.ndarray, confidence: float 
         below = np.where(counted, share, 1.0)
         value = np.where(counted, hit / below, 0.0)
         mean = float(value.sum() / (true > 0).sum())
-        # Derivative of the average by the cell (i, j): label i gains in `true`, label j in `found`.
+        # Derivative of the average by the entry (i, j): label i gains in `true`, label j in `found`.
         slope = np.where(counted, value / below, 0.0)
         gradient = -of_true * slope[:, None] - of_found * slope[None, :] + np.diag(counted / below)
         gradient /= (true > 0).sum()
-        variance = ((p * gradient**2).sum() - (p * gradient).sum() ** 2) / n
-        half = z * math.sqrt(max(0.0, variance))
+        half = z * math.sqrt(variance_of_mean(gradient[entry], cells))
         averages |= {
             f"macro_{name}": mean,
             f"macro_{name}_low": max(0.0, mean - half),
@@ -80,35 +157,47 @@ def macro_averages(predicted: np.ndarray, labels: np.ndarray, confidence: float 
 
 
 def label_table(
-    names: Sequence, predicted: np.ndarray, labels: np.ndarray, confidence: float = 0.95
+    names: Sequence,
+    predicted: np.ndarray,
+    labels: np.ndarray,
+    confidence: float = 0.95,
+    *,
+    class_of: np.ndarray,
+    cells: np.ndarray | None = None,
 ) -> list[dict]:
-    """One row for every label that occurs or is predicted, with Wilson intervals.
+    """One row for every label that occurs or is predicted, with the intervals of `share`.
+
+    `class_of`, int (len(names),): extinction class of each label; confusing labels of one class is no
+    error of a model.
 
     label         its name: of `names`, or "none" for -1
     n, n_predicted, right    samples of the label, samples said to be of it, both
     recall, precision (_low, _high), f1    0 where nothing is divided by nothing
+    n_within, n_across    samples of the label that got a wrong one of its class, and one of another class
     mistaken_for, n_mistaken    the wrong label that is most often given to it; empty if none is
+    mistaken_across, n_mistaken_across    the same among the labels of other classes
     """
     present, counts = confusion_matrix(predicted, labels)
+    own_class = np.where(present < 0, -1, np.asarray(class_of)[present])
+
+    def worst(wrong: np.ndarray) -> tuple[str, int]:
+        most = int(wrong.argmax())
+        return (_label_name(names, present[most]), int(wrong[most])) if wrong[most] else ("", 0)
+
     rows = []
     for i, label in enumerate(present):
         n, n_predicted, right = int(counts[i].sum()), int(counts[:, i].sum()), int(counts[i, i])
-        wrong = counts[i].copy()
-        wrong[i] = 0
-        worst = int(wrong.argmax())
-        rows.append(
-            {
-                "label": _label_name(names, label),
-                "n": n,
-                "n_predicted": n_predicted,
-                "right": right,
-                **proportion("recall", right, n, confidence),
-                **proportion("precision", right, n_predicted, confidence),
-                "f1": 2 * right / (n + n_predicted),
-                "mistaken_for": _label_name(names, present[worst]) if wrong[worst] else "",
-                "n_mistaken": int(wrong[worst]),
-            }
-        )
+        wrong = np.where(np.arange(len(present)) == i, 0, counts[i])
+        across = np.where(own_class == own_class[i], 0, wrong)
+        row = {"label": _label_name(names, label), "n": n, "n_predicted": n_predicted, "right": right}
+        for name, of_label in (("recall", labels == label), ("precision", predicted == label)):
+            hits = (predicted == labels)[of_label]
+            row |= share(name, hits, confidence, None if cells is None else cells[of_label])
+        row["f1"] = 2 * right / (n + n_predicted)
+        row |= {"n_within": int((wrong - across).sum()), "n_across": int(across.sum())}
+        row["mistaken_for"], row["n_mistaken"] = worst(wrong)
+        row["mistaken_across"], row["n_mistaken_across"] = worst(across)
+        rows.append(row)
     return rows
 
 
@@ -117,13 +206,17 @@ def _label_name(names: Sequence, label: int) -> str:
 
 
 def abstention_curve(
-    certainty: np.ndarray, right: np.ndarray, coverages: Sequence[float], confidence: float = 0.95
+    certainty: np.ndarray,
+    right: np.ndarray,
+    coverages: Sequence[float],
+    confidence: float = 0.95,
+    cells: np.ndarray | None = None,
 ) -> list[dict]:
     """Accuracy of the answers that are kept when the least certain are left out.
 
     `certainty` (n,) and `right` bool (n,). For each of `coverages` the answers at least as certain as
     that share of them are kept (all that are equally certain, so `kept` may exceed it): accuracy with
-    its interval, `risk` = 1 - accuracy, and the least certainty that was kept.
+    its interval (`cells` as in `share`), `risk` = 1 - accuracy, and the least certainty that was kept.
     """
     falling = np.sort(certainty)[::-1]
     rows = []
@@ -132,6 +225,6 @@ def abstention_curve(
         kept = certainty >= threshold
         n, n_right = int(kept.sum()), int(right[kept].sum())
         row = {"coverage": coverage, "kept": n / len(falling), "threshold": float(threshold), "n": n}
-        row |= proportion("accuracy", n_right, n, confidence)
+        row |= share("accuracy", right[kept], confidence, None if cells is None else cells[kept])
         rows.append(row | {"risk": 1 - n_right / n})
     return rows

@@ -27,7 +27,8 @@ class Prediction:
     class_probabilities  float64 (n, n_classes)
     groups               n_groups space group numbers, ascending
     group_probabilities  float64 (n, n_groups)
-    calibration          what the sets of classes rest on; None for a model without any
+    calibration          what the sets of classes rest on; None for a model without any, and where it does
+                         not hold for these probabilities
     """
 
     class_symbols: list[str]
@@ -39,13 +40,19 @@ class Prediction:
     def class_sets(self, coverage: float = 0.95) -> np.ndarray:
         """Sets of classes, bool (n, n_classes), that hold the true one with probability `coverage`.
 
-        The promise (`calibration.set_threshold`) holds for samples like those of the calibration and
-        is made for all of them together, not for each class. The space groups of the classes of a set
-        hold the true group just as often. XtinctError for a coverage that was not calibrated, and for
-        a model without a calibration.
+        A set is empty where no class is as probable as the true ones were in that share of the
+        calibration samples: a sample that is unlike them, or undecided. The promise
+        (`calibration.set_threshold`) holds for samples like those of the calibration and is made for
+        all of them together, not for each class. The space groups of the classes of a set hold the
+        true group just as often. XtinctError for a coverage that was not calibrated, for a
+        model without a calibration, and where a prior made the classes' probabilities others than those
+        that were calibrated.
         """
         if self.calibration is None:
-            raise XtinctError("the model's card has no calibration: sets of a stated coverage need one")
+            raise XtinctError(
+                "sets of a stated coverage need a calibration in the model's card, of classes as probable as "
+                "its training made them"
+            )
         return prediction_sets(self.class_probabilities, self.calibration.threshold(coverage))
 
     def top_classes(self, i: int, k: int = 5) -> list[tuple[str, float]]:
@@ -101,6 +108,13 @@ class Predictor:
         """Samples of each space group in training, the prior within a class; None if uniform."""
         return training_prior(self.card.get("group_counts"))
 
+    @property
+    def width_factors(self) -> tuple[float, float]:
+        """Least and greatest peak widths in training, in units of the instrument's."""
+        data = self.card.get("training", {}).get("data", {})
+        low, high = data.get("variation", {}).get("width_factor", (1.0, 1.0))
+        return float(low), float(high)
+
     def require_instrument(self, instrument: Instrument) -> None:
         """Raise XtinctError, naming the first difference, unless the model was trained for `instrument`."""
         ours, theirs = self.instrument.to_dict(), instrument.to_dict()
@@ -146,17 +160,31 @@ class Predictor:
         return self.interpret(self._joined(parts), prior=prior)
 
     def outputs_of_lines(
-        self, lines: LineLists, *, conditions: Conditions | None = None, batch_size: int = 256
+        self,
+        lines: LineLists,
+        *,
+        conditions: Conditions | None = None,
+        measured: np.ndarray | None = None,
+        batch_size: int = 256,
     ) -> np.ndarray:
         """Probabilities of the model's outputs as it gives them, float32 (n, n_outputs).
 
-        `conditions` of the measurement of each sample; None is the instrument as configured.
+        `conditions` of the measurement of each sample; None is the instrument as configured. `measured`,
+        bool (points,): the points that were measured, None for all; the others are zero.
         """
+        mask = None if measured is None else torch.from_numpy(measured).to(self.device)
         parts = []
-        for first in range(0, len(lines), batch_size):
-            stop = min(first + batch_size, len(lines))
-            here = None if conditions is None else conditions.slice(first, stop)
-            parts.append(self.outputs_of_patterns(self.render(lines.slice(first, stop), here)))
+        # Sums of peaks on a GPU come out in one order under deterministic algorithms alone.
+        with reproducible(self.threads):
+            for first in range(0, len(lines), batch_size):
+                stop = min(first + batch_size, len(lines))
+                here = None if conditions is None else conditions.slice(first, stop)
+                patterns = self.render(lines.slice(first, stop), here)
+                if mask is not None:
+                    patterns *= mask
+                    highest = patterns.amax(dim=1, keepdim=True)
+                    patterns /= torch.where(highest > 0, highest, 1.0)
+                parts.append(self.outputs_of_patterns(patterns))
         return self._joined(parts)
 
     def outputs_of_patterns(self, patterns: torch.Tensor) -> np.ndarray:
@@ -173,8 +201,12 @@ class Predictor:
     ) -> Prediction:
         """What probabilities of the outputs (n, n_outputs), as the model gives them, say.
 
-        `calibrated`: whether the predictor's temperature is applied.
+        `calibrated`: whether the predictor's temperature is applied. The calibration of sets is left out
+        where `prior` makes classes more or less probable than the weights of training, with which it was
+        made: in models of crystal systems, whose outputs hold several classes.
         """
+        within, trained = (self.outputs.prior_within(p) for p in (prior, self.training_prior))
+        holds = self.outputs.target != "crystal_system" or np.allclose(within, trained)
         if calibrated and self.temperature != 1.0:
             probabilities = tempered(probabilities, self.temperature)
         return Prediction(
@@ -182,7 +214,7 @@ class Predictor:
             self.outputs.class_probabilities(probabilities, prior),
             self.outputs.groups,
             self.outputs.group_probabilities(probabilities, prior, self.training_prior),
-            self.calibration if self.calibrated else None,
+            self.calibration if self.calibrated and holds else None,
         )
 
     def _joined(self, parts: list[np.ndarray]) -> np.ndarray:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from xtinct.diffraction.conditions import Conditions
 from xtinct.diffraction.instrument import Instrument
@@ -19,9 +18,9 @@ from xtinct.learning.evaluation import (
     record_keys,
     set_measures,
 )
-from xtinct.learning.metrics import proportion, top_k_right
+from xtinct.learning.metrics import in_top_k, share
 from xtinct.learning.prediction import Prediction, Predictor
-from xtinct.learning.testsets import read_spread
+from xtinct.learning.testsets import numbered, read_spread
 from xtinct.limits.hypotheses import Window
 from xtinct.randomness import stream_key, subkeys
 
@@ -30,7 +29,6 @@ from xtinct.randomness import stream_key, subkeys
 CONDITIONS = ("counts", "width_factor", "zero_shift", "start", "end")
 #: Coverage of the sets of classes that are looked at.
 COVERAGE = 0.95
-_BATCH = 256
 
 
 def measure_robustness(
@@ -53,16 +51,16 @@ def measure_robustness(
     One row per condition, value and target, written to `output_csv`:
 
     condition, value   `none` (the instrument as configured) or one of CONDITIONS
-    n, top1 (_low, _high)    samples, accuracy and its Wilson interval
+    n, top1 (_low, _high)    samples, accuracy and its interval, with lattices as the units (`metrics.share`)
     ceiling            of exactly these samples in the range that is left; noise, width and shift are
                        not counted, for they take no line away
-    held (_low, _high), size    sets of classes of coverage COVERAGE: share that holds the true class,
-                       and their mean size; empty without a calibration
+    held, size, empty (each _low, _high)    sets of classes of coverage COVERAGE: share that holds the true
+                       class, mean number of classes, share without any; nothing without a calibration
     """
     predictor = Predictor(model_dir, device=device, precision=precision, threads=threads)
     predictor.require_instrument(Instrument.from_config(instrument))
     samples, cells = read_spread(dataset_paths, predictor.family, "test", robustness["patterns"])
-    rows = []
+    rows, lattices = [], numbered(cells)
     whole = Window.of_instrument(predictor.instrument)
     of_whole = {target: _ceiling(samples, cells, whole, target) for target in TARGETS}
     for condition, value in conditions_of(robustness) if len(samples) else ():
@@ -80,9 +78,9 @@ def measure_robustness(
                     "condition": condition,
                     "value": value,
                     "n": len(samples),
-                    **_accuracy(predictor, found, samples.groups, target, confidence),
+                    **_accuracy(predictor, found, samples.groups, lattices, target, confidence),
                     "ceiling": ceiling,
-                    **_sets(predictor, found, samples.groups, confidence),
+                    **_sets(predictor, found, samples.groups, lattices, confidence),
                 }
             )
     Path(output_csv).parent.mkdir(parents=True, exist_ok=True)
@@ -105,14 +103,7 @@ def _outputs(predictor: Predictor, samples: LabelledLines, condition: str, value
         )
     two_theta = predictor.instrument.two_theta
     measured = two_theta >= value if condition == "start" else two_theta <= value
-    mask = torch.from_numpy(measured).to(predictor.device)
-    parts = []
-    for first in range(0, len(samples), _BATCH):
-        patterns = predictor.render(samples.lines.slice(first, first + _BATCH))
-        patterns *= mask
-        highest = patterns.amax(dim=1, keepdim=True)
-        parts.append(predictor.outputs_of_patterns(patterns / torch.where(highest > 0, highest, 1.0)))
-    return np.concatenate(parts)
+    return predictor.outputs_of_lines(samples.lines, measured=measured)
 
 
 def _conditions(condition: str, value: float | str, n: int) -> Conditions | None:
@@ -138,18 +129,23 @@ def _ceiling(samples: LabelledLines, cells: np.ndarray, window: Window, target: 
 
 
 def _accuracy(
-    predictor: Predictor, found: Prediction, groups: np.ndarray, target: str, confidence: float
+    predictor: Predictor,
+    found: Prediction,
+    groups: np.ndarray,
+    lattices: np.ndarray,
+    target: str,
+    confidence: float,
 ) -> dict[str, float]:
     _, probabilities, labels = of_target(target, predictor, found, groups)
-    return proportion("top1", top_k_right(probabilities, labels, 1), len(labels), confidence)
+    return share("top1", in_top_k(probabilities, labels, 1), confidence, lattices)
 
 
 def _sets(
-    predictor: Predictor, found: Prediction, groups: np.ndarray, confidence: float
+    predictor: Predictor, found: Prediction, groups: np.ndarray, lattices: np.ndarray, confidence: float
 ) -> dict[str, float | None]:
-    names = ("held", "held_low", "held_high", "size")
+    names = [f"{name}{end}" for name in ("held", "size", "empty") for end in ("", "_low", "_high")]
     if predictor.calibration is None:
         return dict.fromkeys(names)
     sets = prediction_sets(found.class_probabilities, predictor.calibration.threshold(COVERAGE))
-    measures = set_measures(sets, predictor.outputs.class_of_group[groups], confidence)
+    measures = set_measures(sets, predictor.outputs.class_of_group[groups], lattices, confidence)
     return {name: measures[name] for name in names}

@@ -32,6 +32,11 @@ def read_cells(paths: Sequence[str | Path], split: str | None) -> np.ndarray:
     return np.concatenate(cells)
 
 
+def numbered(cells: np.ndarray) -> np.ndarray:
+    """Numbers int (n,) of `cells` (n, 6): equal cells have equal numbers."""
+    return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
+
+
 def read_spread(
     paths: Sequence[str | Path], scope: str, split: str | None, count: int
 ) -> tuple[LabelledLines, np.ndarray]:

@@ -28,7 +28,7 @@ def read_tables(paths: Iterable[str | Path]) -> dict[str, list[dict[str, str]]]:
     """Rows of tidy CSV files by kind, which their columns tell; files of other kinds are passed over."""
     kinds = {
         "robustness": {"condition", "value", "top1"},
-        "sets": {"coverage", "held", "size"},
+        "sets": {"coverage", "held", "size", "empty"},
         "abstention": {"kept", "risk"},
         "reliability": {"probability", "accuracy", "calibrated"},
         "comparison": {"quantity", "ks", "ks_critical"},
@@ -121,8 +121,9 @@ def evaluation_charts(tables: Mapping[str, Sequence[Row]]) -> list[dict]:
             axes=(_share("coverage promised"), axis),
             point=lambda r, column=column: [
                 float(r["coverage"]),
-                *(_interval(r, "held") if column == "held" else [float(r["size"]), None, None]),
-                f"{float(r['size']):.2f} classes, {percent(float(r['single']))} with one",
+                *_interval(r, column),
+                f"{float(r['size']):.2f} classes, {percent(float(r['single']))} with one, "
+                f"{percent(float(r['empty']))} with none",
             ],
             name=lambda r: f"{_series_name(r)}; set by {r['calibrated_on']}",
             diagonal=column == "held",

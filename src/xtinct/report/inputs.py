@@ -47,6 +47,10 @@ def _checked(record: object, path: Path) -> dict:
             raise XtinctError(f"{path}: the evaluation record has no key {key!r}")
     if not isinstance(record["n"], int) or record["n"] < 0:
         raise XtinctError(f"{path}: n is {record['n']!r}, expected a count")
+    for key in [key for key in record if key.removeprefix("top").isdigit()] if record["n"] else ():
+        for limit in (f"{key}_low", f"{key}_high"):
+            if limit not in record:
+                raise XtinctError(f"{path}: the evaluation record has no key {limit!r}")
     for key, value in record.items():
         if key.removeprefix("top").isdigit() or key.removeprefix("ceiling").isdigit():
             if value is None and record["n"] == 0:

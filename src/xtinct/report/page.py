@@ -70,8 +70,8 @@ def write_report(
     confidence = float(config["report"]["confidence"])
     evaluations = inputs.read_evaluations(metrics_paths, prediction_paths)
     records = inputs.all_records(evaluations)
-    accuracy = tables.accuracy_rows(records, confidence)
-    averaged = tables.mean_over_seeds(accuracy, confidence)
+    accuracy = tables.accuracy_rows(records)
+    averaged = tables.mean_over_seeds(accuracy)
     published = json.loads(files("xtinct.report").joinpath("published.json").read_text(encoding="utf-8"))
     ceilings = tables.ceiling_rows(inputs.read_ceilings(ceilings_path), published)
     claims = claim_rows(averaged, ceilings, published, config)
@@ -116,7 +116,7 @@ def write_report(
     html = _render(
         title=config["report"]["title"],
         confidence=confidence,
-        sentences=summary_sentences(averaged, claims, confidence),
+        sentences=summary_sentences(averaged, claims),
         claims=claims,
         published=published,
         target_names=TARGET_NAMES,

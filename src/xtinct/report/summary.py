@@ -1,8 +1,8 @@
 """Three sentences on what holds and what does not, computed from the numbers."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from xtinct.learning.metrics import wilson_interval
 from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED
 from xtinct.report.tables import Row, in_order, interval, percent
 from xtinct.symmetry.families import FAMILIES
@@ -26,14 +26,26 @@ def _with_interval(row: Mapping) -> str:
     return f"{percent(row['accuracy'])} {interval(row)}"
 
 
-def pooled(rows: Sequence[Mapping], confidence: float) -> Row | None:
-    """Accuracy of several test sets taken together, each sample with weight one."""
+def pooled(rows: Sequence[Mapping]) -> Row | None:
+    """Accuracy of several test sets taken together, each sample with weight one.
+
+    The interval comes from theirs: distances to the limits add as squares (Zou and Donner 2008,
+    Statistics in Medicine 27, 1693).
+    """
     n = sum(row["n"] for row in rows)
     if n == 0:
         return None
     accuracy = sum(row["accuracy"] * row["n"] for row in rows) / n
-    low, high = wilson_interval(round(accuracy * n), n, confidence)
-    return {"accuracy": accuracy, "low": low, "high": high, "n": n}
+    below, above = (
+        math.hypot(*(row["n"] / n * (row["accuracy"] - row[limit]) for row in rows))
+        for limit in ("low", "high")
+    )
+    return {
+        "accuracy": accuracy,
+        "low": max(0.0, accuracy - below),
+        "high": min(1.0, accuracy + above),
+        "n": n,
+    }
 
 
 def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
@@ -57,7 +69,7 @@ def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
     )
 
 
-def _transfer_sentence(top1: Sequence[Mapping], target: str, confidence: float) -> str:
+def _transfer_sentence(top1: Sequence[Mapping], target: str) -> str:
     on_cddd = [row for row in top1 if row["test_set"] == "cddd"]
     kinds = {"ULBD": is_ulbd} | {
         kind.upper(): lambda name, kind=kind: name == kind for kind in ("cddd", "gcdd", "observer")
@@ -75,7 +87,7 @@ def _transfer_sentence(top1: Sequence[Mapping], target: str, confidence: float) 
             if row["family"] in common and kinds[kind](row["train_set"]):
                 held = chosen.get(row["family"])
                 chosen[row["family"]] = row if held is None or row["accuracy"] > held["accuracy"] else held
-        return pooled([chosen[family] for family in sorted(chosen)], confidence)
+        return pooled([chosen[family] for family in sorted(chosen)])
 
     ulbd, cddd = of("ULBD"), of("CDDD")
     if ulbd is None or cddd is None:
@@ -133,9 +145,7 @@ def _claims_sentence(claims: Sequence[Mapping]) -> str:
     return f"Of the seed paper's claims {len(tried)} were tried here: {', '.join(parts)}."
 
 
-def summary_sentences(
-    averaged: Iterable[Mapping], claims: Sequence[Mapping], confidence: float
-) -> tuple[str, str, str]:
+def summary_sentences(averaged: Iterable[Mapping], claims: Sequence[Mapping]) -> tuple[str, str, str]:
     """What reaches the ceiling, what carries over to real structures, and which claims hold.
 
     `averaged`: rows of tables.mean_over_seeds; `claims`: rows of claims.claim_rows. The first two
@@ -147,6 +157,6 @@ def summary_sentences(
     top1 = [row for row in rows if row["target"] == target]
     return (
         _reaching_sentence(top1, target),
-        _transfer_sentence(top1, target, confidence),
+        _transfer_sentence(top1, target),
         _claims_sentence(claims),
     )

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xtinct.learning.metrics import wilson_interval
 from xtinct.report.inputs import Evaluation
 from xtinct.schema import DATASETS, SPLITS
 from xtinct.symmetry.families import FAMILIES, family_of
@@ -60,7 +59,7 @@ def verdict(ceiling: float, low: float, high: float) -> str:
     return "at"
 
 
-def accuracy_rows(records: Iterable[Mapping], confidence: float) -> list[Row]:
+def accuracy_rows(records: Iterable[Mapping]) -> list[Row]:
     """One row per record and k: accuracy, its interval, the ceiling of that test set, the verdict.
 
     Records of an empty test set give no rows; they stay visible in the table of records.
@@ -71,7 +70,7 @@ def accuracy_rows(records: Iterable[Mapping], confidence: float) -> list[Row]:
             continue
         for k in ranks(record):
             accuracy, ceiling = float(record[f"top{k}"]), float(record[f"ceiling{k}"])
-            low, high = wilson_interval(round(accuracy * record["n"]), record["n"], confidence)
+            low, high = float(record[f"top{k}_low"]), float(record[f"top{k}_high"])
             rows.append(
                 {
                     **{key: record[key] for key in ("experiment", "train_set", "test_set", "target")},
@@ -94,11 +93,11 @@ def ranks(record: Mapping) -> list[int]:
     return sorted(k for k in ks if f"ceiling{k}" in record)
 
 
-def mean_over_seeds(rows: Iterable[Mapping], confidence: float) -> list[Row]:
+def mean_over_seeds(rows: Iterable[Mapping]) -> list[Row]:
     """Accuracy rows of models that differ in their seed alone, averaged.
 
-    The interval is that of the mean accuracy on the one test set they share; `seeds` and the lowest
-    and highest accuracy tell how far the seeds lie apart.
+    The interval is the mean of theirs, for they share one test set and its chance; `seeds` and the
+    lowest and highest accuracy tell how far the seeds lie apart.
     """
     groups: dict[tuple, list[Mapping]] = defaultdict(list)
     keys = ("experiment", "train_set", "test_set", "target", "trained_target", "family", "model", "k")
@@ -107,9 +106,10 @@ def mean_over_seeds(rows: Iterable[Mapping], confidence: float) -> list[Row]:
     averaged = []
     for values, members in groups.items():
         n = min(member["n"] for member in members)
-        accuracy = sum(member["accuracy"] for member in members) / len(members)
-        ceiling = sum(member["ceiling"] for member in members) / len(members)
-        low, high = wilson_interval(round(accuracy * n), n, confidence)
+        accuracy, ceiling, low, high = (
+            sum(member[key] for member in members) / len(members)
+            for key in ("accuracy", "ceiling", "low", "high")
+        )
         averaged.append(
             {
                 **dict(zip(keys, values, strict=True)),

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -25,8 +27,7 @@ LATTICE = {
 }
 
 
-@pytest.fixture
-def settings():
+def small_settings():
     """Keyword arguments of `train_model` for a cubic model that trains in seconds."""
     return {
         "experiment": {
@@ -64,6 +65,30 @@ def settings():
         "datasets": {},
         "occupations": None,
     }
+
+
+@pytest.fixture
+def settings():
+    """`small_settings`, for a test to change."""
+    return small_settings()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Folder of a model of `settings` with half as many patterns again; not to be changed."""
+    from xtinct.learning.training import train_model
+
+    settings = small_settings()
+    settings["experiment"]["patterns"] = 32 * 60
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    train_model(**settings, output_dir=folder)
+    return folder
+
+
+@pytest.fixture
+def model_dir(trained, tmp_path):
+    """A copy of `trained`, for a test to change."""
+    return shutil.copytree(trained, tmp_path / "model")
 
 
 @pytest.fixture

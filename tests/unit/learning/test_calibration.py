@@ -5,6 +5,7 @@ from xtinct.errors import XtinctError
 from xtinct.learning.calibration import (
     COVERAGES,
     Calibration,
+    calibration_error_interval,
     expected_calibration_error,
     fit_calibration,
     fit_temperature,
@@ -89,13 +90,52 @@ def test_sets_hold_the_truth_as_often_as_promised_whatever_the_model(coverage, n
     assert held / trials >= coverage - 0.02
 
 
-def test_too_few_samples_promise_nothing_and_no_set_is_empty():
+def test_too_few_samples_promise_nothing_and_no_class_that_is_probable_enough_is_no_set():
     assert set_threshold(np.array([0.5, 0.9, 0.7]), 0.95) == 0.0
     assert set_threshold(np.array([0.5, 0.9, 0.7]), 0.75) == 0.5
     p = np.array([[0.6, 0.3, 0.1], [0.4, 0.35, 0.25]])
     assert prediction_sets(p, 0.0).all()
     assert prediction_sets(p, 0.3).tolist() == [[True, True, False], [True, True, False]]
-    assert prediction_sets(p, 0.99).tolist() == [[True, False, False], [True, False, False]]
+    assert prediction_sets(p, 0.5).tolist() == [[True, False, False], [False, False, False]]
+
+
+def test_the_temperature_and_the_thresholds_come_from_different_samples():
+    """Halves that say different things: neither half decides what the other is for."""
+    outputs = Outputs.of("cubic", "extinction_class")
+    p, labels = forecasts(400, m=len(outputs), seed=4)
+    groups = np.array([members[0] for members in outputs.members])[labels]
+    found = fit_calibration(outputs, p, groups, prior=None, samples="a test")
+    assert (found.n, found.n_temperature) == (200, 200)
+    order = np.random.Generator(np.random.PCG64(0)).permutation(400)
+    first, rest = order[:200], order[200:]
+    assert found.temperature == fit_temperature(p[first], labels[first])
+    own = tempered(p, found.temperature)[rest, labels[rest]]
+    assert found.threshold(0.9) == pytest.approx(set_threshold(own, 0.9))
+    assert fit_calibration(outputs, p[:1], groups[:1], prior=None, samples="a test").temperature == 1
+    # A card from before the halves says nothing of the temperature's samples.
+    old = {key: value for key, value in found.to_dict().items() if key != "n_temperature"}
+    assert Calibration.from_dict(old).n_temperature == 0
+
+
+def test_the_interval_of_the_calibration_error_holds_the_truth():
+    """Labels that follow the probabilities have the error 0, others one that is known: 0.2."""
+    held, wide = 0, 0
+    for seed in range(60):
+        p, labels = forecasts(300, seed=seed)
+        low, high = calibration_error_interval(p, labels, draws=200)
+        assert low <= expected_calibration_error(p, labels) <= high
+        held += low == 0
+        rng = np.random.Generator(np.random.PCG64(seed))
+        certain = np.tile([0.9, 0.1], (300, 1))
+        low, high = calibration_error_interval(certain, (rng.random(300) > 0.7).astype(int), draws=200)
+        wide += low <= 0.2 <= high
+    assert held >= 50
+    assert wide >= 53
+    p, labels = forecasts(100)
+    cells = np.repeat(np.arange(100), 5)
+    assert calibration_error_interval(
+        np.repeat(p, 5, axis=0), np.repeat(labels, 5), cells=cells
+    ) == pytest.approx(calibration_error_interval(p, labels))
 
 
 def test_a_calibration_survives_its_card_and_names_its_coverages():

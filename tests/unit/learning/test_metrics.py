@@ -3,9 +3,12 @@ import pytest
 
 from xtinct.learning.metrics import (
     abstention_curve,
+    average,
+    effective_samples,
     label_table,
     macro_averages,
     rank,
+    share,
     top_k_right,
     wilson_interval,
 )
@@ -23,6 +26,62 @@ def test_wilson_interval_of_newcombes_examples(right, n, low, high):
 
 def test_wilson_interval_without_samples_says_nothing():
     assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def clustered(repeats, cells, size, mean, correlation):
+    """Whether each of cells * size samples is right, bool (repeats, n): beta-binomial within a cell."""
+    rng = np.random.Generator(np.random.PCG64(7))
+    s = 1 / correlation - 1
+    p = rng.beta(mean * s, (1 - mean) * s, size=(repeats, cells, 1))
+    return (rng.random((repeats, cells, size)) < p).reshape(repeats, -1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "size", "mean", "correlation"),
+    [(150, 36, 0.98, 0.13), (150, 36, 0.7, 0.1), (40, 10, 0.95, 0.3), (30, 20, 0.5, 0.5), (400, 2, 0.9, 0.5)],
+)
+def test_intervals_of_samples_that_share_cells_hold_the_truth_as_often_as_they_say(
+    cells, size, mean, correlation
+):
+    cell = np.repeat(np.arange(cells), size)
+    held = alone = 0
+    repeats = 600
+    for right in clustered(repeats, cells, size, mean, correlation):
+        found = share("top1", right, 0.95, cell)
+        assert found["top1_low"] <= found["top1"] <= found["top1_high"]
+        held += found["top1_low"] <= mean <= found["top1_high"]
+        low, high = wilson_interval(int(right.sum()), len(right))
+        alone += low <= mean <= high
+    assert held / repeats > 0.925
+    assert alone < held
+
+
+def test_cells_without_company_and_samples_without_errors():
+    """One sample a cell is Wilson's interval; no error in m equal cells tells as much as m samples."""
+    right = np.arange(50) > 3
+    assert effective_samples(right, 0.95, np.arange(50)) == 50
+    assert share("top1", right, 0.95, np.arange(50)) == share("top1", right, 0.95)
+    cell = np.repeat(np.arange(12), 36)
+    for value in (True, False):
+        assert effective_samples(np.full(12 * 36, value), 0.95, cell) == pytest.approx(12)
+    none_wrong = share("top1", np.ones(12 * 36, bool), 0.95, cell)
+    assert none_wrong["top1_high"] == 1
+    assert none_wrong["top1_low"] == pytest.approx(wilson_interval(12, 12)[0])
+    # One cell that fails as a whole: as if there were 12 samples, one of them wrong.
+    assert effective_samples(cell > 0, 0.95, cell) == pytest.approx(12)
+    assert effective_samples(np.empty(0, bool), 0.95, np.empty(0, int)) == 0
+
+
+def test_the_interval_of_a_mean_takes_cells_as_units():
+    """Equal values within a cell: as if each cell were one value."""
+    values = np.random.Generator(np.random.PCG64(3)).integers(1, 6, 40).astype(float)
+    once = average("size", values)
+    many = average("size", np.repeat(values, 7), 0.95, np.repeat(np.arange(40), 7))
+    assert many == pytest.approx(once)
+    half = 1.959964 * values.std(ddof=1) / np.sqrt(40)
+    assert (once["size_low"], once["size_high"]) == pytest.approx(
+        (values.mean() - half, values.mean() + half)
+    )
 
 
 def test_top_k_counts_labels_among_the_most_probable():
@@ -64,10 +123,19 @@ def test_intervals_of_the_macro_averages_hold_the_truth_as_often_as_they_say():
         assert low < 0.95 < high, (name, times / repeats)
 
 
+def test_macro_averages_of_repeated_samples_are_no_surer():
+    rng = np.random.Generator(np.random.PCG64(6))
+    labels = rng.integers(3, size=200)
+    predicted = np.where(rng.random(200) < 0.8, labels, rng.integers(3, size=200))
+    once = macro_averages(predicted, labels)
+    many = macro_averages(np.repeat(predicted, 9), np.repeat(labels, 9), 0.95, np.repeat(np.arange(200), 9))
+    assert many == pytest.approx(once)
+
+
 def test_label_table_of_a_worked_example():
     labels = np.array([0, 0, 1, 1, 2, -1])
     predicted = np.array([0, 0, 1, 0, 1, 1])
-    rows = {row["label"]: row for row in label_table(["a", "b", "c"], predicted, labels)}
+    rows = {row["label"]: row for row in label_table(["a", "b", "c"], predicted, labels, class_of=[0, 0, 1])}
     assert list(rows) == ["none", "a", "b", "c"]
     assert (rows["b"]["n"], rows["b"]["n_predicted"], rows["b"]["right"]) == (2, 3, 1)
     assert (rows["b"]["recall"], rows["b"]["precision"]) == pytest.approx((1 / 2, 1 / 3))
@@ -76,6 +144,11 @@ def test_label_table_of_a_worked_example():
     assert (rows["a"]["mistaken_for"], rows["a"]["n_mistaken"]) == ("", 0)
     assert (rows["c"]["recall"], rows["c"]["precision"], rows["c"]["n_predicted"]) == (0, 0, 0)
     assert rows["none"]["mistaken_for"] == "b"
+    # a and b are of one class: b for a is harmless, b for c is not.
+    columns = ("n_within", "n_across", "mistaken_across", "n_mistaken_across")
+    assert [rows["b"][name] for name in columns] == [1, 0, "", 0]
+    assert [rows["c"][name] for name in columns] == [0, 1, "b", 1]
+    assert [rows["none"][name] for name in columns] == [0, 1, "b", 1]
     assert rows["a"]["recall_low"] == pytest.approx(wilson_interval(2, 2)[0])
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from scipy.stats import ks_2samp
 
+from xtinct.learning.metrics import proportion
 from xtinct.parquet import write_parquet
 from xtinct.schema import LINES, PREDICTIONS, QUARANTINE
 from xtinct.symmetry.ceilings import ceiling_of_samples, write_ceilings, write_extinction_classes
@@ -58,7 +59,7 @@ def records_of(predictions: pa.Table, head: dict) -> list[dict]:
         record = {**head, "target": target, "n": len(pairs)}
         ceilings = ceiling_of_samples(numbers, target)
         for k in range(1, 6):
-            record[f"top{k}"] = sum(t in p[:k] for t, p in pairs) / len(pairs)
+            record |= proportion(f"top{k}", sum(t in p[:k] for t, p in pairs), len(pairs))
             record[f"ceiling{k}"] = ceilings[k]
         records.append(record)
     return records

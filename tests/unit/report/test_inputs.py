@@ -18,6 +18,8 @@ GOOD = {
     "seed": 0,
     "n": 10,
     "top1": 0.5,
+    "top1_low": 0.24,
+    "top1_high": 0.76,
     "ceiling1": 1.0,
 }
 
@@ -43,6 +45,7 @@ def test_a_file_holds_one_record_or_a_list(tmp_path):
         ({**GOOD, "top1": None}, "top1 is None"),
         ({**GOOD, "ceiling1": float("nan")}, "ceiling1 is nan"),
         ({**GOOD, "n": -1}, "n is -1"),
+        ({k: v for k, v in GOOD.items() if k != "top1_low"}, "no key 'top1_low'"),
     ],
 )
 def test_a_bad_record_stops_with_its_file_and_key(tmp_path, content, told):

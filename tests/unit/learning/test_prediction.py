@@ -1,0 +1,286 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+import xtinct
+from xtinct.cli import cli
+from xtinct.diffraction.conditions import Conditions
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lattice import LatticeSpec
+from xtinct.diffraction.profile import render
+from xtinct.errors import XtinctError
+from xtinct.learning.calibration import COVERAGES, log_loss
+from xtinct.learning.card import save_model
+from xtinct.learning.models import build_model
+from xtinct.learning.outputs import Outputs
+from xtinct.learning.prediction import Predictor
+from xtinct.learning.streams import UlbdStream, read_lines
+from xtinct.symmetry.families import space_groups
+
+
+def test_lines_and_their_patterns_get_the_same_answer(model_dir, write_lines, settings):
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines(list(space_groups("cubic"))), family="cubic"))
+    patterns = render(samples.lines, Instrument.from_config(settings["instrument"]))
+    by_lines = predictor.from_lines(samples.lines)
+    by_patterns = predictor.from_patterns(patterns * 37.0)
+    assert by_lines.group_probabilities == pytest.approx(by_patterns.group_probabilities, abs=1e-5)
+    assert by_lines.class_probabilities.sum(axis=1) == pytest.approx(1)
+    classes = by_lines.top_classes(0, 3)
+    assert [p for _, p in classes] == sorted((p for _, p in classes), reverse=True)
+    assert len(by_lines.top_groups(0, 5)) == 5
+
+
+def test_the_prior_is_swapped_at_prediction(model_dir, write_lines):
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines([225]), family="cubic"))
+    common = predictor.from_lines(samples.lines, prior={225: 1.0})
+    rare = predictor.from_lines(samples.lines, prior={196: 1.0})
+    f_class = common.class_symbols.index("F - - -")
+    at = {int(g): i for i, g in enumerate(common.groups)}
+    assert common.class_probabilities == pytest.approx(rare.class_probabilities)
+    assert common.group_probabilities[0, at[225]] == pytest.approx(common.class_probabilities[0, f_class])
+    assert rare.group_probabilities[0, at[225]] == 0
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        (np.ones(1000), "pattern of 1000 points: the model takes 1024"),
+        (np.zeros(1024), "somewhere positive"),
+        (np.full(1024, np.nan), "must be finite"),
+    ],
+)
+def test_patterns_that_are_none_are_refused(model_dir, pattern, message):
+    with pytest.raises(XtinctError, match=message):
+        Predictor(model_dir, device="cpu").from_patterns(pattern)
+
+
+def test_broken_model_folders_are_refused_by_name(model_dir, tmp_path):
+    with pytest.raises(XtinctError, match=r"nowhere/card\.json: no such file"):
+        Predictor(tmp_path / "nowhere")
+    card = json.loads((model_dir / "card.json").read_text())
+    (model_dir / "card.json").write_text(json.dumps({k: v for k, v in card.items() if k != "outputs"}))
+    with pytest.raises(XtinctError, match="the key 'outputs' is missing"):
+        Predictor(model_dir)
+    card["architecture"]["hyperparameters"]["width"] = 9
+    (model_dir / "card.json").write_text(json.dumps(card))
+    with pytest.raises(XtinctError, match="not the weights of its card"):
+        Predictor(model_dir)
+    weights = (model_dir / "model.safetensors").read_bytes()
+    (model_dir / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(XtinctError, match="not the weights of its card"):
+        Predictor(model_dir)
+
+
+def test_a_pickle_in_place_of_the_weights_is_not_executed(model_dir, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    torch.save(Bomb(), model_dir / "model.safetensors")
+    with pytest.raises(XtinctError, match="not the weights of its card"):
+        Predictor(model_dir)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_card_without_calibration_gives_probabilities_and_no_sets(model_dir, write_lines):
+    card = json.loads((model_dir / "card.json").read_text())
+    (model_dir / "card.json").write_text(json.dumps({**card, "calibration": None}))
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines([225]), family="cubic"))
+    found = predictor.from_lines(samples.lines)
+    assert found.class_probabilities.sum() == pytest.approx(1)
+    with pytest.raises(XtinctError, match="need a calibration"):
+        found.class_sets(0.95)
+    (model_dir / "card.json").write_text(json.dumps({**card, "calibration": {"temperature": 2}}))
+    with pytest.raises(XtinctError, match="calibration"):
+        Predictor(model_dir, device="cpu")
+
+
+def test_a_measured_pattern_is_answered_like_its_lines(model_dir, write_lines, settings, tmp_path):
+    """Also at another wavelength, where it covers the model's range; refused or filled where it does not."""
+    samples, _ = next(read_lines(write_lines([230, 225]), family="cubic"))
+    expected = Predictor(model_dir, device="cpu").from_lines(samples.lines).top_classes(0)
+    fine = Instrument.from_config(
+        settings["instrument"] | {"two_theta": {"min": 4, "max": 92, "points": 8192}}
+    )
+    pattern = 900 * render(samples.lines, fine)[0]
+    answer = xtinct.predict(fine.two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    assert [symbol for symbol, _ in answer["classes"]][:2] == [symbol for symbol, _ in expected][:2]
+    assert answer["classes"][0][1] == pytest.approx(expected[0][1], abs=0.05)
+    assert answer["set"][0] == answer["classes"][0][0]
+    with pytest.raises(XtinctError, match=r"coverage 0\.5: the model's sets are calibrated for"):
+        xtinct.predict(fine.two_theta, pattern, 1.5406, models=model_dir, coverage=0.5)
+    with pytest.raises(XtinctError, match="the model needs"):
+        xtinct.predict(fine.two_theta, pattern, 1.7902, models=model_dir)
+
+    path = tmp_path / "measured.xy"
+    np.savetxt(path, np.stack([fine.two_theta, pattern], axis=1), header="2theta counts")
+    arguments = ["predict", str(path), "--models", str(model_dir), "--wavelength"]
+    told = CliRunner().invoke(cli, [*arguments, "1.5406", "--json"], catch_exceptions=False)
+    assert json.loads(told.output)[str(path)]["cubic"]["set"] == answer["set"]
+    filled = CliRunner().invoke(
+        cli, [*arguments, "1.7902", "--fill-missing", "--subtract-background"], catch_exceptions=False
+    )
+    assert filled.exit_code == 0
+    assert filled.output.count(" *") == len(
+        json.loads(
+            CliRunner()
+            .invoke(cli, [*arguments, "1.7902", "--fill-missing", "--subtract-background", "--json"])
+            .output
+        )[str(path)]["cubic"]["set"][:5]
+    )
+
+
+def test_the_calibration_of_the_card_holds_on_fresh_samples_of_the_same_law(model_dir, settings):
+    """Sets of the stated coverage, on lattices and intensities that neither training nor validation had."""
+    predictor = Predictor(model_dir, device="cpu")
+    fresh = UlbdStream(
+        family="cubic",
+        spec=LatticeSpec.from_config(settings["ulbd"]["lattices"]["cubic"]),
+        d_star_max=0.94,
+        intensities="uniform",
+        seed=12345,
+        role="fresh",
+    ).take(0, 600)
+    found = predictor.from_lines(fresh.lines)
+    labels = predictor.outputs.class_of_group[fresh.groups]
+    for coverage in COVERAGES:
+        sets = found.class_sets(coverage)
+        held = int(sets[np.arange(600), labels].sum())
+        # The 64 calibration samples make the coverage itself a Beta(k, 65 - k) variable (Vovk 2012).
+        spread = np.sqrt(coverage * (1 - coverage) * (1 / 600 + 1 / 66))
+        assert held / 600 >= coverage - 4 * spread, coverage
+        ranked = [symbol for symbol, _ in found.top_classes(0, int(sets[0].sum()))]
+        assert set(ranked) == {found.class_symbols[i] for i in np.flatnonzero(sets[0])}
+    raw = Predictor(model_dir, device="cpu", calibrated=False)
+    assert raw.temperature == 1
+    assert log_loss(found.class_probabilities, labels) < log_loss(
+        raw.from_lines(fresh.lines).class_probabilities, labels
+    )
+
+
+@pytest.fixture
+def measured(model_dir, write_lines, settings):
+    """Function of a width factor: a measurement (2theta, counts), and the model's answer to its sample."""
+    samples, _ = next(read_lines(write_lines([230]), family="cubic"))
+    fine = Instrument.from_config(
+        settings["instrument"] | {"two_theta": {"min": 4, "max": 92, "points": 8192}}
+    )
+    expected = Predictor(model_dir, device="cpu").from_lines(samples.lines).top_classes(0)
+
+    def measure(width):
+        pattern = render(samples.lines, fine, conditions=Conditions(width_factor=np.array([width])))[0]
+        return fine.two_theta, 900 * pattern, expected
+
+    return measure
+
+
+@pytest.mark.parametrize("width", [0.05, 0.3, 0.8])
+def test_a_sharper_measurement_is_answered_as_if_it_had_the_widths_of_the_model(measured, model_dir, width):
+    two_theta, pattern, expected = measured(width)
+    answer = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    assert answer["classes"][0][0] == expected[0][0]
+    assert dict(answer["classes"])[expected[0][0]] == pytest.approx(expected[0][1], abs=0.05)
+    assert answer["warnings"] == []
+
+
+def test_a_broader_measurement_is_refused_and_answered_on_demand(measured, model_dir, tmp_path):
+    two_theta, pattern, _ = measured(1.4)
+    message = r"peaks are 0\.7\d\d degrees wide .* but those of the model 0\.500.*--any-width"
+    with pytest.raises(XtinctError, match=message):
+        xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)
+    (warning,) = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir, any_width=True)["cubic"][
+        "warnings"
+    ]
+    assert "not to be relied on" in warning
+    path = tmp_path / "wide.xy"
+    np.savetxt(path, np.stack([two_theta, pattern], axis=1))
+    arguments = ["predict", str(path), "--models", str(model_dir), "--wavelength", "1.5406"]
+    told = CliRunner().invoke(cli, [*arguments, "--any-width"], catch_exceptions=False)
+    assert f"cubic: {warning}" in told.output
+    refused = CliRunner().invoke(cli, arguments)
+    assert str(refused.exception).startswith(f"{path}: peaks are")
+    # A model that was trained for such widths answers.
+    card = json.loads((model_dir / "card.json").read_text())
+    card["training"]["data"]["variation"] = {"width_factor": [0.5, 2]}
+    (model_dir / "card.json").write_text(json.dumps(card))
+    assert xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]["warnings"] == []
+
+
+def test_a_pattern_unlike_the_calibration_samples_has_an_empty_set_and_a_warning(measured, model_dir):
+    card = json.loads((model_dir / "card.json").read_text())
+    card["calibration"]["thresholds"]["0.95"] = 1.0
+    (model_dir / "card.json").write_text(json.dumps(card))
+    two_theta, pattern, _ = measured(1.0)
+    answer = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    assert answer["set"] == []
+    assert "the set is empty" in answer["warnings"][0]
+
+
+def test_a_prior_shares_out_a_class_among_its_groups(measured, model_dir, tmp_path):
+    """From the command line as a table of weights, as the ceilings take it."""
+    two_theta, pattern, _ = measured(1.0)
+    groups = dict(xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]["groups"])
+    assert len(groups) == 5
+    prior = {225: 3, 202: 1}
+    expected = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir, prior=prior)["cubic"]
+    np.savetxt(tmp_path / "a.xy", np.stack([two_theta, pattern], axis=1))
+    (tmp_path / "prior.csv").write_text("spacegroup_number,weight\n225,3\n202,1\n")
+    arguments = ["predict", str(tmp_path / "a.xy"), "--models", str(model_dir), "--wavelength", "1.5406"]
+    arguments += ["--prior", str(tmp_path / "prior.csv"), "--json"]
+    told = json.loads(CliRunner().invoke(cli, arguments, catch_exceptions=False).output)
+    assert told[str(tmp_path / "a.xy")]["cubic"] == json.loads(json.dumps(expected))
+    found = Predictor(model_dir, device="cpu").from_patterns(np.ones((1, 1024)), prior=prior)
+    at = {int(g): i for i, g in enumerate(found.groups)}
+    shares = found.group_probabilities[0]
+    assert shares[at[225]] == pytest.approx(3 * shares[at[202]])
+    assert expected["set"] != []  # classes stay as probable as they were
+
+
+def test_sets_are_dropped_where_the_prior_changes_the_classes(settings, measured, tmp_path):
+    """A model of crystal systems knows the classes by the weights of the groups alone."""
+    outputs = Outputs.of("cubic", "crystal_system")
+    options = {"points": 256, "width": 8, "hidden": 32}
+    model = build_model("logq", Instrument.from_config(settings["instrument"]), len(outputs), options)
+    calibration = {"temperature": 1.0, "thresholds": {"0.95": 0.001}, "n": 9, "samples": "a test"}
+    card = {
+        "family": "cubic",
+        "target": "crystal_system",
+        "architecture": {"name": "small", "kind": "logq", "hyperparameters": options},
+        "instrument": settings["instrument"],
+        "outputs": outputs.to_list(),
+        "group_counts": {"225": 30, "227": 10},
+        "calibration": calibration | dict.fromkeys(["log_loss", "log_loss_raw", "ece", "ece_raw"], 0.1),
+        "training_digest": "none",
+    }
+    save_model(tmp_path / "systems", model, card)
+    two_theta, pattern, _ = measured(1.0)
+    arguments = (two_theta, pattern, 1.5406, tmp_path / "systems")
+    of_training = xtinct.predict(*arguments, prior={225: 3, 227: 1})["cubic"]
+    assert (of_training["set"], of_training["warnings"]) == (["F - - -", "F d - -"], [])
+    for prior in (None, {225: 1, 227: 1}):
+        other = xtinct.predict(*arguments, prior=prior)["cubic"]
+        assert "set" not in other
+        assert "no set of classes" in other["warnings"][0]
+
+
+def test_patterns_are_rendered_and_judged_by_deterministic_algorithms(model_dir, write_lines):
+    """Sums of peaks on a GPU differ from run to run without them."""
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines([225]), family="cubic"))
+    rendered, seen = predictor.render, []
+
+    def render_and_look(*arguments):
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return rendered(*arguments)
+
+    predictor.render = render_and_look
+    predictor.outputs_of_lines(samples.lines)
+    predictor.outputs_of_lines(samples.lines, measured=predictor.instrument.two_theta > 20)
+    assert seen == [True, True]
+    assert not torch.are_deterministic_algorithms_enabled()
