@@ -234,4 +234,4 @@ def calibration_error_interval(
         times = np.bincount(generator.integers(m, size=m), minlength=m)
         off[draw] = abs(times @ excess / (times @ size) - found).sum()
     error, most = float(abs(found).sum()), float(np.quantile(off, confidence))
-    return max(0.0, error - most), error + most
+    return max(0.0, error - most), min(1.0, error + most)

@@ -1,12 +1,13 @@
 import json
 from importlib.resources import files
 
+import numpy as np
 import pytest
 
 from xtinct.learning.metrics import proportion
 from xtinct.report import inputs, tables
 from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED
-from xtinct.report.summary import summary_sentences
+from xtinct.report.summary import pooled, summary_sentences
 
 
 def record(**changes) -> dict:
@@ -119,6 +120,20 @@ def transfer(ulbd: float, cddd: float, n: int) -> str:
             record(test_set="cddd", train_set="cddd", experiment="c", top1=cddd, n=n),
         ]
     )[1]
+
+
+def test_the_interval_of_pooled_test_sets_comes_from_theirs():
+    """Equal sets: the distances shrink by the square root of their number; a wide one is not lost."""
+    one = record(n=100, top1=0.8, top1_low=0.7, top1_high=0.88)
+    rows = tables.accuracy_rows([one | {"seed": seed} for seed in range(4)])
+    four = pooled(rows)
+    assert (four["n"], four["accuracy"]) == (400, pytest.approx(0.8))
+    assert (four["low"], four["high"]) == pytest.approx((0.8 - 0.1 / 2, 0.8 + 0.08 / 2))
+    wide = tables.accuracy_rows([record(n=300, top1=1.0, top1_low=0.9, top1_high=1.0), one])
+    both = pooled(wide)
+    assert both["accuracy"] == pytest.approx(0.95)
+    assert both["low"] == pytest.approx(0.95 - np.hypot(0.75 * 0.1, 0.25 * 0.1))
+    assert pooled([]) is None
 
 
 def test_summary_compares_train_sets_by_their_intervals():
