@@ -1,5 +1,6 @@
 import shutil
 
+import xtinct.experiments
 from xtinct.pipeline import code_digest
 
 # The merged configuration: with values from the command line it may differ from the file.
@@ -46,7 +47,7 @@ def part(*paths, of=config):
 
 def line_lists(dataset, family):
     """The file of one family of a dataset or of a variant."""
-    return f"data/{'variants/' * (dataset in VARIANTS)}{dataset}/{family}.parquet"
+    return xtinct.experiments.line_lists(config, dataset, family)
 
 
 def cddd_part(wildcards):
@@ -159,7 +160,8 @@ def hybrid_model(name):
 
 def test_files(wildcards):
     """Line lists of a test set, by family."""
-    return [line_lists(wildcards.test, family) for family in families_of(wildcards)]
+    families = xtinct.experiments.families_of(wildcards.family)
+    return [line_lists(wildcards.test, family) for family in families]
 
 
 def gpus():
@@ -167,49 +169,6 @@ def gpus():
     return int(
         config["train"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
     )
-
-
-def families_of(wildcards):
-    """The crystal families that a model tells apart: one, or all."""
-    return FAMILIES if wildcards.family == "all" else [wildcards.family]
-
-
-def training_sets(wildcards):
-    """Names of what a model is trained on; those that end in -online are drawn while it trains."""
-    return xtinct.config.training_sets(config["experiments"][wildcards.experiment])
-
-
-def training_files(wildcards):
-    """Line lists of each stored training set, by family."""
-    return {
-        name: [line_lists(name, family) for family in families_of(wildcards)]
-        for name in training_sets(wildcards)
-        if not name.endswith("-online")
-    }
-
-
-def training_occupations(wildcards):
-    """What crystals are drawn from while a model trains."""
-    online = "gcdd-online" in training_sets(wildcards)
-    return "data/gcdd/occupations.json" if online else []
-
-
-def training_lines(wildcards):
-    """What the lines of crystals depend on that are drawn while a model trains; else how far lines reach."""
-    if training_occupations(wildcards):
-        return config["lines"]
-    return part("lines.d_star_max")["lines"]
-
-
-def training_lattices(wildcards):
-    """What lattices are drawn from while a model trains, where the experiment has none of its own."""
-    online = {"ulbd-online", "wilson-online", "physical-online"}
-    if not online & set(training_sets(wildcards)):
-        return {}
-    own = config["experiments"][wildcards.experiment].get("lattices", {})
-    families = [family for family in families_of(wildcards) if family not in own]
-    paths = [f"ulbd.lattices.{family}" for family in families]
-    return part("ulbd.intensities", *paths)["ulbd"]
 
 
 def variant_files():

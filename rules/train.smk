@@ -1,3 +1,13 @@
+from xtinct.experiments import training_inputs, training_settings
+
+
+def training(wildcards):
+    """What a model is trained with."""
+    return training_settings(
+        config, wildcards.experiment, wildcards.family, int(wildcards.seed)
+    )
+
+
 rule train:
     input:
         for_models("models/{experiment}/{family}/seed-{seed}/model.safetensors"),
@@ -5,8 +15,7 @@ rule train:
 
 rule train_model:
     input:
-        datasets=lambda wildcards: sum(training_files(wildcards).values(), []),
-        occupations=training_occupations,
+        lambda wildcards: training_inputs(training(wildcards)),
     output:
         model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
         card="models/{experiment}/{family}/seed-{seed}/card.json",
@@ -17,19 +26,7 @@ rule train_model:
     resources:
         gpu=gpus() * config["train"]["processes"],
     params:
-        experiment=lambda wildcards: {
-            key: value
-            for key, value in config["experiments"][wildcards.experiment].items()
-            if key not in ("families", "seeds", "tests")
-        },
-        model=lambda wildcards: config["models"][
-            config["experiments"][wildcards.experiment]["model"]
-        ],
-        train=config["train"],
-        instrument=config["instrument"],
-        lines=training_lines,
-        ulbd=training_lattices,
-        datasets=training_files,
+        settings=training,
         code=code_digest("xtinct.learning.training"),
     script:
         "../workflow/scripts/train_model.py"

@@ -1,14 +1,15 @@
 """The `xtinct` command. Every subcommand imports what it needs when it runs, so that --help is quick."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
-from xtinct import __version__
+from xtinct import __version__, checkout
 from xtinct.errors import XtinctError
 from xtinct.pipeline import one_line_errors
+from xtinct.printing import print_table
 
 #: Columns of a table that are worth counting by, where it has them.
 _COUNTED = ("dataset", "split", "crystal_system", "source", "licence", "stage", "reason")
@@ -70,7 +71,7 @@ def classes(family: str | None, axes: str, as_json: bool) -> None:
         rows = [{"family": c.family, "symbol": c.symbol, "members": list(c.members)} for c in found]
         click.echo(json.dumps(rows, indent=1))
     else:
-        _print_table(
+        print_table(
             ("family", "symbol", "groups", "space groups"),
             [(c.family, c.symbol, len(c.members), " ".join(map(str, c.members))) for c in found],
         )
@@ -103,7 +104,7 @@ def ceilings(family: str | None, axes: str, target: str, prior: str | None, as_j
         text = f"{100 * row['ceiling']:.2f}" + (f" ({exact})" if len(exact) <= 9 else "")
         shown.setdefault(row["family"], []).append(text)
     ks = sorted({row["k"] for row in rows})
-    _print_table(("groups", *(f"top-{k}" for k in ks)), [(name, *texts) for name, texts in shown.items()])
+    print_table(("groups", *(f"top-{k}" for k in ks)), [(name, *texts) for name, texts in shown.items()])
 
 
 @cli.command()
@@ -142,14 +143,14 @@ def describe(file: str, as_json: bool) -> None:
         click.echo(json.dumps(described, indent=1))
         return
     click.echo(f"{file}: {rows:,} rows\n")
-    _print_table(("column", "type", "unit", "description"), columns)
+    print_table(("column", "type", "unit", "description"), columns)
     told = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in metadata.items()]
     if told:
         click.echo()
-        _print_table(("metadata", "value"), told)
+        print_table(("metadata", "value"), told)
     for name, values in counts.items():
         click.echo()
-        _print_table((name, "rows"), [(value, f"{count:,}") for value, count in values.items()])
+        print_table((name, "rows"), [(value, f"{count:,}") for value, count in values.items()])
 
 
 @cli.command()
@@ -216,7 +217,7 @@ def predict(
             ):
                 mark = " *" if symbol in of_set else ""
                 rows.append((family, rank, symbol, f"{p_class:.3f}{mark}", group, f"{p_group:.3f}"))
-        _print_table(("family", "rank", "class", "probability", "group", "probability"), rows)
+        print_table(("family", "rank", "class", "probability", "group", "probability"), rows)
         for family, answer in families.items():
             if len(answer.get("set", [])) > len(answer["classes"]):
                 click.echo(f"{family}: the set holds {len(answer['set'])} classes (all in --json)")
@@ -270,15 +271,13 @@ def index(
     else:
         names = ("family", "a", "b", "c", "alpha", "beta", "gamma", "M20", "residual")
         cell = [f"{x:.5f}" for x in answer["cell"][:3]] + [f"{x:.4f}" for x in answer["cell"][3:]]
-        _print_table(
-            names, [(answer["family"], *cell, f"{answer['merit']:.0f}", f"{answer['residual']:.1e}")]
-        )
+        print_table(names, [(answer["family"], *cell, f"{answer['merit']:.0f}", f"{answer['residual']:.1e}")])
     rows = [
         (*(line["hkl"] or "---"), *(f"{line[key]:.5f}" for key in ("d", "two_theta", "intensity")))
         for line in answer["lines"]
     ]
     click.echo()
-    _print_table(("h", "k", "l", "d", "2theta", "intensity"), rows)
+    print_table(("h", "k", "l", "d", "2theta", "intensity"), rows)
     click.echo()
     rows = [
         (name, symbol, f"{p_class:.3f}", group, f"{p_group:.3f}")
@@ -286,7 +285,7 @@ def index(
             answer["classes"], answer["groups"], strict=False
         )
     ]
-    _print_table(("family", "class", "probability", "group", "probability"), rows)
+    print_table(("family", "class", "probability", "group", "probability"), rows)
     if answer["absences"]:
         click.echo("\nLines that decide between the best class and the next:")
         rows = [
@@ -298,36 +297,7 @@ def index(
             )
             for line in answer["absences"]
         ]
-        _print_table(("h", "k", "l", "2theta", "seen", "log ratio"), rows)
-
-
-@cli.command()
-@click.argument("files", nargs=-1, type=click.Path(dir_okay=False))
-def check(files: Sequence[str]) -> None:
-    """Check configuration files; without any, config/config.yaml."""
-    from xtinct.config import CONFIG, load
-
-    for file in files or (CONFIG,):
-        if not file.endswith(".schema.yaml"):
-            load(file)
-
-
-@cli.command()
-def snapshot() -> None:
-    """Record in DVC what a plain Snakemake run has made."""
-    from xtinct import pipeline
-
-    pipeline.snapshot()
-    click.echo("DVC holds the outputs; commit dvc.lock, and `dvc push` to share them")
-
-
-@cli.command()
-def adopt() -> None:
-    """Tell Snakemake that files brought by `dvc pull` or `dvc checkout` are up to date."""
-    from xtinct import pipeline
-
-    pipeline.adopt()
-    click.echo("Snakemake takes the files as they are: nothing to be done")
+        print_table(("h", "k", "l", "2theta", "seen", "log ratio"), rows)
 
 
 @cli.command()
@@ -337,66 +307,7 @@ def version() -> None:
 
     from xtinct import pipeline
 
-    _print_table(("package", "version"), [*pipeline.versions().items(), ("platform", platform.platform())])
-
-
-def _print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    cells.insert(1, ["-" * width for width in widths])
-    for row in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-@cli.command()
-@click.argument("what", type=click.Choice(["generation", "training"]), default="generation")
-@click.option(
-    "--structures",
-    default="data/prototypes/aflow_prototypes.parquet",
-    show_default=True,
-    type=click.Path(dir_okay=False),
-    help="Parquet table with a column of CIFs, for generation.",
-)
-@click.option("--config", default="config/config.yaml", show_default=True, help="Settings of training.")
-@click.option(
-    "--limit", default=600.0, show_default=True, help="Seconds that a model may take to reach the ceiling."
-)
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of both sides.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Write JSON to this file as well.")
-def bench(what: str, structures: str, config: str, limit: float, rounds: int, out: str | None) -> None:
-    """Measure speed as ratios to named baselines, taken in turn in one process.
-
-    WHAT is generation (datasets, the default) or training (what the data cost, time to the ceiling).
-    """
-    from xtinct.benchmarking import run, table, write_json
-
-    if what == "training":
-        from xtinct.config import load
-        from xtinct.learning.benchmark import race, throughput
-
-        settings = load(config)
-        result = {"throughput": throughput(settings, rounds=rounds), "race": race(settings, limit=limit)}
-        if out:
-            write_json(result, out)
-        _print_table(("throughput", "value"), list(result["throughput"].items()))
-        rows = [
-            (
-                r["model"],
-                r["seconds"] or f"not in {limit:g}",
-                r["cpu_seconds"],
-                f"{r['accuracy']:.4f}",
-                r["patterns"],
-            )
-            for r in result["race"]
-        ]
-        header = ("model", "seconds to 99 % of the ceiling", "CPU seconds", "accuracy", "patterns")
-        _print_table(header, rows)
-        return
-    result = run(structures, rounds=rounds)
-    if out:
-        write_json(result, out)
-    heading, *rows = table(result)
-    _print_table(heading, rows)
+    print_table(("package", "version"), [*pipeline.versions().items(), ("platform", platform.platform())])
 
 
 @cli.command()
@@ -416,4 +327,11 @@ def export(tables: tuple[str, ...], out: str, dtype: str, config: str, name: str
 
     instrument = Instrument.from_config(read_yaml(config)["instrument"])
     counts = export_tables(tables, out, instrument=instrument, dtype=dtype, name=name, licence=licence)
-    _print_table(("part", "samples"), list(counts.items()))
+    print_table(("part", "samples"), list(counts.items()))
+
+
+for command in checkout.COMMANDS:
+    cli.add_command(command)
+
+if __name__ == "__main__":
+    main()
