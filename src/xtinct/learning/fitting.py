@@ -173,7 +173,7 @@ class Run:
             stop=self.n_steps * size,
             step=size,
             count=self.local,
-            workers=0 if device.type == "cpu" else max(1, len(os.sched_getaffinity(0)) - 1),
+            workers=0 if device.type == "cpu" else max(1, _cores_of_this_process() - 1),
         )
 
     def gradients(self, batch: Batch, step: int, progress: Progress) -> torch.Tensor:
@@ -311,6 +311,11 @@ class Run:
             line += f"{abs(missing):.4f} {'below' if missing >= 0 else 'above'} the ceiling"
         left = progress.seconds / progress.step * (self.n_steps - progress.step)
         log.info("%s, %.0f %% waiting for data, %.0f s left", line, 100 * progress.data_share, left)
+
+
+def _cores_of_this_process() -> int:
+    """CPU cores for each of the processes that torchrun has started on this machine."""
+    return len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def step_seed(seed: int, purpose: str, step: int, rank: int = 0) -> int:

@@ -1,7 +1,9 @@
 """The same result however a batch is divided, and what happens when numbers or memory run out."""
 
 import logging
+import os
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from safetensors.numpy import load_file
 
 from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
+from xtinct.learning.checkpoint import Progress
 from xtinct.learning.fitting import Run
 from xtinct.learning.loading import PatternRenderer
 from xtinct.learning.models.logq import LogQ
@@ -194,6 +197,18 @@ def test_the_ceiling_weighs_groups_as_the_training_set_does(settings, tmp_path):
     """Three of four samples of one class are of one group; another class has a single group."""
     run = make_run(settings, tmp_path, "cubic", "spacegroup", {225: 3.0, 216: 1.0, 227: 4.0})
     assert run.ceiling == pytest.approx(7 / 8)
+
+
+def test_processes_of_one_machine_share_its_cores(settings, tmp_path, monkeypatch):
+    """Threads that draw samples for a GPU: each process leaves one core of its share to itself."""
+    run, asked = make_run(settings, tmp_path, "cubic", "extinction_class", None), []
+    run.renderer.device = torch.device("cuda")
+    run.loader = SimpleNamespace(batches=lambda **options: asked.append(options["workers"]))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
+    for count in ("1", "4", "16"):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", count)
+        run.batches(Progress())
+    assert asked == [15, 3, 1]
 
 
 def make_run(settings, folder, family, target, prior):
