@@ -159,6 +159,9 @@ def test_the_tables_of_an_evaluation_tell_what_its_predictions_do(evaluate, writ
         labels = [row for row in tables["labels"] if row["target"] == target]
         assert sum(int(row["n"]) for row in labels) == sum(int(row["n_predicted"]) for row in labels) == n
         assert sum(int(row["right"]) for row in labels) / n == pytest.approx(records[target]["top1"])
+        for kind in ("within", "across"):
+            errors = sum(int(row[f"n_{kind}"]) for row in labels) / n
+            assert errors == pytest.approx(records[target][f"{kind}_class"])
         everything = next(
             row for row in tables["abstention"] if row["target"] == target and row["coverage"] == "1.0"
         )
