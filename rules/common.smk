@@ -171,6 +171,13 @@ def gpus():
     )
 
 
+def training(wildcards):
+    """What a model is trained with."""
+    return xtinct.experiments.training_settings(
+        config, wildcards.experiment, wildcards.family, int(wildcards.seed)
+    )
+
+
 def variant_files():
     """Files of each variant that experiments ask for, by variant and family."""
     files = {name: {} for name in VARIANTS}

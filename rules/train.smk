@@ -1,13 +1,3 @@
-from xtinct.experiments import training_inputs, training_settings
-
-
-def training(wildcards):
-    """What a model is trained with."""
-    return training_settings(
-        config, wildcards.experiment, wildcards.family, int(wildcards.seed)
-    )
-
-
 rule train:
     input:
         for_models("models/{experiment}/{family}/seed-{seed}/model.safetensors"),
@@ -15,7 +5,7 @@ rule train:
 
 rule train_model:
     input:
-        lambda wildcards: training_inputs(training(wildcards)),
+        lambda wildcards: xtinct.experiments.training_inputs(training(wildcards)),
     output:
         model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
         card="models/{experiment}/{family}/seed-{seed}/card.json",
