@@ -215,10 +215,7 @@ def with_model_widths(
         instrument.profile == "pseudo-voigt" and not instrument.eta
     )
     if factor < low and gaussian:
-        broad = _broadened(pattern, instrument, low**2 - factor**2)
-        again = width_factor(broad, instrument)
-        if again is None or TOO_NARROW * low <= again <= TOO_WIDE * high:
-            return broad, []
+        return _broadened(pattern, instrument, low**2 - factor**2), []
     widths = sorted({round(x * instrument.resolution, 3) for x in trained})
     difference = (
         f"peaks are {factor * instrument.resolution:.3f} degrees wide (FWHM, on the model's grid), but those "

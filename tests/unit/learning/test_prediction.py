@@ -189,6 +189,20 @@ def test_a_sharper_measurement_is_answered_as_if_it_had_the_widths_of_the_model(
     assert answer["warnings"] == []
 
 
+def test_a_sharp_measurement_at_another_wavelength_is_answered(model_dir, write_lines, settings):
+    """Both the wavelength and the widths are brought to the model's, through noise."""
+    samples, _ = next(read_lines(write_lines(list(space_groups("cubic"))), family="cubic"))
+    predictor = Predictor(model_dir, device="cpu")
+    expected = predictor.from_lines(samples.lines).class_probabilities
+    molybdenum = Instrument(0.7107, 1.5, 42.5, 12000, "lorentz", 0.05)
+    counts = np.random.Generator(np.random.PCG64(1)).poisson(1e5 * render(samples.lines, molybdenum))
+    same = 0
+    for pattern, probabilities in zip(counts, expected, strict=True):
+        answer = xtinct.predict(molybdenum.two_theta, pattern, 0.7107, models=model_dir)["cubic"]
+        same += answer["classes"][0][0] == predictor.class_symbols[probabilities.argmax()]
+    assert same >= 0.9 * len(counts)
+
+
 def test_a_broader_measurement_is_refused_and_answered_on_demand(measured, model_dir, tmp_path):
     two_theta, pattern, _ = measured(1.4)
     message = r"peaks are 0\.7\d\d degrees wide .* but those of the model 0\.500.*--any-width"
