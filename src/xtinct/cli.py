@@ -251,7 +251,8 @@ def index(
     """Index a pattern by the exact law: cell, hkl, extinction classes and space groups.
 
     PATTERN is a text file of two columns, 2theta in degrees (equidistant) and intensity. Nothing is
-    trained; peaks must be Gaussian, of one known width and one wavelength.
+    trained; peaks must be Gaussian, of one width and one wavelength. A shift of the zero is refined where
+    only that explains the lines, and another width is taken where the pattern shows one.
     """
     from xtinct.indexing.reading import index_pattern
     from xtinct.measured import read_pattern
@@ -266,12 +267,14 @@ def index(
     if answer["cell"] is None:
         click.echo(
             f"no lattice found: no {'' if family == 'all' else family + ' '}cell explains the "
-            f"{len(answer['lines'])} lines and leaves only noise; the probabilities are those without it"
+            f"{len(answer['lines'])} lines and leaves only noise; the probabilities are those of the prior"
         )
     else:
-        names = ("family", "a", "b", "c", "alpha", "beta", "gamma", "M20", "residual")
+        names = ("family", "a", "b", "c", "alpha", "beta", "gamma", "M20", "residual", "zero", "FWHM")
         cell = [f"{x:.5f}" for x in answer["cell"][:3]] + [f"{x:.4f}" for x in answer["cell"][3:]]
-        print_table(names, [(answer["family"], *cell, f"{answer['merit']:.0f}", f"{answer['residual']:.1e}")])
+        fit = (f"{answer['merit']:.0f}", f"{answer['residual']:.1e}")
+        setting = (f"{answer['zero']:.5f}", f"{answer['fwhm']:.5f}")
+        print_table(names, [(answer["family"], *cell, *fit, *setting)])
     rows = [
         (*(line["hkl"] or "---"), *(f"{line[key]:.5f}" for key in ("d", "two_theta", "intensity")))
         for line in answer["lines"]

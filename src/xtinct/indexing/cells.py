@@ -11,7 +11,7 @@ from numba import njit
 from xtinct.diffraction.lines import quadratic_forms
 from xtinct.errors import XtinctError
 
-#: Families with a search. Every lattice is triclinic, and triclinic has one class: nothing to search.
+#: Families whose cells are searched by guessed indices.
 SEARCHED = ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic", "monoclinic")
 #: Range of axes, angstrom.
 SHORTEST, LONG, LONGEST = 2.0, 32.0, 80.0
@@ -57,7 +57,13 @@ def cell_of(family: str, metric: np.ndarray) -> np.ndarray:
                 90.0,
             ]
         )
-    raise XtinctError(f"crystal family {family!r}: expected one of {', '.join(SEARCHED)}")
+    if family == "triclinic":
+        aa, bb, cc, bc, ac, ab = m
+        direct = np.linalg.inv([[aa, ab / 2, ac / 2], [ab / 2, bb, bc / 2], [ac / 2, bc / 2, cc]])
+        a, b, c = np.sqrt(np.diagonal(direct))
+        cosines = [direct[1, 2] / (b * c), direct[0, 2] / (a * c), direct[0, 1] / (a * b)]
+        return np.array([a, b, c, *np.degrees(np.arccos(cosines))])
+    raise XtinctError(f"crystal family {family!r}: expected one of {', '.join(SEARCHED)} or triclinic")
 
 
 def volume(family: str, metric: np.ndarray) -> float:
@@ -67,7 +73,12 @@ def volume(family: str, metric: np.ndarray) -> float:
 
 
 def smallest(family: str, metric: np.ndarray, hkl: np.ndarray) -> np.ndarray | None:
-    """Metric of the smallest cell of the family that has all lines hkl int (n, 3); None if it is this one."""
+    """Metric of the smallest cell of the family that has all lines hkl int (n, 3); None if it is this one.
+
+    A triclinic cell is spanned by lines that are seen: it is the smallest.
+    """
+    if family == "triclinic":
+        return None
     forms = quadratic_forms(family, hkl)
     factor = np.ones(len(metric))
     # Besides multiples of an axis, turned cells: h^2 + k^2 divisible by 2, 5, 13 or 17 (tetragonal) and
@@ -139,6 +150,10 @@ def form_indices(family: str, forms: np.ndarray) -> np.ndarray:
     if family == "monoclinic":
         h, k, l = (np.rint(np.sqrt(forms[:, i])).astype(np.int64) for i in range(3))  # noqa: E741
         return np.stack([h, k, np.where(forms[:, 3] < 0, -l, l)], axis=1)
+    if family == "triclinic":
+        h, k, l = (np.rint(np.sqrt(forms[:, i])).astype(np.int64) for i in range(3))  # noqa: E741
+        k = np.where(forms[:, 5] < 0, -k, k)
+        return np.stack([h, k, np.where((forms[:, 4] < 0) | ((h == 0) & (forms[:, 3] < 0)), -l, l)], axis=1)
     reach = int(np.sqrt(forms.max())) + 1
     grid = np.meshgrid(*[np.arange(reach + 1)] * 3, indexing="ij")
     hkl = np.stack(grid, axis=-1).reshape(-1, 3)[:, ::-1]

@@ -37,6 +37,7 @@ class Decomposition:
     local      float64 (n,), root mean square of the residual around each line
     residual   root mean square of the residual over that of the pattern
     points     number of grid points that were fitted
+    zero       observed minus true 2theta, degree; 0 unless it was refined
     """
 
     two_theta: np.ndarray
@@ -48,6 +49,7 @@ class Decomposition:
     local: np.ndarray
     residual: float
     points: int
+    zero: float = 0.0
 
 
 def lattice_lines(
@@ -95,6 +97,7 @@ def decompose(
     *,
     steps: int = 8,
     most: int = MOST_LINES,
+    refine_zero: bool = False,
 ) -> tuple[np.ndarray, Decomposition]:
     """Refined metric float64 (p,) and heights of the lines of a lattice in one pattern (points,).
 
@@ -102,9 +105,11 @@ def decompose(
     noise  standard deviation of a point, in the pattern's unit
     reach  1/d up to which the forms are complete, 1/angstrom
     steps  Gauss-Newton steps of the metric; 0 keeps it
+    refine_zero  whether a shift of the zero is refined along, from 0
     """
     y = np.asarray(pattern, dtype=np.float64)
     sigma = instrument.sigma / instrument.step
+    zero = 0.0
     for step in range(steps + 1):
         two_theta, used, line, points = lattice_lines(forms, metric, instrument, reach, most)
         if not len(two_theta):
@@ -115,13 +120,18 @@ def decompose(
         cosine = np.sqrt(np.maximum(1e-6, 1 - sine * sine))
         slope = np.degrees(instrument.wavelength**2 / (4 * sine * cosine)) / instrument.step
         gradient = forms[used[first]] * slope[:, None]
-        position = (two_theta - instrument.two_theta_min) / instrument.step
+        if refine_zero:
+            gradient = np.column_stack([gradient, np.full(len(gradient), 1.0 / instrument.step)])
+        position = (two_theta + zero - instrument.two_theta_min) / instrument.step
         last = step == steps
         height, change, local, covariance, residual = _decompose(
             y[:points], position, sigma, gradient, noise, CUT_SIGMAS, last
         )
         if last:
             break
+        if refine_zero:
+            zero += change[-1]
+            change = change[:-1]
         change = np.clip(change, -2e-3 * np.abs(metric).max(), 2e-3 * np.abs(metric).max())
         metric = metric + change
         if np.abs(change).max() < 1e-10 * np.abs(metric).max():
@@ -134,7 +144,9 @@ def decompose(
     shift = _POSITION_ERROR * 2.0 * sine / cosine / math.radians(instrument.sigma)
     local = np.maximum(local, 3.0 * shift * _largest_near(two_theta, np.abs(height), 6.0 * instrument.sigma))
     error = np.sqrt(np.maximum(0.0, np.diagonal(covariance))) * local
-    return metric, Decomposition(two_theta, used, line, height, error, covariance, local, residual, points)
+    return metric, Decomposition(
+        two_theta, used, line, height, error, covariance, local, residual, points, zero
+    )
 
 
 @njit(cache=True)

@@ -25,14 +25,16 @@ def index_pattern(
 ) -> dict[str, object]:
     """Cell, indexed lines and ranked classes of a pattern float (n,), on its own equidistant grid.
 
-    two_theta   degrees; wavelength in angstrom; fwhm of its Gaussian peaks, degree
+    two_theta   degrees; wavelength in angstrom; fwhm of its Gaussian peaks, degree: another width that the
+                pattern shows is tried too
     family      a crystal family, or "all"
     law         intensity law: uniform | physical
 
-    Returns a dict: family, cell (a b c alpha beta gamma), merit (M20) and residual, all None if no lattice
-    was found; lines, dicts of hkl (None where the cell has no line), d (angstrom), two_theta and intensity;
-    classes, lists of family, symbol and probability; groups, of number and probability; absences, of hkl,
-    two_theta, seen, and the natural logarithm of the ratio of the probabilities of the best two classes.
+    Returns a dict: family, cell (a b c alpha beta gamma), merit (M20), residual, zero (observed minus true
+    2theta, degree) and the fwhm of the peaks, all None if no lattice was found; lines, dicts of hkl (None
+    where the cell has no line), d (angstrom), two_theta and intensity; classes, lists of family, symbol and
+    probability; groups, of number and probability; absences, of hkl, two_theta, seen, and the natural
+    logarithm of the ratio of the probabilities of the best two classes.
     XtinctError where the pattern's points or the instrument do not suit.
     """
     two_theta, intensity = checked_pattern(two_theta, intensity, wavelength)
@@ -60,6 +62,8 @@ def _plain(answer: Answer, wavelength: float) -> dict[str, object]:
         "cell": lattice.cell.tolist() if lattice else None,
         "merit": lattice.merit if lattice else None,
         "residual": lattice.residual if lattice else None,
+        "zero": lattice.zero if lattice else None,
+        "fwhm": lattice.fwhm if lattice else None,
         "lines": [
             {
                 "hkl": hkl.tolist() if hkl.any() else None,

@@ -55,29 +55,39 @@ def related(family: str, metric: np.ndarray) -> list[np.ndarray]:
     if family not in ("orthorhombic", "monoclinic"):
         return [metric]
     cells = [cell_of(family, metric)]
-    basis = _basis(cells[0])
-    axes = twofold_axes(basis)
-    if family == "monoclinic":
-        cells += [_monoclinic(basis, u, normal) for u, normal in axes]
-    else:
-        cells += [
-            np.array([*(np.linalg.norm(u @ basis) for u in rows), 90.0, 90.0, 90.0])
-            for rows in combinations([u for u, _ in axes], 3)
-            if _perpendicular([u @ basis for u in rows])
-        ]
+    cells += symmetric(family, cells[0], _OBLIQUITY)
     double = [cell * np.where(np.arange(6) == axis, 2.0, 1.0) for cell in cells for axis in range(3)]
     return _different(form_metric(family, np.array(cells + double)))
 
 
+def symmetric(family: str, cell: np.ndarray, obliquity: float) -> list[np.ndarray]:
+    """Orthorhombic or monoclinic cells (6,) of the lattice of a cell (6,), within an obliquity in degrees."""
+    basis = _basis(cell)
+    axes = twofold_axes(basis, obliquity)
+    if family == "monoclinic":
+        return [_monoclinic(basis, u, normal) for u, normal in axes]
+    return [
+        np.array([*(np.linalg.norm(u @ basis) for u in rows), 90.0, 90.0, 90.0])
+        for rows in combinations([u for u, _ in axes], 3)
+        if _perpendicular([u @ basis for u in rows], obliquity)
+    ]
+
+
 def _basis(cell: np.ndarray) -> np.ndarray:
-    """Rows a, b, c of a cell whose alpha and gamma are right angles, angstrom."""
+    """Rows a, b, c of a cell, angstrom; b along the second axis, a in the plane of the first two."""
     a, b, c = cell[:3]
-    beta = np.radians(cell[4])
-    return np.array([[a, 0.0, 0.0], [0.0, b, 0.0], [c * np.cos(beta), 0.0, c * np.sin(beta)]])
+    alpha, beta, gamma = np.radians(cell[3:])
+    x = (np.cos(beta) - np.cos(alpha) * np.cos(gamma)) / np.sin(gamma)
+    z = np.sqrt(np.sin(alpha) ** 2 - x * x)
+    return np.array(
+        [[a * np.sin(gamma), a * np.cos(gamma), 0.0], [0.0, b, 0.0], [c * x, c * np.cos(alpha), c * z]]
+    )
 
 
-def twofold_axes(basis: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def twofold_axes(basis: np.ndarray, obliquity: float = _OBLIQUITY) -> list[tuple[np.ndarray, np.ndarray]]:
     """(row, plane) indices int64 (3,) of the twofold axes that the lattice of a basis (3, 3) nearly has.
+
+    obliquity  largest angle between the row and the normal of the plane, degree
 
     Such an axis is a row nearly along the normal of a plane, whose indices times those of the row are 1
     or 2 (Le Page 1982, J. Appl. Cryst. 15, 255).
@@ -91,7 +101,8 @@ def twofold_axes(basis: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     direct /= np.linalg.norm(direct, axis=1, keepdims=True)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     product = np.abs(rows @ rows.T)
-    near = np.abs(direct @ normal.T) > np.cos(np.radians(_OBLIQUITY))
+    sine = np.linalg.norm(np.cross(direct[:, None], normal), axis=2)
+    near = sine < np.sin(np.radians(obliquity))
     pairs = np.argwhere(near & (product > 0) & (product <= 2))
     return [(rows[i], rows[j]) for i, j in pairs]
 
@@ -111,9 +122,9 @@ def _monoclinic(basis: np.ndarray, u: np.ndarray, plane: np.ndarray) -> np.ndarr
     return np.array([np.linalg.norm(a), b, np.linalg.norm(c), 90.0, max(beta, 180.0 - beta), 90.0])
 
 
-def _perpendicular(vectors: list[np.ndarray]) -> bool:
+def _perpendicular(vectors: list[np.ndarray], obliquity: float) -> bool:
     unit = [v / np.linalg.norm(v) for v in vectors]
-    limit = np.sin(np.radians(_OBLIQUITY))
+    limit = np.sin(np.radians(obliquity))
     return all(abs(x @ y) < limit for x, y in combinations(unit, 2))
 
 

@@ -89,5 +89,6 @@ def test_the_product_runs_the_network_where_it_is_told_and_says_where(evaluated,
     monkeypatch.setattr(evaluation, "Predictor", Network)
     record = evaluated(model_dir="model", device="cpu", precision="bfloat16")[0]
     assert asked == {"device": "cpu", "precision": "bfloat16"}
-    assert record["device"].startswith("cpu") and record["device"].endswith("bfloat16")
+    assert record["device"].startswith("cpu")
+    assert record["device"].endswith("bfloat16")
     assert record["model"] == "hybrid"

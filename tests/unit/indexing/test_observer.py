@@ -113,13 +113,6 @@ def test_a_missing_line_changes_no_cell():
     assert best.cell[[0, 2]] == pytest.approx([cell[0], cell[2]], rel=1e-5)
 
 
-def test_a_shifted_zero_is_no_lattice_of_high_symmetry_nor_a_wrong_class():
-    y = np.roll(pattern("halite")[0], 9)  # 0.09 degrees
-    answer = Observer(DEFAULT_INSTRUMENT, "cubic").predict(y)[0]
-    assert answer.lattice is None
-    assert answer.groups[0][1] == pytest.approx(1 / 36)
-
-
 def test_positions_are_found_far_below_the_grid_step_and_weak_lines_beside_strong_ones():
     two_theta = np.array([20.0, 20.5, 35.123, 60.0])
     d_star = 2 * np.sin(np.radians(two_theta / 2)) / DEFAULT_INSTRUMENT.wavelength
