@@ -16,7 +16,7 @@ from xtinct.errors import XtinctError
 #: Half-width of the widest thing that is taken for a peak and not for background, degree.
 PEAK_HALF_WIDTH = 1.0
 #: Shares of the widths that a model was trained for at which peaks count as too wide, and as too narrow.
-#: At these widths the default models lose at most five and two percentage points of their accuracy.
+#: At these widths the default models lose at most six and one percentage points of their accuracy.
 TOO_WIDE, TOO_NARROW = 1.1, 0.95
 #: Only peaks that rise by this share of the highest one are measured.
 _STRONG = 0.1
@@ -223,7 +223,7 @@ def with_model_widths(
     )
     if not any_width:
         raise XtinctError(
-            f"pattern: {difference}, and it would answer wrongly; train a model for this width "
+            f"pattern: {difference}, so its answer would not be reliable; train a model for this width "
             "(instrument.fwhm, or variation.width_factor of an experiment), or ask for an answer all the "
             "same with any_width (--any-width)"
         )
