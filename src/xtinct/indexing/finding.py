@@ -61,7 +61,7 @@ _ALONE = 5.0, 2e-5
 #: Relative difference from the instrument's width that counts.
 _OTHER_WIDTH = 1e-5
 #: Lines that a lattice must explain beyond as many as it has free parameters.
-_SPARE = {"cubic": 1, "tetragonal": 3, "trigonal-hexagonal": 3, "orthorhombic": 6, "monoclinic": 6}
+_SPARE = {"cubic": 1, "tetragonal": 3, "trigonal-hexagonal": 3, "orthorhombic": 4, "monoclinic": 6}
 #: A lattice that leaves this much may be right but for small differences of its axes and angles.
 _NEAR = 0.03
 #: Largest relative changes of the metric from which its fit is begun anew.
@@ -248,7 +248,7 @@ class LatticeFinder:
         for count, tested, missed, apart in _OBLIQUE if families else ():
             lines = find_lines(pattern, self.instrument, count)
             if len(lines) < _FEW:
-                return None
+                continue
             q, tolerance, sure = self._positions(lines, apart)
             alone = self._in_q(lines, np.maximum(_ALONE[0] * lines.error, _ALONE[1]))
             limit = self._limit(pattern, lines)
