@@ -70,6 +70,9 @@ _CHANGES = (1e-3, 3e-3, 5e-4, 1e-3)
 _LONG_REACH = 0.6
 #: With fewer observed lines than this, cells that explain them all are weighed against each other.
 _FEW = 15
+#: M20 that a lattice needs there: nearly cubic cells whose split lines imitate a shifted zero reach 400,
+#: cells that are right 1e4 and more.
+_MERIT = 1e3
 #: Share of the lines that its best class allows which a lattice must show: one cell of many has lines
 #: wherever the pattern has some, and many more. Crystals of the Materials Project show 0.35 or more.
 _SHOWN = 0.3
@@ -235,7 +238,9 @@ class LatticeFinder:
                 if attempt and not accepted:
                     accepted = self._changed(pattern, family, near, lines, limit)
                 if accepted:
-                    return self._of_cells(family, accepted, lines, apart)
+                    found = self._of_cells(family, accepted, lines, apart)
+                    if len(lines) >= _FEW or found[1].merit > _MERIT:
+                        return found
         return self._oblique(pattern) or (lines, None, None, None)
 
     def _oblique(self, pattern: np.ndarray):

@@ -105,3 +105,12 @@ def test_the_width_is_that_of_single_peaks_whatever_overlaps():
     noisy = y + 1e-3 * np.random.default_rng(0).standard_normal(len(y))
     assert fwhm_of(noisy, DEFAULT_INSTRUMENT) == pytest.approx(0.3, rel=0.05)
     assert np.isnan(fwhm_of(np.ones(100), DEFAULT_INSTRUMENT))
+
+
+def test_a_nearly_cubic_cell_does_not_imitate_a_shift():
+    """The 12 lines of a shifted cubic pattern, each split as a nearly cubic monoclinic cell allows."""
+    cell = np.array([[6.485] * 3 + [90.0] * 3])
+    lines = UlbdLines("cubic", 0.95, 7.0).draw(np.array([220]), cell, np.array([1], np.uint64))
+    y = render(lines, shifted(DEFAULT_INSTRUMENT, 0.03))[0]
+    answer = Observer(DEFAULT_INSTRUMENT, "monoclinic").predict(y)[0]
+    assert answer.lattice is None or answer.lattice.zero == pytest.approx(0.03, abs=1e-6)
