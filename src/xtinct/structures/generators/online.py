@@ -166,9 +166,7 @@ def _flat(occupations: list) -> tuple[np.ndarray, np.ndarray]:
 def _unreached(number: int, outcome: int) -> XtinctError:
     if outcome == _NO_LINES:
         return XtinctError(f"space group {number}: no crystal with lines in {_TRIES} draws")
-    return XtinctError(
-        f"space group {number}: no crystal in {_TRIES} draws; loosen gcdd.min_distance_scale"
-    )
+    return XtinctError(f"space group {number}: no crystal in {_TRIES} draws; loosen gcdd.min_distance_scale")
 
 
 @njit(cache=True, nogil=True)
