@@ -136,7 +136,9 @@ def peak_width(two_theta: np.ndarray, intensity: np.ndarray) -> float:
     return 0.12
 
 
-def background_of(two_theta: np.ndarray, intensity: np.ndarray, width: float, wavelength: float) -> np.ndarray:
+def background_of(
+    two_theta: np.ndarray, intensity: np.ndarray, width: float, wavelength: float
+) -> np.ndarray:
     """What varies slowly, float64 (n,), nowhere negative (arPLS: Baek et al. 2015, Analyst 140, 250)."""
     step = two_theta[1] - two_theta[0]
     bend = max(_BEND * min(1.0, wavelength / 1.54), 4 * width)

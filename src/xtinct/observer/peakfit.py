@@ -74,7 +74,9 @@ class _Model(NamedTuple):
     fitted: np.ndarray
 
 
-def profiles(measured: Measured, lines: Lines, form: Shapes, *, reach: float = REACH, derivatives: bool = True):
+def profiles(
+    measured: Measured, lines: Lines, form: Shapes, *, reach: float = REACH, derivatives: bool = True
+):
     """`columns` of lines of these shapes on the grid of a pattern."""
     return columns(measured.grid, lines, form.fwhm, form.eta, form.skew, reach, derivatives)
 
@@ -180,7 +182,7 @@ def _shape_rows(model: _Model, shape: tuple[str, ...], points: int) -> np.ndarra
     return rows
 
 
-def _normal(measured, model, base, y, weight, two_theta, shape, profile):  # noqa: ANN001
+def _normal(measured, model, base, y, weight, two_theta, shape, profile):
     """Normal equations of areas, positions, shapes and background: matrix and right side."""
     m = len(two_theta)
     rows = np.concatenate([_shape_rows(model, shape, len(y)), base])

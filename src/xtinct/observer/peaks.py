@@ -26,7 +26,13 @@ _TAILS = ((9.0, 0.006), (5.0, 0.018), (2.5, 0.05), (1.2, 0.10))
 _FLANKS = ((5.0, 0.015), (2.0, 0.05))
 #: K-beta and tungsten L-alpha lines over K-alpha1, and shares of a peak's area that theirs stay below.
 #: Wavelengths: Bearden 1967, Rev. Mod. Phys. 39, 78 (angstrom).
-_K_ALPHA1 = {1.540593: 1.392234, 1.788996: 1.620826, 1.936041: 1.756604, 0.709317: 0.632303, 2.289726: 2.084881}
+_K_ALPHA1 = {
+    1.540593: 1.392234,
+    1.788996: 1.620826,
+    1.936041: 1.756604,
+    0.709317: 0.632303,
+    2.289726: 2.084881,
+}
 _TUNGSTEN = 1.476424
 _GHOSTS = 0.04, 0.03
 
@@ -235,7 +241,14 @@ def _judged(measured: Measured, fit: PeakFit) -> tuple[Peaks, PeakFit]:
     if len(two_theta) > 1:
         gaps = np.diff(two_theta)
         gap[:-1], gap[1:] = gaps, np.minimum(np.append(gaps[1:], np.inf), gaps)
-    columns = (two_theta, np.minimum(factor * fit.error, 0.4 * width), area, factor * fit.area_error, width, gap)
+    columns = (
+        two_theta,
+        np.minimum(factor * fit.error, 0.4 * width),
+        area,
+        factor * fit.area_error,
+        width,
+        gap,
+    )
     return Peaks(*(x[keep] for x in columns), measured.radiation.wavelength, fit.profile), fit
 
 

@@ -217,7 +217,9 @@ def products(left, a, right, b, weight):
             high = min(end, right.start[k] + right.length[k])
             total = 0.0
             for i in range(low, high):
-                total += left.values[a, j, i - left.start[j]] * right.values[b, k, i - right.start[k]] * weight[i]
+                total += (
+                    left.values[a, j, i - left.start[j]] * right.values[b, k, i - right.start[k]] * weight[i]
+                )
             out[j, k] = total
     return out
 
