@@ -1,1 +1,1 @@
-"""The observer of measured patterns: peaks, lattices, whole-pattern fits and extinction classes, without training."""
+"""The observer of measured patterns: peaks, lattices, whole-pattern fits, extinction classes; untrained."""

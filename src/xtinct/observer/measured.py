@@ -1,11 +1,13 @@
 """A measured pattern on an equidistant grid, with its background and what is known of its noise."""
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from pybaselines import Baseline
+from pybaselines.utils import ParameterWarning
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks, peak_widths
 
@@ -22,7 +24,7 @@ _FEWEST = 50
 
 
 class Noise(NamedTuple):
-    """Variance of a point: gain times the level, plus the floor. `correlated`: neighbours share their noise."""
+    """Variance of a point: gain times level, plus floor. `correlated`: neighbours share their noise."""
 
     gain: float
     floor: float
@@ -145,7 +147,9 @@ def background_of(
     # Smoothed first: the lower envelope of a few counts lies below their mean.
     half = max(1, round(0.5 * width / step))
     smooth = uniform_filter1d(intensity, 2 * half + 1, mode="nearest")
-    found, _ = Baseline(two_theta).arpls(smooth, lam=(bend / step) ** 4, max_iter=40, tol=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ParameterWarning)  # 40 steps are enough, converged or not
+        found, _ = Baseline(two_theta).arpls(smooth, lam=(bend / step) ** 4, max_iter=40, tol=1e-4)
     return np.maximum(found, 0.0)
 
 
@@ -212,7 +216,7 @@ def _contrast(y: np.ndarray, points: int) -> np.ndarray:
 
 
 def _scatter_at_peak_scale(y: np.ndarray, step: float, width: float) -> tuple[float, float, float] | None:
-    """(a, b, ratio): variance a + b * level at the width of a peak in quiet blocks, over that of neighbours."""
+    """(a, b, ratio): variance a + b * level at the width of a peak, and how far it exceeds neighbours'."""
     block = max(24, round(13 * width / step))
     scales = [max(2, round(scale * width / step)) for scale in _SCALES]
     first = _contrast(y, 1)

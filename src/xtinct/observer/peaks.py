@@ -1,4 +1,4 @@
-"""Peaks of a measured pattern: found on what is left of a fit, judged against noise and the tails of others."""
+"""Peaks of a measured pattern: found on what a fit leaves, judged against noise and the tails of others."""
 
 from dataclasses import dataclass
 
@@ -169,7 +169,7 @@ def _maxima(
 
 
 def _scatter(measured: Measured, strength: np.ndarray, peaks: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Scatter (n,) of `matched` away from peaks, 1 or more: of its negative values, since peaks are positive."""
+    """Scatter (n,) of `matched` away from peaks, 1 or more: that of its negative values."""
     two_theta = measured.two_theta
     free = strength < 0
     if len(peaks):

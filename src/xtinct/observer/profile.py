@@ -1,4 +1,4 @@
-"""Profiles of measured peaks: split pseudo-Voigt functions on a doublet, whose widths change smoothly with angle.
+"""Profiles of measured peaks: split pseudo-Voigt functions on a doublet, of smoothly changing widths.
 
     FWHM^2    W + V tan(theta) + U tan(theta)^2                  (Caglioti, Paoletti and Ricci 1958)
     eta       eta0 + eta1 (2theta - 40) / 40                     share of the Lorentzian, 0 to 1
@@ -159,8 +159,8 @@ def columns(grid, lines, fwhm, eta, skew, reach, derivatives):
     start, length = np.zeros(m, np.int64), np.zeros(m, np.int64)
     parts = 2 if lines.ratio > 0 else 1
     for j in range(m):
-        low = max(0, int(math.ceil((lines.first[j] - reach * fwhm[j] - grid.start) / grid.step)))
-        high = int(math.floor((lines.second[j] + reach * fwhm[j] - grid.start) / grid.step))
+        low = max(0, math.ceil((lines.first[j] - reach * fwhm[j] - grid.start) / grid.step))
+        high = math.floor((lines.second[j] + reach * fwhm[j] - grid.start) / grid.step)
         high = min(grid.points - 1, high)
         start[j] = min(low, grid.points)
         if high < low:
@@ -194,7 +194,7 @@ def columns(grid, lines, fwhm, eta, skew, reach, derivatives):
 
 @njit(cache=True, fastmath=True)
 def add_up(columns, which, heights, points):
-    """Sum of the profiles (`which` 0) or of one of their derivatives times `heights` (m,): float64 (points,)."""
+    """Sum of the profiles (`which` 0) or of a derivative times `heights` (m,): float64 (points,)."""
     out = np.zeros(points)
     for j in range(heights.size):
         if heights[j] != 0.0:
