@@ -50,7 +50,7 @@ def axis_named(name: "str | Axis | None") -> Axis | None:
 
 
 _TWO_THETA = re.compile(
-    r"(?:2|two|zwei|deux)[\s*_.·×-]*(?:theta|th\b|th\.|teta|thêta)|\btth\b|\b2t\b|gonio|diffraction angle|"
+    r"(?:2|two|zwei|deux)[\s*_.·×-]*(?:theta|th\b|th\.|teta|thêta)|\btth\b|\b2t\b|diffraction angle|"
     r"°\s*2th|beugungswinkel|angle de diffraction|scattering angle"
 )
 _PER_NM = re.compile(r"nm\s*\W{0,2}-\s*1|1\s*/\s*nm|/nm|nm⁻|nm\$?\^|inverse\s*nanom")
@@ -67,6 +67,7 @@ _LONE = {
     "position": Axis.TWO_THETA,
     "pos": Axis.TWO_THETA,
     "2": Axis.TWO_THETA,
+    "gonio": Axis.TWO_THETA,
     "tth": Axis.TWO_THETA,
     "d": Axis.D,
     "dhkl": Axis.D,

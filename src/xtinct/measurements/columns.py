@@ -219,7 +219,9 @@ def _labels(header: list[str], dialect: Dialect, width: int) -> list[str] | None
         if _starts_with_number(line) and not re.match(r"\W*2[\s-]*(?:th|θ)", line, re.IGNORECASE):
             continue
         plain = re.sub(r"^\s*[#!;'%*@/]+\s*", "", line.strip())
-        plain = re.sub(r"^(?:peak list|columns?|data|spalten)\s*:\s*", "", plain, flags=re.IGNORECASE)
+        plain = re.sub(
+            r"^(?:peak list|column ?labels?|columns?|data|spalten)\s*:\s*", "", plain, flags=re.IGNORECASE
+        )
         for separator in (dialect.separator, "\t", ";", ",", None):
             if separator is None:
                 closed = re.sub(r"\s+([\[(])", r"\1", plain)
@@ -236,7 +238,13 @@ def _labels(header: list[str], dialect: Dialect, width: int) -> list[str] | None
                 names = [n.strip().strip("\"'").strip() for n in names]
                 while len(names) > width and not names[-1]:
                     names.pop()
-                if len(names) == width and any(axis_of(n) or _INTENSITY.match(n.lower()) for n in names):
+                if len(names) != width or any(dialect.number(n) is not None for n in names):
+                    continue
+                axes = [axis_of(n) for n in names]
+                # "2-Theta Angle" is one name, not two of the same axis.
+                if len(names) > 1 and None not in axes and len(set(axes)) == 1:
+                    continue
+                if any(axes) or any(_INTENSITY.match(n.lower()) for n in names):
                     return names
     # A file of labels one a line (chi: title, x, y, number of points).
     return None
@@ -246,11 +254,7 @@ def _scan(
     values: np.ndarray, rows: np.ndarray, labels: list[str] | None, said: Said, name: str, suffix: str
 ) -> Scan:
     scan = Scan(x=values[:, 0], y=None, rows=rows, name=name, notes=list(said.notes))
-    scan.radiation, scan.counting_time, scan.monochromator = (
-        said.radiation,
-        said.counting_time,
-        said.monochromator,
-    )
+    said.give(scan)
     scan.axis = said.axis
     if values.shape[1] == 1:
         if labels and axis_of(labels[0]):

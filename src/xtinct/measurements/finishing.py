@@ -26,6 +26,8 @@ _SAME_STEP = 1e-3
 _OVERLAP = 0.5
 #: Wavelength, angstrom, for positions in d or Q where none is told: their lattice spacings need none.
 _NOMINAL = 1.0
+#: Files that say theta and reach further, degrees, mostly mean 2theta: they are asked.
+_LARGEST_THETA = 70.0
 _ANGLES = (Axis.TWO_THETA, Axis.THETA)
 
 
@@ -102,12 +104,15 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
             f"{scan.name}: positions reach {highest:g}, which is no 2theta in degrees; time of flight is not "
             f"read, of others tell the axis ({names})"
         )
-    if scan.axis is Axis.THETA and highest > 90:
+    if told is None and scan.axis is Axis.THETA and highest > _LARGEST_THETA:
         raise XtinctError(
-            f"{scan.name}: says theta but reaches {highest:g} degrees; tell the axis, 2theta if it is that"
+            f"{scan.name}: says theta but reaches {highest:g} degrees; tell the axis, theta or 2theta"
         )
-    if scan.axis is Axis.TWO_THETA and highest >= 180:
-        raise XtinctError(f"{scan.name}: 2theta reaches {highest:g} degrees, expected less than 180")
+    largest = {Axis.TWO_THETA: 180, Axis.THETA: 90}.get(scan.axis, np.inf)
+    if highest >= largest:
+        raise XtinctError(
+            f"{scan.name}: {scan.axis.value} reaches {highest:g} degrees, expected less than {largest}"
+        )
 
 
 def _decide_radiation(scan: Scan, told: float | str | Sequence[float] | Radiation | None) -> float | None:

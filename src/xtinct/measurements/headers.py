@@ -8,14 +8,21 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis, axis_of
 from xtinct.measurements.radiation import ANODES, HC, Radiation, doublet_of, radiation_of
+from xtinct.measurements.records import Scan
 
 #: Lattice spacing of graphite 002, angstrom, for monochromators that a file names without their angle.
 GRAPHITE = 3.354
 _VALUE = r"([-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?)"
 _UNIT = r"\s*[\"')\]]*\s*(nm|å|angstroms?|ang|pm|m|a)?(?![a-z])"
 _GAP = r"[^0-9\n+-]{0,40}?"
-_LINE = r"(?:k[\s_-]*(?:alpha|a|α)[\s_-]*{0}|alpha[\s_-]*{0}|\bwl{0}|(?:lambda|wave\s*length)[\s_-]*{0})\b(?!\s*/|\s*intens)"
-_STEP = r"(?:time[\s_-]*per[\s_-]*step|(?:scan[\s_-]*)?step[\s_-]*time|count(?:ing)?[\s_-]*time|z[äa]hlzeit|temps par pas)"
+_LINE = (
+    r"(?:k[\s_-]*(?:alpha|a|α)[\s_-]*{0}|alpha[\s_-]*{0}|\bwl{0}|(?:lambda|wave\s*length)[\s_-]*{0})\b"
+    r"(?!\s*/|\s*intens)"
+)
+_STEP = (
+    r"(?:time[\s_-]*per[\s_-]*step|(?:scan[\s_-]*)?step[\s_-]*time|count(?:ing)?[\s_-]*time|z[äa]hlzeit"
+    r"|temps par pas)"
+)
 _LENGTH = r"(?:wave[\s_-]*length|wellenl[äa]nge|longueur d.onde|longitud de onda|\blambda|λ|\bwl\b)"
 _RATIO = r"(?:ratio|wlratio|verh[äa]ltnis)[^0-9\n]{0,40}?(?:k?[\s_-]*(?:alpha|a)[\s_-]*[12]\s*/?\s*){0,2}"
 _ENERGY = r"\b(?:beam |photon |x-ray )?energ(?:y|ie)"
@@ -48,6 +55,11 @@ class Said:
     counting_time: float | None = None
     monochromator: float | None = None
     notes: list[str] = field(default_factory=list)
+
+    def give(self, scan: Scan) -> None:
+        """Radiation, counting time and monochromator to a scan."""
+        scan.radiation, scan.counting_time = self.radiation, self.counting_time
+        scan.monochromator = self.monochromator
 
 
 def number(text: str) -> float:
