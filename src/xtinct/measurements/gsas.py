@@ -63,7 +63,7 @@ def _bank(words: list[str], body: list[tuple[int, str]]) -> Scan:
             break
     if binning[:4] in ("RALF", "SLOG", "TIME", "LOG6", "LPSD") or kind == "ALT":
         raise XtinctError(
-            f"the axis is time of flight ({binning} {kind}), which is not read; convert it to d"
+            f"the axis is time of flight ({binning} {kind}), which is not read; convert it"
         )
     if binning[:4] in ("EDS", "COND"):
         raise XtinctError(f"the axis is {binning} (energy or other), which is not read")
@@ -161,7 +161,7 @@ def _free(body: list[tuple[int, str]], channels: int, kind: str) -> Scan:
     table = np.array(values)
     if table[:, 0].max() >= _LARGEST:
         raise XtinctError(
-            f"reaches {table[:, 0].max():g}, so the axis is time of flight, which is not read; convert it to d"
+            f"reaches {table[:, 0].max():g}, so the axis is time of flight, which is not read; convert it"
         )
     sigma = table[:, 2] if columns == 3 else None
     scan = Scan(table[:, 0] / 100, table[:, 1], Axis.TWO_THETA, sigma, rows=np.array(rows), peaks=False)
