@@ -40,6 +40,27 @@ def cli() -> None:
     """Powder-diffraction datasets, models, and the extinction-law ceilings that bound them."""
 
 
+def _profile(path: str, wavelength: str | None) -> tuple:
+    """2theta (degrees, (n,)), intensity (n,) and wavelength (angstrom; told, or the file's) of a profile."""
+    from xtinct.measurements import Measurement, read_measurement
+
+    found = read_measurement(path, wavelength=wavelength)
+    if not isinstance(found, Measurement):
+        raise XtinctError(f"{path}: a list of {len(found.d)} peaks, expected a profile")
+    if found.radiation is None:
+        raise XtinctError(f"{path}: does not say its wavelength; tell it with --wavelength")
+    try:
+        told = float(wavelength)
+    except (TypeError, ValueError):
+        told = found.radiation.wavelength
+    return found.two_theta, found.intensity, told
+
+
+wavelength_option = click.option(
+    "--wavelength",
+    help="Wavelength, angstrom, or a name such as CuKa1; needed where the file does not say it.",
+)
+
 family_option = click.option(
     "--family", help="Crystal family, crystal system or pooled scope; without it all."
 )
@@ -155,7 +176,7 @@ def describe(file: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
-@click.option("--wavelength", type=float, required=True, help="Wavelength of the measurement, angstrom.")
+@wavelength_option
 @click.option("--models", help="Folder of trained models; without it models/ulbd.")
 @click.option(
     "--coverage",
@@ -173,7 +194,7 @@ def describe(file: str, as_json: bool) -> None:
 @as_json
 def predict(
     patterns: Sequence[str],
-    wavelength: float,
+    wavelength: str | None,
     models: str | None,
     coverage: float,
     subtract_background: bool,
@@ -190,7 +211,6 @@ def predict(
     than the model's are broadened to them. --prior shares out a class among its space groups.
     """
     from xtinct.api import predict as ranked
-    from xtinct.measured import read_pattern
     from xtinct.symmetry.priors import read_prior
 
     options = {
@@ -203,7 +223,7 @@ def predict(
     answers = {}
     for path in patterns:
         with _naming(path):
-            answers[path] = ranked(*read_pattern(path), wavelength, models, **options)
+            answers[path] = ranked(*_profile(path, wavelength), models, **options)
     if as_json:
         click.echo(json.dumps(answers, indent=1))
         return
@@ -227,7 +247,7 @@ def predict(
 
 @cli.command()
 @click.argument("pattern", type=click.Path(dir_okay=False))
-@click.option("--wavelength", type=float, required=True, help="Wavelength of the pattern, angstrom.")
+@wavelength_option
 @click.option("--fwhm", type=float, help="Width of its Gaussian peaks, degree; without it 0.23548.")
 @click.option("--family", default="all", show_default=True, help="Crystal family, or all.")
 @click.option(
@@ -241,7 +261,7 @@ def predict(
 @as_json
 def index(
     pattern: str,
-    wavelength: float,
+    wavelength: str | None,
     fwhm: float | None,
     family: str,
     law: str,
@@ -255,12 +275,11 @@ def index(
     only that explains the lines, and another width is taken where the pattern shows one.
     """
     from xtinct.indexing.reading import index_pattern
-    from xtinct.measured import read_pattern
 
     options = {} if fwhm is None else {"fwhm": fwhm}
     options |= {"family": family, "law": law, "subtract_background": subtract_background}
     with _naming(pattern):
-        answer = index_pattern(*read_pattern(pattern), wavelength, **options)
+        answer = index_pattern(*_profile(pattern, wavelength), **options)
     if as_json:
         click.echo(json.dumps(answer, indent=1))
         return

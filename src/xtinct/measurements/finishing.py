@@ -91,6 +91,8 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
     if scan.axis is None:
         falling = len(scan.x) > 1 and (np.diff(scan.x) < 0).all()
         listed = scan.y is None or (scan.peaks is not False and _is_peak_list(scan.x))
+        if listed and len(scan.x) < 2:
+            raise XtinctError(f"{scan.name}: {len(scan.x)} points, expected at least 2")
         if listed and (falling or highest < 20):
             raise XtinctError(
                 f"{scan.name}: a list of peaks that does not say whether its positions are 2theta, d or Q; "
