@@ -9,6 +9,7 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis, axis_of
 from xtinct.measurements.decoding import lines_of
+from xtinct.measurements.finishing import is_peak_list
 from xtinct.measurements.headers import Said, said_of
 from xtinct.measurements.radiation import radiation_of
 from xtinct.measurements.records import Scan
@@ -277,6 +278,11 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
     place = next((k for k in places if axes[k] is Axis.TWO_THETA), places[0] if places else 0)
     if places and axes[place] is Axis.Q_UNITLESS and scan.axis in (Axis.Q, Axis.Q_NM):
         axes[place] = scan.axis
+    indexed = {"h", "k", "l"} <= set(plain) or "hkl" in plain
+    if indexed or is_peak_list(values[:, place]):
+        # Spacings of peaks need no wavelength.
+        scan.peaks = True if indexed else scan.peaks
+        place = next((k for k in places if axes[k] is Axis.D), place)
     scan.x = values[:, place]
     if places:
         scan.axis = axes[place]
@@ -303,8 +309,6 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
     spacing = next((k for k in places if axes[k] is Axis.D and k != place), None)
     if scan.axis is Axis.TWO_THETA and spacing is not None and scan.radiation is None:
         _wavelength_of_spacings(scan, values[:, spacing])
-    if {"h", "k", "l"} <= set(plain) or "hkl" in plain:
-        scan.peaks = True
 
 
 def _by_values(scan: Scan, values: np.ndarray, suffix: str) -> None:

@@ -44,7 +44,7 @@ def finished(
     _decide_axis(scan, axis)
     conversion = _decide_radiation(scan, wavelength)
     if scan.peaks is None:
-        scan.peaks = scan.y is None or _is_peak_list(scan.x)
+        scan.peaks = scan.y is None or is_peak_list(scan.x)
         if scan.peaks and scan.y is not None:
             scan.notes.append(
                 f"{len(scan.x)} rows at uneven distances: taken as a list of peaks, not as a profile"
@@ -90,7 +90,7 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
     highest, lowest = scan.x.max(), scan.x.min()
     if scan.axis is None:
         falling = len(scan.x) > 1 and (np.diff(scan.x) < 0).all()
-        listed = scan.y is None or (scan.peaks is not False and _is_peak_list(scan.x))
+        listed = scan.y is None or (scan.peaks is not False and is_peak_list(scan.x))
         if listed and len(scan.x) < 2:
             raise XtinctError(f"{scan.name}: {len(scan.x)} points, expected at least 2")
         if listed and (falling or highest < 20):
@@ -122,7 +122,7 @@ def _decide_radiation(scan: Scan, told: float | str | Sequence[float] | Radiatio
     if told is None:
         if scan.radiation is not None and scan.radiation.note:
             scan.notes.append(scan.radiation.note)
-        return None if scan.radiation is None else scan.radiation.wavelength
+        return None if scan.radiation is None else scan.radiation.given or scan.radiation.wavelength
     radiation = radiation_of(told)
     if radiation.note:
         scan.notes.append(radiation.note)
@@ -133,11 +133,11 @@ def _decide_radiation(scan: Scan, told: float | str | Sequence[float] | Radiatio
     elif scan.radiation is not None and scan.radiation.second and not radiation.second:
         scan.notes.append("the file says a doublet, one wavelength was told and taken")
     scan.radiation = radiation
-    # A mean that was told is what positions were converted with.
-    return float(told) if isinstance(told, int | float) else radiation.wavelength
+    return radiation.given or radiation.wavelength
 
 
-def _is_peak_list(x: np.ndarray) -> bool:
+def is_peak_list(x: np.ndarray) -> bool:
+    """Whether positions (n,) are at such distances as those of peaks, not as those of a profile."""
     if len(x) > _MOST_PEAKS:
         return False
     if len(x) < _FEWEST:

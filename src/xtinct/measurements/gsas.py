@@ -62,9 +62,7 @@ def _bank(words: list[str], body: list[tuple[int, str]]) -> Scan:
         except ValueError:
             break
     if binning[:4] in ("RALF", "SLOG", "TIME", "LOG6", "LPSD") or kind == "ALT":
-        raise XtinctError(
-            f"the axis is time of flight ({binning} {kind}), which is not read; convert it"
-        )
+        raise XtinctError(f"the axis is time of flight ({binning} {kind}), which is not read; convert it")
     if binning[:4] in ("EDS", "COND"):
         raise XtinctError(f"the axis is {binning} (energy or other), which is not read")
     if binning[:4] not in ("CONS", "CONQ") and kind not in ("FXY", "FXYE", "XYE"):

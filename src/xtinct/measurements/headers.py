@@ -12,7 +12,7 @@ from xtinct.measurements.records import Scan
 
 #: Lattice spacing of graphite 002, angstrom, for monochromators that a file names without their angle.
 GRAPHITE = 3.354
-_VALUE = r"([-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?)"
+_VALUE = r"([-+]?(?:\d+(?:[.,]\d+)?|\.\d+)(?:[eE][-+]?\d+)?)"
 _UNIT = r"\s*[\"')\]]*\s*(nm|å|angstroms?|ang|pm|m|a)?(?![a-z])"
 _GAP = r"[^0-9\n+-]{0,40}?"
 _LINE = (

@@ -59,7 +59,8 @@ class Radiation:
     """Wavelengths in angstrom: K-alpha1 or the only one, K-alpha2 if there is one, and its share.
 
     ratio: intensity of the second over that of the first, 0 for one wavelength. anode: "Cu" and so on
-    where known. note: what was taken for what, None if nothing had to be.
+    where known. note: what was taken for what, None if nothing had to be. given: the mean that was told in
+    place of both wavelengths, and so the one that positions were converted with; None for others.
     """
 
     wavelength: float
@@ -67,6 +68,7 @@ class Radiation:
     ratio: float = 0.0
     anode: str | None = None
     note: str | None = None
+    given: float | None = None
 
     @property
     def mean(self) -> float:
@@ -164,7 +166,7 @@ def _of_number(value: float, ratio: float | None) -> Radiation:
         if abs(value / mean - 1) < _OFF_MEAN and ratio != 0:
             both = replace(doublet_of(anode), ratio=ratio or ALPHA_RATIO)
             note = f"{value:g} is the mean of the {anode} K-alpha doublet and was taken as the doublet"
-            return replace(both, note=note)
+            return replace(both, note=note, given=value)
     if ratio:
         raise XtinctError(
             f"radiation: a ratio of {ratio:g} needs two wavelengths; {value:g} angstrom is no tube's line"

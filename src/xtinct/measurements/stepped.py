@@ -48,10 +48,17 @@ def grid_line(lines: list[str]) -> tuple[int, float, float, int] | None:
                 and len(following[0].split()) == len(line.split()) == 3
             ):
                 continue
-            found = _numbers(lines, i + 1, 3 * points)[0]
-            if len(found) >= points - 1:
+            if _fits(lines[i + 1 :], points):
                 return i, start, step, points
     return None
+
+
+def _fits(lines: list[str], points: int) -> bool:
+    """Whether rows hold as many intensities as a grid has points, or twice as many numbers."""
+    found = len(_numbers(lines, 0, 3 * points + 100)[0])
+    return (
+        any(k * points - 1 <= found <= k * points + 10 for k in (1, 2)) or _counted(lines, points) is not None
+    )
 
 
 def _numbers(lines: list[str], first: int, most: int) -> tuple[list[float], int]:
@@ -89,10 +96,6 @@ def read_grid(text: str, name: str, suffix: str) -> list[Scan]:
         if rest >= points - 1 and rest <= points + 10:
             sigma = np.array(numbers[points : 2 * points])
             sigma = np.concatenate([sigma, np.full(len(y) - len(sigma), np.nan)])
-        elif abs(rest) > 10 and rest > 0:
-            raise XtinctError(
-                f"says {points} points from {start:g} in steps of {step:g} and has {len(numbers)} numbers"
-            )
     scan = Scan(
         start + step * np.arange(len(y)), y, Axis.TWO_THETA, sigma, peaks=False, name=name, notes=notes
     )
