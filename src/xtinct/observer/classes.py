@@ -40,7 +40,7 @@ class ClassPosterior:
 
     family     crystal family
     symbols    extinction symbols, most probable first; probability float64 (n_classes,) of each
-    groups     int64 (n_groups,): space group numbers, most probable first; group_probability float64 (n_groups,)
+    groups     int64 (n_groups,): space group numbers, most probable first; group_probability (n_groups,)
     evidence   log p(pattern | lattice), relative to no line at all
     """
 
@@ -69,15 +69,16 @@ class ClassPosterior:
         """Place of a group's class among all, 1 for the most probable."""
         return self.symbols.index(self.class_of(number)) + 1
 
-    def best_set(self, symbol: str) -> int:
+    def _best_set(self, symbol: str) -> int:
         """The absence set by which a class explains the pattern best."""
         index = self._sets.symbols.index(symbol)
         share = self._sets.share[:, self._sets.class_of == index].sum(axis=1)
-        return int(np.argmax(np.where(share > 0, self._of_sets.total + np.log(np.maximum(share, 1e-300)), -np.inf)))
+        with np.errstate(divide="ignore"):
+            return int(np.argmax(self._of_sets.total + np.log(share)))
 
     def allowed(self, symbol: str) -> np.ndarray:
-        """bool (m,): lines of the lattice that a class allows, on the axes by which it explains the pattern best."""
-        return self._sets.allowed[self.best_set(symbol)]
+        """bool (m,): lines that a class allows, on the axes by which it explains the pattern best."""
+        return self._sets.allowed[self._best_set(symbol)]
 
     def deciding(self, rival: str, against: str | None = None, most: int = 10) -> list[DecidingLine]:
         """The lines that decide for a class (the most probable one) against a rival, the strongest first.
@@ -85,19 +86,21 @@ class ClassPosterior:
         Every class stands for its best naming of the axes. Lines on which both agree can still carry a
         little evidence, since the mean height of what a class allows differs; it is not listed.
         """
-        first, second = self.best_set(against or self.symbols[0]), self.best_set(rival)
-        difference = _DECIBANS * (self._of_sets.by_clump[first] - self._of_sets.by_clump[second])
+        one, other = against or self.symbols[0], rival
+        by_clump = self._of_sets.by_clump
+        difference = _DECIBANS * (by_clump[self._best_set(one)] - by_clump[self._best_set(other)])
+        first, second = self.allowed(one), self.allowed(other)
         written = self._lines.representative()
         found = []
         for number, part in enumerate(self._of_sets.clumps):
-            unlike = part[self._sets.allowed[first, part] != self._sets.allowed[second, part]]
+            unlike = part[first[part] != second[part]]
             if not len(unlike):
                 continue
             found.append(
                 DecidingLine(
                     hkl=written[unlike],
                     two_theta=float(self._angle[unlike[0]]),
-                    allowed=bool(self._sets.allowed[first, unlike[0]]),
+                    allowed=bool(first[unlike[0]]),
                     area=float(self._area[unlike].sum()),
                     decibans=float(difference[number]),
                 )

@@ -1,10 +1,10 @@
 """How probable a pattern is when only some lines of a lattice may be there, their heights unknown.
 
-The likelihood of the heights x is exp(b x - x P x / 2), from the normal equations of a whole-pattern fit. Heights
-of allowed lines follow the law of intensities (a mixture of exponentials around the local mean, measured on
-crystal structures); they are integrated out by expectation propagation (Minka 2001; Rasmussen and Williams 2006,
-section 3.6) with all covariances of lines that overlap. Forbidden lines are zero, but for a foreign line that may
-stand there by chance.
+The likelihood of the heights x is exp(b x - x P x / 2), from the normal equations of a whole-pattern fit.
+Heights of allowed lines follow the law of intensities (a mixture of exponentials around the local mean,
+measured on crystal structures); they are integrated out by expectation propagation (Minka 2001; Rasmussen and
+Williams 2006, section 3.6) with all covariances of lines that overlap. Forbidden lines are zero, but for a
+foreign line that may stand there by chance.
 """
 
 import math
@@ -16,14 +16,15 @@ from numba import njit
 from xtinct.observer.pawley import LatticeFit
 from xtinct.observer.profile import shapes
 
-#: Law of intensities: weights of the exponentials, and their means in units of the local mean.
-INTENSITY_WEIGHTS = np.array([0.6, 0.4])
-INTENSITY_MEANS = np.array([1.5, 0.10])
+#: Law of intensities: weights of the exponentials, and their means in units of the local mean. Fitted to the
+#: 136,529 allowed lines up to 72 degrees (Cu K-alpha) of 1,587 structures of the Materials Project.
+INTENSITY_WEIGHTS = np.array([0.357, 0.437, 0.171, 0.035])
+INTENSITY_MEANS = np.array([2.37, 0.546, 0.0334, 0.0004])
 #: Law of foreign lines: weights, and means as a share of the strongest line. High ones are charged more.
-FOREIGN_WEIGHTS = np.array([0.4, 0.3, 0.2, 0.1])
-FOREIGN_MEANS = np.array([0.003, 0.01, 0.03, 0.1])
+FOREIGN_WEIGHTS = np.array([1.0])
+FOREIGN_MEANS = np.array([0.03])
 #: Foreign lines expected in a pattern besides those that are seen.
-_UNSEEN_FOREIGN = 1.0
+_UNSEEN_FOREIGN = 0.2
 #: Degrees over which the mean intensity is local, and the misfit.
 _LOCAL, _MISFIT = 8.0, 2.0
 #: Widths between lines that are taken as independent, and most lines of a clump.
@@ -154,109 +155,107 @@ def set_evidence(heights: Heights, allowed: np.ndarray, law: Law = LAW) -> SetEv
     label = np.empty(len(x), dtype=np.int64)
     for number, part in enumerate(parts):
         label[part] = number
-    # The lines that a set leaves share the intensity of those it forbids: their mean is higher by `level`.
+    # The lines that are left share the intensity of those that are forbidden: their mean is higher.
     middle = np.array([angle[part].mean() for part in parts])
     near = np.exp(-0.5 * ((middle[:, None] - angle) / _LOCAL) ** 2)
-    level = np.log((near @ heights.geometry) / np.maximum(near @ (heights.geometry * allowed).T, 1e-12).T)
-    level = np.exp(_LEVEL * np.round(np.minimum(level, math.log(8.0)) / _LEVEL))
+    left = np.maximum(near @ (allowed * heights.geometry).T, 1e-12)
+    level = np.log((near @ heights.geometry)[:, None] / left)
+    level = np.round(np.clip(level, 0.0, math.log(8.0)) / _LEVEL)
     # Neighbours outside a clump are held at their fitted heights: the cross terms count once, not twice.
     constant = 0.5 * float(x @ (P * (label[:, None] != label)) @ x)
     by_clump = np.zeros((len(allowed), len(parts)))
+    words = np.random.default_rng(0).integers(1, 2**62, size=_MOST + 1, dtype=np.int64)
     for number, part in enumerate(parts):
         inside = P[np.ix_(part, part)].copy()
         own = b[part] - P[part] @ x + inside @ x[part]
         inside[np.diag_indices(len(part))] += 1e-9 * max(float(np.diagonal(inside).max()), 1e-300)
-        rows = np.column_stack([allowed[:, part], np.round(1000 * level[:, number])])
-        kinds, of_set = np.unique(rows.astype(np.int64), axis=0, return_inverse=True)
+        # Sets that are alike on this clump, by a sum that overflows on purpose.
+        key = (
+            allowed[:, part].astype(np.int64) @ words[: len(part)]
+            + level[number].astype(np.int64) * words[-1]
+        )
+        _, first, kind = np.unique(key, return_index=True, return_inverse=True)
         z = _clump_evidence(
             inside,
             own,
             heights.expected[part],
-            kinds,
-            heights.chance,
-            heights.strongest,
+            np.ascontiguousarray(allowed[np.ix_(first, part)]),
+            np.exp(_LEVEL * level[number, first]),
+            (heights.chance, heights.strongest),
             (law.weights, law.means, law.foreign_weights, law.foreign_means),
         )
-        by_clump[:, number] = z[of_set.reshape(-1)]
+        by_clump[:, number] = z[kind.reshape(-1)]
     return SetEvidence(constant + by_clump.sum(axis=1), by_clump, parts)
 
 
 @njit(cache=True)
-def _clump_evidence(P, b, expected, kinds, chance, strongest, law):
-    """Evidence float64 (k,) of one clump for every (allowed lines, level in thousandths) of `kinds` (k, n + 1)."""
+def _clump_evidence(P, b, expected, allowed, level, foreign, law):
+    """Evidence float64 (k,) of one clump for every row of `allowed` bool (k, n) and its level (k,)."""
     weights, means, foreign_weights, foreign_means = law
+    chance, strongest = foreign
     n = b.size
-    out = np.zeros(len(kinds))
+    out = np.zeros(len(allowed))
     most = max(weights.size, foreign_weights.size)
-    for k in range(len(kinds)):
-        level = kinds[k, n] / 1000.0
-        number = 0
-        for j in range(n):
-            number += kinds[k, j]
-        index = np.empty(number, np.int64)
+    for k in range(len(allowed)):
+        index = np.flatnonzero(allowed[k])
+        number = index.size
         mix = np.zeros((2, n, most))
-        i = 0
         for j in range(n):
-            if kinds[k, j]:
-                index[i] = j
-                i += 1
-                for c in range(weights.size):
-                    mix[0, j, c] = weights[c]
-                    mix[1, j, c] = means[c] * expected[j] * level
+            if allowed[k, j]:
+                mix[0, j, : weights.size] = weights
+                mix[1, j, : weights.size] = means * (expected[j] * level[k])
             else:
-                for c in range(foreign_weights.size):
-                    mix[0, j, c] = foreign_weights[c]
-                    mix[1, j, c] = foreign_means[c] * strongest
+                mix[0, j, : foreign_weights.size] = foreign_weights
+                mix[1, j, : foreign_weights.size] = foreign_means * strongest
         z = 0.0
         if number:
             sub = np.empty((number, number))
-            right = np.empty(number)
             part = np.zeros((2, number, most))
             for i in range(number):
-                right[i] = b[index[i]]
-                for c in range(most):
-                    part[0, i, c] = mix[0, index[i], c]
-                    part[1, i, c] = mix[1, index[i], c]
+                part[:, i] = mix[:, index[i]]
                 for j in range(number):
                     sub[i, j] = P[index[i], index[j]]
-            z = log_evidence(sub, right, part, 12)
+            z = log_evidence(sub, b[index], part, _SWEEPS)
         if number < n and chance > 0.0:
-            foreign = math.log(chance) + log_evidence(P, b, mix, 12)
+            other = math.log(chance) + log_evidence(P, b, mix, _SWEEPS)
             z += math.log1p(-chance)
-            top = max(z, foreign)
-            z = top + math.log(math.exp(z - top) + math.exp(foreign - top))
+            top = max(z, other)
+            z = top + math.log(math.exp(z - top) + math.exp(other - top))
         out[k] = z if math.isfinite(z) else -1e6
     return out
 
 
 @njit(cache=True)
-def _log_normal_cdf(a):
-    if a > -6.0:
-        return math.log(0.5 * math.erfc(-a / math.sqrt(2.0)))
-    x = a * a
-    return -0.5 * x - math.log(-a) - 0.9189385332046727 + math.log(1 - 1 / x + 3 / x**2 - 15 / x**3)
+def _half_normal(a):
+    """Of a standard normal z above -a: (a^2 / 2 + log of its probability, mean of z + a, variance of z).
+
+    Far below 0 all three come from the asymptotic series: differences of large numbers would be lost.
+    """
+    if a > -20.0:
+        log_p = math.log(0.5 * math.erfc(-a / math.sqrt(2.0)))
+        ratio = math.exp(-0.5 * a * a - 0.9189385332046727 - log_p)
+        return 0.5 * a * a + log_p, a + ratio, 1.0 - ratio * (ratio + a)
+    x = 1.0 / (a * a)
+    tail = 1.0 - x * (1.0 - x * (3.0 - 15.0 * x))
+    mean = (1.0 - x * (2.0 - x * (10.0 - 74.0 * x))) / -a
+    return math.log(tail) - math.log(-a) - 0.9189385332046727, mean, x * (1.0 - x * (6.0 - 50.0 * x))
 
 
 @njit(cache=True)
 def _tilted(mean, variance, weights, means):
-    """log of the integral, mean and variance of N(mean, variance) times a mixture of exponentials on x > 0."""
+    """log of the integral, mean and variance of a normal law times a mixture of exponentials on x > 0."""
     sd = math.sqrt(variance)
     K = 0
-    while K < weights.size and weights[K] > 0.0:
+    while weights.size > K and weights[K] > 0.0:
         K += 1
     top = -1e300
     logs, firsts, seconds = np.empty(K), np.empty(K), np.empty(K)
     for k in range(K):
         scale = means[k]
-        moved = mean - variance / scale
-        a = moved / sd
-        log_cdf = _log_normal_cdf(a)
-        logs[k] = math.log(weights[k] / scale) - mean / scale + 0.5 * variance / scale**2 + log_cdf
-        ratio = math.exp(-0.5 * a * a - 0.9189385332046727 - log_cdf)
-        first = max(moved + sd * ratio, 1e-12 * sd)
-        spread = variance * (1.0 - ratio * (ratio + a)) if a > -30.0 else first * first
-        firsts[k] = first
-        seconds[k] = max(spread, 1e-12 * variance) + first * first
+        log_p, above, spread = _half_normal((mean - variance / scale) / sd)
+        logs[k] = math.log(weights[k] / scale) - 0.5 * mean * mean / variance + log_p
+        firsts[k] = sd * above
+        seconds[k] = variance * (max(spread, 1e-14) + above * above)
         top = max(top, logs[k])
     total, first, second = 0.0, 0.0, 0.0
     for k in range(K):
@@ -265,7 +264,7 @@ def _tilted(mean, variance, weights, means):
         first += w * firsts[k]
         second += w * seconds[k]
     first /= total
-    return top + math.log(total), first, max(second / total - first * first, 1e-14 * variance)
+    return top + math.log(total), first, max(second / total - first * first, 1e-6 * first * first, 1e-300)
 
 
 @njit(cache=True)
@@ -283,7 +282,7 @@ def log_evidence(P, b, mix, sweeps):
             mean += mix[0, j, k] * mix[1, j, k]
         gamma[j] = 1.0 / (mean * mean)
         beta[j] = 0.5 / mean
-    for sweep in range(sweeps):
+    for _ in range(sweeps):
         S = np.linalg.inv(P + np.diag(gamma))
         change = 0.0
         for j in range(n):

@@ -1,7 +1,8 @@
 """Kernels of the whole-pattern fit: normal equations of profiles, sparse Cholesky, projections.
 
-Columns are those of `xtinct.observer.profile`: each on its own stretch of points. The factor of the normal matrix keeps the zeros left of each row's first entry (skyline storage):
-lines are sorted by angle, so that only neighbours overlap, and the background comes last.
+Columns are those of `xtinct.observer.profile`: each on its own stretch of points. The factor of the normal
+matrix keeps the zeros left of each row's first entry (skyline storage): lines are sorted by angle, so that
+only neighbours overlap, and the background comes last.
 """
 
 import math
@@ -21,8 +22,8 @@ def hats(n, knots):
     start = np.zeros(knots, np.int64)
     length = np.zeros(knots, np.int64)
     for k in range(knots):
-        low = max(0, int(math.ceil((k - 1) * gap)))
-        high = min(n - 1, int(math.floor((k + 1) * gap)))
+        low = max(0, math.ceil((k - 1) * gap))
+        high = min(n - 1, math.floor((k + 1) * gap))
         start[k] = low
         length[k] = high - low + 1
         for i in range(low, high + 1):
@@ -71,7 +72,7 @@ def normal_equations(lines, background, weight, data):
 
 @njit(cache=True, fastmath=True)
 def cholesky(N, first, fixed, ridge):
-    """Lower factor float64 (m, m) of N with `ridge` float64 (m,) added to its diagonal; fixed rows are held at 0."""
+    """Lower factor (m, m) of N with `ridge` (m,) added to its diagonal; `fixed` rows are held at 0."""
     m = first.size
     L = np.zeros((m, m))
     for i in range(m):
@@ -119,7 +120,7 @@ def solve(L, first, rhs):
 
 @njit(cache=True, fastmath=True)
 def not_negative(N, rhs, first, ridge, lines):
-    """Least squares with the first `lines` unknowns at least 0: x float64 (m,), its factor and which are held at 0.
+    """Least squares with the first `lines` unknowns at least 0: (x float64 (m,), factor, which are held at 0).
 
     Unknowns that come out negative are held at 0 and the rest solved anew; held ones whose gradient asks for
     it are let go once at the end.

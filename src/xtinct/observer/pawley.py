@@ -120,7 +120,7 @@ class LatticeFit:
 
     @property
     def angle(self) -> np.ndarray:
-        """True 2theta of all lines float64 (m + f,), degree; foreign lines as if they were of the specimen."""
+        """True 2theta of all lines float64 (m + f,), degree; foreign ones as if they were the specimen's."""
         own = true_angle(self.q, self.wavelength)
         return np.concatenate([own, self.foreign - shift(self.foreign, self.profile)])
 
@@ -146,7 +146,7 @@ class LatticeFit:
         return math.sqrt(float(np.sum(self.residual**2 / self.variance) / np.sum(y**2 / self.variance)))
 
     def cell(self) -> tuple[np.ndarray, np.ndarray]:
-        """Conventional cell float64 (6,), angstrom and degree, and its standard errors (NaN if not asked for)."""
+        """Conventional cell float64 (6,), angstrom and degree, and its standard errors (or NaN)."""
         cell = cell_of(self.family, self.metric)
         jacobian = np.zeros((6, len(self.metric)))
         for i, value in enumerate(self.metric):
@@ -278,7 +278,7 @@ class _Fit:
         )
 
     def factors(self, state: _State, x: np.ndarray) -> np.ndarray:
-        """float64 (K, 4, lines): areas times derivatives of position, FWHM, eta, asymmetry by every parameter."""
+        """float64 (K, 4, lines): areas times derivatives of position, FWHM, eta and skew by every parameter."""
         p, m = self.pattern, len(self.lines)
         true = self.true_angles(state)
         shape = shapes(true, state.profile, p.narrowest)

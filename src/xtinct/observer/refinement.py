@@ -19,7 +19,7 @@ _ZEROS = (-0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2)
 _WIDTHS = (0.07, 0.14, 0.28)
 #: Starts that are refined, and the angle, degree, up to which they are.
 _REFINED, _FIRST_RANGE = 4, 45.0
-#: Significance of a foreign line; its distance from lines of the lattice and from other foreign ones, in FWHM.
+#: Significance of a foreign line; its distance from lattice lines and from other foreign ones, in FWHM.
 _SIGNIFICANT, _AWAY, _APART = 7.0, 0.7, 1.2
 #: Height of a foreign line at least, as a share of the fitted pattern around it.
 _ABOVE_MISFIT = 0.04
@@ -59,7 +59,12 @@ def fit_cell(
             break
         foreign = np.sort(np.concatenate([foreign, new]))
         fit = fit_lattice(
-            measured, family, fit.metric, fit.profile, foreign=foreign, settings=replace(settings, errors=False)
+            measured,
+            family,
+            fit.metric,
+            fit.profile,
+            foreign=foreign,
+            settings=replace(settings, errors=False),
         )
     if settings.errors:
         # Two more steps, with the lines of the refined metric.
@@ -107,7 +112,7 @@ def _started(measured, family: str, metric: np.ndarray, profile: Profile | None,
 
 
 def foreign_lines(measured, fit: LatticeFit, significant: float = _SIGNIFICANT) -> np.ndarray:
-    """2theta, as observed, of lines in the residual where neither lattice nor foreign lines stand: float64 (k,).
+    """2theta, as observed, of lines in the residual away from those that were fitted: float64 (k,).
 
     The strongest come first.
     """
@@ -126,7 +131,10 @@ def foreign_lines(measured, fit: LatticeFit, significant: float = _SIGNIFICANT) 
         width = shape.fwhm[i]
         half = max(1, round(0.5 * width / fit.step))
         near = slice(max(0, i - half), i + half + 1)
-        if t[i] < t[0] + 0.5 or fit.residual[max(0, i - 1) : i + 2].mean() < _ABOVE_MISFIT * height[near].max():
+        if (
+            t[i] < t[0] + 0.5
+            or fit.residual[max(0, i - 1) : i + 2].mean() < _ABOVE_MISFIT * height[near].max()
+        ):
             continue
         if len(centre) and np.abs(centre - t[i]).min() < _AWAY * width:
             continue
@@ -137,7 +145,7 @@ def foreign_lines(measured, fit: LatticeFit, significant: float = _SIGNIFICANT) 
 
 
 def unexplained(peaks: np.ndarray, fit: LatticeFit, width: np.ndarray, away: float = _AWAY) -> np.ndarray:
-    """bool (n,): peaks (2theta as observed, FWHM `width`) farther than `away` widths from every lattice line."""
+    """bool (n,): peaks (observed 2theta, FWHM `width`) farther than `away` widths from every lattice line."""
     own = true_angle(fit.q, fit.wavelength)
     own = own + shift(own, fit.profile)
     distance = np.array([np.abs(own - peak).min(initial=np.inf) for peak in peaks])
