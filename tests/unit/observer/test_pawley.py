@@ -1,0 +1,200 @@
+"""The whole-pattern fit on patterns whose heights, metric, profile and noise are known."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from xtinct.diffraction.lines import form_metric
+from xtinct.errors import XtinctError
+from xtinct.observer.pawley import FitSettings, fit_lattice
+from xtinct.observer.profile import Profile, doublet, true_angle
+from xtinct.observer.refinement import fit_cell
+from xtinct.observer.sets import lines_of
+
+STILL = FitSettings(refine=(), metric=False, steps=0, misfit=0.0)
+
+
+@dataclass(frozen=True)
+class Tube:
+    wavelength: float = 1.540593
+    second: float | None = 1.544427
+    ratio: float = 0.5
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A pattern with Poisson noise on a known background."""
+
+    two_theta: np.ndarray
+    intensity: np.ndarray
+    background: np.ndarray
+    radiation: Tube
+    narrowest: float = 0.03
+
+    def variance(self, fitted, misfit):
+        return np.maximum(fitted, 1.0) + (misfit * np.maximum(fitted - self.background, 0.0)) ** 2
+
+
+def shape_of(z, fwhm, eta):
+    """Pseudo-Voigt of unit area, from its definition."""
+    gauss = 2 * np.sqrt(np.log(2) / np.pi) / fwhm * np.exp(-4 * np.log(2) * (z / fwhm) ** 2)
+    return eta * 2 / (np.pi * fwhm) / (1 + 4 * (z / fwhm) ** 2) + (1 - eta) * gauss
+
+
+def simulated(family, cell, areas, profile, seed=0, tube=None, background=40.0, foreign=()):
+    """(measurement, metric, lines): lines within 12-70 degrees with areas `areas(lines, rng)`."""
+    rng = np.random.default_rng(seed)
+    tube = tube or Tube()
+    metric = form_metric(family, np.array([cell], dtype=np.float64))[0]
+    low, high = (4 * np.sin(np.radians(x / 2)) ** 2 / tube.wavelength**2 for x in (11.7, 70.3))
+    lines = lines_of(family, metric, low, high)
+    area = areas(lines, rng)
+    t = np.arange(12.0, 70.0, 0.02)
+    y = np.full(len(t), background)
+    true = true_angle(lines.forms @ metric, tube.wavelength)
+    placed = doublet(true, tube, profile)
+    everything = [
+        *zip(placed.first, placed.second, true, area, strict=True),
+        *((a, a, a, h) for a, h in foreign),
+    ]
+    for first, second, at, height in everything:
+        tangent = np.tan(np.radians(at / 2))
+        fwhm = np.sqrt(profile.W + profile.V * tangent + profile.U * tangent**2)
+        ratio = placed.ratio
+        both = shape_of(t - first, fwhm, profile.eta0) + ratio * shape_of(t - second, fwhm, profile.eta0)
+        y = y + height * both / (1 + ratio)
+    counted = rng.poisson(y).astype(np.float64)
+    return Counted(t, counted, np.full(len(t), background), tube), metric, lines, area
+
+
+TRUE = Profile(zero=0.03, displacement=0.05, W=0.012, U=0.01, eta0=0.4)
+
+
+def random_areas(lines, rng):
+    return 300.0 * rng.exponential(size=len(lines))
+
+
+def test_heights_of_a_known_lattice_are_within_their_errors():
+    pulls = []
+    nearly_gaussian = TRUE._replace(eta0=0.03)  # no tails beyond where profiles are cut
+    for seed in range(6):
+        m, metric, _, area = simulated(
+            "orthorhombic", (5.1, 6.2, 7.3, 90, 90, 90), random_areas, nearly_gaussian, seed
+        )
+        fit = fit_lattice(m, "orthorhombic", metric, nearly_gaussian, settings=STILL)
+        error = fit.area_error
+        free = (fit.area > 0) & (error < 60)  # heights held at 0 are not normally distributed
+        pulls.append(((fit.area - area) / error)[free])
+    pulls = np.concatenate(pulls)
+    assert len(pulls) > 200
+    assert abs(np.mean(pulls)) < 0.2
+    assert 0.85 < np.std(pulls) < 1.25
+
+
+@pytest.mark.parametrize(
+    ("family", "cell"),
+    [
+        ("cubic", (8.4, 8.4, 8.4, 90, 90, 90)),
+        ("trigonal-hexagonal", (5.0, 5.0, 9.1, 90, 90, 120)),
+        ("monoclinic", (6.1, 5.2, 7.3, 90, 104, 90)),
+        ("triclinic", (5.1, 6.2, 5.6, 83, 97, 106)),
+    ],
+)
+def test_metric_and_profile_are_found_within_their_errors(family, cell):
+    m, metric, _, _ = simulated(family, cell, random_areas, TRUE, 3)
+    start = Profile(W=0.02, eta0=0.6)
+    fit = fit_lattice(m, family, metric * 1.001, start, settings=FitSettings(errors=True, misfit=0.0))
+    found, error = fit.cell()
+    free = error > 0
+    assert (np.abs(found - np.array(cell))[free] < 4 * error[free]).all()
+    assert (error[free] / found[free] < 1e-3).all()
+    assert 0.9 < fit.chi2 < 1.15
+    # Zero and displacement are hardly told apart; where they matter, their sum is.
+    assert (
+        abs(fit.profile.zero + fit.profile.displacement * 0.95 - TRUE.zero - TRUE.displacement * 0.95) < 0.01
+    )
+    assert abs(np.sqrt(fit.profile.W) - np.sqrt(TRUE.W)) < 0.03
+
+
+def test_errors_of_the_cell_are_those_of_repeated_measurements():
+    pulls = []
+    for seed in range(40):
+        m, metric, _, _ = simulated("tetragonal", (6.0, 6.0, 9.0, 90, 90, 90), random_areas, TRUE, seed)
+        fit = fit_lattice(
+            m, "tetragonal", metric * 1.0005, TRUE, settings=FitSettings(errors=True, misfit=0.0)
+        )
+        pulls.append((fit.metric - metric) / np.sqrt(np.diagonal(fit.metric_covariance)))
+    spread = np.sqrt(np.mean(np.square(pulls)))
+    assert 0.6 < spread < 1.35
+
+
+def test_correlated_residuals_widen_the_errors():
+    m, metric, _, _ = simulated("cubic", (8.4, 8.4, 8.4, 90, 90, 90), random_areas, TRUE, 1)
+    settings = FitSettings(errors=True, misfit=0.0)
+    honest = fit_lattice(m, "cubic", metric, TRUE, settings=settings)
+    wave = 12.0 * np.sin(np.arange(len(m.two_theta)) / 3.0)
+    wrong = fit_lattice(replace(m, intensity=m.intensity + wave), "cubic", metric, TRUE, settings=settings)
+    assert honest.inflation[0] < 1.6
+    assert wrong.inflation[0] > 2 * honest.inflation[0]
+
+
+def test_the_second_wavelength_shifts_the_cell_when_it_is_denied():
+    m, metric, _, _ = simulated("cubic", (8.4, 8.4, 8.4, 90, 90, 90), random_areas, TRUE, 2)
+    right = fit_lattice(m, "cubic", metric, TRUE)
+    denied = replace(m, radiation=Tube(second=None, ratio=0.0))
+    assert fit_lattice(denied, "cubic", metric, TRUE).chi2 > 1.5 * right.chi2
+
+
+def test_foreign_lines_are_found_and_do_not_move_with_the_lattice():
+    at = [(24.3, 900.0), (47.7, 500.0)]
+    m, metric, _, _ = simulated("cubic", (5.43, 5.43, 5.43, 90, 90, 90), random_areas, TRUE, 4, foreign=at)
+    fit = fit_cell(m, "cubic", metric)
+    assert len(fit.foreign) == 2
+    assert np.abs(fit.foreign - [24.3, 47.7]).max() < 0.05
+    without = fit_lattice(m, "cubic", fit.metric, fit.profile)
+    assert without.chi2 > 1.2 * fit.chi2
+
+
+def test_a_cell_that_is_off_by_a_percent_is_found():
+    m, metric, _, _ = simulated("monoclinic", (6.1, 5.2, 7.3, 90, 104, 90), random_areas, TRUE, 5)
+    fit = fit_cell(m, "monoclinic", metric * 1.015)
+    assert np.abs(fit.metric / metric - 1).max() < 2e-3
+    assert fit.chi2 < 1.2
+
+
+def test_derivatives_are_those_of_the_pattern():
+    from xtinct.observer.pawley import _Fit, _Pattern, _State, lines_within
+
+    m, metric, _, _ = simulated("monoclinic", (6.1, 5.2, 7.3, 90, 104, 90), random_areas, TRUE, 6)
+    pattern = _Pattern(m, FitSettings())
+    lines = lines_within("monoclinic", metric, (12.0, 70.0), 1.540593)
+    profile = TRUE._replace(eta1=0.05, asymmetry=0.02, V=0.001)
+    fit = _Fit(pattern, lines, np.array([33.3]), _State(metric, profile))
+    solved = fit.solve(_State(metric, profile))
+    G = fit.jacobian(_State(metric, profile), solved)[0]
+    steps = [*(1e-6 * np.abs(metric)), *([1e-5] * 8)]
+
+    def shape_sum(values):
+        state = _State(np.array(values[:4]), Profile(*values[4:]))
+        columns = fit.solve(state, False).profiles
+        from xtinct.observer.kernels import accumulate
+
+        return accumulate(columns, solved.x[: len(fit.order)], pattern.n)
+
+    values = [*metric, *profile]
+    for k, step in enumerate(steps):
+        up, down = values.copy(), values.copy()
+        up[k] += step
+        down[k] -= step
+        numeric = (shape_sum(up) - shape_sum(down)) / (2 * step)
+        # Profiles are cut: at their ends a shifted one gains or loses a point.
+        assert np.quantile(np.abs(G[k] - numeric), 0.98) < 0.02 * np.abs(numeric).max(), k
+
+
+def test_nothing_to_fit_is_said():
+    m, metric, _, _ = simulated("cubic", (8.4, 8.4, 8.4, 90, 90, 90), random_areas, TRUE)
+    with pytest.raises(XtinctError, match="fewer than 50"):
+        fit_lattice(m, "cubic", metric, TRUE, settings=FitSettings(range=(20.0, 20.2)))
+    with pytest.raises(XtinctError, match="no line"):
+        fit_lattice(m, "cubic", np.array([3.0]), TRUE)
