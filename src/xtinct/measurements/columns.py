@@ -14,6 +14,8 @@ from xtinct.measurements.headers import Said, said_of
 from xtinct.measurements.radiation import radiation_of
 from xtinct.measurements.records import Scan
 
+#: Characters of the longest row of columns.
+_LONGEST_ROW = 20_000
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d{1,3})?$")
 _NOT_A_NUMBER = re.compile(
     r"[-+]?(?:nan|inf|infinity|n/a|na|1\.#\w+|-nan\(ind\)|#n/a|--+|\*+)$", re.IGNORECASE
@@ -107,6 +109,9 @@ def read_columns(text: str, name: str, suffix: str = "") -> list[Scan]:
     if not numeric:
         words = next((line.strip() for line in lines if line.strip()), "")
         raise XtinctError(f"{name}: no rows of numbers (begins {words[:40]!r}); expected a powder pattern")
+    for i in numeric:
+        if len(lines[i]) > _LONGEST_ROW:
+            raise XtinctError(f"{name}: row {i + 1}: {len(lines[i])} characters are no row of a few columns")
     dialect = _dialect(lines, numeric, name)
     rows, values, width = _table(lines, numeric, dialect, name)
     first = rows[0] - 1

@@ -18,6 +18,8 @@ from xtinct.measurements.xml import archive_of
 BinaryReader = Callable[[bytes, str], list[Scan]]
 TextReader = Callable[[str, str, str], list[Scan]]
 
+#: Longest run of characters without a blank in a text of powder data.
+_LONGEST_WORD = 5000
 #: First bytes of binary powder data that are recognised and not read, with what can be done.
 _UNREAD = (
     (b"RAW_1.0", "a STOE RAW file; export it from WinXPOW as text (xy)"),
@@ -63,6 +65,9 @@ def text_reader(text: str, suffix: str) -> TextReader:
         if "<xrdMeasurement" in text[:200_000]:
             return read_xrdml
         raise XtinctError("is XML or HTML without an xrdMeasurement; expected a powder pattern")
+    # Patterns take the square of a word's length, which hostile files make as long as they like.
+    if max(map(len, text.split()), default=0) > _LONGEST_WORD:
+        raise XtinctError(f"holds a word of more than {_LONGEST_WORD} characters; expected rows of numbers")
     if head.startswith("*RAS_") or "*RAS_INT_START" in text:
         return read_ras
     if re.match(r"\*(?:TYPE|CLASS)\b", head):
@@ -71,7 +76,7 @@ def text_reader(text: str, suffix: str) -> TextReader:
         return read_cpi
     if head.startswith("SampleIdent") or re.search(r"^RawScan\s*$", text[:50_000], re.MULTILINE):
         return read_udf
-    if re.search(r"^\s*_(?:FILEVERSION|2THETACOUNTS|DRIVE)\b", head, re.MULTILINE):
+    if re.search(r"^[ \t]*_(?:FILEVERSION|2THETACOUNTS|DRIVE)\b", head, re.MULTILINE):
         return read_uxd
     if BANK.search(text):
         return read_gsas

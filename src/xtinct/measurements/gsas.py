@@ -13,7 +13,7 @@ from xtinct.measurements.decoding import lines_of
 from xtinct.measurements.headers import said_of
 from xtinct.measurements.records import Scan
 
-BANK = re.compile(r"^\s*BANK\s+\d+\s+\d+", re.IGNORECASE | re.MULTILINE)
+BANK = re.compile(r"^[ \t]*BANK[ \t]+\d+[ \t]+\d+", re.IGNORECASE | re.MULTILINE)
 _TYPES = ("STD", "ESD", "FXYE", "FXY", "ALT", "XYE")
 #: Share of the points that a bank says it has, from which on it is read and the lack is said.
 _SHORT = 0.95

@@ -40,8 +40,8 @@ _MARK = re.compile(r"_pd_(?:meas|proc|peak)[._]", re.IGNORECASE)
 
 def is_cif(text: str) -> bool:
     """Whether a text is CIF, powder or not."""
-    return bool(re.search(r"^\s*data_\S*", text, re.MULTILINE | re.IGNORECASE)) and bool(
-        _MARK.search(text) or re.search(r"^\s*(?:loop_|_cell_|_symmetry_|_audit)", text, re.MULTILINE)
+    return bool(re.search(r"^[ \t]*data_\S*", text, re.MULTILINE | re.IGNORECASE)) and bool(
+        _MARK.search(text) or re.search(r"^[ \t]*(?:loop_|_cell_|_symmetry_|_audit)", text, re.MULTILINE)
     )
 
 

@@ -76,22 +76,23 @@ def _chosen(scans: list, scan: int | str | None, path: Path):
     number = int(scan) if isinstance(scan, str) and scan.isdigit() else scan
     if isinstance(number, int) and 1 <= number <= len(scans):
         return scans[number - 1]
-    names = "; ".join(f"{i}: {one.name}" for i, one in enumerate(scans[:8], start=1))
+    labels = [one.name.removeprefix(str(path)).lstrip(", ") or "the whole" for one in scans]
+    names = "; ".join(f"{i}: {label}" for i, label in enumerate(labels[:8], start=1))
     names += f"; ... to {len(scans)}" if len(scans) > 8 else ""
     if scan is None:
         if len(scans) == 1:
             return scans[0]
         raise XtinctError(f"{path}: holds {len(scans)} scans, choose one by its number ({names})")
-    fitting = [one for one in scans if str(scan) in one.name]
+    fitting = [one for one, label in zip(scans, labels, strict=True) if str(scan) in label]
     if len(fitting) == 1:
         return fitting[0]
-    raise XtinctError(f"{path}: {'no' if not fitting else 'more than one'} scan is {scan!r} ({names})")
+    raise XtinctError(f"{path}: {'more than one' if fitting else 'no'} scan is {scan!r} ({names})")
 
 
 def _scans(path: Path) -> list[Scan]:
     data = read_bytes(path)
-    reader = binary_reader(data)
     try:
+        reader = binary_reader(data)
         if reader is None:
             refuse_foreign(data, path)
             text = decoded(data, path)

@@ -112,10 +112,10 @@ def _counted(lines: list[str], points: int) -> tuple[np.ndarray, np.ndarray] | N
             continue
         for place in range(0, len(line), 8):
             field = line[place : place + 8]
-            match = re.fullmatch(r"([ \d]{2})([ \d]{4}[ \d.]{2})", field)
+            match = re.fullmatch(r"([ \d]\d)( *\d+(?:\.\d*)?)", field)
             if len(counts) == points:
                 break
-            if not match or not match[1].strip() or not match[2].strip():
+            if len(field) != 8 or not match:
                 return None
             counters.append(float(match[1]))
             counts.append(float(match[2]))

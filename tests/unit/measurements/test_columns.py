@@ -81,8 +81,8 @@ def test_gzip_and_the_name_do_not_matter(same, rows, profile):
             1.5444274,
         ),
         (
-            "Anode material,Cu\nK-Alpha1 wavelength,1.54060\nK-Alpha2 wavelength,1.54443\nRatio K-Alpha2/K-Alpha1,0.5\n"
-            "Angle,TimePerStep,Intensity,ESD\n",
+            "Anode material,Cu\nK-Alpha1 wavelength,1.54060\nK-Alpha2 wavelength,1.54443\n"
+            "Ratio K-Alpha2/K-Alpha1,0.5\nAngle,TimePerStep,Intensity,ESD\n",
             1.5406,
             1.54443,
         ),
