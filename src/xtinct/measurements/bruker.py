@@ -57,7 +57,10 @@ class _Bytes:
         if not 0 <= steps <= _MOST or datum < 4 or not 0 <= place <= len(self.data) - steps * datum:
             raise XtinctError("a Bruker RAW file that is cut short or damaged; fetch it anew")
         records = np.frombuffer(self.data, dtype=np.uint8, count=steps * datum, offset=place)
-        return records.reshape(steps, datum)[:, :4].copy().view("<f4")[:, 0].astype(np.float64)
+        values = records.reshape(steps, datum)[:, :4].copy().view("<f4")[:, 0]
+        # Damage may make a signalling NaN, which is refused later with its point.
+        with np.errstate(invalid="ignore"):
+            return values.astype(np.float64)
 
 
 def _range(start: float, step: float, counts: np.ndarray, name: str, number_: int, of: int) -> Scan:
@@ -249,41 +252,52 @@ def _brml_route(route, name: str) -> Scan:
         raise XtinctError(f"{title or 'a scan'} has no points")
     width = min(map(len, rows))
     table = np.array([row[:width] for row in rows])
-    axes = (
-        [a.get("AxisId") or a.get("AxisName") for a in info.findall("ScanAxes/ScanAxisInfo")]
-        if info is not None
-        else []
-    )
-    place = next((k for k, axis in enumerate(axes) if (axis or "").lower() in ("twotheta", "2theta")), None)
-    start = 2
-    view = next(
-        (v for v in route.iter("RawDataView") if (v.get("type") or "").endswith("VaryingRawDataView")), None
-    )
-    if view is not None and (view.get("Start") or "").isdigit():
-        start = int(view.get("Start"))
-    recorded = next(
-        (v for v in route.iter("RawDataView") if (v.get("type") or "").endswith("RecordedRawDataView")), None
-    )
-    counts_at = width - 1
-    if recorded is not None and (recorded.get("Start") or "").isdigit():
-        counts_at = int(recorded.get("Start"))
-        if int(recorded.get("Length") or 1) > 1:
-            raise XtinctError(
-                f"{title or 'a scan'} holds a detector's channels at each step; integrate it first"
-            )
-    if place is None or any(word in title.lower() for word in _OTHER_SCANS):
-        raise XtinctError(f"{title or 'a scan'} is no scan of 2theta")
-    if start < 1 or start + place >= counts_at or counts_at >= width:
-        raise XtinctError(f"{title or 'a scan'} has columns that are not understood")
+    if any(word in title.lower() for word in _OTHER_SCANS):
+        raise XtinctError(f"{title} is no scan of 2theta")
+    angle_at, counts_at = _brml_columns(route, info, width, title)
     counts = table[:, counts_at]
-    scan = Scan(table[:, start + place], counts, Axis.TWO_THETA, peaks=False, name=name)
+    scan = Scan(table[:, angle_at], counts, Axis.TWO_THETA, peaks=False, name=name)
     factors = table[:, 1]
-    if start >= 2 and np.any(factors != 1) and (factors > 0).all():
+    if angle_at >= 2 and np.any(factors != 1) and (factors > 0).all():
         # Intensities are those without the absorber already, their noise is that of the counts behind it.
         scan.sigma = factors * np.sqrt(np.maximum(counts / factors, 1))
         scan.notes.append("parts were measured behind an absorber; the file has corrected its intensities")
     scan.counting_time = number_of(info, "TimePerStepEffective") or number_of(info, "TimePerStep")
     return scan
+
+
+def _brml_columns(route, info, width: int, title: str) -> tuple[int, int]:
+    """Columns of 2theta and of the intensity in the records of a route.
+
+    The views of the data tell them; without views, records are time, absorber, the scan's axes, ..., counts.
+    """
+    title = title or "a scan"
+    angle_at, counts_at = None, width - 1
+    for view in route.iter("RawDataView"):
+        kind, start, length = (view.get(key) or "" for key in ("type", "Start", "Length"))
+        if not (start.isdigit() and length.isdigit()):
+            continue
+        if kind.endswith("VaryingRawDataView") and angle_at is None:
+            place = _place_of_two_theta(view.iter("FieldDefinitions"))
+            angle_at = None if place is None else int(start) + place
+        elif kind.endswith("RecordedRawDataView"):
+            counts_at = int(start)
+            if int(length) > 1:
+                raise XtinctError(f"{title} holds a detector's channels at each step; integrate it first")
+            break
+    if angle_at is None and info is not None:
+        place = _place_of_two_theta(info.iterfind("ScanAxes/ScanAxisInfo"))
+        angle_at = None if place is None else 2 + place
+    if angle_at is None:
+        raise XtinctError(f"{title} is no scan of 2theta")
+    if not angle_at < counts_at < width:
+        raise XtinctError(f"{title} has columns that are not understood")
+    return angle_at, counts_at
+
+
+def _place_of_two_theta(elements) -> int | None:
+    names = [(e.get("AxisId") or e.get("AxisName") or e.get("FieldName") or "").lower() for e in elements]
+    return next((k for k, name in enumerate(names) if name in ("twotheta", "2theta")), None)
 
 
 def _numeric(text: str) -> bool:

@@ -265,9 +265,23 @@ def brml(routes, alpha=True):
     document = f"<?xml version='1.0'?><RawData><DataRoutes>{routes}</DataRoutes>{tube}</RawData>"
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("Experiment0/DataContainer.xml", "<DataContainer/>")
+        archive.writestr(
+            "Experiment0/DataContainer.xml",
+            "<DataContainer><RawDataReferenceList><string>Experiment0/RawData0.xml</string></RawDataReferenceList>"
+            "</DataContainer>",
+        )
         archive.writestr("Experiment0/RawData0.xml", document)
     return stream.getvalue()
+
+
+VIEWS = """<DataViews xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+<RawDataView xsi:type="FixedRawDataView" Start="0" Length="1" LogicName="MeasuredTime" Unit="s"/>
+<RawDataView xsi:type="FixedRawDataView" Start="1" Length="1" LogicName="AbsorptionFactor" Unit=""/>
+<RawDataView xsi:type="VaryingRawDataView" Start="2" Length="2"><Varying LogicName="ScanAxes">
+<FieldDefinitions FieldName="TwoTheta" AxisId="TwoTheta"/><FieldDefinitions FieldName="Theta" AxisId="Theta"/>
+</Varying></RawDataView>
+<RawDataView xsi:type="RecordedRawDataView" Start="4" Length="1" MeasuredDataIndex="0">
+<Recording LogicName="ScanCounter"/></RawDataView></DataViews>"""
 
 
 def route(profile, factors=None, title="Coupled TwoTheta/Theta", axes=("TwoTheta", "Theta"), extra=()):
@@ -283,11 +297,20 @@ def route(profile, factors=None, title="Coupled TwoTheta/Theta", axes=("TwoTheta
     )
 
 
-def test_brml(same, profile):
+def test_brml(same, file, profile):
     found = same(brml(route(profile)), "a.brml")
     assert (found.radiation.wavelength, found.radiation.second) == (1.5406, 1.54439)
     assert found.counting_time == 1.5
     same(brml(route(profile, extra=(-0.1, 0, 2.6))), "a.brml")
+    same(brml(route(profile).replace("</DataRoute>", VIEWS + "</DataRoute>")))
+    # The views go before the order of the axes.
+    turned = route(profile, axes=("Theta", "TwoTheta")).replace("</DataRoute>", VIEWS + "</DataRoute>")
+    same(brml(turned))
+    channels = VIEWS.replace('Start="4" Length="1"', 'Start="4" Length="128"')
+    with pytest.raises(XtinctError, match="a detector's channels"):
+        read_measurement(
+            file(brml(route(profile).replace("</DataRoute>", channels + "</DataRoute>")), "a.brml")
+        )
 
 
 def test_brml_behind_an_absorber(same, profile):
@@ -399,7 +422,11 @@ def rasx(profile, y=None, wave_type="Ka", axis="TwoThetaTheta"):
     )
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("root.xml", "<Root/>")
+        archive.writestr(
+            "root.xml",
+            '<Root><Data0 Type="Profile"><ContentHashList Name="Profile0.txt"/>'
+            '<ContentHashList Name="MesurementConditions0.xml"/></Data0></Root>',
+        )
         archive.writestr("Data0/Profile0.txt", body.encode())
         archive.writestr("Data0/MesurementConditions0.xml", conditions.encode())
     return stream.getvalue()
@@ -800,3 +827,36 @@ def test_pdcif_peaks(file):
 def test_cif_that_is_refused(file, text, words):
     with pytest.raises(XtinctError, match=words):
         read_measurement(file(text))
+
+
+# --- An engine written independently -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.raw", lambda p: raw_3([(10.0, 0.02, p.y)])),
+        ("a.raw", lambda p: raw_4([(10.0, 0.02, p.y)])),
+        ("a.brml", lambda p: brml(route(p).replace("</DataRoute>", VIEWS + "</DataRoute>"))),
+        ("a.ras", lambda p: ras(p) + "*RAS_DATA_END\n"),
+        ("a.rasx", rasx),
+        ("a.xrdml", lambda p: xrdml(xrdml_scan(p), DOUBLET)),
+        ("a.gsa", lambda p: gsas(p, "STD")),
+        ("a.gda", lambda p: gsas(p, "ESD")),
+        ("a.fxye", lambda p: gsas(p, "FXYE")),
+        (
+            "a.cif",
+            lambda p: (
+                "data_p\n" + loop(("_pd_meas_2theta_scan", texts(p.x)), ("_pd_meas_counts_total", texts(p.y)))
+            ),
+        ),
+    ],
+)
+def test_geddes_reads_the_same(file, profile, name, write):
+    """The files of these tests are what others take for the format, and both readers find the same."""
+    import geddes
+
+    path = file(write(profile), name)
+    found, other = read_measurement(path), geddes.read(str(path))
+    np.testing.assert_allclose(found.two_theta, other.x, atol=1e-3)
+    np.testing.assert_allclose(found.intensity, other.y, rtol=1e-6)
