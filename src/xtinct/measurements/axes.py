@@ -18,6 +18,8 @@ class Axis(Enum):
     Q_NM = "q_nm"
     STOL = "sin(theta)/lambda"
     D_STAR = "1/d"
+    RADIANS = "2theta in radians"
+    MILLIRADIANS = "2theta in milliradians"
     Q_UNITLESS = "q without a unit"
     TIME_OF_FLIGHT = "time of flight"
     ENERGY = "energy"
@@ -50,7 +52,7 @@ def axis_named(name: "str | Axis | None") -> Axis | None:
 
 
 _TWO_THETA = re.compile(
-    r"(?:2|two|zwei|deux)[\s*_.·×-]*(?:theta|th\b|th\.|teta|thêta)|\btth\b|\b2t\b|diffraction angle|"
+    r"(?:2|two|zwei|deux)[\s*_.·×-]*(?:theta|th(?![a-z])|teta|thêta)|\btth\b|\b2t\b|diffraction angle|"
     r"°\s*2th|beugungswinkel|angle de diffraction|scattering angle"
 )
 _PER_NM = re.compile(r"nm\s*\W{0,2}-\s*1|1\s*/\s*nm|/nm|nm⁻|nm\$?\^|inverse\s*nanom")
@@ -99,6 +101,9 @@ def axis_of(label: str, *, lone: bool = True) -> Axis | None:
     if re.search(r"energy[\s_-]*dispersive|\[kev\]|\(kev\)|\benergy\s*\(?\[?ev", plain):
         return Axis.ENERGY
     if _TWO_THETA.search(plain):
+        unit = re.search(r"(?:[\s\[(_,/])(m?)rad(?:ians?)?(?![a-z])", plain)
+        if unit:
+            return Axis.MILLIRADIANS if unit[1] else Axis.RADIANS
         return Axis.TWO_THETA
     per_nm, per_angstrom = _PER_NM.search(plain), _PER_ANGSTROM.search(plain)
     if per_nm or per_angstrom:
@@ -112,7 +117,7 @@ def axis_of(label: str, *, lone: bool = True) -> Axis | None:
         return Axis.Q_UNITLESS
     if not lone:
         return None
-    word = re.sub(r"\s*[\[(_,].*$", "", plain) if not plain.startswith(("1/d", "d(hkl", "d_hkl")) else plain
+    word = re.sub(r"\s*[\[(_,/].*$", "", plain) if not plain.startswith(("1/d", "d(hkl", "d_hkl")) else plain
     word = re.sub(r"\s+(?:angstroms?|å|a|deg|degrees?|°|nm|kev|grad)$", "", word).rstrip(".:°").strip()
     found = _LONE.get(word)
     return Axis.Q_UNITLESS if found is Axis.Q else found

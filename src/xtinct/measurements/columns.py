@@ -11,7 +11,7 @@ from xtinct.measurements.axes import Axis, axis_of
 from xtinct.measurements.decoding import lines_of
 from xtinct.measurements.finishing import is_peak_list
 from xtinct.measurements.headers import Said, said_of
-from xtinct.measurements.radiation import radiation_of
+from xtinct.measurements.radiation import ANODES, Radiation, radiation_of
 from xtinct.measurements.records import Scan
 
 #: Characters of the longest row of columns.
@@ -30,7 +30,7 @@ _COUNTS = re.compile(
 )
 _RATE = re.compile(r"(?:cps|counts?\s*(?:/|per)\s*s|count[ _]?rate|imp\w*/s|z[äa]hlrate|coups/s)")
 _INTENSITY = re.compile(
-    r"^(?:i\b|i$|int\b|int[ue]nsi|intensit|y\b|y$|yobs|y_?obs|obs|iobs|i_?obs|i/|rel|signal|counts|cts|net"
+    r"^(?:i\b|i$|int\b|intensi|y\b|y$|yobs|y_?obs|obs|iobs|i_?obs|i/|rel|signal|counts|cts|net"
     r"|peak[ _]?height|height|area|impuls|coups|ir\b|amplitude|h[öo]he|i\(|i_)"
 )
 _SIGMA = re.compile(
@@ -114,6 +114,9 @@ def read_columns(text: str, name: str, suffix: str = "") -> list[Scan]:
             raise XtinctError(f"{name}: row {i + 1}: {len(lines[i])} characters are no row of a few columns")
     dialect = _dialect(lines, numeric, name)
     rows, values, width = _table(lines, numeric, dialect, name)
+    wavelengths = _first_row_of_wavelengths(values)
+    if wavelengths is not None or _is_row_of_a_grid(values):
+        rows, values = rows[1:], values[1:]
     first = rows[0] - 1
     header = [line for line in lines[:first] if line.strip()]
     # Foots of files have words, too: those of a comment are the file's as well.
@@ -122,7 +125,30 @@ def read_columns(text: str, name: str, suffix: str = "") -> list[Scan]:
     labels = _labels(header, dialect, width)
     scan = _scan(values, np.array(rows), labels, said, name, suffix)
     _lone_numbers(header, scan, dialect)
+    if wavelengths is not None and scan.radiation is None:
+        scan.radiation = wavelengths
+        scan.notes.append("the first row was taken as the wavelengths of a doublet")
     return [scan]
+
+
+def _is_row_of_a_grid(values: np.ndarray) -> bool:
+    """Whether the first row says start, step and end of the others."""
+    if values.shape[1] < 3 or len(values) < 5 or values[0, 0] != values[1, 0]:
+        return False
+    step, end = values[2, 0] - values[1, 0], values[-1, 0]
+    said = values[0, 1:3]
+    return bool(np.allclose(said, (step, end), rtol=1e-2) or np.allclose(said, (end, step), rtol=1e-2))
+
+
+def _first_row_of_wavelengths(values: np.ndarray) -> Radiation | None:
+    """The doublet whose two wavelengths stand where a first row is expected, None if it is a row."""
+    if values.shape[1] < 2 or len(values) < 3:
+        return None
+    for lines in ANODES.values():
+        if np.allclose(values[0, :2], lines[:2], rtol=3e-4):
+            ratio = values[0, 2] if values.shape[1] > 2 and 0 < values[0, 2] <= 1 else None
+            return radiation_of(tuple(values[0, :2]), ratio)
+    return None
 
 
 def _starts_with_number(line: str) -> bool:
@@ -196,9 +222,10 @@ def _table(
         parsed.append((i + 1, numbers, clean))
     widths = Counter(len(numbers) for _, numbers, _ in parsed if numbers)
     width = max(widths, key=lambda w: (widths[w], w))
-    # Numbers above the table (a wavelength, a count of points) have other widths.
+    # Numbers above the table (a wavelength, a count of points) have other widths, or words behind them.
+    tidy = sum(clean for _, _, clean in parsed) > len(parsed) / 2
     start = 0
-    while start < len(parsed) and len(parsed[start][1]) != width:
+    while start < len(parsed) and (len(parsed[start][1]) != width or (tidy and not parsed[start][2])):
         start += 1
     stop = len(parsed)
     while stop > start and len(parsed[stop - 1][1]) < min(width, 2):
@@ -280,6 +307,10 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
         None if _INTENSITY.match(p) or _SIGMA.match(p) or _X_ERROR.match(p) else axis_of(p) for p in plain
     ]
     places = [k for k, axis in enumerate(axes) if axis is not None]
+    if "x" in plain and not any(axes[k] is Axis.TWO_THETA for k in places):
+        # A column named x goes before others that it was converted to.
+        places = [plain.index("x")]
+        axes[places[0]] = scan.axis
     place = next((k for k in places if axes[k] is Axis.TWO_THETA), places[0] if places else 0)
     if places and axes[place] is Axis.Q_UNITLESS and scan.axis in (Axis.Q, Axis.Q_NM):
         axes[place] = scan.axis
@@ -312,8 +343,13 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
     if unused:
         scan.notes.append(f"columns not used: {', '.join(unused)}")
     spacing = next((k for k in places if axes[k] is Axis.D and k != place), None)
-    if scan.axis is Axis.TWO_THETA and spacing is not None and scan.radiation is None:
-        _wavelength_of_spacings(scan, values[:, spacing])
+    angle = next((k for k in places if axes[k] is Axis.TWO_THETA), None)
+    if angle is None or scan.radiation is not None:
+        return
+    if spacing is not None:
+        _wavelength_of_spacings(scan, values[:, angle], values[:, spacing])
+    elif scan.axis is Axis.D:
+        _wavelength_of_spacings(scan, values[:, angle], scan.x)
 
 
 def _by_values(scan: Scan, values: np.ndarray, suffix: str) -> None:
@@ -339,7 +375,7 @@ def _by_values(scan: Scan, values: np.ndarray, suffix: str) -> None:
         scan.axis = scan.axis or Axis.TWO_THETA
         scan.y = values[:, 2]
         if scan.radiation is None:
-            _wavelength_of_spacings(scan, values[:, 1])
+            _wavelength_of_spacings(scan, values[:, 0], values[:, 1])
         return
     if _like_uncertainties(scan.y, values[:, 2], suffix):
         scan.sigma = values[:, 2]
@@ -383,9 +419,9 @@ def _spacings_of(two_theta: np.ndarray, d: np.ndarray) -> float | None:
     return None
 
 
-def _wavelength_of_spacings(scan: Scan, d: np.ndarray) -> None:
+def _wavelength_of_spacings(scan: Scan, two_theta: np.ndarray, d: np.ndarray) -> None:
     """Take the wavelength that turns the file's column of 2theta into its column of d."""
-    wavelength = _spacings_of(scan.x, d)
+    wavelength = _spacings_of(two_theta, d)
     if wavelength is None:
         scan.notes.append("the columns 2theta and d do not belong to one wavelength; d was not used")
         return

@@ -78,6 +78,12 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
             scan.notes.append(f"the file says {scan.axis.value}, {told.value} was told and taken")
         scan.axis = told
     names = ", ".join(axis.value for axis in NAMED)
+    if scan.axis in (Axis.RADIANS, Axis.MILLIRADIANS):
+        factor = 1e-3 if scan.axis is Axis.MILLIRADIANS else 1.0
+        scan.notes.append(f"positions were converted from {scan.axis.value} to degrees")
+        scan.x = np.degrees(factor * scan.x)
+        scan.x_error = None if scan.x_error is None else np.degrees(factor * scan.x_error)
+        scan.axis = Axis.TWO_THETA
     if scan.axis in (Axis.TIME_OF_FLIGHT, Axis.ENERGY):
         raise XtinctError(
             f"{scan.name}: the axis is {scan.axis.value}, which is not read; convert it to d or Q with the "
@@ -163,7 +169,7 @@ def _peak_table(scan: Scan, wavelength: float | None) -> PeakTable:
         )
     d = to_d(scan.x, scan.axis, wavelength)
     two_theta = None if wavelength is None else to_two_theta(scan.x, scan.axis, wavelength)
-    if scan.axis not in _ANGLES:
+    if scan.axis not in (*_ANGLES, Axis.D):
         scan.notes.append(f"positions were converted from {scan.axis.value} to d")
     order = np.argsort(-d, kind="stable")
     if two_theta is not None:

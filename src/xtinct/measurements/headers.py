@@ -17,7 +17,7 @@ _UNIT = r"\s*[\"')\]]*\s*(nm|å|angstroms?|ang|pm|m|a)?(?![a-z])"
 _GAP = r"[^0-9\n+-]{0,40}?"
 _LINE = (
     r"(?:k[\s_-]*(?:alpha|a|α)[\s_-]*{0}|alpha[\s_-]*{0}|\bwl{0}|(?:lambda|wave\s*length)[\s_-]*{0})\b"
-    r"(?!\s*/|\s*intens)"
+    r"(?!\s*/|\s*intens|[.,]\d)"
 )
 _STEP = (
     r"(?:time[\s_-]*per[\s_-]*step|(?:scan[\s_-]*)?step[\s_-]*time|count(?:ing)?[\s_-]*time|z[äa]hlzeit"
@@ -81,7 +81,9 @@ def said_of(lines: list[str]) -> Said:
     elif re.search(r"monochromator[^\n]{0,40}graphite|graphite[^\n]{0,40}monochromator", text, re.IGNORECASE):
         said.monochromator = graphite_angle(said.radiation)
     for line in lines:
-        axis = axis_of(_after_axis_word(line), lone=_after_axis_word(line) is not line)
+        announced = _after_axis_word(line)
+        # A line that is nothing but the name of an axis announces it, too.
+        axis = axis_of(announced, lone=announced is not line or len(line.strip(" #!;'%*").split()) <= 2)
         if axis is not None:
             said.axis = axis
             break
@@ -107,6 +109,8 @@ def _radiation(found: dict[str, re.Match], text: str, notes: list[str]) -> Radia
     first = _wavelength(found, "alpha1") or _wavelength(found, "plain")
     second = _wavelength(found, "alpha2")
     ratio = number(found["ratio"][1]) if "ratio" in found else None
+    if first is not None and second is None and "plain" in found and "alpha1" not in found:
+        second, ratio = _listed_after(found["plain"], first, text, ratio)
     anode_match = _ANODE.search(text)
     anode = None
     if anode_match:
@@ -121,6 +125,16 @@ def _radiation(found: dict[str, re.Match], text: str, notes: list[str]) -> Radia
             return radiation_of(f"{anode}Ka1")
         return of_anode(anode)
     return None
+
+
+def _listed_after(
+    match: re.Match, first: float, text: str, ratio: float | None
+) -> tuple[float | None, float | None]:
+    """K-alpha2 and its ratio where they follow K-alpha1 in one line ("lambda 1.54056 1.54439 0.5")."""
+    rest = [float(x) for x in re.findall(r"(?<![\w.])\d*\.\d+(?![\w.])", text[match.end() :].split("\n")[0])]
+    if not rest or not first < rest[0] < 1.015 * first:
+        return None, ratio
+    return rest[0], rest[1] if len(rest) > 1 and 0 < rest[1] <= 1 else ratio
 
 
 def _wavelength(found: dict[str, re.Match], key: str) -> float | None:

@@ -48,9 +48,18 @@ def grid_line(lines: list[str]) -> tuple[int, float, float, int] | None:
                 and len(following[0].split()) == len(line.split()) == 3
             ):
                 continue
-            if _fits(lines[i + 1 :], points):
+            if _fits(lines[i + 1 :], points) and not _columns(lines[i + 1 : i + 12]):
                 return i, start, step, points
     return None
+
+
+def _columns(lines: list[str]) -> bool:
+    """Whether rows are columns whose first ascends by equal steps, under a line that says its grid."""
+    rows = [_numbers([line], 0, 100)[0] for line in lines if line.strip()]
+    if len(rows) < 5 or any(len(row) not in (2, 3) for row in rows):
+        return False
+    steps = np.diff([row[0] for row in rows])
+    return bool((steps > 0).all() and steps.max() < 1.5 * steps.min())
 
 
 def _fits(lines: list[str], points: int) -> bool:

@@ -97,6 +97,14 @@ def test_gzip_and_the_name_do_not_matter(same, rows, profile):
         ("# Energy: 30 keV\n", 12.398419843 / 30, None),
         ("# Cu Ka1 radiation, Ge monochromator\n", 1.5405929, None),
         ("# source: Co tube\n", 1.788996, 1.792835),
+        ("# wavelength 1.5406\n", 1.5406, None),
+        ("lambda 1.54056 1.54439 0.5\n", 1.54056, 1.54439),
+        ("1.54056 1.54439\n", 1.54056, 1.54439),
+        (
+            "Range 1: 2Theta (begin, end, step) = 10.000, 45.000, 0.020\nRadiation: Mo, Wavelength: 0.7093 A\n",
+            0.7093,
+            None,
+        ),
         ("# CuKα\n", 1.5405929, 1.5444274),
     ],
 )
@@ -164,6 +172,11 @@ def test_a_graphite_monochromator_has_its_angle(file, rows, profile):
         ("# TwoTheta, Counts\n", "x"),
         ("Pos. [°2Th.] Iobs\n", "x"),
         ("# tth I\n", "x"),
+        ("# 2th_deg I\n", "x"),
+        ("Angle/° Intensity/cps\n", "x"),
+        ("# theta-2theta scan\n", "x"),
+        ("# d(A)\n", "d"),
+        ("' The X-axis unit is: d-Spacing\n", "d"),
         ("2 Theta [deg]   Intensity [counts]\n", "x"),
         ("Winkel Impulse\n", "x"),
         ("2 thêta (deg)  intensité\n", "x"),
@@ -458,3 +471,57 @@ def test_one_scan_is_all_scans(file, rows, profile):
     assert found.name == str(path)
     with pytest.raises(XtinctError, match=r"expected a list of peaks|2theta"):
         read_peaks(path)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("rad", 1), ("radians", 1), ("mrad", 1000)])
+def test_angles_in_radians(file, profile, unit, factor):
+    text = f"# 2theta ({unit}) I\n" + "".join(
+        f"{factor * a:.9f} {b:.0f}\n" for a, b in zip(np.radians(profile.x), profile.y, strict=True)
+    )
+    np.testing.assert_allclose(read_measurement(file(text)).two_theta, profile.x, atol=1e-6)
+
+
+def test_a_line_of_a_grid_above_columns(same, rows, profile):
+    same("10.0 0.02 45.0\n" + rows(profile.x, profile.y))
+    same("10.0 0.02 45.0 sample\n" + rows(profile.x, profile.y, np.sqrt(profile.y)))
+
+
+def test_a_column_named_x_goes_before_what_was_made_of_it(same, profile):
+    """The table that GSAS-II exports."""
+    text = '"x","y_obs","weight","y_calc","y_bkg","Q"\n' + "".join(
+        f"{a:.2f},{b:.0f},1,5,5,{c:.5f}\n" for a, b, c in zip(profile.x, profile.y, profile.q, strict=True)
+    )
+    same(text, "a.csv")
+
+
+def test_a_bare_name_of_an_axis_is_heard(file, rows, profile):
+    with pytest.raises(XtinctError, match="Q without its unit"):
+        read_measurement(file("# Q\n" + rows(profile.q, profile.y)))
+
+
+def test_rows_that_are_numbered(same, profile):
+    same(
+        "".join(
+            f"{k} {a:.2f} {b:.0f}\n" for k, (a, b) in enumerate(zip(profile.x, profile.y, strict=True), 1)
+        )
+    )
+
+
+def test_dates_and_settings_above_the_columns(same, rows, profile):
+    same("12.03.2020 10:15:33\n2020-03-12\n" + rows(profile.x, profile.y))
+    keys = "Start angle;10.0\nEnd angle;45.0\nStep;0.02\nPoints;1751\nAngle;Intensity\n"
+    same(keys + rows(profile.x, profile.y, separator=";"), "a.csv")
+    same("sep=;\n2Theta;Counts\n" + rows(profile.x, profile.y, separator=";"), "a.csv")
+    same("2theta,I\ndeg,counts\n" + rows(profile.x, profile.y, separator=","), "a.csv")
+
+
+def test_a_search_report_of_peaks(file):
+    """Spacings are taken, and the wavelength that made them of the angles."""
+    text = "Peak Search Report\n2-Theta\td(A)\tBG\tHeight\n" + "".join(
+        f"{2 * np.degrees(np.arcsin(WAVELENGTH / (2 * d))):.4f}\t{d:.5f}\t50\t{k}\n"
+        for k, d in enumerate((3.1356, 1.9202, 1.6375, 1.3577))
+    )
+    found = read_measurement(file(text))
+    assert isinstance(found, PeakTable)
+    np.testing.assert_allclose(found.d, [3.1356, 1.9202, 1.6375, 1.3577])
+    assert found.radiation.wavelength == pytest.approx(WAVELENGTH, abs=1e-4)
