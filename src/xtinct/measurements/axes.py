@@ -20,11 +20,23 @@ class Axis(Enum):
     D_STAR = "1/d"
     RADIANS = "2theta in radians"
     MILLIRADIANS = "2theta in milliradians"
+    D_NM = "d in nm"
+    D_PM = "d in pm"
+    D_STAR_NM = "1/d in 1/nm"
     Q_UNITLESS = "q without a unit"
+    OTHER = "another axis"
     TIME_OF_FLIGHT = "time of flight"
     ENERGY = "energy"
 
 
+#: Axes in other units: the axis that each is, its unit in that axis's own, and how it is written.
+SCALED = {
+    Axis.RADIANS: (Axis.TWO_THETA, 180 / np.pi),
+    Axis.MILLIRADIANS: (Axis.TWO_THETA, 0.18 / np.pi),
+    Axis.D_NM: (Axis.D, 10.0),
+    Axis.D_PM: (Axis.D, 0.01),
+    Axis.D_STAR_NM: (Axis.D_STAR, 0.1),
+}
 #: Axes that a user may name.
 NAMED = (Axis.TWO_THETA, Axis.THETA, Axis.D, Axis.Q, Axis.Q_NM, Axis.STOL, Axis.D_STAR)
 _ALIASES = {
@@ -54,6 +66,11 @@ def axis_named(name: "str | Axis | None") -> Axis | None:
 _TWO_THETA = re.compile(
     r"(?:2|two|zwei|deux)[\s*_.·×-]*(?:theta|th(?![a-z])|teta|thêta)|\btth\b|\b2t\b|diffraction angle|"
     r"°\s*2th|beugungswinkel|angle de diffraction|scattering angle"
+)
+#: Letters and marks of TeX as words.
+_LETTERS = (
+    *(("\\aa", "å"), ("\\angstrom", "å"), ("\\mathrm", ""), ("\\lambda", "lambda"), ("\\theta", "theta")),
+    *(("$", ""), ("{", ""), ("}", ""), ("θ", "theta"), ("ϑ", "theta"), ("λ", "lambda")),
 )
 _PER_NM = re.compile(r"nm\s*\W{0,2}-\s*1|1\s*/\s*nm|/nm|nm⁻|nm\$?\^|inverse\s*nanom")
 _PER_ANGSTROM = re.compile(
@@ -91,13 +108,14 @@ def axis_of(label: str, *, lone: bool = True) -> Axis | None:
     lone: short names (d, Q, theta, angle) count too, as they may in a column's label, though not in prose.
     """
     plain = label.strip().strip("\"'#;!").strip().lower()
-    plain = (
-        plain.replace("θ", "theta").replace("ϑ", "theta").replace("\\theta", "theta").replace("λ", "lambda")
-    )
+    for letter, word in _LETTERS:
+        plain = plain.replace(letter, word)
     if re.search(r"time[\s_-]*of[\s_-]*flight|\btof\b|microsec|µsec|musec|flugzeit|temps de vol", plain):
         return Axis.TIME_OF_FLIGHT
     if re.search(r"sin\W{0,2}\s*theta\W{0,2}\s*/\s*(?:lambda|wavelength)", plain):
         return Axis.STOL
+    if re.search(r"wave\s*number|raman|\bcm\s*\^?-1", plain):
+        return Axis.OTHER
     if re.search(r"energy[\s_-]*dispersive|\[kev\]|\(kev\)|\benergy\s*\(?\[?ev", plain):
         return Axis.ENERGY
     if _TWO_THETA.search(plain):
@@ -108,11 +126,11 @@ def axis_of(label: str, *, lone: bool = True) -> Axis | None:
     per_nm, per_angstrom = _PER_NM.search(plain), _PER_ANGSTROM.search(plain)
     if per_nm or per_angstrom:
         if re.match(r"1\s*/\s*d\b|d\s*\*|s\b", plain):
-            return Axis.D_STAR if per_angstrom else None
+            return Axis.D_STAR if per_angstrom else Axis.D_STAR_NM
         if re.search(r"\bq|momentum|scattering vector|wave vector", plain):
             return Axis.Q_NM if per_nm else Axis.Q
     if re.search(r"\bd[\s_-]*(?:spacing|value|wert|abstand)|\bdspacing|netzebenenabstand|interplanar", plain):
-        return Axis.D
+        return _d_in(plain)
     if re.search(r"momentum transfer|scattering vector|q[\s_-]*space", plain):
         return Axis.Q_UNITLESS
     if not lone:
@@ -120,7 +138,14 @@ def axis_of(label: str, *, lone: bool = True) -> Axis | None:
     word = re.sub(r"\s*[\[(_,/].*$", "", plain) if not plain.startswith(("1/d", "d(hkl", "d_hkl")) else plain
     word = re.sub(r"\s+(?:angstroms?|å|a|deg|degrees?|°|nm|kev|grad)$", "", word).rstrip(".:°").strip()
     found = _LONE.get(word)
+    if found is Axis.D:
+        return _d_in(plain)
     return Axis.Q_UNITLESS if found is Axis.Q else found
+
+
+def _d_in(plain: str) -> Axis:
+    unit = re.search(r"[\[(/_,\s](nm|pm)(?![a-z])", plain)
+    return Axis.D if unit is None else {"nm": Axis.D_NM, "pm": Axis.D_PM}[unit[1]]
 
 
 def to_d(x: np.ndarray, axis: Axis, wavelength: float | None) -> np.ndarray:

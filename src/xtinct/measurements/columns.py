@@ -14,13 +14,17 @@ from xtinct.measurements.headers import Said, said_of
 from xtinct.measurements.radiation import ANODES, Radiation, radiation_of
 from xtinct.measurements.records import Scan
 
+#: Rows of numbers above a section in brackets that are settings, not the columns.
+_FEW = 20
 #: Characters of the longest row of columns.
 _LONGEST_ROW = 20_000
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d{1,3})?$")
 _NOT_A_NUMBER = re.compile(
     r"[-+]?(?:nan|inf|infinity|n/a|na|1\.#\w+|-nan\(ind\)|#n/a|--+|\*+)$", re.IGNORECASE
 )
-_WITH_ERROR = re.compile(r"([-+]?\d+(?:\.(\d*))?)\((\d+)\)$")
+#: Names of columns that say nothing.
+_NAMELESS = re.compile(r"^(?:x\b.*||[\W\d_]*|col.*|var.*|data|[a-c]|deg(?:rees?)?|°)$")
+_WITH_ERROR = re.compile(r"([-+]?\d+(?:[.,](\d*))?)\((\d+)\)$")
 _SPACES = "\u00a0\u2009\u202f'\u2019"
 _MINUS = str.maketrans({"\u2212": "-", "\u2013": "-", "\uff0d": "-"})
 _COMMENT = tuple("#!;'\"%*@/&$<>[")
@@ -63,6 +67,8 @@ class Dialect:
 
     def number(self, text: str) -> float | None:
         """The number that a field is, NaN for one that says it is none, None for other text."""
+        with_error = _WITH_ERROR.match(text)
+        text = with_error[1] if with_error else text.removesuffix("%")
         if self.separator is not None:
             for space in _SPACES:
                 text = text.replace(space, "")
@@ -105,6 +111,7 @@ _DIALECTS = (
 def read_columns(text: str, name: str, suffix: str = "") -> list[Scan]:
     """The scans of a text in columns; XtinctError naming the row for one that is not understood."""
     lines = lines_of(text)
+    lines, left_out = _first_section(lines)
     numeric = [i for i, line in enumerate(lines) if _starts_with_number(line)]
     if not numeric:
         words = next((line.strip() for line in lines if line.strip()), "")
@@ -124,11 +131,22 @@ def read_columns(text: str, name: str, suffix: str = "") -> list[Scan]:
     said = said_of(header + foot[:50])
     labels = _labels(header, dialect, width)
     scan = _scan(values, np.array(rows), labels, said, name, suffix)
+    if "(" in lines[rows[0] - 1] and scan.x_error is None and values.shape[1] < 3:
+        scan.x_error = _errors(lines, rows, dialect)
+    scan.notes += left_out
     _lone_numbers(header, scan, dialect)
     if wavelengths is not None and scan.radiation is None:
         scan.radiation = wavelengths
         scan.notes.append("the first row was taken as the wavelengths of a doublet")
     return [scan]
+
+
+def _errors(lines: list[str], rows: list[int], dialect: Dialect) -> np.ndarray | None:
+    """Standard uncertainties in parentheses of the first column, None if one is missing."""
+    matches = [_WITH_ERROR.match(dialect.fields(lines[row - 1])[0]) for row in rows]
+    if not all(matches):
+        return None
+    return np.array([int(match[3]) * 10.0 ** -len(match[2] or "") for match in matches])
 
 
 def _is_row_of_a_grid(values: np.ndarray) -> bool:
@@ -138,6 +156,18 @@ def _is_row_of_a_grid(values: np.ndarray) -> bool:
     step, end = values[2, 0] - values[1, 0], values[-1, 0]
     said = values[0, 1:3]
     return bool(np.allclose(said, (step, end), rtol=1e-2) or np.allclose(said, (end, step), rtol=1e-2))
+
+
+def _first_section(lines: list[str]) -> tuple[list[str], list[str]]:
+    """(lines up to the section in brackets behind the columns, what is to be said of the rest)."""
+    seen = 0
+    for i, line in enumerate(lines):
+        if re.match(r"\s*\[[A-Za-z][^\]]*\]\s*$", line) and seen > _FEW:
+            return lines[:i], [
+                f"what follows row {i + 1}, {line.strip()}, is another section and was not read"
+            ]
+        seen += _starts_with_number(line)
+    return lines, []
 
 
 def _first_row_of_wavelengths(values: np.ndarray) -> Radiation | None:
@@ -213,11 +243,8 @@ def _table(
         for field in dialect.fields(lines[i]):
             value = dialect.number(field)
             if value is None:
-                with_error = _WITH_ERROR.match(field)
-                if with_error is None:
-                    clean = False
-                    break
-                value = float(with_error[1])
+                clean = False
+                break
             numbers.append(value)
         parsed.append((i + 1, numbers, clean))
     widths = Counter(len(numbers) for _, numbers, _ in parsed if numbers)
@@ -278,9 +305,18 @@ def _labels(header: list[str], dialect: Dialect, width: int) -> list[str] | None
                 if len(names) > 1 and None not in axes and len(set(axes)) == 1:
                     continue
                 if any(axes) or any(_INTENSITY.match(n.lower()) for n in names):
-                    return names
+                    return _with_units(names, header[header.index(line) + 1 :], separator)
     # A file of labels one a line (chi: title, x, y, number of points).
     return None
+
+
+def _with_units(names: list[str], below: list[str], separator: str | None) -> list[str]:
+    """Names of columns with the units of the line below them, if there is one."""
+    for line in below[:1]:
+        units = [u.strip(" \"'#()[]") for u in line.strip().split(separator)]
+        if len(units) == len(names) and not any(c in name for name in names for c in "[("):
+            return [f"{name} ({unit})" if unit else name for name, unit in zip(names, units, strict=True)]
+    return names
 
 
 def _scan(
@@ -322,6 +358,8 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
     scan.x = values[:, place]
     if places:
         scan.axis = axes[place]
+    elif scan.axis is None and not _NAMELESS.match(plain[place]):
+        scan.axis = Axis.OTHER
     rest = [k for k in range(len(plain)) if k != place and k not in places]
     order = (_COUNTS, _INTENSITY, _RATE)
     found = next((k for pattern in order for k in rest if pattern.search(plain[k])), None)

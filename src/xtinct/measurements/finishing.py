@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.measurements.axes import NAMED, Axis, to_d, to_two_theta
+from xtinct.measurements.axes import NAMED, SCALED, Axis, to_d, to_two_theta
 from xtinct.measurements.radiation import Radiation, radiation_of, same
 from xtinct.measurements.records import Measurement, PeakTable, Scan
 
@@ -74,16 +74,20 @@ def _refuse_not_finite(scan: Scan) -> None:
 
 def _decide_axis(scan: Scan, told: Axis | None) -> None:
     if told is not None:
-        if scan.axis not in (None, told, Axis.Q_UNITLESS):
+        if scan.axis not in (None, told, Axis.Q_UNITLESS, Axis.OTHER):
             scan.notes.append(f"the file says {scan.axis.value}, {told.value} was told and taken")
         scan.axis = told
     names = ", ".join(axis.value for axis in NAMED)
-    if scan.axis in (Axis.RADIANS, Axis.MILLIRADIANS):
-        factor = 1e-3 if scan.axis is Axis.MILLIRADIANS else 1.0
-        scan.notes.append(f"positions were converted from {scan.axis.value} to degrees")
-        scan.x = np.degrees(factor * scan.x)
-        scan.x_error = None if scan.x_error is None else np.degrees(factor * scan.x_error)
-        scan.axis = Axis.TWO_THETA
+    if scan.axis in SCALED:
+        base, factor = SCALED[scan.axis]
+        scan.notes.append(f"positions were converted from {scan.axis.value}")
+        scan.x, scan.axis = factor * scan.x, base
+        scan.x_error = None if scan.x_error is None else factor * scan.x_error
+    if scan.axis is Axis.OTHER:
+        raise XtinctError(
+            f"{scan.name}: the column of positions is named neither 2theta, d nor Q; if it is one of powder "
+            f"diffraction, tell the axis ({names})"
+        )
     if scan.axis in (Axis.TIME_OF_FLIGHT, Axis.ENERGY):
         raise XtinctError(
             f"{scan.name}: the axis is {scan.axis.value}, which is not read; convert it to d or Q with the "
@@ -259,6 +263,8 @@ def _measurement(scan: Scan, wavelength: float | None) -> Measurement:
         scan.notes.append(f"positions were converted from {scan.axis.value} to 2theta")
     if (scan.x <= 0).any():
         keep = scan.x > 0
+        if not keep.any():
+            raise XtinctError(f"{scan.name}: no position is above zero")
         scan.notes.append(f"{np.count_nonzero(~keep)} points at or below zero were left out")
     two_theta = np.full(len(scan.x), np.nan)
     two_theta[keep] = to_two_theta(scan.x[keep], scan.axis, wavelength)

@@ -101,7 +101,7 @@ def test_gzip_and_the_name_do_not_matter(same, rows, profile):
         ("lambda 1.54056 1.54439 0.5\n", 1.54056, 1.54439),
         ("1.54056 1.54439\n", 1.54056, 1.54439),
         (
-            "Range 1: 2Theta (begin, end, step) = 10.000, 45.000, 0.020\nRadiation: Mo, Wavelength: 0.7093 A\n",
+            "Range 1: 2Theta (begin, end, step) = 10.0, 45.0, 0.02\nRadiation: Mo, Wavelength: 0.7093 A\n",
             0.7093,
             None,
         ),
@@ -193,6 +193,12 @@ def test_a_graphite_monochromator_has_its_angle(file, rows, profile):
         ("# q(1/A) I\n", "q"),
         ("# Q [Å⁻¹] I\n", "q"),
         ("# q_nm^-1 I\n", "q_nm"),
+        ("$Q$_($\\AA^{-1}$) I\n", "q"),
+        ("# Q(Å-1) I\n", "q"),
+        ("Q I\n1/A counts\n", "q"),
+        ("# d (nm) I\n", "d_nm"),
+        ("# d [pm] I\n", "d_pm"),
+        ("# s (nm^-1) I\n", "s_nm"),
         ("# q (nm^-1) I\n", "q_nm"),
         ("# Q [1/nm]  intensity\n", "q_nm"),
         ("# scattering vector (1/nm)   I\n", "q_nm"),
@@ -209,6 +215,9 @@ def test_axes_that_the_header_names(file, profile, header, axis):
         "q": profile.q,
         "q_nm": 10 * profile.q,
         "stol": 1 / (2 * profile.d),
+        "d_nm": profile.d / 10,
+        "d_pm": profile.d * 100,
+        "s_nm": 10 / profile.d,
         "d_star": 1 / profile.d,
     }
     x = columns[axis]
@@ -217,7 +226,7 @@ def test_axes_that_the_header_names(file, profile, header, axis):
     np.testing.assert_allclose(found.two_theta, profile.x, atol=2e-6)
     np.testing.assert_allclose(found.intensity, profile.y)
     name = {"stol": "sin(theta)/lambda", "d_star": "1/d"}.get(axis, axis)
-    if axis != "x":
+    if (axis != "x" and axis[1:] not in ("_nm", "_pm")) or axis == "q_nm":
         assert f"positions were converted from {name} to 2theta" in found.notes
         bare = "".join(text.splitlines(keepends=True)[1:])
         told = read_measurement(file(bare), wavelength=WAVELENGTH, axis=name)
@@ -246,6 +255,10 @@ def test_spacings_need_no_wavelength(file, profile, axis):
         ("# energy (keV)  counts\n", "energy"),
         ("# Energy [keV]  counts\n", "energy"),
         ("# Q I\n", "without its unit"),
+        ("# omega I\n", "neither 2theta, d nor Q"),
+        ("# channel counts\n", "neither 2theta, d nor Q"),
+        ("Temperature  Signal\n", "neither 2theta, d nor Q"),
+        ("# Raman shift (cm-1)  I\n", "neither 2theta, d nor Q"),
     ],
 )
 def test_axes_that_are_refused_by_name(file, rows, profile, header, words):
@@ -525,3 +538,26 @@ def test_a_search_report_of_peaks(file):
     assert isinstance(found, PeakTable)
     np.testing.assert_allclose(found.d, [3.1356, 1.9202, 1.6375, 1.3577])
     assert found.radiation.wavelength == pytest.approx(WAVELENGTH, abs=1e-4)
+
+
+def test_a_section_behind_the_columns_is_another_one(file, rows, profile):
+    body = rows(profile.x, profile.y, separator=", ")
+    found = read_measurement(file("[Data]\nAngle, PSD\n" + body + "\n[Peaks]\n28.4, 100\n47.3, 60\n"))
+    np.testing.assert_array_equal(found.intensity, profile.y)
+    assert "what follows row 1755, [Peaks], is another section and was not read" in found.notes
+
+
+def test_percent_and_uncertainties_in_parentheses(file, rows, profile):
+    text = "2Theta;I [%]\n" + "".join(
+        f"{a:.2f};{b:.1f}%\n" for a, b in zip(profile.x, profile.y, strict=True)
+    )
+    np.testing.assert_array_equal(read_measurement(file(text)).intensity, profile.y)
+    peaks = read_peaks(file("# d(A) I\n3.1356(2) 100(3)\n1.9202(1) 64(2)\n1.637(2) 38(2)\n"))
+    np.testing.assert_allclose(peaks.d, [3.1356, 1.9202, 1.637])
+    np.testing.assert_allclose(peaks.d_error, [2e-4, 1e-4, 2e-3])
+    np.testing.assert_array_equal(peaks.intensity, [100, 64, 38])
+
+
+def test_negative_angles_alone_are_refused(file, rows, profile):
+    with pytest.raises(XtinctError, match="no position is above zero"):
+        read_measurement(file(rows(-profile.x, profile.y)))
