@@ -207,7 +207,7 @@ def test_an_axis_that_is_unknown(file):
 
 @pytest.mark.parametrize("header", ["# 2theta I\n", "# wavelength 1.5418\n# 2theta I\n"])
 def test_angles_belong_to_the_mean_that_was_told(file, header):
-    """Who writes 1.5418 has turned d into 2theta with it: the doublet's first line would shift d by 0.08 %."""
+    """Who writes 1.5418 has turned d into 2theta with it: K-alpha1 would shift d by 0.08 %."""
     angles = 2 * np.degrees(np.arcsin(1.5418 / (2 * D)))
     path = file(header + "".join(f"{a:.5f} 5\n" for a in angles))
     found = read_peaks(path, wavelength=None if "wavelength" in header else 1.5418)
