@@ -25,7 +25,10 @@ _STEP = (
 )
 _LENGTH = r"(?:wave[\s_-]*length|wellenl[äa]nge|longueur d.onde|longitud de onda|\blambda|λ|\bwl\b)"
 _RATIO = r"(?:ratio|wlratio|verh[äa]ltnis)[^0-9\n]{0,40}?(?:k?[\s_-]*(?:alpha|a)[\s_-]*[12]\s*/?\s*){0,2}"
-_ENERGY = r"\b(?:beam |photon |x-ray )?energ(?:y|ie)"
+_ENERGY = (
+    r"(?<!kinetic )\b(?:beam |photon |x-ray )?energ(?:y|ie)"
+    r"(?![^0-9\n]{0,20}(?:thresh|window|resol|level|lower|upper|cut|range|discr|pass))"
+)
 _MONOCHROMATOR = r"(?:monochromator|2theta[\s_-]*monochr\w*)[^0-9\n]{0,30}?(?:2[\s-]*th\w*|angle)"
 _PATTERNS = {
     "alpha1": _LINE.replace("{0}", "1") + _GAP + _VALUE + _UNIT,
@@ -37,12 +40,14 @@ _PATTERNS = {
     "monochromator": _MONOCHROMATOR + _GAP + _VALUE,
 }
 _SEARCH = {key: re.compile(pattern, re.IGNORECASE) for key, pattern in _PATTERNS.items()}
+_SYMBOL = r"(?-i:(Cr|Fe|Co|Cu|Mo|Ag|CR|FE|CO|CU|MO|AG))"
+#: The symbol stands next to the word that announces it: firms are called Co., too.
 _ANODE = re.compile(
-    r"(?:anode|target|tube|r[öo]hre|source|radiation|strahlung|x-?ray)\w*[^\n]{0,30}?\b(Cr|Fe|Co|Cu|Mo|Ag)\b"
-    r"|\b(Cr|Fe|Co|Cu|Mo|Ag)[\s_-]*K[\s_-]*(?:a|α|alpha)(?P<line>[\s_-]*1)?",
+    r"(?:anode|target|tube|r[öo]hre|source|radiation|strahlung|x-?rays?)[\W_]{0,6}"
+    r"(?:(?:anode|target|tube|material|element|type|name)[\W_]{0,6}){0,2}" + _SYMBOL + r"(?![A-Za-z])(?!\.)"
+    r"|\b" + _SYMBOL + r"[\s_-]*K[\s_-]*(?:a|α|alpha)(?P<line>[\s_-]*1)?",
     re.IGNORECASE,
 )
-_NAMED = re.compile(r"\b(Cr|Fe|Co|Cu|Mo|Ag)\b")
 _IN_ANGSTROM = {"nm": 10.0, "pm": 0.01, "m": 1e10}
 
 

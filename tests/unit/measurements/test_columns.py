@@ -561,3 +561,19 @@ def test_percent_and_uncertainties_in_parentheses(file, rows, profile):
 def test_negative_angles_alone_are_refused(file, rows, profile):
     with pytest.raises(XtinctError, match="no position is above zero"):
         read_measurement(file(rows(-profile.x, profile.y)))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "# X-ray source: Rigaku Co., Ltd.\n",
+        "# sample Fe2O3 of Mo and Co from source A, target density 3\n",
+        "# Detector energy threshold: 6 keV\n",
+        "# Energy window: 7.5 to 8.5 keV\n",
+        "# Kinetic energy 900 eV\n",
+        "# a=5.4310 b=5.4310\n",
+        "# temperature 300 K, current 40 mA, 45 kV\n",
+    ],
+)
+def test_words_that_are_no_wavelength(same, rows, profile, header):
+    assert same(header + rows(profile.x, profile.y)).radiation is None
