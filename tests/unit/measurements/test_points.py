@@ -213,3 +213,9 @@ def test_angles_belong_to_the_mean_that_was_told(file, header):
     found = read_peaks(path, wavelength=None if "wavelength" in header else 1.5418)
     np.testing.assert_allclose(found.d, D, rtol=1e-6)
     assert found.radiation.second is not None
+
+
+def test_peaks_at_even_distances_are_a_list_when_asked_for(file):
+    path = file("# d(A) I\n" + "".join(f"{d:.2f} 5\n" for d in np.arange(4, 2, -0.2)))
+    assert isinstance(read_measurement(path), Measurement)
+    assert len(read_peaks(path).d) == 10

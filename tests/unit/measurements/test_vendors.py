@@ -860,3 +860,12 @@ def test_geddes_reads_the_same(file, profile, name, write):
     found, other = read_measurement(path), geddes.read(str(path))
     np.testing.assert_allclose(found.two_theta, other.x, atol=1e-3)
     np.testing.assert_allclose(found.intensity, other.y, rtol=1e-6)
+
+
+def test_jcamp_that_was_damaged_is_seen_by_its_check(file):
+    """The first value of a row repeats the last of the row before."""
+    head = JCAMP.format(factor=1.0).replace("1751", "6").replace("45.0", "10.1") + "##XYDATA=(X++(Y..Y))\n"
+    good = read_measurement(file(head + "10.00B0JJ\n10.04B2JJJ\n##END=\n"))
+    np.testing.assert_array_equal(good.intensity, [20, 21, 22, 23, 24, 25])
+    with pytest.raises(XtinctError, match="Y-Check"):
+        read_measurement(file(head + "10.00B0JJ\n10.04B7JJJ\n##END=\n"))
