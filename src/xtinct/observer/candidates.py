@@ -1,8 +1,11 @@
 """From a peak list to lattices, the most likely first."""
 
 import itertools
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +16,7 @@ from xtinct.observer.lattices import (
     GENERAL,
     POINTS,
     RANK,
+    Lifted,
     bravais,
     lifted,
     neighbours,
@@ -145,34 +149,61 @@ def used_lines(peaks: Peaks, limits: Limits) -> _Lines:
     return _Lines(found(rows), found(np.arange(len(rows) and rows[-1] + 1)), rows)
 
 
-def _search(family: str, found: Found, limits: Limits) -> list[np.ndarray]:
+def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.ndarray]:
     """General metrics (6,) of the family that the lines of a shifted list suggest."""
-    q, slope = all_at(found.two_theta, limits.prior.shift, found.wavelength)
+    q, slope = all_at(found.two_theta, shift, found.wavelength)
     sure = np.flatnonzero(found.foreign < 0.3)
     if len(sure) < 4:
         sure = np.arange(len(q))
     smallest = 10.0 if _ORDER[family] > 8 else 30.0
     kind = {"triclinic": 0, "monoclinic": 1}.get(family, 2)
+    error = float(np.median(found.error))
     test = trees.test_of(
         (q, slope, found.foreign),
-        trees.Window(0.06, 0.03, limits.prior.spread),
+        trees.Window(max(_COARSE, 3.0 * error), max(_FINE, 1.5 * error), min(limits.prior.spread, _STEP)),
         GENERAL[family],
         kind,
         _ORDER[family],
         (smallest, limits.largest[family]),
     )
     kept = trees.kept(limits.kept, -3.0 if family == "cubic" else 0.0)
-    _SEARCHES[family](q, sure, test, kept)
+    _SEARCHES[family](_Start(q, sure, found.area, test, kept))
     count = int(kept.count[0])
     order = np.argsort(-kept.score[:count])
     return list(kept.metric[order])
 
 
-def _cubic(q, sure, test, kept):
-    trees.one_number(q[sure[:10]], np.arange(1.0, 49.0), test, kept)
+def _starts(prior: Prior) -> np.ndarray:
+    """Shifts (n,) at which the search is done: one for a well aligned diffractometer."""
+    reach = max(0.0, 1.7 * prior.spread - 0.1)
+    n = 2 * math.ceil(reach / _STEP) + 1
+    return prior.shift + np.linspace(-reach, reach, n)
 
 
-def _uniaxial(hexagonal):
+class _Start(NamedTuple):
+    """What a family's search begins with, and where its lattices go."""
+
+    q: np.ndarray  # float64 (n,), 1/d^2 of the lines
+    sure: np.ndarray  # int64 (m,), those that may get indices
+    area: np.ndarray  # float64 (n,)
+    test: trees.Test
+    kept: trees.Kept
+
+    def base(self, low: int, strong: int) -> np.ndarray:
+        """1/d^2 of the lines that get indices: the first sure ones and, of the others, the strongest.
+
+        Where one axis is long, all of the first lines may lie in one plane or row.
+        """
+        first, rest = self.sure[:low], self.sure[low:]
+        rest = np.sort(rest[np.argsort(-self.area[rest], kind="stable")][:strong])
+        return self.q[np.concatenate([first, rest])]
+
+
+def _cubic(start: _Start) -> None:
+    trees.one_number(start.base(7, 4), np.arange(1.0, 49.0), start.test, start.kept)
+
+
+def _uniaxial(hexagonal: bool) -> Callable[[_Start], None]:
     forms = {
         (h * h + k * k + (h * k if hexagonal else 0), l * l)
         for h in range(5)
@@ -182,31 +213,37 @@ def _uniaxial(hexagonal):
     }
     forms = np.array(sorted(x for x in forms if sum(x) <= 40), dtype=np.float64)
 
-    def search(q, sure, test, kept):
-        trees.two_numbers(q[sure[:10]], forms, hexagonal, test, kept)
+    def search(start: _Start) -> None:
+        trees.two_numbers(start.base(7, 3), forms, hexagonal, start.test, start.kept)
 
     return search
 
 
-def _orthorhombic(q, sure, test, kept):
-    trees.three_numbers(q[sure[:8]], _SQUARES, _FIRST, test, kept)
+def _orthorhombic(start: _Start) -> None:
+    trees.three_numbers(start.base(6, 3), _SQUARES, _FIRST, start.test, start.kept)
 
 
-def _monoclinic(q, sure, test, kept):
-    base = q[sure[:10]]
+def _monoclinic(start: _Start) -> None:
+    base = start.base(8, 3)
     axes = np.concatenate([base, base[:7] / 4])
-    zone = trees.zones(axes, q, test.fine)
-    trees.zone_and_row(axes, zone[:600], q[sure[:12]], test, kept)
-    trees.row_by_row(q[sure[:6]], _PAIRS, _SECOND, _THIRD, test, kept)
+    zone = trees.zones(axes, start.q, start.test.fine)
+    trees.zone_and_row(axes, zone[:600], start.base(9, 3), start.test, start.kept)
+    trees.row_by_row(start.base(5, 2), _PAIRS, _SECOND, _THIRD, start.test, start.kept)
 
 
-def _triclinic(q, sure, test, kept):
-    base = q[sure[:12]]
+def _triclinic(start: _Start) -> None:
+    base = start.base(10, 3)
     axes = np.concatenate([base, base[:5] / 4])
-    zone = trees.zones(axes, q, test.fine)
-    trees.three_zones(axes, zone, 24, test, kept, 1000000)
+    zone = trees.zones(axes, start.q, start.test.fine)
+    trees.three_zones(axes, zone, 24, start.test, start.kept, _MOST_TESTED)
 
 
+#: How far lines may lie from a lattice of few lines, and from one refined on all, degree, at least.
+_COARSE, _FINE = 0.06, 0.03
+#: Step of the shifts at which the search is done, degree.
+_STEP = 0.1
+#: Triclinic metrics that are tested at most.
+_MOST_TESTED = 600_000
 _SQUARES, _FIRST = trees.squares_of(4, 4)
 _HK = [(1, 0), (2, 0), (0, 1), (0, 2), (1, 1), (2, 1), (1, 2)]
 _PAIRS = np.array(
@@ -281,8 +318,9 @@ def candidates(
         return []
     pool: list[Candidate] = []
     for family in families:
-        for metric in _search(family, lines.searched, limits):
-            pool += _scored(family, _own(family, metric), limits.prior.shift, lines, limits)
+        for shift in _starts(limits.prior):
+            for metric in _search(family, lines.searched, float(shift), limits):
+                pool += _scored(family, _own(family, metric), float(shift), lines, limits)
     pool = _different(pool)
     pool = _different(pool + _lifts(pool[:40], families, lines, limits))
     pool = _different(pool + _related(pool[:4], families, lines, limits))
@@ -305,15 +343,16 @@ def _lifts(
     pool: list[Candidate], families: tuple[str, ...], lines: _Lines, limits: Limits
 ) -> list[Candidate]:
     """The candidates in the higher symmetries that they nearly have."""
-    result, tried = [], []
+    result: list[Candidate] = []
+    tried: list[Lifted] = []
     for one in pool:
         for tolerance in (0.03, 0.1, 0.2):
             high = lifted(one.reduced, tolerance)
             if high is None or high.family not in families or RANK[high.family] >= RANK[one.family]:
                 continue
-            if any(f == high.family and np.allclose(m, high.metric, rtol=2e-3) for f, m in tried):
+            if _known(high, tried):
                 continue
-            tried.append((high.family, high.metric))
+            tried.append(high)
             result += _scored(high.family, high.metric, one.shift, lines, limits)
     return result
 
@@ -322,18 +361,30 @@ def _related(
     pool: list[Candidate], families: tuple[str, ...], lines: _Lines, limits: Limits
 ) -> list[Candidate]:
     """The sublattices and superlattices of small index of the candidates, in their symmetry."""
-    result, tried = [], []
+    result: list[Candidate] = []
+    tried: list[Lifted] = []
     for rank, one in enumerate(pool):
         for index, larger in itertools.product((2, 3) if rank else (2, 3, 4), (False, True)):
             for cell in neighbours(one.reduced, index, larger):
                 high = lifted(cell, _LIFTED)
                 if high is None or high.family not in families or not _MOST_REDUCED > np.prod(cell[:3]) > 8.0:
                     continue
-                if any(f == high.family and np.allclose(m, high.metric, rtol=2e-3) for f, m in tried):
+                if _known(high, tried):
                     continue
-                tried.append((high.family, high.metric))
+                tried.append(high)
                 result += _scored(high.family, high.metric, one.shift, lines, limits, _FINAL)
     return result
+
+
+def _known(high: Lifted, tried: list[Lifted]) -> bool:
+    """Whether a lattice is nearly one of those tried, on the same axes."""
+    metric = high.metric.tolist()
+    near = 2e-3 * metric[0]
+    return any(
+        one.family == high.family
+        and all(abs(x - y) <= near for x, y in zip(one.metric.tolist(), metric, strict=True))
+        for one in tried
+    )
 
 
 def _own(family: str, general: np.ndarray) -> np.ndarray:

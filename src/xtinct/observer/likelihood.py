@@ -224,7 +224,7 @@ def line_scores(angles, found, shift):
 
 @njit(cache=True)
 def refined(metric, general, kind, code, found, n, shift, prior, widths):
-    """Metric (p,) and shift after rounds of weighted least squares on the first n lines; shift nan if it failed.
+    """Metric (p,) and shift after weighted least squares on the first n lines; shift nan if it failed.
 
     widths   float64 (rounds,): least error of a line in each round, degree; the last is best 0
     """
