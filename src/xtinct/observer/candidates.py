@@ -1,7 +1,11 @@
 """From a peak list to lattices, the most likely first."""
 
 import itertools
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,11 +16,11 @@ from xtinct.observer.lattices import (
     GENERAL,
     POINTS,
     RANK,
+    Lifted,
     bravais,
     lifted,
     neighbours,
     reduced_of,
-    same,
     volume,
 )
 from xtinct.observer.likelihood import (
@@ -24,17 +28,16 @@ from xtinct.observer.likelihood import (
     KINDS,
     Found,
     Prior,
-    angle_of,
-    distinct,
-    line_scores,
-    lines_of,
-    q_of,
+    all_at,
+    assessed,
     refined,
-    slope_of,
+    total_score,
 )
 from xtinct.observer.peaks import Peaks
 from xtinct.symmetry.families import FAMILIES
 
+#: Score up to which a list has no lattice: of random lists fewer than one in fifty reaches it.
+NOTHING = 0.0
 #: Orders of the point groups of lattices: how many hkl have one line.
 _ORDER = {
     "cubic": 48.0,
@@ -50,11 +53,10 @@ _ORDER = {
 class Limits:
     """What the search takes for possible, and how far it goes."""
 
-    prior: Prior = Prior(0.04, 0.05)  # shift of the list, degree
+    prior: Prior = field(default_factory=lambda: Prior(0.04, 0.05))  # shift of the list, degree
     searched: int = 20  # lines that the search uses
-    ranked: int = 40  # lines that rank the lattices
     kept: int = 60  # lattices of a family that are refined
-    parameter_cost: float = 3.5  # log-likelihood that each free number of a metric must earn
+    parameter_cost: float = 5.0  # log-likelihood that each free number of a metric must earn
     largest: dict[str, float] = field(
         default_factory=lambda: {
             "cubic": 12000.0,
@@ -76,8 +78,10 @@ class Candidate:
     centring: str
     shift: float  # degree, observed less true
     score: float  # log-likelihood ratio over chance, less the costs of parameters
-    explained: np.ndarray  # bool (n,), used peaks that it explains
-    reduced: np.ndarray  # float64 (6,), Niggli cell of the primitive lattice
+    rows: np.ndarray  # int64 (n,), the peaks that were used
+    explained: np.ndarray  # bool (n,), which of them it explains
+    first: np.ndarray  # float64 (12,), 1/d^2 of the first lines of the lattice
+    parts: np.ndarray  # float64 (6,), what the score is made of
 
     @property
     def bravais(self) -> str:
@@ -89,7 +93,12 @@ class Candidate:
         """Conventional cell float64 (6,)."""
         return cell_of(self.family, self.metric)
 
-    @property
+    @cached_property
+    def reduced(self) -> np.ndarray:
+        """Niggli cell float64 (6,) of the primitive lattice."""
+        return reduced_of(self.family, self.metric, self.centring)
+
+    @cached_property
     def volume(self) -> float:
         """Volume of the primitive cell, angstrom^3."""
         return volume(self.metric @ GENERAL[self.family]) / POINTS[self.centring]
@@ -97,11 +106,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class _Lines:
-    """The lines used: those of the search, and all that rank."""
+    """The lines used: those that search and rank, and every peak in their reach."""
 
     searched: Found
-    ranked: Found
-    rows: np.ndarray  # int64 (n,), rows of the peaks that rank
+    every: Found
+    rows: np.ndarray  # int64 (n,), rows of the peaks of the search
 
 
 def used_lines(peaks: Peaks, limits: Limits) -> _Lines:
@@ -131,50 +140,70 @@ def used_lines(peaks: Peaks, limits: Limits) -> _Lines:
             error[rows],
             foreign[rows],
             area[rows],
-            5.0 * peaks.area_error[rows] / peaks.area.max(),
-            peaks.wavelength,
+            peaks.fwhm[rows].astype(np.float64),
+            float(np.quantile(area, 0.1)),
+            float(peaks.wavelength),
         )
 
-    few, many = chosen(limits.searched), chosen(limits.ranked)
-    many = np.union1d(few, many)
-    return _Lines(found(few), found(many), many)
+    rows = chosen(limits.searched)
+    return _Lines(found(rows), found(np.arange(len(rows) and rows[-1] + 1)), rows)
 
 
-def _at(found: Found, shift: float) -> tuple[np.ndarray, np.ndarray]:
-    """1/d^2 (n,) and its change per degree (n,) of lines at a shift."""
-    theta = found.two_theta - shift
-    q = np.array([q_of(x, found.wavelength) for x in theta])
-    return q, np.array([slope_of(x, found.wavelength) for x in theta])
-
-
-def _search(family: str, found: Found, limits: Limits) -> list[np.ndarray]:
+def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.ndarray]:
     """General metrics (6,) of the family that the lines of a shifted list suggest."""
-    q, slope = _at(found, limits.prior.shift)
+    q, slope = all_at(found.two_theta, shift, found.wavelength)
     sure = np.flatnonzero(found.foreign < 0.3)
     if len(sure) < 4:
         sure = np.arange(len(q))
     smallest = 10.0 if _ORDER[family] > 8 else 30.0
     kind = {"triclinic": 0, "monoclinic": 1}.get(family, 2)
+    error = float(np.median(found.error))
     test = trees.test_of(
         (q, slope, found.foreign),
-        trees.Window(0.06, 0.03, limits.prior.spread),
+        trees.Window(max(_COARSE, 3.0 * error), max(_FINE, 1.5 * error), min(limits.prior.spread, _STEP)),
         GENERAL[family],
         kind,
         _ORDER[family],
         (smallest, limits.largest[family]),
     )
     kept = trees.kept(limits.kept, -3.0 if family == "cubic" else 0.0)
-    _SEARCHES[family](q, sure, test, kept)
+    _SEARCHES[family](_Start(q, sure, found.area, test, kept))
     count = int(kept.count[0])
     order = np.argsort(-kept.score[:count])
     return list(kept.metric[order])
 
 
-def _cubic(q, sure, test, kept):
-    trees.one_number(q[sure[:10]], np.arange(1.0, 49.0), test, kept)
+def _starts(prior: Prior) -> np.ndarray:
+    """Shifts (n,) at which the search is done: one for a well aligned diffractometer."""
+    reach = max(0.0, 1.7 * prior.spread - 0.1)
+    n = 2 * math.ceil(reach / _STEP) + 1
+    return prior.shift + np.linspace(-reach, reach, n)
 
 
-def _uniaxial(hexagonal):
+class _Start(NamedTuple):
+    """What a family's search begins with, and where its lattices go."""
+
+    q: np.ndarray  # float64 (n,), 1/d^2 of the lines
+    sure: np.ndarray  # int64 (m,), those that may get indices
+    area: np.ndarray  # float64 (n,)
+    test: trees.Test
+    kept: trees.Kept
+
+    def base(self, low: int, strong: int) -> np.ndarray:
+        """1/d^2 of the lines that get indices: the first sure ones and, of the others, the strongest.
+
+        Where one axis is long, all of the first lines may lie in one plane or row.
+        """
+        first, rest = self.sure[:low], self.sure[low:]
+        rest = np.sort(rest[np.argsort(-self.area[rest], kind="stable")][:strong])
+        return self.q[np.concatenate([first, rest])]
+
+
+def _cubic(start: _Start) -> None:
+    trees.one_number(start.base(7, 4), np.arange(1.0, 49.0), start.test, start.kept)
+
+
+def _uniaxial(hexagonal: bool) -> Callable[[_Start], None]:
     forms = {
         (h * h + k * k + (h * k if hexagonal else 0), l * l)
         for h in range(5)
@@ -184,31 +213,37 @@ def _uniaxial(hexagonal):
     }
     forms = np.array(sorted(x for x in forms if sum(x) <= 40), dtype=np.float64)
 
-    def search(q, sure, test, kept):
-        trees.two_numbers(q[sure[:10]], forms, hexagonal, test, kept)
+    def search(start: _Start) -> None:
+        trees.two_numbers(start.base(7, 3), forms, hexagonal, start.test, start.kept)
 
     return search
 
 
-def _orthorhombic(q, sure, test, kept):
-    trees.three_numbers(q[sure[:8]], _SQUARES, _FIRST, test, kept)
+def _orthorhombic(start: _Start) -> None:
+    trees.three_numbers(start.base(6, 3), _SQUARES, _FIRST, start.test, start.kept)
 
 
-def _monoclinic(q, sure, test, kept):
-    base = q[sure[:10]]
+def _monoclinic(start: _Start) -> None:
+    base = start.base(8, 3)
     axes = np.concatenate([base, base[:7] / 4])
-    zone = trees.zones(axes, q, test.fine)
-    trees.zone_and_row(axes, zone[:600], q[sure[:12]], test, kept)
-    trees.row_by_row(q[sure[:6]], _PAIRS, _SECOND, _THIRD, test, kept)
+    zone = trees.zones(axes, start.q, start.test.fine)
+    trees.zone_and_row(axes, zone[:600], start.base(9, 3), start.test, start.kept)
+    trees.row_by_row(start.base(5, 2), _PAIRS, _SECOND, _THIRD, start.test, start.kept)
 
 
-def _triclinic(q, sure, test, kept):
-    base = q[sure[:12]]
+def _triclinic(start: _Start) -> None:
+    base = start.base(10, 3)
     axes = np.concatenate([base, base[:5] / 4])
-    zone = trees.zones(axes, q, test.fine)
-    trees.three_zones(axes, zone, 24, test, kept, 1000000)
+    zone = trees.zones(axes, start.q, start.test.fine)
+    trees.three_zones(axes, zone, 24, start.test, start.kept, _MOST_TESTED)
 
 
+#: How far lines may lie from a lattice of few lines, and from one refined on all, degree, at least.
+_COARSE, _FINE = 0.06, 0.03
+#: Step of the shifts at which the search is done, degree.
+_STEP = 0.1
+#: Triclinic metrics that are tested at most.
+_MOST_TESTED = 600_000
 _SQUARES, _FIRST = trees.squares_of(4, 4)
 _HK = [(1, 0), (2, 0), (0, 1), (0, 2), (1, 1), (2, 1), (1, 2)]
 _PAIRS = np.array(
@@ -227,54 +262,48 @@ _SEARCHES = {
     "monoclinic": _monoclinic,
     "triclinic": _triclinic,
 }
+#: Distance of atoms, angstrom, within which relatives of a candidate have a symmetry, and their largest size.
+_LIFTED, _MOST_REDUCED = 0.06, 8000.0
 _WIDTHS = np.array([0.05, 0.03, 0.02, 0.0, 0.0])
+#: Weight of the lines that are not seen: their absence has many reasons.
+_UNSEEN = 0.4
 _FINAL = np.array([0.02, 0.0])
 
 
-def _scored(family, metric, shift, lines: _Lines, limits: Limits, widths=_WIDTHS) -> list[Candidate]:
-    """The refined lattice of a metric, in the centrings that score best."""
+def _scored(
+    family: str, metric: np.ndarray, shift: float, lines: _Lines, limits: Limits, widths: np.ndarray = _WIDTHS
+) -> list[Candidate]:
+    """The refined lattices of a metric, in the centrings that score best."""
     general, kind = GENERAL[family], KINDS[family]
     found = lines.searched
     n = found.two_theta.size
-    metric, shift = refined(
-        np.asarray(metric, dtype=np.float64), general, kind, 0, found, n, shift, limits.prior, widths
-    )
+    metric = np.ascontiguousarray(metric, dtype=np.float64)
+    metric, shift = refined(metric, general, kind, 0, found, n, shift, limits.prior, widths)
     if not np.isfinite(shift):
         return []
-    best = None
+    result = []
     for centring in CENTRINGS[family]:
-        one, moved = metric, shift
+        one, moved, code = metric, shift, CODES[centring]
         if centring != "P":
-            one, moved = refined(
-                metric, general, kind, CODES[centring], found, n, shift, limits.prior, _FINAL
-            )
+            one, moved = refined(metric, general, kind, code, found, n, shift, limits.prior, _FINAL)
             if not np.isfinite(moved):
                 continue
-        total, far = _total(family, one, centring, moved, found)
-        if total is not None and (best is None or total > best[0]):
-            best = total, one, centring, moved, far
-    if best is None:
-        return []
-    total, one, centring, moved, far = best
-    try:
-        cell = reduced_of(family, one, centring)
-    except (RuntimeError, ValueError):
-        return []
-    total -= limits.parameter_cost * len(one)
-    return [
-        Candidate(family, one, centring, float(moved), float(total), np.abs(far) < 3.0 * found.error, cell)
-    ]
+        score, far, missing, first, reach = assessed(one @ general, kind, code, found, lines.every, moved)
+        if not len(score):
+            continue
+        parts = np.array([total_score(score, found.foreign), score.sum(), missing, reach, n, moved])
+        total = _ranking(parts, len(one), limits)
+        explained = np.abs(far) < 3.0 * found.error
+        result.append(
+            Candidate(family, one, centring, float(moved), total, lines.rows, explained, first, parts)
+        )
+    result.sort(key=lambda c: -c.score)
+    return [one for one in result if one.score > result[0].score - 8.0][:3]
 
 
-def _total(family, metric, centring, shift, found: Found):
-    q_max = q_of(float(found.two_theta[-1]) - shift + 1.0, found.wavelength)
-    hkl, q, many = lines_of(metric @ GENERAL[family], q_max, KINDS[family])
-    kept, _ = distinct(hkl, q, many, CODES[centring])
-    if len(kept) < 2:
-        return None, None
-    angles = np.array([angle_of(x, found.wavelength) for x in q[kept]])
-    score, distance = line_scores(angles, found, shift)
-    return float(score.sum()), distance
+def _ranking(parts: np.ndarray, numbers: int, limits: Limits) -> float:
+    """Score of a lattice of so many free numbers from the parts of its likelihood."""
+    return float(parts[0] + _UNSEEN * parts[2] - limits.parameter_cost * numbers)
 
 
 def candidates(
@@ -289,28 +318,73 @@ def candidates(
         return []
     pool: list[Candidate] = []
     for family in families:
-        for metric in _search(family, lines.searched, limits):
-            pool += _scored(family, _own(family, metric), limits.prior.shift, lines, limits)
+        for shift in _starts(limits.prior):
+            for metric in _search(family, lines.searched, float(shift), limits):
+                pool += _scored(family, _own(family, metric), float(shift), lines, limits)
     pool = _different(pool)
     pool = _different(pool + _lifts(pool[:40], families, lines, limits))
-    return pool
+    pool = _different(pool + _related(pool[:4], families, lines, limits))
+    return [_named(one) for one in pool]
+
+
+def _named(one: Candidate) -> Candidate:
+    """The candidate with the axes of an orthorhombic cell in the usual order: a <= b <= c, or C-centred."""
+    if one.family != "orthorhombic":
+        return one
+    a, b, c = one.metric
+    if one.centring in "ABC":
+        third = {"A": a, "B": b, "C": c}[one.centring]
+        first = sorted({"A": (b, c), "B": (a, c), "C": (a, b)}[one.centring], reverse=True)
+        return replace(one, metric=np.array([*first, third]), centring="C")
+    return replace(one, metric=np.sort(one.metric)[::-1].copy())
 
 
 def _lifts(
     pool: list[Candidate], families: tuple[str, ...], lines: _Lines, limits: Limits
 ) -> list[Candidate]:
     """The candidates in the higher symmetries that they nearly have."""
-    result, tried = [], []
+    result: list[Candidate] = []
+    tried: list[Lifted] = []
     for one in pool:
         for tolerance in (0.03, 0.1, 0.2):
             high = lifted(one.reduced, tolerance)
             if high is None or high.family not in families or RANK[high.family] >= RANK[one.family]:
                 continue
-            if any(f == high.family and np.allclose(m, high.metric, rtol=2e-3) for f, m in tried):
+            if _known(high, tried):
                 continue
-            tried.append((high.family, high.metric))
+            tried.append(high)
             result += _scored(high.family, high.metric, one.shift, lines, limits)
     return result
+
+
+def _related(
+    pool: list[Candidate], families: tuple[str, ...], lines: _Lines, limits: Limits
+) -> list[Candidate]:
+    """The sublattices and superlattices of small index of the candidates, in their symmetry."""
+    result: list[Candidate] = []
+    tried: list[Lifted] = []
+    for rank, one in enumerate(pool):
+        for index, larger in itertools.product((2, 3) if rank else (2, 3, 4), (False, True)):
+            for cell in neighbours(one.reduced, index, larger):
+                high = lifted(cell, _LIFTED)
+                if high is None or high.family not in families or not _MOST_REDUCED > np.prod(cell[:3]) > 8.0:
+                    continue
+                if _known(high, tried):
+                    continue
+                tried.append(high)
+                result += _scored(high.family, high.metric, one.shift, lines, limits, _FINAL)
+    return result
+
+
+def _known(high: Lifted, tried: list[Lifted]) -> bool:
+    """Whether a lattice is nearly one of those tried, on the same axes."""
+    metric = high.metric.tolist()
+    near = 2e-3 * metric[0]
+    return any(
+        one.family == high.family
+        and all(abs(x - y) <= near for x, y in zip(one.metric.tolist(), metric, strict=True))
+        for one in tried
+    )
 
 
 def _own(family: str, general: np.ndarray) -> np.ndarray:
@@ -328,14 +402,15 @@ def _own(family: str, general: np.ndarray) -> np.ndarray:
 
 def _different(pool: list[Candidate]) -> list[Candidate]:
     """The pool, best first, without lattices that are the same in the same family."""
-    result: list[Candidate] = []
-    for one in sorted(pool, key=lambda c: -c.score):
-        if any(
-            one.family == other.family
-            and abs(one.volume / other.volume - 1.0) < 0.01
-            and same(one.reduced, other.reduced, 0.004, 0.3)
-            for other in result
-        ):
-            continue
-        result.append(one)
-    return result
+    order = sorted(pool, key=lambda c: -c.score)
+    if not order:
+        return []
+    first = np.array([one.first for one in order])
+    family = np.array([RANK[one.family] for one in order])
+    kept: list[int] = []
+    for i in range(len(order)):
+        others = np.array(kept, dtype=np.int64)
+        close = np.abs(first[others] - first[i]) < 0.004 * first[i] + 1e-12
+        if not (close.all(axis=1) & (family[others] == family[i])).any():
+            kept.append(i)
+    return [order[i] for i in kept]

@@ -5,6 +5,7 @@ of hkl. A general metric is (g11, g22, g33, 2 g23, 2 g13, 2 g12) of the reciproc
 """
 
 import itertools
+import warnings
 from typing import NamedTuple
 
 import gemmi
@@ -12,6 +13,7 @@ import numpy as np
 import spglib
 
 from xtinct.diffraction.lines import form_metric
+from xtinct.errors import XtinctError
 from xtinct.indexing.cells import cell_of
 from xtinct.symmetry.families import FAMILIES, family_of
 
@@ -166,10 +168,8 @@ def relation(first: np.ndarray, second: np.ndarray) -> float:
 def bravais(family: str, centring: str) -> str:
     """Bravais lattice: aP mP mC oP oC oI oF tP tI hP hR cP cI cF (one-face and monoclinic centrings as C)."""
     if family not in FAMILIES or centring not in CENTRINGS[family]:
-        from xtinct.errors import XtinctError
-
         raise XtinctError(f"{family!r} lattice with centring {centring!r}: expected one of {CENTRINGS}")
-    face = family == "monoclinic" and centring != "P" or centring in "AB"
+    face = (family == "monoclinic" and centring != "P") or centring in "AB"
     return _LETTER[family] + ("C" if face else centring)
 
 
@@ -179,7 +179,12 @@ def lifted(cell: np.ndarray, tolerance: float) -> Lifted | None:
     None if no symmetry is found by spglib (one atom in the cell: the symmetry of the lattice alone).
     """
     basis = np.linalg.cholesky(gram(cell))
-    data = spglib.get_symmetry_dataset((basis, [[0.0, 0.0, 0.0]], [1]), symprec=tolerance)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # spglib announces changes of its error handling
+        try:
+            data = spglib.get_symmetry_dataset((basis, [[0.0, 0.0, 0.0]], [1]), symprec=tolerance)
+        except spglib.SpglibError:
+            data = None
     if data is None:
         return None
     family = family_of(int(data.number))

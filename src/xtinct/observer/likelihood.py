@@ -24,6 +24,10 @@ KINDS = {
 CODES = {centring: code for code, centring in enumerate("PABCIFR")}
 #: Half-width of the window in which the density of a lattice's lines is counted, degree.
 _WINDOW = 4.0
+#: Share of a lattice's lines that are absent or weak beyond what chance does.
+_ABSENT = 0.35
+#: Prior that a pattern has many foreign lines, and the probability of each line to be foreign then.
+_CONTAMINATED, _MANY_FOREIGN = 0.1, 0.35
 #: Most lines that a lattice may show where there are found lines.
 MOST_LINES = 3000
 _DEGREE = math.pi / 180.0
@@ -36,7 +40,8 @@ class Found(NamedTuple):
     error: np.ndarray  # degree, of one line that belongs to the lattice
     foreign: np.ndarray  # probability that the line is foreign
     area: np.ndarray  # share of the strongest
-    limit: np.ndarray  # area of the weakest line that would have been found there
+    width: np.ndarray  # degree, full width at half maximum
+    limit: float  # area of the weakest line that would have been found
     wavelength: float  # angstrom
 
 
@@ -219,7 +224,7 @@ def line_scores(angles, found, shift):
 
 @njit(cache=True)
 def refined(metric, general, kind, code, found, n, shift, prior, widths):
-    """Metric (p,) and shift after rounds of weighted least squares on the first n lines; shift nan if it failed.
+    """Metric (p,) and shift after weighted least squares on the first n lines; shift nan if it failed.
 
     widths   float64 (rounds,): least error of a line in each round, degree; the last is best 0
     """
@@ -283,3 +288,84 @@ def refined(metric, general, kind, code, found, n, shift, prior, widths):
         ):
             return failed
     return metric, shift
+
+
+@njit(cache=True)
+def unseen(angles, many, found, shift):
+    """Log-likelihood of the lines of a lattice that were not found where they might have been.
+
+    angles   float64 (m,), ascending, degree; many (m,), numbers of equivalents
+    found    every found line, foreign or not
+
+    Areas around a line are taken for exponentially distributed about the mean of an equivalent there
+    (Wilson 1949, Acta Cryst. 2, 318); a share of lines is absent for other reasons.
+    """
+    total = 0.0
+    n = found.two_theta.size
+    low, high = found.two_theta[0] - shift - 0.5, found.two_theta[n - 1] - shift + 0.1
+    for j in range(angles.size):
+        x = angles[j]
+        if x < low or x > high:
+            continue
+        power, equivalents, near = 0.0, 0.0, 180.0
+        for i in range(n):
+            off = found.two_theta[i] - shift - x
+            if abs(off) < 2.0 * _WINDOW:
+                power += found.area[i]
+            near = min(near, abs(off) - 2.0 * found.error[i] - 0.4 * found.width[i])
+        if near <= 0.0:
+            continue
+        first = np.searchsorted(angles, x - 2.0 * _WINDOW)
+        last = np.searchsorted(angles, x + 2.0 * _WINDOW)
+        for i in range(first, last):
+            equivalents += many[i]
+        seen = math.exp(-found.limit * equivalents / (many[j] * (power + found.limit)))
+        total += math.log(1.0 - (1.0 - _ABSENT) * seen)
+    return total
+
+
+@njit(cache=True)
+def total_score(score, foreign):
+    """Log-likelihood ratio of all lines: few are foreign, or (with a small prior) many are.
+
+    score   float64 (n,), of `line_scores`; foreign (n,), probabilities that they were reckoned with
+    """
+    clean, dirty = 0.0, math.log(_CONTAMINATED)
+    for i in range(score.size):
+        clean += score[i]
+        # exp(score) = foreign + (1 - foreign) * ratio, with the ratio of a line that belongs.
+        ratio = max(math.exp(score[i]) - foreign[i], 0.0) / (1.0 - foreign[i])
+        more = max(foreign[i], _MANY_FOREIGN)
+        dirty += math.log(more + (1.0 - more) * ratio)
+    high = max(clean, dirty)
+    return high + math.log(math.exp(clean - high) + math.exp(dirty - high))
+
+
+@njit(cache=True)
+def assessed(general, kind, code, found, every, shift):
+    """How a lattice stands: scores (n,) and distances (n,) of the lines, log-likelihood of what is unseen,
+    q (12,) of the lattice's first lines and the number of its lines in reach."""
+    q_max = q_of(found.two_theta[-1] - shift + 1.0, found.wavelength)
+    hkl, q, many = lines_of(general, q_max, kind)
+    kept, total = distinct(hkl, q, many, code)
+    first = np.zeros(12)
+    angles = np.empty(kept.size)
+    for j in range(kept.size):
+        angles[j] = angle_of(q[kept[j]], found.wavelength)
+        if j < 12:
+            first[j] = q[kept[j]]
+    if kept.size < 2:
+        return np.empty(0), np.empty(0), 0.0, first, 0
+    score, distance = line_scores(angles, found, shift)
+    reach = np.searchsorted(angles, found.two_theta[-1] - shift + 0.1)
+    return score, distance, unseen(angles, total, every, shift), first, reach
+
+
+@njit(cache=True)
+def all_at(two_theta, shift, wavelength):
+    """1/d^2 (n,) and its change per degree (n,) of lines whose list is shifted."""
+    q, slope = np.empty(two_theta.size), np.empty(two_theta.size)
+    for i in range(two_theta.size):
+        q[i] = q_of(two_theta[i] - shift, wavelength)
+        slope[i] = slope_of(two_theta[i] - shift, wavelength)
+    return q, slope

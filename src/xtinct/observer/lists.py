@@ -86,7 +86,9 @@ def from_q(q: np.ndarray, known: Known | None = None, wavelength: float = WAVELE
 def _errors(values: np.ndarray, name: str, error: np.ndarray | float) -> np.ndarray:
     error = np.asarray(error, dtype=np.float64)
     if error.ndim and error.shape != values.shape:
-        raise XtinctError(f"peak list: errors {error.shape} of {name} {values.shape}, expected as many or one")
+        raise XtinctError(
+            f"peak list: errors {error.shape} of {name} {values.shape}, expected as many or one"
+        )
     error = np.broadcast_to(error, values.shape).copy()
     _check(error, f"error of {name}", np.inf)
     return error
@@ -98,4 +100,6 @@ def _check(values: np.ndarray, name: str, high: float) -> None:
     bad = ~(np.isfinite(values) & (values > 0.0) & (values < high))
     if bad.any():
         row = int(np.argmax(bad))
-        raise XtinctError(f"peak list: {name} {values[row]} in row {row + 1}, expected between 0 and {high:g}")
+        raise XtinctError(
+            f"peak list: {name} {values[row]} in row {row + 1}, expected between 0 and {high:g}"
+        )

@@ -73,9 +73,13 @@ def test_of(lines, window, general, kind, order, volumes) -> Test:
     tolerance = np.stack([slope * window.coarse, slope * window.fine])
     gain = -np.log(-np.expm1(-2.0 * tolerance[:, None] * density))
     stiffness = (0.5 * window.fine / window.spread) ** 2
+    # Few lines are asked of lattices of few free numbers, where most are foreign.
+    allowed = {1: -40.0, 2: -6.0}.get(len(general), -7.0)
+    # A miss is cheap where a lattice has few free numbers, since its hits can hardly be chance.
+    missed = np.log(np.maximum(foreign, 0.2 if len(general) <= 2 else 0.0))
     return Test(
-        q, slope, tolerance[0], tolerance[1], np.log(foreign), gain, gain.sum(axis=2), general, kind,
-        min(len(q), 9), -7.0, stiffness, *volumes, 60.0,
+        q, slope, tolerance[0], tolerance[1], missed, gain, gain.sum(axis=2), general, kind,
+        min(len(q), 9), allowed, stiffness, *volumes, 80.0,
     )  # fmt: skip
 
 
@@ -184,7 +188,7 @@ def _score(g, shift, test, fine, least, work):
 
 @njit(cache=True, fastmath=True)
 def _fitted(g, test, n, work):
-    """Least squares of the family's metric and a shift on the hkl of the first n lines; writes g, gives the shift."""
+    """Least squares of the metric and a shift on the hkl of the first n lines; writes g, gives the shift."""
     p = len(test.general)
     m = work.normal
     m[:] = 0.0
