@@ -38,6 +38,8 @@ EXPECTED = Profile(0.0, 0.0, 0.0144, 0.0, 0.0, 0.5, 0.0, 0.0)
 SPREAD = Profile(0.05, 0.08, 0.05, 0.05, 0.05, 0.3, 0.3, 0.05)
 #: Most that one step changes a parameter; W, V and U by this or by a third of W.
 _CAP = Profile(0.05, 0.05, 0.01, 0.01, 0.01, 0.2, 0.2, 0.02)
+#: Drop of chi^2 below which a fit has converged: parameters are within a sixth of their errors.
+_CONVERGED = 0.03
 #: Degrees beyond the range within which a line still reaches into it.
 _MARGIN = 0.3
 
@@ -58,7 +60,7 @@ class FitSettings:
 
     refine: tuple[str, ...] = ALL
     metric: bool = True
-    steps: int = 12
+    steps: int = 25
     misfit: float = 0.03
     range: tuple[float, float] = (0.0, 180.0)
     variance: np.ndarray | None = None
@@ -278,7 +280,7 @@ class _Fit:
         )
 
     def factors(self, state: _State, x: np.ndarray) -> np.ndarray:
-        """float64 (K, 4, lines): areas times derivatives of position, FWHM, eta and skew by every parameter."""
+        """float64 (K, 4, lines): areas times derivatives of position, FWHM, eta, skew by every parameter."""
         p, m = self.pattern, len(self.lines)
         true = self.true_angles(state)
         shape = shapes(true, state.profile, p.narrowest)
@@ -352,7 +354,7 @@ class _Fit:
         K = self.p + len(self.names)
         state = self.state
         solved = self.solve(state, derivatives=K > 0)
-        damping = 1e-3
+        damping = 1e-5
         for number in range(self.settings.steps if K else 0):
             proposed, gain = self.step(state, solved, damping)
             trial = self.solve(proposed)
@@ -361,11 +363,9 @@ class _Fit:
                 if damping > 50.0:
                     break
                 continue
-            converged = (
-                abs(gain) < 1e-2 + 1e-5 * solved.chi2 and solved.chi2 - trial.chi2 < 0.05 + 1e-4 * solved.chi2
-            )
+            converged = abs(gain) < _CONVERGED and solved.chi2 - trial.chi2 < _CONVERGED
             state, solved = proposed, trial
-            damping = max(damping / 10.0, 1e-4)
+            damping = max(damping / 10.0, 1e-8)
             if number < 4 or number == 7:
                 # The weights follow the fit until it is near; then they stay, so that chi^2 is one function.
                 before = self.variance
