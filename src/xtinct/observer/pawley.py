@@ -430,26 +430,24 @@ class _Fit:
         for k in range(K):
             copied = kernels.accumulate(solved.profiles, imitation[:n_lines, k], p.n)
             own[k] = G[k] - copied - kernels.accumulate(p.hats, imitation[n_lines:, k], p.n)
-        for i, name in enumerate(self.names):
-            M[self.p + i, self.p + i] += getattr(SPREAD, name) ** -2
-        scale = np.sqrt(np.maximum(np.diagonal(M), 1e-300))
-        scaled = M / np.outer(scale, scale)
+        told = np.zeros(K)  # precision of the prior
+        told[self.p :] = [getattr(SPREAD, name) ** -2 for name in self.names]
+        scale = np.sqrt(np.maximum(np.diagonal(M) + told, 1e-300))
+        scaled = (M + np.diag(told)) / np.outer(scale, scale)
         scaled[np.diag_indices(K)] += 1e-9
-        covariance = np.linalg.inv(scaled) / np.outer(scale, scale)
+        ideal = np.linalg.inv(scaled) / np.outer(scale, scale)
         score = own * (residual / self.variance)
         fwhm = float(np.median(shapes(self.true_angles(state), state.profile, p.narrowest).fwhm))
-        lags = max(2, round(2.0 * fwhm / (p.t[1] - p.t[0])))
+        lags = max(2, round(2.0 * fwhm / p.grid.step))
         spread = score @ score.T
         for lag in range(1, min(lags, p.n - 1) + 1):
             cross = score[:, lag:] @ score[:, :-lag].T
             spread += (1.0 - lag / (lags + 1.0)) * (cross + cross.T)
-        sandwich = covariance @ spread @ covariance
-        factor = np.sqrt(
-            np.maximum(
-                np.maximum(1.0, chi2), np.diagonal(sandwich) / np.maximum(np.diagonal(covariance), 1e-300)
-            )
-        )
+        covariance = ideal @ (M * max(1.0, chi2) + np.diag(told)) @ ideal
+        correlated = np.diagonal(ideal @ (spread + np.diag(told)) @ ideal)
+        factor = np.sqrt(np.maximum(1.0, correlated / np.maximum(np.diagonal(covariance), 1e-300)))
         covariance = covariance * np.outer(factor, factor)
+        factor = np.sqrt(np.diagonal(covariance) / np.diagonal(ideal))
         named = dict.fromkeys(ALL, math.nan)
         for i, name in enumerate(self.names):
             named[name] = float(np.sqrt(covariance[self.p + i, self.p + i]))

@@ -134,14 +134,29 @@ def test_errors_of_the_cell_are_those_of_repeated_measurements():
 
 def test_correlated_residuals_widen_the_errors():
     wide = TRUE._replace(W=0.06)
-    m, metric, _, _ = simulated("cubic", (8.4, 8.4, 8.4, 90, 90, 90), random_areas, wide, 1)
-    settings = FitSettings(errors=True, misfit=0.0)
-    white = 20.0 * np.random.default_rng(1).normal(size=len(m.two_theta) + 8)
-    smooth = np.convolve(white, np.full(9, 1 / 3), "valid")  # of the same variance
-    noisy = [replace(m, intensity=m.intensity + extra) for extra in (0.0, white[8:], smooth)]
-    inflation = [fit_lattice(n, "cubic", metric, wide, settings=settings).inflation[0] for n in noisy]
-    assert inflation[0] < 1.3
-    assert inflation[2] > 1.3 * inflation[1] > 1.3 * inflation[0]
+    m, metric, _, _ = simulated(
+        "cubic",
+        (8.4, 8.4, 8.4, 90, 90, 90),
+        lambda lines, rng: 60.0 * rng.exponential(size=len(lines)),
+        wide,
+        1,
+    )
+    settings = FitSettings(errors=True, misfit=0.0, refine=())
+    found = {"none": [], "white": [], "smooth": []}
+    for seed in range(12):
+        white = 20.0 * np.random.default_rng(seed).normal(size=len(m.two_theta) + 8)
+        smooth = np.convolve(white, np.full(9, 1 / 3), "valid")  # of the same variance
+        for name, extra in (("none", 0.0 * smooth), ("white", white[8:]), ("smooth", smooth)):
+            noisy = replace(m, intensity=m.intensity + extra)
+            fit = fit_lattice(noisy, "cubic", metric, wide, settings=settings)
+            found[name].append((fit.metric[0], np.sqrt(fit.metric_covariance[0, 0]), fit.inflation[0]))
+    scatter = {name: np.std(rows, axis=0)[0] for name, rows in found.items()}
+    error, inflation = ({name: np.mean(rows, axis=0)[i] for name, rows in found.items()} for i in (1, 2))
+    assert scatter["smooth"] > 1.5 * scatter["white"]  # of one variance, but neighbours agree
+    assert inflation["none"] < 1.3
+    assert scatter["white"] < 1.3 * error["white"]
+    assert scatter["smooth"] < 1.4 * error["smooth"]
+    assert error["smooth"] > 1.2 * error["white"]
 
 
 def test_the_second_wavelength_shifts_the_cell_when_it_is_denied():
