@@ -15,7 +15,6 @@ from xtinct.errors import XtinctError
 from xtinct.indexing.cells import cell_of
 from xtinct.observer import kernels
 from xtinct.observer.profile import (
-    REACH,
     SHAPE,
     Columns,
     Grid,
@@ -31,6 +30,8 @@ from xtinct.observer.sets import Lines, lines_of
 
 #: Everything of the profile.
 ALL = Profile._fields
+#: FWHM from its centre at which a profile is cut: there a Lorentzian has fallen to 0.06 % of its height.
+REACH = 20.0
 #: Degrees between two knots of the correction to the background.
 KNOTS = 6.0
 #: Where the profile is expected to be: centre and width of the normal prior of each parameter.
