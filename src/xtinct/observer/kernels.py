@@ -120,7 +120,7 @@ def solve(L, first, rhs):
 
 @njit(cache=True, fastmath=True)
 def not_negative(N, rhs, first, ridge, lines):
-    """Least squares with the first `lines` unknowns at least 0: (x float64 (m,), factor, which are held at 0).
+    """Least squares, the first `lines` unknowns at least 0: (x float64 (m,), factor, which are held at 0).
 
     Unknowns that come out negative are held at 0 and the rest solved anew; held ones whose gradient asks for
     it are let go once at the end.

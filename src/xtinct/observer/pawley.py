@@ -15,7 +15,6 @@ from xtinct.errors import XtinctError
 from xtinct.indexing.cells import cell_of
 from xtinct.observer import kernels
 from xtinct.observer.profile import (
-    REACH,
     SHAPE,
     Columns,
     Grid,
@@ -31,6 +30,8 @@ from xtinct.observer.sets import Lines, lines_of
 
 #: Everything of the profile.
 ALL = Profile._fields
+#: FWHM from its centre at which a profile is cut: there a Lorentzian has fallen to 0.06 % of its height.
+REACH = 20.0
 #: Degrees between two knots of the correction to the background.
 KNOTS = 6.0
 #: Where the profile is expected to be: centre and width of the normal prior of each parameter.
@@ -38,6 +39,8 @@ EXPECTED = Profile(0.0, 0.0, 0.0144, 0.0, 0.0, 0.5, 0.0, 0.0)
 SPREAD = Profile(0.05, 0.08, 0.05, 0.05, 0.05, 0.3, 0.3, 0.05)
 #: Most that one step changes a parameter; W, V and U by this or by a third of W.
 _CAP = Profile(0.05, 0.05, 0.01, 0.01, 0.01, 0.2, 0.2, 0.02)
+#: Drop of chi^2 below which a fit has converged: parameters are within a sixth of their errors.
+_CONVERGED = 0.03
 #: Degrees beyond the range within which a line still reaches into it.
 _MARGIN = 0.3
 
@@ -58,7 +61,7 @@ class FitSettings:
 
     refine: tuple[str, ...] = ALL
     metric: bool = True
-    steps: int = 12
+    steps: int = 25
     misfit: float = 0.03
     range: tuple[float, float] = (0.0, 180.0)
     variance: np.ndarray | None = None
@@ -278,7 +281,7 @@ class _Fit:
         )
 
     def factors(self, state: _State, x: np.ndarray) -> np.ndarray:
-        """float64 (K, 4, lines): areas times derivatives of position, FWHM, eta and skew by every parameter."""
+        """float64 (K, 4, lines): areas times derivatives of position, FWHM, eta, skew by every parameter."""
         p, m = self.pattern, len(self.lines)
         true = self.true_angles(state)
         shape = shapes(true, state.profile, p.narrowest)
@@ -352,7 +355,7 @@ class _Fit:
         K = self.p + len(self.names)
         state = self.state
         solved = self.solve(state, derivatives=K > 0)
-        damping = 1e-3
+        damping = 1e-5
         for number in range(self.settings.steps if K else 0):
             proposed, gain = self.step(state, solved, damping)
             trial = self.solve(proposed)
@@ -361,11 +364,9 @@ class _Fit:
                 if damping > 50.0:
                     break
                 continue
-            converged = (
-                abs(gain) < 1e-2 + 1e-5 * solved.chi2 and solved.chi2 - trial.chi2 < 0.05 + 1e-4 * solved.chi2
-            )
+            converged = abs(gain) < _CONVERGED and solved.chi2 - trial.chi2 < _CONVERGED
             state, solved = proposed, trial
-            damping = max(damping / 10.0, 1e-4)
+            damping = max(damping / 10.0, 1e-8)
             if number < 4 or number == 7:
                 # The weights follow the fit until it is near; then they stay, so that chi^2 is one function.
                 before = self.variance
@@ -430,26 +431,24 @@ class _Fit:
         for k in range(K):
             copied = kernels.accumulate(solved.profiles, imitation[:n_lines, k], p.n)
             own[k] = G[k] - copied - kernels.accumulate(p.hats, imitation[n_lines:, k], p.n)
-        for i, name in enumerate(self.names):
-            M[self.p + i, self.p + i] += getattr(SPREAD, name) ** -2
-        scale = np.sqrt(np.maximum(np.diagonal(M), 1e-300))
-        scaled = M / np.outer(scale, scale)
+        told = np.zeros(K)  # precision of the prior
+        told[self.p :] = [getattr(SPREAD, name) ** -2 for name in self.names]
+        scale = np.sqrt(np.maximum(np.diagonal(M) + told, 1e-300))
+        scaled = (M + np.diag(told)) / np.outer(scale, scale)
         scaled[np.diag_indices(K)] += 1e-9
-        covariance = np.linalg.inv(scaled) / np.outer(scale, scale)
+        ideal = np.linalg.inv(scaled) / np.outer(scale, scale)
         score = own * (residual / self.variance)
         fwhm = float(np.median(shapes(self.true_angles(state), state.profile, p.narrowest).fwhm))
-        lags = max(2, round(2.0 * fwhm / (p.t[1] - p.t[0])))
+        lags = max(2, round(2.0 * fwhm / p.grid.step))
         spread = score @ score.T
         for lag in range(1, min(lags, p.n - 1) + 1):
             cross = score[:, lag:] @ score[:, :-lag].T
             spread += (1.0 - lag / (lags + 1.0)) * (cross + cross.T)
-        sandwich = covariance @ spread @ covariance
-        factor = np.sqrt(
-            np.maximum(
-                np.maximum(1.0, chi2), np.diagonal(sandwich) / np.maximum(np.diagonal(covariance), 1e-300)
-            )
-        )
+        covariance = ideal @ (M * max(1.0, chi2) + np.diag(told)) @ ideal
+        correlated = np.diagonal(ideal @ (spread + np.diag(told)) @ ideal)
+        factor = np.sqrt(np.maximum(1.0, correlated / np.maximum(np.diagonal(covariance), 1e-300)))
         covariance = covariance * np.outer(factor, factor)
+        factor = np.sqrt(np.diagonal(covariance) / np.diagonal(ideal))
         named = dict.fromkeys(ALL, math.nan)
         for i, name in enumerate(self.names):
             named[name] = float(np.sqrt(covariance[self.p + i, self.p + i]))

@@ -24,6 +24,8 @@ _SIGNIFICANT, _AWAY, _APART = 7.0, 0.7, 1.2
 #: Height of a foreign line at least, as a share of the fitted pattern around it.
 _ABOVE_MISFIT = 0.04
 _MOST_FOREIGN = 40
+#: Area over its error below which a foreign line is given up at the end.
+_KEPT = 4.0
 
 
 def fit_cell(
@@ -49,29 +51,24 @@ def fit_cell(
         first = end if end <= 60.0 else max(_FIRST_RANGE, begin + 15.0)
         metric, profile = _started(measured, family, metric, profile, replace(settings, range=(begin, first)))
     settings = replace(settings, range=(begin, end))
-    few = replace(settings, refine=("W", "zero", "eta0"), steps=4, errors=False)
+    quick = replace(settings, errors=False)
+    few = replace(quick, refine=("W", "zero", "eta0"), steps=4)
     fit = fit_lattice(measured, family, metric, profile, settings=few)
-    fit = fit_lattice(measured, family, fit.metric, fit.profile, settings=replace(settings, errors=False))
-    foreign = np.zeros(0)
-    for _ in range(2):
-        new = foreign_lines(measured, fit)[: _MOST_FOREIGN - len(foreign)]
-        if not len(new):
+    # Strong foreign lines would bend the profile: they are looked for before it is refined.
+    for number, share in enumerate((0.2, 0.0, 0.0)):
+        new = foreign_lines(measured, fit, share=share)[: _MOST_FOREIGN - len(fit.foreign)]
+        if number and not len(new):
             break
-        foreign = np.sort(np.concatenate([foreign, new]))
-        fit = fit_lattice(
-            measured,
-            family,
-            fit.metric,
-            fit.profile,
-            foreign=foreign,
-            settings=replace(settings, errors=False),
-        )
-    if settings.errors:
-        # Two more steps, with the lines of the refined metric.
-        fit = fit_lattice(
-            measured, family, fit.metric, fit.profile, foreign=foreign, settings=replace(settings, steps=3)
-        )
+        fit = _again(measured, fit, np.sort(np.concatenate([fit.foreign, new])), quick)
+    kept = fit.area[len(fit.lines) :] > _KEPT * fit.area_error[len(fit.lines) :]
+    if settings.errors or not kept.all():
+        # The lines of the refined metric, and no foreign line that it made needless.
+        fit = _again(measured, fit, fit.foreign[kept], replace(settings, steps=4))
     return fit
+
+
+def _again(measured, fit: LatticeFit, foreign: np.ndarray, settings: FitSettings) -> LatticeFit:
+    return fit_lattice(measured, fit.family, fit.metric, fit.profile, foreign=foreign, settings=settings)
 
 
 def _end(measured, family: str, metric: np.ndarray, limit: float) -> float:
@@ -111,10 +108,10 @@ def _started(measured, family: str, metric: np.ndarray, profile: Profile | None,
     return best.metric, best.profile
 
 
-def foreign_lines(measured, fit: LatticeFit, significant: float = _SIGNIFICANT) -> np.ndarray:
+def foreign_lines(measured, fit: LatticeFit, share: float = 0.0) -> np.ndarray:
     """2theta, as observed, of lines in the residual away from those that were fitted: float64 (k,).
 
-    The strongest come first.
+    The most significant come first; none is returned below `share` of the first one's significance.
     """
     t = fit.two_theta
     grid = Grid(float(t[0]), fit.step, len(t))
@@ -122,7 +119,9 @@ def foreign_lines(measured, fit: LatticeFit, significant: float = _SIGNIFICANT) 
     placed = doublet(t, measured.radiation, Profile())
     profiles = columns(grid, placed, shape.fwhm, shape.eta, shape.skew, 3.0, False)
     stat = kernels.matched(profiles, 1.0 / fit.variance, fit.residual)
-    top = np.flatnonzero((stat[1:-1] > stat[:-2]) & (stat[1:-1] >= stat[2:]) & (stat[1:-1] > significant)) + 1
+    inside = stat[1:-1]
+    least = max(_SIGNIFICANT, share * float(stat.max()))
+    top = np.flatnonzero((inside > stat[:-2]) & (inside >= stat[2:]) & (inside > least)) + 1
     top = top[np.argsort(-stat[top], kind="stable")]
     centre = np.sort(fit.centre)
     height = fit.fitted - fit.background

@@ -1,88 +1,27 @@
 """The whole-pattern fit on patterns whose heights, metric, profile and noise are known."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from simulated_patterns import TRUE, Tube, random_areas, simulated
 
-from xtinct.diffraction.lines import form_metric
 from xtinct.errors import XtinctError
 from xtinct.observer.pawley import FitSettings, fit_lattice
-from xtinct.observer.profile import Profile, doublet, true_angle
+from xtinct.observer.profile import Profile
 from xtinct.observer.refinement import fit_cell
-from xtinct.observer.sets import lines_of
 
 STILL = FitSettings(refine=(), metric=False, steps=0, misfit=0.0)
 
 
-@dataclass(frozen=True)
-class Tube:
-    wavelength: float = 1.540593
-    second: float | None = 1.544427
-    ratio: float = 0.5
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A pattern with Poisson noise on a known background."""
-
-    two_theta: np.ndarray
-    intensity: np.ndarray
-    background: np.ndarray
-    radiation: Tube
-    narrowest: float = 0.03
-
-    def variance(self, fitted, misfit):
-        return np.maximum(fitted, 1.0) + (misfit * np.maximum(fitted - self.background, 0.0)) ** 2
-
-
-def shape_of(z, fwhm, eta):
-    """Pseudo-Voigt of unit area, from its definition."""
-    gauss = 2 * np.sqrt(np.log(2) / np.pi) / fwhm * np.exp(-4 * np.log(2) * (z / fwhm) ** 2)
-    return eta * 2 / (np.pi * fwhm) / (1 + 4 * (z / fwhm) ** 2) + (1 - eta) * gauss
-
-
-def simulated(family, cell, areas, profile, seed=0, tube=None, background=40.0, foreign=()):
-    """(measurement, metric, lines): lines within 12-70 degrees with areas `areas(lines, rng)`."""
-    rng = np.random.default_rng(seed)
-    tube = tube or Tube()
-    metric = form_metric(family, np.array([cell], dtype=np.float64))[0]
-    low, high = (4 * np.sin(np.radians(x / 2)) ** 2 / tube.wavelength**2 for x in (11.7, 70.3))
-    lines = lines_of(family, metric, low, high)
-    area = areas(lines, rng)
-    t = np.arange(12.0, 70.0, 0.02)
-    y = np.full(len(t), background)
-    true = true_angle(lines.forms @ metric, tube.wavelength)
-    placed = doublet(true, tube, profile)
-    everything = [
-        *zip(placed.first, placed.second, true, area, strict=True),
-        *((a, a, a, h) for a, h in foreign),
-    ]
-    for first, second, at, height in everything:
-        tangent = np.tan(np.radians(at / 2))
-        fwhm = np.sqrt(profile.W + profile.V * tangent + profile.U * tangent**2)
-        ratio = placed.ratio
-        both = shape_of(t - first, fwhm, profile.eta0) + ratio * shape_of(t - second, fwhm, profile.eta0)
-        y = y + height * both / (1 + ratio)
-    counted = rng.poisson(y).astype(np.float64)
-    return Counted(t, counted, np.full(len(t), background), tube), metric, lines, area
-
-
-TRUE = Profile(zero=0.03, displacement=0.05, W=0.012, U=0.01, eta0=0.4)
-
-
-def random_areas(lines, rng):
-    return 300.0 * rng.exponential(size=len(lines))
-
-
 def test_heights_of_a_known_lattice_are_within_their_errors():
     pulls = []
-    nearly_gaussian = TRUE._replace(eta0=0.03)  # no tails beyond where profiles are cut
+    short_tails = TRUE._replace(eta0=0.03)  # few beyond where profiles are cut
     for seed in range(6):
         m, metric, _, area = simulated(
-            "orthorhombic", (5.1, 6.2, 7.3, 90, 90, 90), random_areas, nearly_gaussian, seed
+            "orthorhombic", (5.1, 6.2, 7.3, 90, 90, 90), random_areas, short_tails, seed
         )
-        fit = fit_lattice(m, "orthorhombic", metric, nearly_gaussian, settings=STILL)
+        fit = fit_lattice(m, "orthorhombic", metric, short_tails, settings=STILL)
         error = fit.area_error
         free = (fit.area > 0) & (error < 60)  # heights held at 0 are not normally distributed
         pulls.append(((fit.area - area) / error)[free])
@@ -118,25 +57,44 @@ def test_metric_and_profile_are_found_within_their_errors(family, cell):
 
 
 def test_errors_of_the_cell_are_those_of_repeated_measurements():
+    rng = np.random.default_rng(8)
     pulls = []
     for seed in range(40):
-        m, metric, _, _ = simulated("tetragonal", (6.0, 6.0, 9.0, 90, 90, 90), random_areas, TRUE, seed)
+        # Shifts that differ from one measurement to the next, as the prior has them.
+        profile = TRUE._replace(zero=0.05 * rng.normal(), displacement=0.08 * rng.normal())
+        m, metric, _, _ = simulated("tetragonal", (6.0, 6.0, 9.0, 90, 90, 90), random_areas, profile, seed)
         fit = fit_lattice(
             m, "tetragonal", metric * 1.0005, TRUE, settings=FitSettings(errors=True, misfit=0.0)
         )
         pulls.append((fit.metric - metric) / np.sqrt(np.diagonal(fit.metric_covariance)))
-    spread = np.sqrt(np.mean(np.square(pulls)))
-    assert 0.6 < spread < 1.35
+    assert 0.75 < np.sqrt(np.mean(np.square(pulls))) < 1.35
 
 
 def test_correlated_residuals_widen_the_errors():
-    m, metric, _, _ = simulated("cubic", (8.4, 8.4, 8.4, 90, 90, 90), random_areas, TRUE, 1)
-    settings = FitSettings(errors=True, misfit=0.0)
-    honest = fit_lattice(m, "cubic", metric, TRUE, settings=settings)
-    wave = 12.0 * np.sin(np.arange(len(m.two_theta)) / 3.0)
-    wrong = fit_lattice(replace(m, intensity=m.intensity + wave), "cubic", metric, TRUE, settings=settings)
-    assert honest.inflation[0] < 1.6
-    assert wrong.inflation[0] > 2 * honest.inflation[0]
+    wide = TRUE._replace(W=0.06)
+    m, metric, _, _ = simulated(
+        "cubic",
+        (8.4, 8.4, 8.4, 90, 90, 90),
+        lambda lines, rng: 60.0 * rng.exponential(size=len(lines)),
+        wide,
+        1,
+    )
+    settings = FitSettings(errors=True, misfit=0.0, refine=())
+    found = {"none": [], "white": [], "smooth": []}
+    for seed in range(12):
+        white = 20.0 * np.random.default_rng(seed).normal(size=len(m.two_theta) + 8)
+        smooth = np.convolve(white, np.full(9, 1 / 3), "valid")  # of the same variance
+        for name, extra in (("none", 0.0 * smooth), ("white", white[8:]), ("smooth", smooth)):
+            noisy = replace(m, intensity=m.intensity + extra)
+            fit = fit_lattice(noisy, "cubic", metric, wide, settings=settings)
+            found[name].append((fit.metric[0], np.sqrt(fit.metric_covariance[0, 0]), fit.inflation[0]))
+    scatter = {name: np.std(rows, axis=0)[0] for name, rows in found.items()}
+    error, inflation = ({name: np.mean(rows, axis=0)[i] for name, rows in found.items()} for i in (1, 2))
+    assert scatter["smooth"] > 1.5 * scatter["white"]  # of one variance, but neighbours agree
+    assert inflation["none"] < 1.3
+    assert scatter["white"] < 1.3 * error["white"]
+    assert scatter["smooth"] < 1.4 * error["smooth"]
+    assert error["smooth"] > 1.2 * error["white"]
 
 
 def test_the_second_wavelength_shifts_the_cell_when_it_is_denied():
