@@ -34,7 +34,7 @@ def xtinct20(one, _):
 
 def _ours(one, first):
     from xtinct.observer.candidates import candidates
-    from xtinct.observer.peaks import Peaks
+    from xtinct.observer.lists import peaks_of_two_theta
 
     peaks = Peaks.from_two_theta(
         one["two_theta"][:first], one["wavelength"], one["intensity"][:first], error=one.get("error", 0.03)
