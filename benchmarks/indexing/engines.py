@@ -1,7 +1,7 @@
 """Indexing engines of the league, each a function from a peak list to ranked lattices.
 
-An engine takes a list (see lists.py) and a folder of its own program, and returns [(cell (6), centring), ...],
-best first, and whether it ran out of time. Programs of others are built elsewhere; README.md says how.
+An engine takes a list (see lists.py) and a folder of its own program, and returns lattices as (cell (6),
+centring), best first, and whether it ran out of time. Programs of others are built elsewhere; README.md says how.
 """
 
 import os
@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import numpy as np
 
 #: CPU seconds that an engine may take for a list. McMaille stops by itself.
 LIMIT = 60.0
@@ -34,11 +36,10 @@ def xtinct20(one, _):
 
 def _ours(one, first):
     from xtinct.observer.candidates import candidates
-    from xtinct.observer.lists import peaks_of_two_theta
+    from xtinct.observer.lists import Known, from_two_theta
 
-    peaks = Peaks.from_two_theta(
-        one["two_theta"][:first], one["wavelength"], one["intensity"][:first], error=one.get("error", 0.03)
-    )
+    known = Known(np.array(one["intensity"][:first]), one.get("error"))
+    peaks = from_two_theta(np.array(one["two_theta"][:first]), one["wavelength"], known)
     return [(one.reduced.tolist(), "P") for one in candidates(peaks)[:LATTICES]], False
 
 
@@ -74,8 +75,16 @@ def _children():
 def read_mcmaille(answer):
     """The suggested cell, then the list sorted by McM20, of McMaille's .imp file."""
     suggested = _rows(answer.partition("It is suggested that")[2])[:1]
-    listed = _rows(answer.partition("sorted by McM20")[2].partition("FINAL LIST")[0])
+    heading = "sorted by McM20" if "sorted by McM20" in answer else "sorted by Rp F.o.M."
+    listed = _rows(answer.partition(heading)[2].partition("====\n\n")[0].partition("See for")[0])
     return (suggested + [row for row in listed if row not in suggested])[:LATTICES]
+
+
+def mcmaille_log(one, folder):
+    """The black-box answer that McMaille's author published with a list (its name and a b)."""
+    stem = one["name"].split("/")[1]
+    path = next(x for x in (Path(folder) / f"{stem}b.imp", Path(folder) / f"{stem}.imp") if x.exists())
+    return read_mcmaille(path.read_text(encoding="latin-1")), False
 
 
 def _rows(text):
@@ -94,10 +103,9 @@ def _first(one):
 def gsas(one, folder):
     """GSAS-II's GSASIIindex (after Coelho 2003) over all Bravais lattices, first 20 lines.
 
-    An equal share of the time for each of the 18 Bravais settings; M20 ranks, of cells that leave fewest lines.
+    An equal share of the time for each of the 18 Bravais settings; M20 ranks.
     """
     sys.path.insert(0, str(folder))
-    import numpy as np
     from GSASII import GSASIIindex
 
     peaks = []
@@ -115,4 +123,10 @@ def gsas(one, folder):
     return [(cell[3:9], centring[cell[2]]) for cell in cells], time.process_time() - started > LIMIT
 
 
-ENGINES = {"xtinct": xtinct, "xtinct20": xtinct20, "mcmaille": mcmaille, "gsas": gsas}
+ENGINES = {
+    "xtinct": xtinct,
+    "xtinct20": xtinct20,
+    "mcmaille": mcmaille,
+    "mcmaille_log": mcmaille_log,
+    "gsas": gsas,
+}

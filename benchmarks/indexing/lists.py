@@ -5,10 +5,11 @@
     python benchmarks/indexing/lists.py conograph SAMPLES/ conograph.json
     python benchmarks/indexing/lists.py simulated SIMULATED.parquet simulated.json [--perturbed] [--seed 1]
 
-CIFS: the folder data/MP-100samples-benchmark of pxrd-cell-indexer; TESTS: the .dat files that come with McMaille;
-SAMPLES: the folder Conograph/src/sample of Conograph; SIMULATED: what benchmarks/observer/simulated.py writes.
-Lattices that these do not state are in truth.csv. A list has name, wavelength (angstrom), two_theta (degrees),
-intensity, and of the true lattice: cell (6) and centring of the conventional cell, family.
+CIFS: the folder data/MP-100samples-benchmark of pxrd-cell-indexer; TESTS: the .dat files that come with
+McMaille; SAMPLES: the folder Conograph/src/sample of Conograph; SIMULATED: what
+benchmarks/observer/simulated.py writes. Lattices that these do not state are in truth.csv. A list has name,
+wavelength (angstrom), two_theta (degrees), intensity, and of the true lattice: cell (6) and centring of the
+conventional cell, family.
 """
 
 import argparse

@@ -2,8 +2,9 @@
 
     python benchmarks/indexing/score.py LISTS.json ENGINE=ANSWERS.json ... [--out results.csv]
 
-A lattice is right where its reduced primitive cell maps onto the true one within 5 % and 3 degrees, as in the league
-of pxrd-cell-indexer (pymatgen's Lattice.find_mapping, equal volumes); "close": within 1 % and 0.5 degrees. Reasons:
+A lattice is right where its reduced primitive cell maps onto the true one within 5 % and 3 degrees, as in the
+league of pxrd-cell-indexer (pymatgen's Lattice.find_mapping, equal volumes); "close": within 1 % and 0.5
+degrees. Reasons:
 
     out of time     the engine's time was over, and the true lattice was not in its answer
     too few lines   fewer lines than free numbers of the cell and two more
@@ -23,6 +24,8 @@ import gemmi
 import numpy as np
 from pymatgen.core import Lattice
 
+from xtinct.observer.candidates import Limits
+
 LEAGUE, CLOSE = (0.05, 3.0), (0.01, 0.5)
 FREE = {
     "cubic": 1,
@@ -32,14 +35,10 @@ FREE = {
     "monoclinic": 4,
     "triclinic": 6,
 }
-#: What an engine does not look for: families, and the largest primitive cell, cubic angstrom.
-LIMITS = {
-    "mcmaille": ({"triclinic"}, 20000.0),
-    "gsas": (set(), 1e9),
-    "xtinct": (set(), 12000.0),
-    "xtinct20": (set(), 12000.0),
-}
+#: Lines that engines get, where not all.
 FIRST = {"mcmaille": 20, "gsas": 20, "xtinct20": 20}
+#: Families that engines do not look for, as they are called here.
+LEFT_OUT = {"mcmaille": {"triclinic"}}
 
 
 def reduced(cell, centring):
@@ -74,7 +73,9 @@ def superlattices(lattice):
 
 
 def related(a, b):
-    return any(same(x, b, LEAGUE) for x in superlattices(a)) or any(same(x, a, LEAGUE) for x in superlattices(b))
+    return any(same(x, b, LEAGUE) for x in superlattices(a)) or any(
+        same(x, a, LEAGUE) for x in superlattices(b)
+    )
 
 
 def judged(engine, one, answer):
@@ -88,9 +89,9 @@ def judged(engine, one, answer):
 
 
 def _reason(engine, one, answer, truth, lattices, rank):
-    families, largest = LIMITS[engine]
     lines = len(set(one["two_theta"][: FIRST.get(engine)]))
-    if one["family"] in families or truth.volume > largest:
+    largest = Limits().largest[one["family"]] if engine.startswith("xtinct") else np.inf
+    if one["family"] in LEFT_OUT.get(engine, ()) or Lattice.from_parameters(*one["cell"]).volume > largest:
         return "outside limits"
     if lines < FREE[one["family"]] + 2:
         return "too few lines"
@@ -148,7 +149,9 @@ def show(engine, rows):
     first, in20 = (sum(0 < row["rank"] <= most for row in rows) for most in (1, 20))
     close = sum(row["rank"] == 1 and row["close"] for row in rows)
     seconds = np.median([row["seconds"] for row in rows])
-    print(f"{engine}: {n} lists, first {first} ({interval(first, n)} %), of 20 {in20}, close {close}, {seconds:.1f} s")
+    print(
+        f"{engine}: {n} lists, first {first} ({interval(first, n)} %), of 20 {in20}, close {close}, {seconds:.1f} s"
+    )
     for family in FREE:
         part = [row for row in rows if row["family"] == family]
         if part:
