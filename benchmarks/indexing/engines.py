@@ -1,7 +1,8 @@
 """Indexing engines of the league, each a function from a peak list to ranked lattices.
 
 An engine takes a list (see lists.py) and a folder of its own program, and returns lattices as (cell (6),
-centring), best first, and whether it ran out of time. Programs of others are built elsewhere; README.md says how.
+centring), best first, and whether it ran out of time. Programs of others are built elsewhere; README.md says
+how.
 """
 
 import os

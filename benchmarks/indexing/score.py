@@ -150,7 +150,8 @@ def show(engine, rows):
     close = sum(row["rank"] == 1 and row["close"] for row in rows)
     seconds = np.median([row["seconds"] for row in rows])
     print(
-        f"{engine}: {n} lists, first {first} ({interval(first, n)} %), of 20 {in20}, close {close}, {seconds:.1f} s"
+        f"{engine}: {n} lists, first {first} ({interval(first, n)} %), of 20 {in20}, close {close}, "
+        f"{seconds:.1f} s"
     )
     for family in FREE:
         part = [row for row in rows if row["family"] == family]
