@@ -20,8 +20,8 @@ import numpy as np
 LIMIT = 60.0
 #: Lines that the classical programs are made for.
 FIRST = 20
-#: Most lattices of an answer that are scored.
-LATTICES = 20
+#: Most lattices of an answer that are kept: whether the true one was tried at all is told from them.
+LATTICES = 200
 _ROW = re.compile(r"^\s*(\d+)\s+(\S+)\s+([\d.]+)\s+(?:[\d.]+\s+)?" + r"([\d.]+)\s+" * 6 + r"([PIFABCR])\b")
 
 
