@@ -77,7 +77,7 @@ def read_mcmaille(answer):
     """The suggested cell, then the list sorted by McM20, of McMaille's .imp file."""
     suggested = _rows(answer.partition("It is suggested that")[2])[:1]
     heading = "sorted by McM20" if "sorted by McM20" in answer else "sorted by Rp F.o.M."
-    listed = _rows(answer.partition(heading)[2].partition("====\n\n")[0].partition("See for")[0])
+    listed = _rows(answer.partition(heading)[2].partition("FINAL LIST")[0].partition("See for")[0])
     return (suggested + [row for row in listed if row not in suggested])[:LATTICES]
 
 

@@ -3,13 +3,14 @@
     python benchmarks/indexing/lists.py mp100 CIFS/ mp100.json
     python benchmarks/indexing/lists.py mcmaille TESTS/ mcmaille.json
     python benchmarks/indexing/lists.py conograph SAMPLES/ conograph.json
+    python benchmarks/indexing/lists.py mli LISTS/ mli.json
     python benchmarks/indexing/lists.py simulated SIMULATED.parquet simulated.json [--perturbed] [--seed 1]
 
 CIFS: the folder data/MP-100samples-benchmark of pxrd-cell-indexer; TESTS: the .dat files that come with
-McMaille; SAMPLES: the folder Conograph/src/sample of Conograph; SIMULATED: what
-benchmarks/observer/simulated.py writes. Lattices that these do not state are in truth.csv. A list has name,
-wavelength (angstrom), two_theta (degrees), intensity, and of the true lattice: cell (6) and centring of the
-conventional cell, family.
+McMaille; SAMPLES: the folder Conograph/src/sample of Conograph; LISTS: the folder data/experimental_data of
+MLI; SIMULATED: what benchmarks/observer/simulated.py writes. Lattices that these do not state are in
+truth.csv. A list has name, wavelength (angstrom), two_theta (degrees), intensity, and of the true lattice:
+cell (6) and centring of the conventional cell, family.
 """
 
 import argparse
@@ -148,6 +149,20 @@ def conograph(folder, _):
         yield listed(name, wavelength, two_theta, peaks[:, 2], known[name])
 
 
+def mli(folder, _):
+    """Measured spacings that MLI publishes, as 2theta of Cu K-alpha1; lists without a cell are left out."""
+    for path in sorted(Path(folder).glob("*_peak_list.json")):
+        table = {key: value["0"] for key, value in json.loads(path.read_text()).items()}
+        if not table["centering"]:
+            print(f"{path.name}: no cell, left out")
+            continue
+        d = np.array(table["d_spacing_all"])
+        two_theta = 2 * np.degrees(np.arcsin(1.5405929 / (2 * d)))
+        truth = {"cell": table["unit_cell"], "centring": "C" if table["centering"] == "base" else "P"}
+        name = path.name.removesuffix("_peak_list.json")
+        yield listed(f"mli/{name}", 1.5405929, two_theta, np.ones(len(d)), truth)
+
+
 def simulated(path, options):
     """Lines of simulated measurements' crystals, as they are or as AIdex-R2 perturbs them."""
     for row in pq.read_table(path).to_pylist():
@@ -184,7 +199,7 @@ def centring_of(number):
     return "P" if symbol == "H" else symbol
 
 
-SOURCES = {"mp100": mp100, "mcmaille": mcmaille, "conograph": conograph, "simulated": simulated}
+SOURCES = {one.__name__: one for one in (mp100, mcmaille, conograph, mli, simulated)}
 
 
 def main():

@@ -7,6 +7,7 @@ league of pxrd-cell-indexer (pymatgen's Lattice.find_mapping, equal volumes); "c
 degrees. Reasons:
 
     out of time     the engine's time was over, and the true lattice was not in its answer
+    hidden          some smaller lattice explains all lines of the list that the true one explains
     too few lines   fewer lines than free numbers of the cell and two more
     outside limits  a family or volume that the engine does not look for
     related         the first lattice is a sub- or superlattice (index 2 to 4) of the true one
@@ -35,6 +36,8 @@ FREE = {
     "monoclinic": 4,
     "triclinic": 6,
 }
+#: Degrees within which a calculated line is an observed one, for `hidden`.
+SAME_ANGLE = 0.03
 #: Lines that engines get, where not all.
 FIRST = {"mcmaille": 20, "gsas": 20, "xtinct20": 20}
 #: Families that engines do not look for, as they are called here.
@@ -67,7 +70,7 @@ def superlattices(lattice):
         for a in (x for x in range(1, index + 1) if index % x == 0):
             for b in (x for x in range(1, index // a + 1) if (index // a) % x == 0):
                 c = index // a // b
-                for i, j, k in np.ndindex(b, c, c):
+                for i, j, k in np.ndindex(a, a, b):
                     form = np.array([[a, 0, 0], [i, b, 0], [j, k, c]])
                     yield reduced(Lattice(form @ lattice.matrix).parameters, "P")
 
@@ -75,6 +78,30 @@ def superlattices(lattice):
 def related(a, b):
     return any(same(x, b, LEAGUE) for x in superlattices(a)) or any(
         same(x, a, LEAGUE) for x in superlattices(b)
+    )
+
+
+def hidden(one, truth, first):
+    """Whether the lines come from a part of the true reciprocal lattice that is a lattice itself.
+
+    Then hkl . v is a multiple of a prime for all their hkl and some v. Any hkl at a line's angle counts, so
+    that hardly a list is called hidden wrongly; nor is one whose lines are shifted off their angles.
+    """
+    angles = np.array(one["two_theta"][:first])
+    reach = 2 * np.sin(np.radians(angles.max() / 2 + 0.1)) / one["wavelength"]
+    most = [int(x * reach) for x in truth.abc]
+    hkl = np.stack(np.meshgrid(*(np.arange(-x, x + 1) for x in most)), axis=-1).reshape(-1, 3)
+    length = np.linalg.norm(hkl @ truth.reciprocal_lattice_crystallographic.matrix, axis=1)
+    sine = length * one["wavelength"] / 2
+    hkl, sine = hkl[(sine > 0) & (sine < 1)], sine[(sine > 0) & (sine < 1)]
+    calculated = 2 * np.degrees(np.arcsin(sine))
+    near = np.abs(calculated[:, None] - angles) < SAME_ANGLE
+    seen = hkl[near.any(axis=1)]
+    return near.any(axis=0).mean() > 0.8 and any(
+        ((seen @ np.array(v)) % prime == 0).all()
+        for prime in (2, 3, 5)
+        for v in np.ndindex(prime, prime, prime)
+        if any(v)
     )
 
 
@@ -93,6 +120,8 @@ def _reason(engine, one, answer, truth, lattices, rank):
     largest = Limits().largest[one["family"]] if engine.startswith("xtinct") else np.inf
     if one["family"] in LEFT_OUT.get(engine, ()) or Lattice.from_parameters(*one["cell"]).volume > largest:
         return "outside limits"
+    if hidden(one, truth, FIRST.get(engine)):
+        return "hidden"
     if lines < FREE[one["family"]] + 2:
         return "too few lines"
     if lattices and lattices[0] is not None and related(lattices[0], truth):
