@@ -36,12 +36,14 @@ def xtinct20(one, _):
 
 
 def _ours(one, first):
-    from xtinct.observer.candidates import candidates
+    from xtinct.observer.candidates import Limits, candidates
+    from xtinct.observer.likelihood import Prior
     from xtinct.observer.lists import Known, from_two_theta
 
     known = Known(np.array(one["intensity"][:first]), one.get("error"))
     peaks = from_two_theta(np.array(one["two_theta"][:first]), one["wavelength"], known)
-    return [(one.reduced.tolist(), "P") for one in candidates(peaks)[:LATTICES]], False
+    limits = Limits(prior=Prior(0.0, one["spread"])) if "spread" in one else Limits()
+    return [(one.reduced.tolist(), "P") for one in candidates(peaks, limits=limits)[:LATTICES]], False
 
 
 def mcmaille(one, folder):

@@ -4,7 +4,7 @@
     python benchmarks/indexing/lists.py mcmaille TESTS/ mcmaille.json
     python benchmarks/indexing/lists.py conograph SAMPLES/ conograph.json
     python benchmarks/indexing/lists.py mli LISTS/ mli.json
-    python benchmarks/indexing/lists.py simulated SIMULATED.parquet simulated.json [--perturbed] [--seed 1]
+    python benchmarks/indexing/lists.py simulated SIMULATED.parquet simulated.json [--perturbed KIND]
 
 CIFS: the folder data/MP-100samples-benchmark of pxrd-cell-indexer; TESTS: the .dat files that come with
 McMaille; SAMPLES: the folder Conograph/src/sample of Conograph; LISTS: the folder data/experimental_data of
@@ -27,6 +27,9 @@ from xtinct.symmetry.families import family_of
 
 #: What AIdex-R2 (Shu et al. 2026) perturbs lists by: degrees, degrees, lines, lines.
 ZERO, NOISE, MISSING, FOREIGN = 0.30, 0.15, 4, 2
+#: What an engine is told of perturbed lists: error of lines and spread of the zero, degrees.
+_WIDE, _FAR = {"error": NOISE / 3**0.5}, {"spread": ZERO / 3**0.5}
+KNOWN = {"zero": _FAR, "noise": _WIDE, "missing": {}, "foreign": {}, "all": {**_WIDE, **_FAR}}
 #: A list of a simulated pattern: lines above this share of the strongest, and at most as many.
 FAINTEST, LONGEST = 0.01, 40
 MCMAILLE = {
@@ -173,23 +176,32 @@ def simulated(path, options):
         angle, height = angle[seen][:LONGEST], height[seen][:LONGEST]
         cell = [row[x] for x in ("a", "b", "c", "alpha", "beta", "gamma")]
         truth = {"cell": cell, "centring": centring_of(row["spacegroup_number"])}
-        name = f"simulated/{row['seed']}"
-        if options.perturbed:
-            name = f"perturbed/{row['seed']}"
-            angle, height = perturbed(angle, height, options.seed, row["seed"])
+        kind, name = options.perturbed, f"simulated/{row['seed']}"
+        known = {}
+        if kind:
+            name = f"{kind}/{row['seed']}"
+            random = np.random.default_rng(int(stream_key(options.seed, "perturbed", row["seed"])))
+            angle, height = perturbed(angle, height, kind, random)
+            known = KNOWN[kind]
         one = listed(name, row["wavelength"], angle, height, truth)
-        yield {**one, "family": family_of(row["spacegroup_number"])}
+        yield {**one, **known, "family": family_of(row["spacegroup_number"])}
 
 
-def perturbed(angle, height, seed, number):
+def perturbed(angle, height, kind, random):
     """Zero and noise uniform within their ranges, lines missing at random, foreign lines of random height."""
-    random = np.random.default_rng(int(stream_key(seed, "perturbed", number)))
     low, high = angle[0], angle[-1]
     keep = np.sort(random.permutation(len(angle))[min(MISSING, max(0, len(angle) - 3)) :])
-    angle = angle[keep] + random.uniform(-ZERO, ZERO) + random.uniform(-NOISE, NOISE, len(keep))
-    foreign = random.uniform(low, high, FOREIGN)
-    added = random.choice(height, FOREIGN)
-    return np.concatenate([angle, foreign]), np.concatenate([height[keep], added])
+    zero, noise = random.uniform(-ZERO, ZERO), random.uniform(-NOISE, NOISE, len(angle))
+    foreign, added = random.uniform(low, high, FOREIGN), random.choice(height, FOREIGN)
+    if kind in ("zero", "all"):
+        angle = angle + zero
+    if kind in ("noise", "all"):
+        angle = angle + noise
+    if kind in ("missing", "all"):
+        angle, height = angle[keep], height[keep]
+    if kind in ("foreign", "all"):
+        angle, height = np.concatenate([angle, foreign]), np.concatenate([height, added])
+    return angle, height
 
 
 def centring_of(number):
@@ -207,7 +219,7 @@ def main():
     parser.add_argument("source", choices=SOURCES)
     parser.add_argument("path")
     parser.add_argument("out")
-    parser.add_argument("--perturbed", action="store_true")
+    parser.add_argument("--perturbed", choices=KNOWN)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     lists = list(SOURCES[options.source](options.path, options))

@@ -120,14 +120,26 @@ IN  F.o.M.    Volume             a        b        c       alpha   beta    gamma
     assert engines.read_mcmaille(text)[0][1] == "I"
 
 
-def test_perturbed_lists_keep_within_what_they_are_told():
-    perturbed = _script("lists").perturbed
+@pytest.mark.parametrize(
+    ("kind", "length", "shift", "scatter"),
+    [
+        ("zero", 40, 0.30, 0.0),
+        ("noise", 40, 0.15, 0.30),
+        ("missing", 36, 0.0, 0.0),
+        ("foreign", 42, 0.0, 0.0),
+        ("all", 38, 0.45, 0.30),
+    ],
+)
+def test_perturbed_lists_keep_within_what_they_are_told(kind, length, shift, scatter):
+    lists = _script("lists")
     angle, height = np.linspace(10, 80, 40), np.linspace(1, 100, 40)
-    for number in range(50):
-        two_theta, heights = perturbed(angle, height, 1, number)
-        assert len(two_theta) == len(heights) == 40 - 4 + 2
-        true = two_theta[:-2]
-        moved = true - angle[np.abs(true[:, None] - angle).argmin(axis=1)]
-        assert np.abs(moved).max() <= 0.30 + 0.15
-        assert np.ptp(moved) <= 2 * 0.15
-    assert not np.array_equal(perturbed(angle, height, 1, 0)[0], perturbed(angle, height, 1, 1)[0])
+    seen = []
+    for seed in range(50):
+        two_theta, heights = lists.perturbed(angle, height, kind, np.random.default_rng(seed))
+        assert len(two_theta) == len(heights) == length
+        own = two_theta[:-2] if kind in ("foreign", "all") else two_theta
+        moved = own - angle[np.abs(own[:, None] - angle).argmin(axis=1)]
+        assert np.abs(moved).max() <= shift + 1e-9
+        assert np.ptp(moved) <= scatter + 1e-9
+        seen.append(np.abs(moved).max())
+    assert max(seen) >= 0.8 * shift
