@@ -8,7 +8,7 @@ import numpy as np
 from xtinct.measurements.radiation import ANODES, Radiation, doublet_of
 from xtinct.observer.measured import Measured, measured
 from xtinct.observer.peakfit import PeakFit
-from xtinct.observer.peaks import Peaks, find_peaks
+from xtinct.observer.peaks import BEGIN, Peaks, find_peaks
 
 #: A peak must lower chi^2 by this, and other wavelengths the sum by this share, and by so much.
 _PEAK_COST, _CLEARLY, _LEAST = 10.0, 0.1, 100.0
@@ -31,6 +31,11 @@ class Found:
     peaks: Peaks
     fit: PeakFit | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def fit_start(self) -> float:
+        """2theta of the first point of `fit`, degrees."""
+        return float(self.measured.two_theta[0] + BEGIN * self.measured.width)
 
 
 def find(
@@ -63,7 +68,7 @@ def _cost(found: tuple[Measured, Peaks, PeakFit | None]) -> float:
 
 
 def _companions(found: tuple[Measured, Peaks, PeakFit | None], told: Radiation) -> bool:
-    """Whether the strongest peaks, found as single ones, have K-alpha2 lines of the told doublet beside them."""
+    """Whether the strongest peaks, found as single ones, have K-alpha2 lines beside them."""
     fit, peaks = found[2], found[1]
     if not told.ratio or fit is None or not len(peaks):
         return False
@@ -87,6 +92,6 @@ def _alternatives(radiation: Radiation) -> Iterator[tuple[Radiation, str]]:
         if abs(radiation.wavelength / lines.alpha1 - 1) < _SAME:
             yield (
                 doublet_of(anode),
-                f"The peaks are {anode} K-alpha doublets ({lines.alpha1:.5g} and {lines.alpha2:.5g} angstrom), "
-                "so these were taken, not one wavelength.",
+                f"The peaks are doublets of {anode} K-alpha: {lines.alpha1:.5g} and {lines.alpha2:.5g} "
+                "angstrom were taken, not one wavelength.",
             )

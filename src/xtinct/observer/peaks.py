@@ -11,6 +11,8 @@ from xtinct.observer.profile import Profile, doublet, q_of, shapes, true_angle
 
 #: Largest 1/d^2 that is looked at first, 1/angstrom^2, and the number of peaks below which all is.
 _REACH, _FEW = 0.6246, 15
+#: A search begins this many widths after the first point.
+BEGIN = 2.5
 #: Most peaks that are looked for.
 _MOST = 110
 #: Widths of peaks that a search begins with: the widest, degree, and the ratio of one to the next.
@@ -67,7 +69,7 @@ class Peaks:
 
 def find_peaks(measured: Measured) -> tuple[Peaks, PeakFit | None]:
     """Peaks of a pattern, and the fit that they are of (None where there is no peak)."""
-    low = measured.two_theta[0] + 2.5 * measured.width
+    low = measured.two_theta[0] + BEGIN * measured.width
     end = measured.two_theta[-1]
     reach = float(true_angle(np.array([_REACH]), measured.radiation.wavelength)[0])
     part = measured.between(low, min(end, reach))
