@@ -39,7 +39,7 @@ from xtinct.symmetry.families import FAMILIES
 #: Score up to which a list has no lattice: of random lists fewer than one in fifty reaches it.
 NOTHING = 0.0
 #: Orders of the point groups of lattices: how many hkl have one line.
-_ORDER = {
+ORDER = {
     "cubic": 48.0,
     "trigonal-hexagonal": 24.0,
     "tetragonal": 16.0,
@@ -155,7 +155,7 @@ def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.
     sure = np.flatnonzero(found.foreign < 0.3)
     if len(sure) < 4:
         sure = np.arange(len(q))
-    smallest = 10.0 if _ORDER[family] > 8 else 30.0
+    smallest = 10.0 if ORDER[family] > 8 else 30.0
     kind = {"triclinic": 0, "monoclinic": 1}.get(family, 2)
     error = float(np.median(found.error))
     test = trees.test_of(
@@ -163,7 +163,7 @@ def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.
         trees.Window(max(_COARSE, 3.0 * error), max(_FINE, 1.5 * error), min(limits.prior.spread, _STEP)),
         GENERAL[family],
         kind,
-        _ORDER[family],
+        ORDER[family],
         (smallest, limits.largest[family]),
     )
     kept = trees.kept(limits.kept, -3.0 if family == "cubic" else 0.0)

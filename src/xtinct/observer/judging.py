@@ -83,7 +83,9 @@ class Court:
         try:
             for steps in (4, 1):
                 settings = replace(settings, steps=steps)
-                fit = fit_lattice(pattern, candidate.family, metric, profile, foreign=foreign, settings=settings)
+                fit = fit_lattice(
+                    pattern, candidate.family, metric, profile, foreign=foreign, settings=settings
+                )
                 metric, profile = fit.metric, fit.profile
                 if steps == 4:
                     foreign = self._foreign(candidate, metric, profile)
