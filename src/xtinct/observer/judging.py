@@ -147,12 +147,12 @@ def _variance(found: Found) -> np.ndarray:
 
 #: hkl (k, 3) that a centring lets show.
 _SHOWN = {
-    "F": lambda h, k, l: ((h + k) % 2 == 0) & ((k + l) % 2 == 0),
-    "I": lambda h, k, l: (h + k + l) % 2 == 0,
-    "R": lambda h, k, l: ((-h + k + l) % 3 == 0) | ((h - k + l) % 3 == 0),
-    "A": lambda h, k, l: (k + l) % 2 == 0,
-    "B": lambda h, k, l: (h + l) % 2 == 0,
-    "C": lambda h, k, l: (h + k) % 2 == 0,
+    "F": lambda h, k, l: ((h + k) % 2 == 0) & ((k + l) % 2 == 0),  # noqa: E741
+    "I": lambda h, k, l: (h + k + l) % 2 == 0,  # noqa: E741
+    "R": lambda h, k, l: ((-h + k + l) % 3 == 0) | ((h - k + l) % 3 == 0),  # noqa: E741
+    "A": lambda h, k, l: (k + l) % 2 == 0,  # noqa: E741
+    "B": lambda h, k, l: (h + l) % 2 == 0,  # noqa: E741
+    "C": lambda h, k, l: (h + k) % 2 == 0,  # noqa: E741
 }
 
 

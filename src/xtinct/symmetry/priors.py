@@ -25,7 +25,7 @@ def frequencies(name: str, family: str | None = None) -> dict[int, Fraction]:
     """
     if name not in TABLES:
         raise XtinctError(f"prior {name!r}: expected a table (.csv, .parquet) or one of {', '.join(TABLES)}")
-    prior = read_prior(DATA / TABLES[name])
+    prior = read_prior(name)
     if family is None:
         return prior
     return {number: prior[number] for number in space_groups(family)}
@@ -36,9 +36,9 @@ def read_prior(path: str | Path) -> dict[int, Fraction]:
 
     A column `weight`, where there is one, gives the weights (decimal numbers of a CSV file are taken
     exactly); otherwise every row counts once, so that a table of structures is the prior of its own
-    frequencies. XtinctError names the file and what is wrong with it.
+    frequencies. A name of TABLES ("mp") is that table. XtinctError names the file and what is wrong with it.
     """
-    path = Path(path)
+    path = DATA / TABLES[str(path)] if str(path) in TABLES else Path(path)
     table = _read(path)
     if "spacegroup_number" not in table.column_names:
         raise XtinctError(f"{path}: column 'spacegroup_number' is missing")
