@@ -50,6 +50,7 @@ def observe_ideal(
         two_theta_min=float(two_theta[0]),
         two_theta_max=float(two_theta[-1]),
         points=len(two_theta),
+        lorentz="lorentz-polarisation",
         fwhm=float(np.median(found.peaks.fwhm)),
     )
     if instrument.sigma < 2 * instrument.step:

@@ -156,13 +156,19 @@ _SHOWN = {
 }
 
 
+def shown_lines(lines: Lines, letter: str) -> np.ndarray:
+    """bool (m,): lines that a centring lets show."""
+    kept = np.zeros(len(lines), dtype=bool)
+    np.logical_or.at(kept, lines.owner, _SHOWN[letter](*lines.hkl.T) if letter != "P" else True)
+    return kept
+
+
 def centring_of(lines: Lines, allowed: np.ndarray) -> str:
     """The centring whose absent lines are all among those not `allowed` (m,), at least two; P without one."""
-    for letter, shown in _SHOWN.items():
+    for letter in _SHOWN:
         if letter not in CENTRINGS[lines.family]:
             continue
-        kept = np.zeros(len(lines), dtype=bool)
-        np.logical_or.at(kept, lines.owner, shown(*lines.hkl.T))
+        kept = shown_lines(lines, letter)
         if (~kept).sum() >= 2 and not allowed[~kept].any():
             return letter
     return "P"

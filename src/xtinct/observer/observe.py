@@ -18,6 +18,7 @@ from xtinct.observer.ideal import is_ideal, observe_ideal
 from xtinct.observer.judging import Court, Judged, centring_of
 from xtinct.observer.lattices import bravais, reduced_of, same
 from xtinct.observer.merits import f20, m20
+from xtinct.observer.mixture import Pair, explained, pair_of
 from xtinct.observer.observation import ClassAnswer, LatticeAnswer, LineAnswer, Observation, Statement, spread
 from xtinct.observer.pawley import LatticeFit
 from xtinct.observer.peaks import Peaks
@@ -105,6 +106,12 @@ def observe(
     judged, share, unknown = _lattices(found, question)
     if not judged:
         return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
+    pair = _second(found, question, judged)
+    if pair is not None and (first := Court.of(found, [pair.first]).judge(pair.first)) is not None:
+        surely = 1 / (1 + np.exp(-0.3 * (pair.score - max(x.candidate.score for x in judged))))
+        judged = [first, *judged]
+        share, unknown = np.append(surely, (1 - surely) * share), (1 - surely) * unknown
+        nothing = replace(nothing, statements=[*said, remarks.two_phases(pair)])
     return _answer(nothing, found, question, _Weighed(judged, share, unknown))
 
 
@@ -164,6 +171,13 @@ def _pool(found: Found, question: Question) -> list[Candidate]:
         return [_told(found, question)]
     pool = candidates(found.peaks, question.families)
     return [c for c in pool if c.score > pool[0].score - _BELOW][:_JUDGED]
+
+
+def _second(found: Found, question: Question, judged: list[Judged]) -> Pair | None:
+    """Two lattices that explain the lines clearly better than the best single one, or None."""
+    if question.cell is not None:
+        return None
+    return pair_of(found.peaks, question.families, max(x.candidate.score for x in judged))
 
 
 def _told(found: Found, question: Question) -> Candidate:
@@ -234,13 +248,9 @@ def _fitted_lattice(one: Judged, letter: str, probability: float, peaks: Peaks) 
 
 
 def _lattice(candidate: Candidate, letter: str, probability: float, peaks: Peaks) -> LatticeAnswer:
-    q = (2 * np.sin(np.radians((peaks.two_theta - candidate.shift) / 2)) / peaks.wavelength) ** 2
-    # Figures of merit are those of the first 20 lines that are not foreign.
-    kept = (
-        candidate.explained
-        if len(candidate.explained) == len(q) and candidate.explained.any()
-        else slice(None)
-    )
+    near = explained(candidate, peaks)
+    # Figures of merit are those of the lattice's own lines.
+    q = q_of(peaks.two_theta[near if near.any() else slice(None)] - candidate.shift, peaks.wavelength)
     cell = cell_of(candidate.family, candidate.metric)
     return LatticeAnswer(
         family=candidate.family,
@@ -248,8 +258,8 @@ def _lattice(candidate: Candidate, letter: str, probability: float, peaks: Peaks
         cell=cell,
         cell_error=np.full(6, np.nan),
         probability=float(probability),
-        m20=m20(candidate.family, candidate.metric, q[kept]),
-        f20=f20(candidate.family, candidate.metric, q[kept], peaks.wavelength),
+        m20=m20(candidate.family, candidate.metric, q),
+        f20=f20(candidate.family, candidate.metric, q, peaks.wavelength),
         score=candidate.score,
         volume=float(np.prod(cell[:3]) * _volume_factor(cell)),
     )

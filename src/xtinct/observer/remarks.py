@@ -3,6 +3,7 @@
 import numpy as np
 
 from xtinct.observer.found import Found
+from xtinct.observer.mixture import Pair
 from xtinct.observer.observation import Observation, Statement
 from xtinct.observer.peaks import Peaks
 from xtinct.observer.profile import q_of
@@ -97,13 +98,26 @@ def no_lattice(found: Found) -> list[Statement]:
     return [Statement("no lattice", *NO_LATTICE)]
 
 
+def two_phases(pair: Pair) -> Statement:
+    """That two lattices explain the lines, and which the second is."""
+    cell = " ".join(f"{x:.4f}" for x in pair.second.cell[:3]) + " "
+    cell += " ".join(f"{x:.2f}" for x in pair.second.cell[3:])
+    return Statement(
+        "second phase",
+        "Two phases: no single lattice explains the lines as well as two. The answer is of the one with more "
+        f"intensity; the other has {pair.second.bravais} {cell} (angstrom, degrees).",
+        "Take off the lines of the other phase for a closer look at one.",
+    )
+
+
 def of_answer(answer: Observation, found: Found) -> list[Statement]:
     """What the best lattice leaves open."""
     said = []
     best = answer.lattices[0]
     foreign = [line for line in answer.lines if line.hkl is None]
     share = sum(line.area for line in foreign) / max(sum(line.area for line in answer.lines), 1e-300)
-    if len(foreign) >= _SECOND_LINES and share > _SECOND_SHARE:
+    known = any(statement.kind == "second phase" for statement in answer.statements)
+    if len(foreign) >= _SECOND_LINES and share > _SECOND_SHARE and not known:
         said.append(
             Statement(
                 "second phase",
@@ -112,7 +126,7 @@ def of_answer(answer: Observation, found: Found) -> list[Statement]:
                 "Identify the other phase, or take its lines off (--peaks with the rest).",
             )
         )
-    elif foreign:
+    elif foreign and not known:
         places = ", ".join(f"{line.two_theta:.2f}" for line in foreign[:6])
         said.append(
             Statement(
