@@ -5,17 +5,17 @@ of hkl. A general metric is (g11, g22, g33, 2 g23, 2 g13, 2 g12) of the reciproc
 """
 
 import itertools
-import warnings
 from typing import NamedTuple
 
 import gemmi
+import moyopy
 import numpy as np
-import spglib
 
 from xtinct.diffraction.lines import form_metric
 from xtinct.errors import XtinctError
 from xtinct.indexing.cells import cell_of
 from xtinct.symmetry.families import FAMILIES, family_of
+from xtinct.symmetry.operations import centring as centring_of_group
 
 #: General metric = metric (p,) @ this (p, 6).
 GENERAL = {
@@ -176,21 +176,17 @@ def bravais(family: str, centring: str) -> str:
 def lifted(cell: np.ndarray, tolerance: float) -> Lifted | None:
     """The lattice of a primitive cell (6,) in its highest symmetry within a distance of atoms, angstrom.
 
-    None if no symmetry is found by spglib (one atom in the cell: the symmetry of the lattice alone).
+    None if moyo finds no symmetry (one atom in the cell: the symmetry of the lattice alone).
     """
     basis = np.linalg.cholesky(gram(cell))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # spglib announces changes of its error handling
-        try:
-            data = spglib.get_symmetry_dataset((basis, [[0.0, 0.0, 0.0]], [1]), symprec=tolerance)
-        except spglib.SpglibError:
-            data = None
-    if data is None:
+    try:
+        data = moyopy.MoyoDataset(moyopy.Cell(basis.tolist(), [[0.0, 0.0, 0.0]], [1]), symprec=tolerance)
+    except ValueError:
         return None
     family = family_of(int(data.number))
-    conventional = cells_of(data.std_lattice @ data.std_lattice.T)
-    centring = str(data.international)[0]
-    return Lifted(family, form_metric(family, conventional[None])[0], centring)
+    standard = np.array(data.std_cell.basis)
+    conventional = cells_of(standard @ standard.T)
+    return Lifted(family, form_metric(family, conventional[None])[0], centring_of_group(int(data.number)))
 
 
 def neighbours(cell: np.ndarray, index: int, larger: bool) -> list[np.ndarray]:
