@@ -16,7 +16,7 @@ from xtinct.observer.found import Found
 from xtinct.observer.merits import f20
 from xtinct.observer.observation import ClassAnswer, LatticeAnswer, LineAnswer, Observation, Statement, spread
 from xtinct.symmetry.classes import extinction_classes
-from xtinct.symmetry.operations import bravais_lattice
+from xtinct.symmetry.operations import bravais_lattice, centring
 
 #: Noise over the highest point below which a pattern is ideal: single precision leaves less.
 _NOISE = 2e-6
@@ -74,6 +74,7 @@ def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> 
     found = LatticeAnswer(
         family=lattice.family,
         bravais=bravais_lattice(answer.groups[0][0]),
+        centring=centring(answer.groups[0][0]),
         cell=lattice.cell,
         cell_error=np.full(6, np.nan),
         probability=1.0,

@@ -52,6 +52,7 @@ class LatticeAnswer:
     """A lattice, with its probability among all.
 
     family, bravais  crystal family and Bravais lattice (aP ... cF)
+    centring         letter of the centring on the axes of `cell` (P A B C I F R)
     cell             float64 (6,), angstrom and degrees; cell_error, standard uncertainties, NaN where unknown
     probability      that this is the lattice of the crystal
     m20, f20         figures of merit of de Wolff (1968) and of Smith and Snyder (1979), over up to 20 lines
@@ -61,6 +62,7 @@ class LatticeAnswer:
 
     family: str
     bravais: str
+    centring: str
     cell: np.ndarray
     cell_error: np.ndarray
     probability: float
@@ -74,6 +76,7 @@ class LatticeAnswer:
         return {
             "family": self.family,
             "bravais": self.bravais,
+            "centring": self.centring,
             "cell": [float(x) for x in self.cell],
             "cell_uncertainty": [float(x) if math.isfinite(x) else None for x in self.cell_error],
             "volume": self.volume,

@@ -255,6 +255,7 @@ def _lattice(candidate: Candidate, letter: str, probability: float, peaks: Peaks
     return LatticeAnswer(
         family=candidate.family,
         bravais=bravais(candidate.family, letter),
+        centring=letter,
         cell=cell,
         cell_error=np.full(6, np.nan),
         probability=float(probability),
