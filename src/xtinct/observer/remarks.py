@@ -57,8 +57,8 @@ def of_peaks(found: Found) -> list[Statement]:
         return [
             Statement(
                 "amorphous",
-                f"The pattern shows humps {np.median(peaks.fwhm):.1f} degrees wide at {_places(peaks)} degrees, "
-                "and no peaks of a crystal.",
+                f"The pattern shows humps {np.median(peaks.fwhm):.1f} degrees wide at {_places(peaks)} "
+                "degrees, and no peaks of a crystal.",
                 "A glass has no lattice.",
             )
         ]
@@ -75,8 +75,8 @@ def of_peaks(found: Found) -> list[Statement]:
         said.append(
             Statement(
                 "broad",
-                f"The peaks are {np.median(peaks.fwhm):.2f} degrees wide (FWHM): weak lines hide under strong "
-                "ones.",
+                f"The peaks are {np.median(peaks.fwhm):.2f} degrees wide (FWHM): weak lines hide under "
+                "strong ones.",
                 "A better crystallised specimen or a sharper instrument shows more.",
             )
         )
@@ -131,8 +131,8 @@ def of_answer(answer: Observation, found: Found) -> list[Statement]:
         said.append(
             Statement(
                 "foreign lines",
-                f"{len(foreign)} line{'s' if len(foreign) > 1 else ''} ({places} degrees) do not belong to the "
-                f"best lattice: {100 * share:.1f} % of the intensity.",
+                f"{len(foreign)} line{'s' if len(foreign) > 1 else ''} ({places} degrees) not of the best "
+                f"lattice: {100 * share:.1f} % of the intensity.",
             )
         )
     profile = answer.fit.profile if answer.fit is not None else None
@@ -140,7 +140,7 @@ def of_answer(answer: Observation, found: Found) -> list[Statement]:
         said.append(
             Statement(
                 "shift",
-                f"At low angle the lines lie {profile.zero + profile.displacement:+.3f} degrees from where the "
+                f"At low angle lines lie {profile.zero + profile.displacement:+.3f} degrees from where the "
                 f"lattice has them (zero {profile.zero:+.3f}, displacement of the specimen "
                 f"{profile.displacement:+.3f}).",
             )
