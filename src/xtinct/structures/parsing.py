@@ -1,64 +1,68 @@
-"""Text of a CIF or POSCAR -> every site of the cell it describes.
+"""Text of a CIF or POSCAR, or an object of another library -> the sites and words that it lists.
 
-gemmi reads first; where it gives up on the syntax, pymatgen's more lenient reader has a second say.
+gemmi reads CIFs. Where it gives up on the syntax, quotes that are never closed are closed, and it reads again:
+there is one set of rules for all files.
 """
 
-import math
 import re
 import warnings
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Mapping
+from typing import Any
 
 import gemmi
 import numpy as np
 
-from xtinct.structures.crystal import Crystal, RejectedError, Species
-from xtinct.structures.geometry import MIN_CELL_HEIGHT, cell_heights, close_pairs
-
-#: Symmetry images of one site closer than this are one atom on a special position, given with few decimals.
-SPECIAL_POSITION_RADIUS = 0.1
-#: Sites closer than this share one position (mixed occupancy).
-SHARED_POSITION_RADIUS = 0.05
-#: Published occupancies of a shared site are rounded; above this sum they are wrong.
-MAX_OCCUPANCY = 1.05
-#: Symbols of groups whose hydrogen atoms were not located: the atom that stands for them.
-HYDROGEN_GROUPS = {"OH": "O", "OW": "O", "WAT": "O", "NH": "N"}
-#: Occupancies are compared at this many decimals.
-_OCCUPANCY_DECIMALS = 4
+from xtinct.structures.crystal import Crystal, RejectedError
+from xtinct.structures.elements import occupants
+from xtinct.structures.filling import Listing, Reading, resolve
+from xtinct.structures.groups import settings_named
+from xtinct.structures.statements import Statements, positive, read_formula
+from xtinct.structures.symmetry_words import Words, symmetry_of
 
 _CELL_TAGS = tuple(f"_cell_length_{x}" for x in "abc") + tuple(
     f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma")
 )
+_TRIPLET_TAGS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
+_MAGNETIC_TAGS = ("_space_group_symop_magn_operation_xyz", "_space_group_symop_magn_xyz")
+_MAGNETIC_CENTRINGS = ("_space_group_symop_magn_centering_xyz",)
+_HALL_TAGS = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall")
+_SYMBOL_TAGS = ("_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M", "_space_group_name_H-M_full")
+_NUMBER_TAGS = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
+_CODE_TAGS = ("_space_group_IT_coordinate_system_code",)
+_SYSTEM_TAGS = ("_space_group_crystal_system", "_symmetry_cell_setting")
+_FORMULA_TAGS = ("_chemical_formula_sum",)
+_STRUCTURAL_TAGS = ("_chemical_formula_structural",)
+_UNITS_TAGS = ("_cell_formula_units_Z",)
+_DENSITY_TAGS = ("_exptl_crystal_density_diffrn",)
+#: Parts of tags that only files of magnetic or modulated structures have.
+_MODULATED = ("_cell_modulation", "_cell_wave_vector", "_ssg_")
+_SPECIAL = ("_magn", *_MODULATED)
+#: Characters that look like a minus or a space, and marks that are no character at all.
+_LOOKALIKES = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d", "-")
+    | dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", " ")
+    | dict.fromkeys("\ufeff\u200b\u00ad", "")
+)
+_DOTTED_MARKS = ("_cell.", "_atom_site.", "_space_group.", "_symop.", "_operation.", "_centering.")
+_DOTTED_TAG = re.compile(r"^(\s*_[A-Za-z][\w-]*)\.(?=[A-Za-z])", re.MULTILINE)
 
 
-@dataclass
-class Listing:
-    """A structure as its file lists it: the asymmetric unit and the operations that fill the cell."""
-
-    cell: np.ndarray
-    symbols: list[str]
-    frac: np.ndarray
-    occupancies: np.ndarray
-    rotations: np.ndarray = field(default_factory=lambda: np.eye(3)[None])
-    translations: np.ndarray = field(default_factory=lambda: np.zeros((1, 3)))
-    declared: int = 0
-    hydrogen_missing: bool = False
+def expand(listing: Listing, *, max_sites: int, min_distance: float) -> Crystal:
+    """The crystal of `resolve`."""
+    return resolve(listing, max_sites=max_sites, min_distance=min_distance).crystal
 
 
 def read_listing(text: str) -> Listing:
     """The structure that `text` (CIF or POSCAR) lists; RejectedError if it holds none that can be used."""
+    if not text.isascii():
+        text = text.translate(_LOOKALIKES)
     if not text.strip():
         raise RejectedError("empty", "there is no text")
-    if not any(line.lstrip().lower().startswith("data_") for line in text.splitlines()):
-        return _read_with_pymatgen(text, "poscar")
-    try:
-        document = gemmi.cif.read_string(text)
-    except (ValueError, RuntimeError) as error:
-        try:
-            return _read_with_pymatgen(text, "cif")
-        except RejectedError:
-            # gemmi says where the syntax breaks.
-            raise RejectedError("unreadable", _one_line(error)) from None
+    if _like_poscar(text):
+        return _read_poscar(text)
+    if not any(line.lstrip()[:5].lower() == "data_" for line in text.splitlines()):
+        raise RejectedError("unreadable", "neither a CIF (no line begins with data_) nor a POSCAR")
+    document = _document(text)
     blocks = [block for block in document if len(block.find_values("_atom_site_fract_x"))]
     if not blocks:
         raise RejectedError("no_sites", "no data block lists atom sites with fractional coordinates")
@@ -67,10 +71,39 @@ def read_listing(text: str) -> Listing:
         raise RejectedError(
             "several_structures", f"{len(blocks)} data blocks hold a structure ({names}), expected 1"
         )
-    return _read_block(blocks[0])
+    return _read_block(blocks[0], special=any(mark in text for mark in _SPECIAL))
 
 
-def _read_block(block: gemmi.cif.Block) -> Listing:
+def _document(text: str) -> gemmi.cif.Document:
+    # Dictionaries since 2011 write _cell.length_a; the names before the dot are the same.
+    if any(mark in text for mark in _DOTTED_MARKS):
+        text = _DOTTED_TAG.sub(r"\1_", text)
+    try:
+        return gemmi.cif.read_string(text)
+    except (ValueError, RuntimeError) as error:
+        mended = _close_quotes(text).encode("ascii", "replace").decode()
+        try:
+            return gemmi.cif.read_string(mended)
+        except (ValueError, RuntimeError):
+            # gemmi says where the syntax breaks.
+            raise RejectedError("unreadable", _one_line(error)) from None
+
+
+def _close_quotes(text: str) -> str:
+    """`text` with every quote that is open at the end of its line closed there."""
+    lines, in_field = [], False
+    for line in text.splitlines():
+        if line.startswith(";"):
+            in_field = not in_field
+        elif not in_field:
+            rest = re.sub(r"(?<!\S)(?:'.*?'|\".*?\")(?!\S)|(?<!\S)[^\s'\"#]\S*", "", line).lstrip()
+            if rest[:1] in ("'", '"'):
+                line = line.rstrip() + rest[0]
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _read_block(block: gemmi.cif.Block, *, special: bool) -> Listing:
     missing = [tag for tag in _CELL_TAGS if block.find_value(tag) is None]
     if missing:
         raise RejectedError("bad_cell", f"{missing[0]} is missing")
@@ -79,36 +112,127 @@ def _read_block(block: gemmi.cif.Block) -> Listing:
     small = gemmi.make_small_structure_from_block(block)
     dummies = _dummy_labels(block)
     sites = [site for site in small.sites if site.occ != 0 and site.label not in dummies]
-    rotations, translations = _operations(small)
-    return Listing(
-        cell=cell,
-        symbols=[_element(site) for site in sites],
-        frac=np.array([site.fract.tolist() for site in sites], dtype=np.float64).reshape(-1, 3),
-        occupancies=np.array([site.occ for site in sites], dtype=np.float64),
-        rotations=rotations,
-        translations=translations,
-        declared=_declared_number(small),
-        hydrogen_missing=_hydrogen_missing(block, sites),
+    if not block.find_values("_atom_site_type_symbol"):
+        # gemmi repeats the label where there is no type.
+        for site in sites:
+            site.type_symbol = ""
+    formula = read_formula(formula_text := _value(block, _FORMULA_TAGS))
+    multiplicities = None
+    if len(sites) == len(small.sites):
+        multiplicities = _numbers(block.find_values("_atom_site_symmetry_multiplicity"), len(sites))
+    return _listing(
+        cell,
+        sites,
+        symmetry_of(_words(block, special)),
+        _statements(block, formula),
+        _elements(formula_text if formula else ""),
+        multiplicities,
     )
 
 
-def _element(site: gemmi.SmallStructure.Site) -> str:
-    group = _hydrogen_group(site.type_symbol)
-    if group is not None:
-        return group
-    # gemmi takes oxidation numbers off (Fe3+) and knows which symbols are no element (X, Va); but NO in
-    # capitals (NO3) is a group of two elements, and No is element 102.
-    if site.element.atomic_number == 0 or site.type_symbol.startswith("NO"):
-        raise RejectedError("unknown_species", f"site {site.label}: {site.type_symbol!r} is not an element")
-    # Deuterium scatters X-rays as hydrogen and has its chemistry: one element for all labels.
-    return "H" if site.element.name == "D" else site.element.name
+def _statements(block: gemmi.cif.Block, formula: Mapping[str, float] | None) -> Statements:
+    units = positive(gemmi.cif.as_number(_value(block, _UNITS_TAGS) or "?"))
+    if formula and units and units > 1:
+        unit = read_formula(_value(block, _STRUCTURAL_TAGS))
+        if unit is not None and unit != formula and _times(unit, units) == formula:
+            # pymatgen writes the whole cell as the sum, and the formula unit as the structural formula.
+            formula = unit
+    return Statements(formula, units, positive(gemmi.cif.as_number(_value(block, _DENSITY_TAGS) or "?")))
 
 
-@lru_cache(maxsize=4096)
-def _hydrogen_group(type_symbol: str) -> str | None:
-    letters = re.match("[A-Za-z]*", type_symbol).group()
-    # NH in capitals is imine or ammonium; Nh is element 113.
-    return None if letters == "Nh" else HYDROGEN_GROUPS.get(letters.upper())
+def _times(formula: Mapping[str, float], units: float) -> dict[str, float]:
+    return {symbol: amount * units for symbol, amount in formula.items()}
+
+
+def _listing(cell, sites, symmetry, statements, elements, multiplicities=None) -> Listing:
+    symbols, rows, occupancies, counts = [], [], [], []
+    groups = False
+    for i, site in enumerate(sites):
+        found, is_group = occupants(site.type_symbol, site.label, elements)
+        groups |= is_group
+        for symbol, share in found:
+            symbols.append(symbol)
+            rows.append(site.fract.tolist())
+            occupancies.append(site.occ * share)
+            counts.append(multiplicities[i] if multiplicities is not None else 0)
+    without = not any(symbol in ("H", "D", "T") for symbol in symbols)
+    return Listing(
+        cell=cell,
+        symbols=symbols,
+        frac=np.array(rows, dtype=np.float64).reshape(-1, 3),
+        occupancies=np.array(occupancies, dtype=np.float64),
+        symmetry=symmetry,
+        statements=statements,
+        hydrogen_missing=without and (groups or not elements.isdisjoint("HDT")),
+        multiplicities=np.array(counts) if multiplicities is not None else None,
+    )
+
+
+def _elements(formula: str) -> frozenset[str]:
+    return frozenset(re.findall("[A-Z][a-z]?", formula))
+
+
+def _numbers(column: gemmi.cif.Column, expected: int) -> list[float] | None:
+    if len(column) != expected:
+        return None
+    values = [gemmi.cif.as_number(value) for value in column]
+    return values if all(value > 0 for value in values) else None
+
+
+def _value(block: gemmi.cif.Block, tags: tuple[str, ...]) -> str:
+    """The first known value of `tags`; empty if there is none."""
+    for tag in tags:
+        value = block.find_value(tag)
+        if value is not None and (text := gemmi.cif.as_string(value).strip()) not in ("", "?", "."):
+            return text
+    return ""
+
+
+def _words(block: gemmi.cif.Block, special: bool) -> Words:
+    triplets, centrings = _triplets(block, _TRIPLET_TAGS), ()
+    tags = _special_tags(block) if special else []
+    if any(mark in tag for tag in tags for mark in _MODULATED):
+        dimension = _value(block, ("_cell_modulation_dimension",))
+        if dimension != "0":
+            raise RejectedError("modulated", "a modulated structure; its cell alone does not describe it")
+    magnetic = _triplets(block, _MAGNETIC_TAGS) if special else ()
+    if magnetic:
+        # Time reversal, the fourth component, moves no atom.
+        triplets = tuple(",".join(text.split(",")[:3]) for text in magnetic)
+        centrings = _triplets(block, _MAGNETIC_CENTRINGS)
+        centrings = tuple(",".join(text.split(",")[:3]) for text in centrings)
+    elif tags and not triplets and any("_symop_magn" in tag or "_group_magn" in tag for tag in tags):
+        raise RejectedError("unknown_symmetry", "a magnetic group without a list of its operations")
+    number = gemmi.cif.as_number(_value(block, _NUMBER_TAGS) or "?")
+    return Words(
+        triplets,
+        centrings,
+        _value(block, _HALL_TAGS),
+        _value(block, _SYMBOL_TAGS),
+        int(number) if number in range(1, 231) else 0,
+        _value(block, _CODE_TAGS),
+        _value(block, _SYSTEM_TAGS),
+    )
+
+
+def _special_tags(block: gemmi.cif.Block) -> list[str]:
+    """Tags of magnetic and modulated structures, in small letters."""
+    found = []
+    for item in block:
+        tags = [item.pair[0]] if item.pair else item.loop.tags if item.loop else []
+        for tag in tags:
+            tag = tag.lower()
+            if any(mark in tag for mark in _SPECIAL):
+                found.append(tag)
+    return found
+
+
+def _triplets(block: gemmi.cif.Block, tags: tuple[str, ...]) -> tuple[str, ...]:
+    for tag in tags:
+        values = [gemmi.cif.as_string(value) for value in block.find_values(tag)]
+        if values and values != ["?"]:
+            return tuple(values)
+    return ()
 
 
 def _dummy_labels(block: gemmi.cif.Block) -> set[str]:
@@ -117,188 +241,92 @@ def _dummy_labels(block: gemmi.cif.Block) -> set[str]:
     return {gemmi.cif.as_string(row[0]) for row in table if row[1].lower() == "dum"}
 
 
-def _operations(small: gemmi.SmallStructure) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (m, 3, 3) and translations (m, 3): those listed in the file, else those of its group."""
-    if small.symops:
-        try:
-            operations = [gemmi.Op(triplet) for triplet in small.symops]
-        except (ValueError, RuntimeError) as error:
-            raise RejectedError("unknown_symmetry", f"symmetry operation: {_one_line(error)}") from None
-    elif small.spacegroup is not None:
-        operations = list(small.spacegroup.operations())
-    else:
-        named = small.spacegroup_hall or small.spacegroup_hm or small.spacegroup_number
-        if named:
-            raise RejectedError(
-                "unknown_symmetry", f"no operations listed and no known group named {named!r}"
-            )
-        return np.eye(3)[None], np.zeros((1, 3))
-    rotations = np.array([operation.rot for operation in operations], dtype=np.float64) / gemmi.Op.DEN
-    translations = np.array([operation.tran for operation in operations], dtype=np.float64) / gemmi.Op.DEN
-    return rotations, translations
-
-
-def _declared_number(small: gemmi.SmallStructure) -> int:
-    # P 1 says only that every site is listed.
-    number = small.spacegroup.number if small.spacegroup else small.spacegroup_number
-    return number if 2 <= number <= 230 else 0
-
-
-def _hydrogen_missing(block: gemmi.cif.Block, sites: list[gemmi.SmallStructure.Site]) -> bool:
-    """Whether the file's formula, or a group symbol such as OH, has hydrogen that no site shows."""
-    if any(site.element.atomic_number == 1 for site in sites):
+def _like_poscar(text: str) -> bool:
+    """Whether lines 2 to 5 are a scale and three vectors, whatever the comment on line 1 says."""
+    lines = text.lstrip("\n").splitlines() if not text.splitlines()[0].strip() else text.splitlines()
+    if len(lines) < 5:
         return False
-    formula = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "?")
-    symbols = re.findall("[A-Z][a-z]?", formula)
-    return (
-        "H" in symbols
-        or "D" in symbols
-        or any(_hydrogen_group(site.type_symbol) is not None for site in sites)
-    )
+    scales = _floats(lines[1])
+    return len(scales) in (1, 3) and all(len(_floats(line)) >= 3 for line in lines[2:5])
 
 
-def _read_with_pymatgen(text: str, form: str) -> Listing:
+def _floats(line: str) -> list[float]:
+    values = []
+    for word in line.split():
+        try:
+            values.append(float(word))
+        except ValueError:
+            break
+    return values
+
+
+def _read_poscar(text: str) -> Listing:
     # Imported here: seconds of start-up that most runs never need.
-    from pymatgen.io.cif import CifParser
     from pymatgen.io.vasp.inputs import Poscar
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if form == "poscar":
-                structure = Poscar.from_str(text).structure
-            else:
-                parser = CifParser.from_str(text, occupancy_tolerance=100)
-                structure = parser.parse_structures(primitive=False, check_occu=False)[0]
+            poscar = Poscar.from_str(text, read_velocities=False)
     except Exception as error:
         # pymatgen's readers raise whatever the text leads them into.
-        raise RejectedError("unreadable", f"{type(error).__name__}: {_one_line(error)}") from None
+        raise RejectedError("unreadable", f"POSCAR: {type(error).__name__}: {_one_line(error)}") from None
+    if not poscar.true_names:
+        raise RejectedError(
+            "unknown_species", "a POSCAR without element names: write them on the line before the counts"
+        )
+    return listing_of_pymatgen(poscar.structure)
+
+
+def listing_of_pymatgen(structure: Any) -> Listing:
+    """The sites of a pymatgen Structure."""
     rows = [
         (getattr(species, "element", species).symbol, site.frac_coords, occupancy)
         for site in structure
         for species, occupancy in site.species.items()
     ]
-    for symbol, *_ in rows:
-        if gemmi.Element(symbol).atomic_number == 0:
-            raise RejectedError("unknown_species", f"{symbol!r} is not an element")
-    return Listing(
-        cell=np.array(structure.lattice.parameters),
-        symbols=["H" if symbol == "D" else symbol for symbol, *_ in rows],
-        frac=np.array([frac for _, frac, _ in rows]).reshape(-1, 3),
-        occupancies=np.array([occupancy for *_, occupancy in rows]),
-    )
+    return _of_atoms(np.array(structure.lattice.parameters), *map(list, zip(*rows, strict=True)))
 
 
-def expand(listing: Listing, *, max_sites: int, min_distance: float) -> Crystal:
-    """Every site of the cell, shared positions joined.
+def listing_of_ase(atoms: Any) -> Listing:
+    """The sites of an ASE Atoms that is periodic in three directions.
 
-    `max_sites` bounds the work; `min_distance` (angstrom): two atoms that are there at the same
-    time (occupancies above 1 together) may not be closer. RejectedError says what is wrong.
+    Hydrogen of mass 2 or 3 is deuterium or tritium, and `info["occupancy"]` is heeded, as ASE writes them.
     """
-    basis = _checked_basis(listing.cell)
-    if not len(listing.frac):
-        raise RejectedError("no_sites", "the structure has no atom")
-    if not np.isfinite(listing.frac).all():
-        site = int(np.nonzero(~np.isfinite(listing.frac).all(axis=1))[0][0])
-        raise RejectedError(
-            "bad_coordinates", f"site {site + 1} ({listing.symbols[site]}) has no finite coordinates"
-        )
-    wrong = ~((listing.occupancies > 0) & (listing.occupancies <= MAX_OCCUPANCY))
-    if wrong.any():
-        site = int(np.nonzero(wrong)[0][0])
-        raise RejectedError("bad_occupancy", f"site {site + 1}: occupancy {listing.occupancies[site]:g}")
-    frac, source = _fill_cell(listing, basis, max_sites)
-    return _join_shared(listing, basis, frac, source, min_distance)
+    if not atoms.pbc.all() or atoms.cell.rank < 3:
+        raise RejectedError("bad_cell", "an ASE Atoms without three periodic directions is no crystal")
+    shares = atoms.info.get("occupancy") or {}
+    kinds = atoms.arrays.get("spacegroup_kinds")
+    rows = []
+    for i, (symbol, mass, frac) in enumerate(
+        zip(atoms.get_chemical_symbols(), atoms.get_masses(), atoms.get_scaled_positions(), strict=True)
+    ):
+        here = shares.get(str(kinds[i]), {symbol: 1.0}) if kinds is not None else {symbol: 1.0}
+        for name, occupancy in here.items():
+            isotope = {2: "D", 3: "T"}.get(round(float(mass)), "H") if name == "H" else name
+            rows.append((isotope, frac, occupancy))
+    return _of_atoms(np.array(atoms.cell.cellpar()), *map(list, zip(*rows, strict=True)))
 
 
-def _checked_basis(cell: np.ndarray) -> np.ndarray:
-    shown = " ".join(f"{value:g}" for value in cell)
-    if not np.isfinite(cell).all() or (cell <= 0).any() or (cell[3:] >= 180).any():
-        raise RejectedError("bad_cell", f"cell parameters {shown}")
-    unit_cell = gemmi.UnitCell(*cell)
-    if not (math.isfinite(unit_cell.volume) and unit_cell.volume > 0):
-        raise RejectedError("bad_cell", f"cell parameters {shown} enclose no volume")
-    basis = np.array(unit_cell.orth.mat.tolist()).T
-    if cell_heights(basis).min() < MIN_CELL_HEIGHT:
-        raise RejectedError("bad_cell", f"cell parameters {shown}: thinner than {MIN_CELL_HEIGHT:g} angstrom")
-    return basis
+def _of_atoms(cell: np.ndarray, symbols: list[str], frac: list, occupancies: list[float]) -> Listing:
+    for symbol in symbols:
+        if symbol not in ("D", "T") and gemmi.Element(symbol).atomic_number == 0:
+            raise RejectedError("unknown_species", f"{symbol!r} is not an element")
+    return Listing(cell, symbols, np.array(frac).reshape(-1, 3), np.array(occupancies, dtype=np.float64))
 
 
-def _fill_cell(listing: Listing, basis: np.ndarray, max_sites: int) -> tuple[np.ndarray, np.ndarray]:
-    """Symmetry images of the listed sites: float64 (n, 3), and the listed site of each, int64 (n,)."""
-    if len(listing.frac) > max_sites:
-        raise RejectedError(
-            "too_many_sites", f"{len(listing.frac)} listed sites, at most {max_sites} allowed"
-        )
-    if len(listing.rotations) == 1:
-        return listing.frac, np.arange(len(listing.frac))
-    positions, sources, total = [], [], 0
-    for i, site in enumerate(listing.frac):
-        images = listing.rotations @ site + listing.translations
-        shift = images - site
-        shift -= np.round(shift)
-        same = np.linalg.norm(shift @ basis, axis=1) < SPECIAL_POSITION_RADIUS
-        if np.count_nonzero(same) > 1:
-            # The mean over the site's own group lies exactly on the special position.
-            images = listing.rotations @ (site + shift[same].mean(axis=0)) + listing.translations
-            images = _distinct(images, basis)
-        total += len(images)
-        if total > max_sites:
-            raise RejectedError("too_many_sites", f"more than {max_sites} sites in the cell")
-        positions.append(images)
-        sources.append(np.full(len(images), i))
-    return np.concatenate(positions), np.concatenate(sources)
-
-
-def _distinct(images: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    kept: list[np.ndarray] = []
-    left = images
-    while len(left):
-        kept.append(left[0])
-        shift = left - left[0]
-        shift -= np.round(shift)
-        left = left[np.linalg.norm(shift @ basis, axis=1) >= SPECIAL_POSITION_RADIUS]
-    return np.array(kept)
-
-
-def _join_shared(
-    listing: Listing, basis: np.ndarray, frac: np.ndarray, source: np.ndarray, min_distance: float
-) -> Crystal:
-    symbols = [listing.symbols[i] for i in source]
-    occupancies = np.round(listing.occupancies[source], _OCCUPANCY_DECIMALS)
-    first, second, distance = close_pairs(frac, basis, max(min_distance, SHARED_POSITION_RADIUS))
-    if not len(first) and (occupancies == 1.0).all():
-        return Crystal(cell=listing.cell, frac=frac, species=[((symbol, 1.0),) for symbol in symbols])
-    host = np.arange(len(frac))
-    for i, j, d in zip(first.tolist(), second.tolist(), distance.tolist(), strict=True):
-        together = occupancies[i] + occupancies[j]
-        if d < min_distance and together > MAX_OCCUPANCY:
-            raise RejectedError(
-                "atoms_too_close",
-                f"{symbols[i]} and {symbols[j]}: {d:.3f} angstrom, expected at least {min_distance:g}",
-            )
-        if d < SHARED_POSITION_RADIUS and together <= MAX_OCCUPANCY:
-            host[j] = host[i]
-    species: list[Species] = []
-    positions = []
-    members: dict[int, list[int]] = {}
-    for i, h in enumerate(host.tolist()):
-        members.setdefault(h, []).append(i)
-    for h, atoms in members.items():
-        amounts: dict[str, float] = {}
-        for i in atoms:
-            amounts[symbols[i]] = amounts.get(symbols[i], 0.0) + float(occupancies[i])
-        total = sum(amounts.values())
-        if total > MAX_OCCUPANCY:
-            raise RejectedError(
-                "bad_occupancy", f"a shared site ({'/'.join(sorted(amounts))}) holds {total:.3f} atoms"
-            )
-        scale = total if total > 1 else 1.0
-        species.append(
-            tuple((symbol, round(amounts[symbol] / scale, _OCCUPANCY_DECIMALS)) for symbol in sorted(amounts))
-        )
-        positions.append(frac[h])
-    return Crystal(cell=listing.cell, frac=np.array(positions), species=species)
+def listing_of_gemmi(small: gemmi.SmallStructure) -> Listing:
+    """The sites of a gemmi SmallStructure, with the symmetry in the words that it carries."""
+    symbol = small.spacegroup_hm
+    if not (small.symops or small.spacegroup_hall or settings_named(symbol) or small.spacegroup_number):
+        symbol = small.spacegroup.xhm() if small.spacegroup is not None else symbol
+    words = Words(tuple(small.symops), (), small.spacegroup_hall, symbol, max(0, small.spacegroup_number))
+    sites = [site for site in small.sites if site.occ != 0]
+    for site in sites:
+        if not site.type_symbol and not site.label:
+            site.type_symbol = site.element.name
+    cell = np.array(small.cell.parameters)
+    return _listing(cell, sites, symmetry_of(words), Statements(), frozenset())
 
 
 def read_cleaned(cif: str) -> Crystal:
@@ -306,7 +334,8 @@ def read_cleaned(cif: str) -> Crystal:
     small = gemmi.make_small_structure_from_block(gemmi.cif.read_string(cif).sole_block())
     sites: dict[tuple[float, ...], list[tuple[str, float]]] = {}
     for site in small.sites:
-        sites.setdefault(tuple(site.fract.tolist()), []).append((site.element.name, site.occ))
+        symbol = "T" if site.type_symbol == "T" else site.element.name
+        sites.setdefault(tuple(site.fract.tolist()), []).append((symbol, site.occ))
     return Crystal(
         cell=np.array(small.cell.parameters),
         frac=np.array(list(sites)),
@@ -316,3 +345,9 @@ def read_cleaned(cif: str) -> Crystal:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
+
+
+__all__ = [
+    "Listing", "Reading", "expand", "listing_of_ase", "listing_of_gemmi", "listing_of_pymatgen", "read_cleaned",
+    "read_listing", "resolve",
+]  # fmt: skip

@@ -1,0 +1,317 @@
+"""Space groups by the names that files give them, and listed symmetry operations held to be a group.
+
+A name may leave open which origin, axes or cell choice it means; then every setting that it can mean is
+returned, and the caller decides by the rest of the file.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import islice
+
+import gemmi
+import numpy as np
+
+from xtinct.structures.crystal import RejectedError
+
+#: gemmi lists the 530 settings of International Tables first, and further ones after them.
+_TABULATED = 530
+#: Largest relative change of a metric tensor by an operation; cells are published with 4 or 5 digits.
+METRIC_TOLERANCE = 5e-3
+#: More operations than any group on a cell that holds a few primitive ones.
+_MAX_OPERATIONS = 1536
+#: Suffixes of symbols: those of the CIF dictionary, and S, Z, H, R of the ICSD.
+_SUFFIX = re.compile(
+    r"(?:\s*:\s*|\s+)\(?([12SZHR])\)?$|\s*\(([12SZHR])\)$|[\s(,]*origin\s*(?:choice)?\s*([12])\)?$", re.IGNORECASE
+)
+_ORIGIN_OF_SUFFIX = {"S": "1", "Z": "2"}
+
+
+@dataclass(frozen=True, eq=False)
+class Operations:
+    """Symmetry operations x' = R x + t on fractional coordinates, and the name they go by.
+
+    rotations     int64 (m, 3, 3)
+    translations  int64 (m, 3), in 24ths of a cell edge, 0 to 23
+    name          for a person
+    """
+
+    rotations: np.ndarray
+    translations: np.ndarray
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """int64 (m,), ascending: one number for each operation."""
+        return np.unique(_codes(self.rotations, self.translations))
+
+    @cached_property
+    def rotations_in_cell(self) -> np.ndarray:
+        """float64 (m, 3, 3)."""
+        return self.rotations.astype(np.float64)
+
+    @cached_property
+    def translations_in_cell(self) -> np.ndarray:
+        """float64 (m, 3), in cell edges."""
+        return self.translations / gemmi.Op.DEN
+
+    @cached_property
+    def point_operations(self) -> np.ndarray:
+        """float64 (k, 3, 3): the distinct rotations."""
+        return np.unique(self.rotations, axis=0).astype(np.float64)
+
+    @cached_property
+    def tabulated(self) -> gemmi.SpaceGroup | None:
+        """The setting of gemmi's table that has exactly these operations."""
+        try:
+            found = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(self._as_gemmi()))
+        except (ValueError, RuntimeError):
+            return None
+        same = found is not None and np.array_equal(operations_of(found.hall, found.xhm()).codes, self.codes)
+        return found if same else None
+
+    def _as_gemmi(self) -> list[gemmi.Op]:
+        operations = []
+        for rotation, translation in zip(self.rotations.tolist(), self.translations.tolist(), strict=True):
+            operation = gemmi.Op()
+            operation.rot = [[gemmi.Op.DEN * entry for entry in row] for row in rotation]
+            operation.tran = translation
+            operations.append(operation)
+        return operations
+
+    @cached_property
+    def closed(self) -> bool:
+        """Whether the operations form a group."""
+        if self.tabulated is not None:
+            return True
+        codes = self.codes
+        for rotation, translation in zip(self.rotations, self.translations, strict=True):
+            product = _codes(
+                rotation @ self.rotations,
+                (self.translations @ rotation.T + translation) % gemmi.Op.DEN,
+            )
+            if not np.isin(product, codes).all():
+                return False
+        return True
+
+    @cached_property
+    def number(self) -> int:
+        """Space group number of a closed list; 0 if it is none that spglib knows."""
+        if self.tabulated is not None:
+            return self.tabulated.number
+        import spglib
+
+        # A lattice with these symmetries: the mean metric over the point group.
+        metric = np.einsum("nki,nkj->ij", self.point_operations, self.point_operations)
+        lattice = np.linalg.cholesky(metric / len(self.point_operations))
+        found = spglib.get_spacegroup_type_from_symmetry(
+            self.rotations.astype(np.intc), self.translations_in_cell, lattice=lattice
+        )
+        return 0 if found is None else int(found.number)
+
+    def keeps(self, metric: np.ndarray) -> bool:
+        """Whether every operation is an isometry of the cell with this metric tensor, float64 (3, 3)."""
+        if len(self.rotations) == 1:
+            return True
+        moved = np.einsum("nki,kl,nlj->nij", self.point_operations, metric, self.point_operations)
+        lengths = np.sqrt(np.diag(metric))
+        return bool((np.abs(moved - metric) <= METRIC_TOLERANCE * np.outer(lengths, lengths)).all())
+
+    def contains(self, other: "Operations") -> bool:
+        """Whether every operation of `other` is one of these."""
+        return bool(np.isin(other.codes, self.codes).all())
+
+
+def _codes(rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
+    # Entries of rotations beyond -5 to 5 never occur in a group on a cell that anybody would publish.
+    digits = np.clip(rotations, -5, 5).reshape(-1, 9) + 5
+    code = digits @ (11 ** np.arange(9, dtype=np.int64))
+    return code * gemmi.Op.DEN**3 + translations @ (gemmi.Op.DEN ** np.arange(3, dtype=np.int64))
+
+
+def _operations(operations: Iterable[gemmi.Op], name: str) -> Operations:
+    unique = {op.triplet(): op for op in (op.wrap() for op in operations)}
+    rotations = np.array([op.rot for op in unique.values()], dtype=np.int64)
+    if (rotations % gemmi.Op.DEN).any():
+        raise RejectedError("unknown_symmetry", f"{name}: a rotation has fractions of cell edges")
+    translations = np.array([op.tran for op in unique.values()], dtype=np.int64)
+    return Operations(rotations // gemmi.Op.DEN, translations, name)
+
+
+IDENTITY = _operations([gemmi.Op("x,y,z")], "P 1")
+
+
+@lru_cache(maxsize=4096)
+def listed_operations(triplets: tuple[str, ...], centrings: tuple[str, ...] = ()) -> Operations:
+    """The operations that a file lists as `x,y,z` triplets, each with every one of `centrings`.
+
+    Decimals are read as the 24ths that they round. RejectedError if a triplet is no operation.
+    """
+    if len(triplets) * max(1, len(centrings)) > _MAX_OPERATIONS:
+        raise RejectedError("unknown_symmetry", f"{len(triplets)} symmetry operations")
+    operations = [_operation(text) for text in triplets]
+    if centrings:
+        operations = [_operation(text) * operation for text in centrings for operation in operations]
+    shown = f"{len(operations)} listed operations"
+    return _operations(operations, shown)
+
+
+@lru_cache(maxsize=65536)
+def _operation(text: str) -> gemmi.Op:
+    try:
+        if not re.fullmatch(r"[-+/.,\dxyzXYZ\s]+", text):
+            raise ValueError(f"{text!r} is not of the form x,y,z")
+        operation = gemmi.Op(re.sub(r"\d*\.\d*", _fraction, text))
+        if abs(operation.det_rot()) != gemmi.Op.DEN**3:
+            raise ValueError(f"{text!r} does not keep volumes")
+    except (ValueError, RuntimeError) as error:
+        raise RejectedError("unknown_symmetry", f"symmetry operation: {error}") from None
+    return operation
+
+
+def _fraction(decimal: re.Match[str]) -> str:
+    """`0.3333` as 8/24. Sixths may be cut off as well as rounded (0.66)."""
+    text = decimal.group()
+    value = float(text)
+    parts = round(value * gemmi.Op.DEN)
+    last = 10.0 ** -len(text.partition(".")[2])
+    allowed = 0.0 if last >= 0.1 else last if parts % 4 == 0 else 0.5 * last
+    if abs(value - parts / gemmi.Op.DEN) > allowed * (1 + 1e-9):
+        raise ValueError(f"{text} of a cell edge is no 24th")
+    return f"{parts}/{gemmi.Op.DEN}"
+
+
+@lru_cache(maxsize=1024)
+def operations_of(hall: str, name: str) -> Operations:
+    """Operations of a Hall symbol; RejectedError if it is none."""
+    try:
+        operations = list(gemmi.symops_from_hall(hall))
+    except (ValueError, RuntimeError) as error:
+        raise RejectedError("unknown_symmetry", f"Hall symbol {hall!r}: {error}") from None
+    if not operations or len(operations) > _MAX_OPERATIONS:
+        raise RejectedError("unknown_symmetry", f"Hall symbol {hall!r}")
+    return _operations(operations, name)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A tabulated setting of a space group."""
+
+    number: int
+    name: str
+    hall: str
+    ext: str
+    codes: tuple[str, ...]
+
+    @property
+    def base(self) -> str:
+        """The symbol without the suffix of its origin or axes."""
+        return self.name.partition(":")[0]
+
+    def operations(self) -> Operations:
+        return operations_of(self.hall, f"{self.name} ({self.number})")
+
+
+@lru_cache(maxsize=1)
+def _settings() -> tuple[Setting, ...]:
+    return tuple(
+        Setting(
+            group.number,
+            group.xhm(),
+            group.hall,
+            group.ext.strip("\0 "),
+            (group.ext.strip("\0 ").lower(), group.qualifier, group.ext.strip("\0 ") + group.qualifier),
+        )
+        for group in gemmi.spacegroup_table()
+    )
+
+
+def settings_numbered(number: int) -> tuple[Setting, ...]:
+    """Every setting of group `number` in International Tables."""
+    return tuple(setting for setting in islice(_settings(), _TABULATED) if setting.number == number)
+
+
+@lru_cache(maxsize=4096)
+def settings_named(symbol: str) -> tuple[Setting, ...]:
+    """Every setting that a Hermann-Mauguin symbol can mean; none if it is no symbol.
+
+    Full, short and old symbols (F d 3 m), with or without spaces, subscripts written 2_1 or 2(1), and the
+    suffixes :1 :2 :H :R or, as in the ICSD, S Z H R.
+    """
+    text = symbol.strip().strip("'\"").strip()
+    if text in ("", "?", "."):
+        return ()
+    if found := _names().get(_compact(text)):
+        return found
+    suffix = _SUFFIX.search(text)
+    if suffix is None and len(text) > 2 and text[-1] in "SZHR":
+        ext, base = text[-1], text[:-1]
+    elif suffix is not None:
+        ext, base = suffix[1] or suffix[2] or suffix[3], text[: suffix.start()]
+    else:
+        return _meant(text)
+    ext = _ORIGIN_OF_SUFFIX.get(ext.upper(), ext.upper())
+    found = _meant(base)
+    chosen = tuple(setting for setting in found if setting.ext == ext)
+    if not found:
+        return _meant(text)
+    # A suffix on a group that has one setting only says nothing new.
+    return chosen or tuple(setting for setting in found if not setting.ext)
+
+
+def _meant(symbol: str) -> tuple[Setting, ...]:
+    if found := _names().get(_compact(symbol)):
+        return found
+    # gemmi knows the symbols with glide planes e, and further alternative ones.
+    known = gemmi.find_spacegroup_by_name(symbol)
+    return () if known is None else tuple(setting for setting in _settings() if setting.base == known.hm)
+
+
+def _compact(symbol: str) -> str:
+    """One form of the many ways to write a symbol."""
+    text = re.sub(r"(?<=[2346])[_(]+([1-5])\)?", r"\1", symbol)
+    return re.sub(r"[\s_]+", "", text).lower()
+
+
+@lru_cache(maxsize=1)
+def _names() -> dict[str, tuple[Setting, ...]]:
+    """Compact symbol -> settings. Names of International Tables win over those made from them."""
+    import spglib
+
+    names: dict[str, list[Setting]] = {}
+    by_hall = {}
+    for setting in _settings():
+        by_hall.setdefault(setting.hall, setting)
+        names.setdefault(_compact(setting.base), []).append(setting)
+    exact = set(names)
+
+    def more(name: str, setting: Setting) -> None:
+        if (key := _compact(name)) not in exact and setting not in names.setdefault(key, []):
+            names[key].append(setting)
+
+    for setting in islice(_settings(), _TABULATED):
+        base = setting.base
+        lattice, *rest = base.split()
+        if 3 <= setting.number <= 15 and len(rest) == 3:
+            more(" ".join([lattice, *(part for part in rest if part != "1")]), setting)
+        if setting.number >= 195:
+            more(base.replace("-3", "3"), setting)
+        if 143 <= setting.number <= 194 and rest[-1] == "1":
+            more(" ".join([lattice, *rest[:-1]]), setting)
+    for hall_number in range(1, _TABULATED + 1):
+        named = spglib.get_spacegroup_type(hall_number)
+        if setting := by_hall.get(named.hall_symbol):
+            more(named.international_full, setting)
+    return {name: tuple(found) for name, found in names.items()}
+
+
+def metric_tensor(cell: Sequence[float]) -> np.ndarray:
+    """Metric tensor float64 (3, 3), angstrom^2, of cell parameters a b c alpha beta gamma (degrees)."""
+    lengths = np.asarray(cell[:3], dtype=np.float64)
+    alpha, beta, gamma = np.cos(np.radians(np.asarray(cell[3:], dtype=np.float64)))
+    cosines = np.array([[1.0, gamma, beta], [gamma, 1.0, alpha], [beta, alpha, 1.0]])
+    return np.outer(lengths, lengths) * cosines
