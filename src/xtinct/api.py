@@ -29,11 +29,11 @@ def line_list(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Powder lines of a crystal structure.
 
-    `structure`: CIF or POSCAR text, the path of such a file, a pymatgen Structure, or a gemmi
-    SmallStructure. It is symmetrised within `symprec` (angstrom), so that hkl which the space group
-    makes equivalent are one line. `d_star_max` (1/angstrom): the largest 1/d; None takes what
-    DEFAULT_INSTRUMENT shows. `b_iso`: displacement factor of every atom, angstrom^2. `radiation`:
-    xray or neutron.
+    `structure`: CIF or POSCAR text, the path of such a file, a pymatgen Structure, a gemmi
+    SmallStructure, or an ASE Atoms; deuterium and tritium are told from hydrogen in all of them. It is
+    symmetrised within `symprec` (angstrom), so that hkl which the space group makes equivalent are one line.
+    `d_star_max` (1/angstrom): the largest 1/d; None takes what DEFAULT_INSTRUMENT shows. `b_iso`:
+    displacement factor of every atom, angstrom^2. `radiation`: xray or neutron.
 
     Returns d_star float64 (n,), 1/angstrom, ascending, and intensity float64 (n,): |F|^2 per
     conventional cell, summed over the hkl of the line. XtinctError if there is no structure in

@@ -18,6 +18,7 @@ from xtinct.datasets.splits import split_of, structure_split_keys
 from xtinct.diffraction import wang2025
 from xtinct.diffraction.gemmi_tables import dispersion
 from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.scattering import ISOTOPES, scatterer_number
 from xtinct.diffraction.structure_factors import (
     StructureRefusedError,
     preferred_orientation,
@@ -52,7 +53,7 @@ def cddd_config(config: Mapping[str, object], dataset: str = "cddd") -> dict[str
 
 
 def read_atoms(cif: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Cell (6,), atomic numbers (n,), fractional coordinates (n, 3) and occupancies (n,) of a CIF.
+    """Cell (6,), scatterers (n,; see `scatterer_number`), fractional coordinates (n, 3) and occupancies (n,) of a CIF.
 
     Symmetry that the CIF states is applied; atoms on special positions come out once.
     StructureRefusedError (unreadable_cif) if there is not one block with atoms.
@@ -66,10 +67,16 @@ def read_atoms(cif: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
         raise StructureRefusedError("unreadable_cif", "no atom sites")
     return (
         np.array(small.cell.parameters),
-        np.array([site.element.atomic_number for site in sites], dtype=np.int64),
+        np.array([_scatterer(site) for site in sites], dtype=np.int64),
         np.array([site.fract.tolist() for site in sites]),
         np.array([site.occ for site in sites]),
     )
+
+
+def _scatterer(site: gemmi.SmallStructure.Site) -> int:
+    # gemmi knows D, but not T.
+    symbol = site.type_symbol if site.type_symbol in ISOTOPES else site.element.name
+    return scatterer_number(symbol, site.element.atomic_number)
 
 
 def structure_line_list(

@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 import pyarrow as pa
 
-from xtinct.diffraction.scattering import COLUMNS, N_ELEMENTS, TABLE
+from xtinct.diffraction.scattering import COLUMNS, N_ELEMENTS, N_SCATTERERS, TABLE
 from xtinct.errors import XtinctError
 from xtinct.parquet import write_parquet
 
@@ -46,7 +46,7 @@ def write_scattering_table(path: str | Path = TABLE) -> None:
 
 @functools.lru_cache(maxsize=8)
 def dispersion(wavelength: float) -> np.ndarray:
-    """Anomalous dispersion float64 (119, 2): f' and f'' of each atomic number, electrons.
+    """Anomalous dispersion float64 (121, 2): f' and f'' of each atomic number, electrons; none for isotopes.
 
     wavelength in angstrom. Cromer and Liberman (Acta Cryst. A37, 267-268, 1981) as gemmi computes them, with
     the correction of Kissel and Pratt; for atomic numbers 3 to 92. Lighter elements have none to speak of;
@@ -54,7 +54,7 @@ def dispersion(wavelength: float) -> np.ndarray:
     """
     if not wavelength > 0:
         raise XtinctError(f"lines.anomalous: {wavelength}, expected a wavelength in angstrom")
-    table = np.zeros((N_ELEMENTS + 1, 2))
+    table = np.zeros((N_SCATTERERS, 2))
     for z in range(3, LAST_DISPERSIVE + 1):
         table[z] = gemmi.cromer_liberman(z, gemmi.hc / wavelength)
     table.flags.writeable = False

@@ -15,6 +15,11 @@ RADIATIONS = ("xray", "neutron")
 
 #: Elements of the table; atomic numbers are its rows.
 N_ELEMENTS = 118
+#: Hydrogen isotopes with rows of their own, after the elements, and their bound coherent scattering lengths, fm
+#: (Sears, Neutron News 3(3), 26-37, 1992). They scatter X-rays as hydrogen does.
+ISOTOPES = {"D": (119, 6.671), "T": (120, 4.792)}
+#: Rows of the table of amplitudes, row 0 unused.
+N_SCATTERERS = N_ELEMENTS + len(ISOTOPES) + 1
 
 #: The packaged table, made by `xtinct.diffraction.gemmi_tables`; null where there is no entry.
 TABLE = Path(__file__).parent / "data" / "scattering.parquet"
@@ -37,10 +42,11 @@ _STEP = 4e-4
 
 @functools.lru_cache(maxsize=8)
 def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Amplitudes of every element up to `d_star_max` (1/angstrom).
+    """Amplitudes of every element and isotope up to `d_star_max` (1/angstrom).
 
-    Returns the coefficients float64 (119, intervals, 4) of one cubic per element and interval of
-    s^2, whether an element has an entry bool (119,), and the width of an interval. Row 0 is unused.
+    Returns the coefficients float64 (121, intervals, 4) of one cubic per scatterer (see
+    `scatterer_number`) and interval of s^2, whether it has an entry bool (121,), and the width of an
+    interval. Row 0 is unused.
 
     xray     form factors of neutral atoms, electrons
     neutron  bound coherent scattering lengths, fm, real part, independent of angle
@@ -51,8 +57,8 @@ def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.
     intervals = max(1, math.ceil(s2_max / _STEP))
     width = s2_max / intervals
     s2 = np.arange(intervals + 1) * width
-    table = np.zeros((N_ELEMENTS + 1, intervals, 4))
-    known = np.zeros(N_ELEMENTS + 1, dtype=bool)
+    table = np.zeros((N_SCATTERERS, intervals, 4))
+    known = np.zeros(N_SCATTERERS, dtype=bool)
     for row in pq.read_table(TABLE).to_pylist():
         z = row["atomic_number"]
         if radiation == "neutron" and row["neutron_length"] is not None:
@@ -63,8 +69,18 @@ def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.
             a, b, c = np.array(row["xray_a"]), np.array(row["xray_b"]), row["xray_c"]
             terms = a[:, None] * np.exp(-b[:, None] * s2)
             table[z] = _hermite(c + terms.sum(axis=0), -(b[:, None] * terms).sum(axis=0) * width)
+    for number, length in ISOTOPES.values():
+        known[number] = True
+        table[number] = table[1]
+        if radiation == "neutron":
+            table[number, :, 0] = length
     table.flags.writeable = known.flags.writeable = False
     return table, known, width
+
+
+def scatterer_number(symbol: str, atomic_number: int) -> int:
+    """Row of an atom in the table of amplitudes: the atomic number, or that of D and T among ISOTOPES."""
+    return ISOTOPES[symbol][0] if symbol in ISOTOPES else atomic_number
 
 
 def _hermite(values: np.ndarray, slopes: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from numba import njit
 from xtinct.diffraction.lattice import metric_of
 from xtinct.diffraction.ordering import ascending
 from xtinct.diffraction.reflections import CENTRINGS, count_reflections, reduce_to_primitive, reflections
-from xtinct.diffraction.scattering import N_ELEMENTS, scattering_table
+from xtinct.diffraction.scattering import N_SCATTERERS, scattering_table
 from xtinct.errors import XtinctError
 
 #: hkl whose 1/d^2 differ by less than this, relative, are one line of a structure. Cells are printed
@@ -23,7 +23,7 @@ EQUAL_D_OF_STRUCTURES = 1e-7
 _ROW_LIMIT = 1 << 26
 
 
-_NO_DISPERSION = np.zeros((N_ELEMENTS + 1, 2))
+_NO_DISPERSION = np.zeros((N_SCATTERERS, 2))
 
 #: Outcomes of the compiled code.
 GOOD, _BAD_CELL, _BAD_SITE, _NO_SITES, _UNKNOWN, _TOO_MANY, _TOO_LONG, _NO_LINES = range(8)
@@ -66,13 +66,13 @@ def structure_lines(
     """Powder lines of a crystal given by all atoms of one cell.
 
     cell             float64 (6,): a b c in angstrom, alpha beta gamma in degrees
-    species          int (n,), atomic number of each atom
+    species          int (n,), atomic number of each atom; 119 for deuterium, 120 for tritium
     frac             float64 (n, 3), fractional coordinates
     occupancy        float64 (n,)
     d_star_max       largest 1/d, 1/angstrom
     b_iso            isotropic displacement factor of every atom, angstrom^2
     radiation        xray | neutron
-    dispersion       float64 (119, 2): f' and f'' of each atomic number, electrons (see
+    dispersion       float64 (121, 2): f' and f'' of each atomic number, electrons (see
                      `gemmi_tables.dispersion`); None: none
     preferred_axis   hkl of the direction that crystallites prefer
     march_r          r of March and Dollase, 1 for no preferred orientation

@@ -5,6 +5,7 @@ bytes come out, not taken from headers.
 """
 
 import bz2
+import codecs
 import fnmatch
 import gzip
 import hashlib
@@ -172,13 +173,29 @@ def _text(stream: BinaryIO) -> tuple[str, str]:
     data = stream.read(MAX_TEXT_BYTES + 1)
     if len(data) > MAX_TEXT_BYTES:
         return "", f"too_large: more than {MAX_TEXT_BYTES // 2**20} MiB of text"
+    try:
+        return decoded(data), ""
+    except ValueError as error:
+        return "", f"unreadable: {error}"
+
+
+def decoded(data: bytes) -> str:
+    """Text of a file: UTF-8 or UTF-16 with a byte order mark, UTF-8, or else Latin-1.
+
+    ValueError if it is no text.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError:
+            raise ValueError("damaged UTF-16, expected text") from None
     if b"\0" in data:
-        return "", "unreadable: binary data, expected text"
+        raise ValueError("binary data, expected text")
     # Old CIFs are Latin-1; the structure itself is ASCII in every encoding they use.
     try:
-        return data.decode("utf-8-sig"), ""
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1"), ""
+        return data.decode("latin-1")
 
 
 def _one_line(error: Exception) -> str:

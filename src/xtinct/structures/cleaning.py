@@ -18,12 +18,14 @@ import pyarrow.parquet as pq
 from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
 from xtinct.parquet import file_metadata, open_parquet, read_batches, write_parquet
 from xtinct.schema import CELL, QUARANTINE, RAW, STRUCTURES, check_table
-from xtinct.structures.crystal import RejectedError, format_cif
+from xtinct.structures.crystal import Crystal, RejectedError, format_cif, without_isotopes
+from xtinct.structures.filling import AMBIGUOUS, CONTRADICTION, Reading, resolve
 from xtinct.structures.geometry import widest_gap
 from xtinct.structures.isolated import Outcome, isolated_map
 from xtinct.structures.labels import reduced_formula
-from xtinct.structures.parsing import expand, read_listing
+from xtinct.structures.parsing import read_listing
 from xtinct.structures.standard import spglib_number, standardise
+from xtinct.structures.statements import CONTRADICTS, RESOLVED, VERDICTS
 from xtinct.symmetry.families import crystal_system
 
 #: Seconds for one entry; the slowest of 154,925 Materials Project entries takes a few.
@@ -31,16 +33,23 @@ TIME_LIMIT = 120.0
 #: A listed cell may be a supercell of the conventional one; beyond this factor it is not even tried.
 _SUPERCELL = 4
 _BATCH = 256
+#: Key of the counts of verdicts in the metadata of a shard's tables.
+_VERDICTS_KEY = "own_words"
 
 
 def clean_row(row: Mapping[str, Any], cleaning: Mapping[str, Any]) -> dict[str, Any]:
     """The STRUCTURES row of a RAW row under the configuration's `cleaning`, or RejectedError."""
+    return _clean(row, cleaning)[0]
+
+
+def _clean(row: Mapping[str, Any], cleaning: Mapping[str, Any]) -> tuple[dict[str, Any], Reading]:
     if row["error"]:
         reason, _, detail = row["error"].partition(": ")
         raise RejectedError(reason, detail)
     max_sites = cleaning["max_sites"]
     listing = read_listing(row["cif"])
-    crystal = expand(listing, max_sites=_SUPERCELL * max_sites, min_distance=cleaning["min_distance"])
+    reading = resolve(listing, max_sites=_SUPERCELL * max_sites, min_distance=cleaning["min_distance"])
+    crystal = reading.crystal
     if cleaning["disordered"] == "reject" and crystal.disordered:
         raise RejectedError("disordered", "some site is shared or partly occupied")
     if cleaning["missing_hydrogen"] == "reject" and listing.hydrogen_missing:
@@ -54,9 +63,9 @@ def clean_row(row: Mapping[str, Any], cleaning: Mapping[str, Any]) -> dict[str, 
         raise RejectedError(
             "too_many_sites", f"{len(conventional)} in the conventional cell, expected at most {max_sites}"
         )
-    return {
+    cleaned = {
         "structure_id": row["structure_id"],
-        "formula": reduced_formula(conventional.composition()),
+        "formula": reduced_formula(_elements(conventional)),
         "spacegroup_number": standard.number,
         "spacegroup_spglib": spglib_number(crystal, symprec=symprec) if cleaning["second_finder"] else None,
         "spacegroup_declared": row["spacegroup_declared"] or listing.declared or None,
@@ -70,14 +79,31 @@ def clean_row(row: Mapping[str, Any], cleaning: Mapping[str, Any]) -> dict[str, 
         "source_version": row["source_version"],
         "licence": row["licence"],
     }
+    return cleaned, reading
+
+
+def _elements(crystal: Crystal) -> dict[str, float]:
+    return Crystal(crystal.cell, crystal.frac, list(map(without_isotopes, crystal.species))).composition()
 
 
 def clean_or_reject(row: Mapping[str, Any], cleaning: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """("structures", row) or ("quarantine", row) for a RAW row."""
+    return clean_and_judge(row, cleaning)[:2]
+
+
+def clean_and_judge(
+    row: Mapping[str, Any], cleaning: Mapping[str, Any]
+) -> tuple[str, dict[str, Any], str, str]:
+    """As `clean_or_reject`, with how the structure stands to its file's own words, and what contradicted.
+
+    The third is one of VERDICTS, or empty for a row that is rejected for another reason than these words.
+    """
     try:
-        return "structures", clean_row(row, cleaning)
+        cleaned, reading = _clean(row, cleaning)
     except RejectedError as rejected:
-        return "quarantine", quarantine_row(row, rejected.reason, rejected.detail)
+        verdict = CONTRADICTS if rejected.reason in (CONTRADICTION, AMBIGUOUS) else ""
+        return "quarantine", quarantine_row(row, rejected.reason, rejected.detail), verdict, rejected.detail
+    return "structures", cleaned, reading.verdict, reading.note
 
 
 def quarantine_row(row: Mapping[str, Any], reason: str, detail: str) -> dict[str, Any]:
@@ -110,18 +136,24 @@ def clean_shard(
     """
     tables: dict[str, list[dict[str, Any]]] = {"structures": [], "quarantine": []}
     received = 0
-    work = partial(clean_or_reject, cleaning=dict(cleaning))
+    verdicts: dict[str, Counter[str]] = {}
+    work = partial(clean_and_judge, cleaning=dict(cleaning))
     for outcome in isolated_map(work, _shard_rows(raw, shard, shards), time_limit=time_limit):
         received += 1
-        table, row = outcome.result if outcome.failure is None else ("quarantine", _failed(outcome))
+        table, row, verdict, note = outcome.result or ("quarantine", _failed(outcome), "", "")
         tables[table].append(row)
+        if verdict:
+            verdicts.setdefault(outcome.item["source"], Counter())[verdict] += 1
+        if verdict == RESOLVED:
+            print(f"{row['structure_id']}: {note}", flush=True)
     counts = _checked(received, len(tables["structures"]), len(tables["quarantine"]), f"shard {shard}")
     for name, out, schema in (
         ("structures", structures_out, STRUCTURES),
         ("quarantine", quarantine_out, QUARANTINE),
     ):
         rows = sorted(tables[name], key=itemgetter("structure_id"))
-        write_parquet(out, [pa.Table.from_pylist(rows, schema=schema)], schema)
+        metadata = {_VERDICTS_KEY: {source: dict(found) for source, found in verdicts.items()}}
+        write_parquet(out, [pa.Table.from_pylist(rows, schema=schema)], schema, metadata)
     return counts
 
 
@@ -169,7 +201,8 @@ def merge(
     """Join the shards' tables into two tables ordered by structure_id, and count them in a manifest.
 
     XtinctError if an id occurs twice; accepted + quarantined = received is checked. The manifest, which
-    is also returned, counts by source, crystal system, licence and reason, and how often the group found
+    is also returned, counts by source (and there how structures stand to what their files say of
+    themselves: agreeing, resolved, contradicting, silent), crystal system, licence and reason, and how often the group found
     is the one that spglib finds and the one that the source declares.
     """
     accepted = merge_shards(
@@ -181,7 +214,7 @@ def merge(
     received = sum(_open(path, RAW).metadata.num_rows for path in raw)
     content = {
         **_checked(received, accepted, quarantined, str(structures_out)),
-        "sources": _source_counts(raw, structures_out, quarantine_out),
+        "sources": _source_counts(raw, structures_out, quarantine_out, structures),
         "by_crystal_system": _counts(structures_out, "crystal_system"),
         "by_licence": _counts(structures_out, "licence"),
         "by_reason": _counts(quarantine_out, "reason"),
@@ -209,10 +242,14 @@ def _agreement(path: str | Path, column: str) -> dict[str, int]:
 
 
 def _source_counts(
-    raw: Sequence[str | Path], structures: str | Path, quarantine: str | Path
+    raw: Sequence[str | Path], structures: str | Path, quarantine: str | Path, shards: Sequence[str | Path]
 ) -> dict[str, dict[str, Any]]:
     accepted = _counts(structures, "source")
     quarantined = Counter(name.partition(":")[0] for (name,) in _columns(quarantine, "structure_id"))
+    verdicts: dict[str, Counter[str]] = {}
+    for shard in shards:
+        for source, found in file_metadata(shard).get(_VERDICTS_KEY, {}).items():
+            verdicts.setdefault(source, Counter()).update(found)
     counts = {}
     for path in raw:
         about = file_metadata(path)
@@ -221,6 +258,7 @@ def _source_counts(
             "received": open_parquet(path).metadata.num_rows,
             "accepted": accepted.get(name, 0),
             "quarantined": quarantined.get(name, 0),
+            "own_words": {verdict: verdicts.get(name, Counter())[verdict] for verdict in VERDICTS},
             **{key: about[key] for key in ("kind", "source_version", "licence")},
         }
     return counts

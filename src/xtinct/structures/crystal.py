@@ -20,13 +20,24 @@ class RejectedError(Exception):
 Species = tuple[tuple[str, float], ...]
 
 
+def without_isotopes(species: Species) -> Species:
+    """`species` with deuterium and tritium as the hydrogen that they are to chemistry and X-rays."""
+    if not any(symbol in ("D", "T") for symbol, _ in species):
+        return species
+    amounts: dict[str, float] = {}
+    for symbol, occupancy in species:
+        element = "H" if symbol in ("D", "T") else symbol
+        amounts[element] = amounts.get(element, 0.0) + occupancy
+    return tuple((symbol, round(amounts[symbol], 4)) for symbol in sorted(amounts))
+
+
 @dataclass(frozen=True)
 class Crystal:
     """All sites of a cell.
 
     cell     float64 (6,), a b c in angstrom, alpha beta gamma in degrees
     frac     float64 (n, 3), fractional coordinates
-    species  what occupies each site (n)
+    species  what occupies each site (n); deuterium D and tritium T apart from hydrogen
     """
 
     cell: np.ndarray
@@ -43,11 +54,11 @@ class Crystal:
 
     @property
     def disordered(self) -> bool:
-        """Whether some site is shared or partly occupied."""
-        return any(len(site) > 1 or site[0][1] != 1.0 for site in self.species)
+        """Whether some site is shared by elements or partly occupied."""
+        return any(len(site) > 1 or site[0][1] != 1.0 for site in map(without_isotopes, self.species))
 
     def composition(self) -> dict[str, float]:
-        """Atoms of each element in the cell, sorted by symbol."""
+        """Atoms of each element in the cell, D and T apart from H, sorted by symbol."""
         amounts: dict[str, float] = {}
         for site in self.species:
             for symbol, occupancy in site:
@@ -79,7 +90,7 @@ def format_cif(name: str, crystal: Crystal) -> str:
     """
     cell = np.round(crystal.cell, 10).tolist()
     lines = [
-        f"data_{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}",
+        f"data_{''.join(c if (c.isascii() and c.isalnum()) or c in '-_.' else '_' for c in name)}",
         "_space_group_name_H-M_alt 'P 1'",
         *(f"_cell_length_{axis} {value!r}" for axis, value in zip("abc", cell[:3], strict=True)),
         *(f"_cell_angle_{axis} {value!r}" for axis, value in zip(_ANGLES, cell[3:], strict=True)),

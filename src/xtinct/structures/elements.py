@@ -37,9 +37,18 @@ def occupants(type_symbol: str, label: str, formula: frozenset[str]) -> tuple[Oc
     (unknown_species) where the name is no element, or more than one.
     """
     try:
-        return _of_type(type_symbol, formula) if type_symbol else _of_label(label, formula)
+        if type_symbol:
+            return _plain(type_symbol) or _of_type(type_symbol, formula)
+        return _of_label(label, formula)
     except ValueError as error:
         raise RejectedError("unknown_species", f"site {label or '?'}: {error}") from None
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> tuple[Occupants, bool] | None:
+    """What `Fe` or `Fe3+` is; None for everything that needs a closer look."""
+    found = re.fullmatch(r"([A-Z][a-z]?)(?:\d?[+-])?", text, re.ASCII)
+    return (((found[1], 1.0),), False) if found and _exists(found[1]) else None
 
 
 @lru_cache(maxsize=65536)
@@ -72,7 +81,9 @@ def _of_name(name: str, text: str, formula: frozenset[str], *, whole: bool) -> t
 
 def _is_element(name: str, formula: frozenset[str]) -> bool:
     """Whether a name that is also a group's is the element: Nh, or an element that the formula has."""
-    return len(name) == 2 and (name[1].islower() or name.capitalize() in formula) and _exists(name.capitalize())
+    return (
+        len(name) == 2 and (name[1].islower() or name.capitalize() in formula) and _exists(name.capitalize())
+    )
 
 
 def _mixture(text: str) -> Occupants:

@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import gemmi
 import numpy as np
@@ -15,7 +16,16 @@ import numpy as np
 from xtinct.structures.crystal import Crystal, RejectedError, Species
 from xtinct.structures.geometry import MIN_CELL_HEIGHT, cell_heights, close_pairs
 from xtinct.structures.groups import Operations, metric_tensor
-from xtinct.structures.statements import AGREES, CONTRADICTS, RESOLVED, Content, Statements, Verdict, check
+from xtinct.structures.statements import (
+    AGREES,
+    CONTRADICTS,
+    RESOLVED,
+    SILENT,
+    Content,
+    Statements,
+    Verdict,
+    check,
+)
 from xtinct.structures.symmetry_words import Symmetry
 
 #: Symmetry images of one site closer than this are one atom on a special position, given with few decimals.
@@ -26,6 +36,8 @@ SHARED_POSITION_RADIUS = 0.05
 MAX_OCCUPANCY = 1.05
 #: Of two ways to read a file, one with atoms closer than this share of their covalent radii is the wrong one.
 _OVERLAP = 0.6
+#: Reasons of files that contradict themselves, and of those that leave open what they mean.
+CONTRADICTION, AMBIGUOUS = "contradiction", "ambiguous_setting"
 #: Occupancies are compared at this many decimals.
 _OCCUPANCY_DECIMALS = 4
 
@@ -88,7 +100,7 @@ class _Trial:
         return self.possible and self.verdict.amounts
 
     def failure(self) -> RejectedError:
-        return self.error or RejectedError("contradiction", f"{self.operations.name}: {self.verdict.detail}")
+        return self.error or RejectedError(CONTRADICTION, f"{self.operations.name}: {self.verdict.detail}")
 
 
 def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> Reading:
@@ -112,7 +124,7 @@ def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> Reading
         trials = filler.tried(setting.operations() for setting in symmetry.settings)
         found = filler.only(trials, problem)
         if found is None:
-            raise RejectedError("contradiction", problem)
+            raise RejectedError(CONTRADICTION, problem)
         return _resolved(found, problem)
     if len(fitting) > 1:
         trials = filler.tried(fitting)
@@ -147,16 +159,23 @@ class _Filler:
     def __init__(self, listing: Listing, basis: np.ndarray, max_sites: int, min_distance: float) -> None:
         self.listing = listing
         self.basis = basis
-        self.volume = abs(float(np.linalg.det(basis)))
         self.max_sites = max_sites
         self.min_distance = min_distance
-        self.metric = metric_tensor(listing.cell)
+        self.all_full = bool((listing.occupancies == 1.0).all())
+
+    @cached_property
+    def volume(self) -> float:
+        return abs(float(np.linalg.det(self.basis)))
+
+    @cached_property
+    def metric(self) -> np.ndarray:
+        return metric_tensor(self.listing.cell)
 
     def fitting(self, operations: Iterable[Operations]) -> list[Operations]:
         """Those that are isometries of the cell, each once."""
         kept: list[Operations] = []
         for each in operations:
-            if each.keeps(self.metric) and not any(_equal(each, other) for other in kept):
+            if (len(each) == 1 or each.keeps(self.metric)) and not any(_equal(each, other) for other in kept):
                 kept.append(each)
         return kept
 
@@ -165,18 +184,18 @@ class _Filler:
             crystal, counts = self._fill(operations)
         except RejectedError as error:
             return _Trial(operations, None, None, Verdict(CONTRADICTS), error)
-        verdict = check(
-            Content(crystal.composition(), self._positions(counts), self.volume),
-            self.listing.statements,
-            hydrogen_missing=self.listing.hydrogen_missing,
-        )
-        return _Trial(operations, crystal, counts, verdict)
+        return _Trial(operations, crystal, counts, self._verdict(crystal, counts))
 
-    def _positions(self, counts: np.ndarray) -> dict[str, float]:
+    def _verdict(self, crystal: Crystal, counts: np.ndarray) -> Verdict:
+        said = self.listing.statements
+        if said.formula is None and said.density is None:
+            return Verdict(SILENT)
         positions: dict[str, float] = {}
         for symbol, count in zip(self.listing.symbols, counts.tolist(), strict=True):
             positions[symbol] = positions.get(symbol, 0.0) + count
-        return positions
+        atoms = positions if self.all_full else crystal.composition()
+        content = Content(atoms, positions, self.volume if said.density else 0.0)
+        return check(content, said, hydrogen_missing=self.listing.hydrogen_missing)
 
     def tried(self, operations: Iterable[Operations]) -> list[_Trial]:
         return [self.trial(each) for each in self.fitting(operations)]
@@ -200,7 +219,7 @@ class _Filler:
         found = self.only(trials, symmetry.problem)
         if found is None:
             details = [trial.failure().detail for trial in trials]
-            raise RejectedError("contradiction", "; ".join([symmetry.problem, *details[:2]]))
+            raise RejectedError(CONTRADICTION, "; ".join([symmetry.problem, *details[:2]]))
         return found
 
     def _completes(self, operations: Operations) -> bool:
@@ -224,7 +243,7 @@ class _Filler:
                 distinct.append(trial)
         if len(distinct) > 1:
             names = _names([trial.operations for trial in distinct])
-            raise RejectedError("ambiguous_setting", f"{problem}; {names} all agree with the rest of the file")
+            raise RejectedError(AMBIGUOUS, f"{problem}; nothing else in it tells {names} apart")
         return distinct[0] if distinct else None
 
     def _counted(self, trial: _Trial) -> bool:

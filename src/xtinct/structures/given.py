@@ -7,9 +7,18 @@ from typing import Any
 import gemmi
 import numpy as np
 
+from xtinct.diffraction.scattering import scatterer_number
 from xtinct.errors import XtinctError
+from xtinct.structures.archives import decoded
 from xtinct.structures.crystal import Crystal, RejectedError
-from xtinct.structures.parsing import Listing, expand, read_listing
+from xtinct.structures.filling import Listing
+from xtinct.structures.parsing import (
+    expand,
+    listing_of_ase,
+    listing_of_gemmi,
+    listing_of_pymatgen,
+    read_listing,
+)
 from xtinct.structures.standard import Standard, standardise
 
 #: angstrom; two atoms closer than this are an error of the structure, not a bond.
@@ -20,8 +29,8 @@ _MAX_SITES = 10_000
 def standard_of(structure: Any, *, symprec: float = 0.01) -> Standard:
     """The symmetrised conventional cell of `structure` and its space group.
 
-    `structure`: CIF or POSCAR text, the path of such a file, a pymatgen Structure, or a gemmi
-    SmallStructure. `symprec`: angstrom. XtinctError if there is no structure in it.
+    `structure`: CIF or POSCAR text, the path of such a file, a pymatgen Structure, a gemmi
+    SmallStructure, or an ASE Atoms. `symprec`: angstrom. XtinctError if there is no structure in it.
     """
     try:
         crystal = expand(_listing(structure), max_sites=_MAX_SITES, min_distance=_MIN_DISTANCE)
@@ -31,18 +40,24 @@ def standard_of(structure: Any, *, symprec: float = 0.01) -> Standard:
 
 
 def atoms_of(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Atomic numbers (n,), fractional coordinates (n, 3) and occupancies (n,) of every element of a site."""
+    """Scatterers (n,), fractional coordinates (n, 3) and occupancies (n,) of every element of a site.
+
+    Scatterers are numbered as `scatterer_number` does: by atomic number, isotopes of hydrogen apart.
+    """
     atoms = [
         (z, frac, occupancy)
         for frac, site in zip(crystal.frac, crystal.species, strict=True)
-        for z, occupancy in _atomic_numbers(site)
+        for z, occupancy in _scatterers(site)
     ]
     species, frac, occupancy = (np.array(column) for column in zip(*atoms, strict=True))
     return species, frac, occupancy
 
 
-def _atomic_numbers(site: Iterable[tuple[str, float]]) -> list[tuple[int, float]]:
-    return [(gemmi.Element(symbol).atomic_number, occupancy) for symbol, occupancy in site]
+def _scatterers(site: Iterable[tuple[str, float]]) -> list[tuple[int, float]]:
+    return [
+        (scatterer_number(symbol, gemmi.Element(symbol).atomic_number), occupancy)
+        for symbol, occupancy in site
+    ]
 
 
 def _listing(structure: Any) -> Listing:
@@ -51,13 +66,16 @@ def _listing(structure: Any) -> Listing:
         # A text has lines; a path has none.
         if isinstance(structure, Path) or "\n" not in text:
             try:
-                text = Path(structure).read_text(encoding="utf-8", errors="replace")
+                text = decoded(Path(structure).read_bytes())
             except OSError as error:
                 raise XtinctError(f"{structure}: {error.strerror or error}") from None
+            except ValueError as error:
+                raise XtinctError(f"{structure}: {error}") from None
         return read_listing(text)
     if hasattr(structure, "get_all_unit_cell_sites"):
-        return read_listing(structure.make_cif_block().as_string())
+        return listing_of_gemmi(structure)
     if hasattr(structure, "lattice") and hasattr(structure, "to"):
-        # Every digit: pymatgen's default would round coordinates to 8 significant figures.
-        return read_listing(structure.to(fmt="cif", significant_figures=15))
-    raise XtinctError(f"structure: {type(structure).__name__}, expected text, a path, pymatgen or gemmi")
+        return listing_of_pymatgen(structure)
+    if hasattr(structure, "get_scaled_positions") and hasattr(structure, "get_masses"):
+        return listing_of_ase(structure)
+    raise XtinctError(f"structure: {type(structure).__name__}, expected text, a path, pymatgen, gemmi or ASE")

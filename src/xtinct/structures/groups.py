@@ -5,6 +5,7 @@ returned, and the caller decides by the rest of the file.
 """
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -23,7 +24,8 @@ METRIC_TOLERANCE = 5e-3
 _MAX_OPERATIONS = 1536
 #: Suffixes of symbols: those of the CIF dictionary, and S, Z, H, R of the ICSD.
 _SUFFIX = re.compile(
-    r"(?:\s*:\s*|\s+)\(?([12SZHR])\)?$|\s*\(([12SZHR])\)$|[\s(,]*origin\s*(?:choice)?\s*([12])\)?$", re.IGNORECASE
+    r"(?:\s*:\s*|\s+)\(?([12SZHR])\)?$|\s*\(([12SZHR])\)$|[\s(,]*origin\s*(?:choice)?\s*([12])\)?$",
+    re.IGNORECASE,
 )
 _ORIGIN_OF_SUFFIX = {"S": "1", "Z": "2"}
 
@@ -108,9 +110,11 @@ class Operations:
         # A lattice with these symmetries: the mean metric over the point group.
         metric = np.einsum("nki,nkj->ij", self.point_operations, self.point_operations)
         lattice = np.linalg.cholesky(metric / len(self.point_operations))
-        found = spglib.get_spacegroup_type_from_symmetry(
-            self.rotations.astype(np.intc), self.translations_in_cell, lattice=lattice
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # spglib announces changes of its error handling
+            found = spglib.get_spacegroup_type_from_symmetry(
+                self.rotations.astype(np.intc), self.translations_in_cell, lattice=lattice
+            )
         return 0 if found is None else int(found.number)
 
     def keeps(self, metric: np.ndarray) -> bool:
@@ -268,7 +272,9 @@ def _meant(symbol: str) -> tuple[Setting, ...]:
         return found
     # gemmi knows the symbols with glide planes e, and further alternative ones.
     known = gemmi.find_spacegroup_by_name(symbol)
-    return () if known is None else tuple(setting for setting in _settings() if setting.base == known.hm)
+    if known is not None:
+        return tuple(setting for setting in _settings() if setting.base == known.hm)
+    return _full_names().get(_compact(symbol), ())
 
 
 def _compact(symbol: str) -> str:
@@ -280,12 +286,8 @@ def _compact(symbol: str) -> str:
 @lru_cache(maxsize=1)
 def _names() -> dict[str, tuple[Setting, ...]]:
     """Compact symbol -> settings. Names of International Tables win over those made from them."""
-    import spglib
-
     names: dict[str, list[Setting]] = {}
-    by_hall = {}
     for setting in _settings():
-        by_hall.setdefault(setting.hall, setting)
         names.setdefault(_compact(setting.base), []).append(setting)
     exact = set(names)
 
@@ -302,10 +304,22 @@ def _names() -> dict[str, tuple[Setting, ...]]:
             more(base.replace("-3", "3"), setting)
         if 143 <= setting.number <= 194 and rest[-1] == "1":
             more(" ".join([lattice, *rest[:-1]]), setting)
-    for hall_number in range(1, _TABULATED + 1):
-        named = spglib.get_spacegroup_type(hall_number)
-        if setting := by_hall.get(named.hall_symbol):
-            more(named.international_full, setting)
+    return {name: tuple(found) for name, found in names.items()}
+
+
+@lru_cache(maxsize=1)
+def _full_names() -> dict[str, tuple[Setting, ...]]:
+    """Compact full symbol (F 4/m -3 2/m) -> settings."""
+    import spglib
+
+    by_hall = {setting.hall: setting for setting in reversed(_settings())}
+    names: dict[str, list[Setting]] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # spglib announces changes of its error handling
+        for hall_number in range(1, _TABULATED + 1):
+            named = spglib.get_spacegroup_type(hall_number)
+            if setting := by_hall.get(named.hall_symbol):
+                names.setdefault(_compact(named.international_full), []).append(setting)
     return {name: tuple(found) for name, found in names.items()}
 
 

@@ -121,19 +121,19 @@ def _read_block(block: gemmi.cif.Block, *, special: bool) -> Listing:
     if len(sites) == len(small.sites):
         multiplicities = _numbers(block.find_values("_atom_site_symmetry_multiplicity"), len(sites))
     return _listing(
-        cell,
         sites,
-        symmetry_of(_words(block, special)),
-        _statements(block, formula),
         _elements(formula_text if formula else ""),
-        multiplicities,
+        cell=cell,
+        symmetry=symmetry_of(_words(block, special)),
+        statements=_statements(block, formula),
+        multiplicities=multiplicities,
     )
 
 
 def _statements(block: gemmi.cif.Block, formula: Mapping[str, float] | None) -> Statements:
     units = positive(gemmi.cif.as_number(_value(block, _UNITS_TAGS) or "?"))
-    if formula and units and units > 1:
-        unit = read_formula(_value(block, _STRUCTURAL_TAGS))
+    if formula and units and units > 1 and (structural := _value(block, _STRUCTURAL_TAGS)):
+        unit = read_formula(structural)
         if unit is not None and unit != formula and _times(unit, units) == formula:
             # pymatgen writes the whole cell as the sum, and the formula unit as the structural formula.
             formula = unit
@@ -144,39 +144,39 @@ def _times(formula: Mapping[str, float], units: float) -> dict[str, float]:
     return {symbol: amount * units for symbol, amount in formula.items()}
 
 
-def _listing(cell, sites, symmetry, statements, elements, multiplicities=None) -> Listing:
-    symbols, rows, occupancies, counts = [], [], [], []
-    groups = False
-    for i, site in enumerate(sites):
-        found, is_group = occupants(site.type_symbol, site.label, elements)
+def _listing(
+    sites: list[gemmi.SmallStructure.Site], elements: frozenset[str], *, cell: np.ndarray, **words: Any
+) -> Listing:
+    """The listing of `sites`; `elements` are those of the file's formula."""
+    found, groups = [], False
+    for site in sites:
+        here, is_group = occupants(site.type_symbol, site.label, elements)
+        found.append(here)
         groups |= is_group
-        for symbol, share in found:
-            symbols.append(symbol)
-            rows.append(site.fract.tolist())
-            occupancies.append(site.occ * share)
-            counts.append(multiplicities[i] if multiplicities is not None else 0)
-    without = not any(symbol in ("H", "D", "T") for symbol in symbols)
-    return Listing(
-        cell=cell,
-        symbols=symbols,
-        frac=np.array(rows, dtype=np.float64).reshape(-1, 3),
-        occupancies=np.array(occupancies, dtype=np.float64),
-        symmetry=symmetry,
-        statements=statements,
-        hydrogen_missing=without and (groups or not elements.isdisjoint("HDT")),
-        multiplicities=np.array(counts) if multiplicities is not None else None,
+    rows = [i for i, here in enumerate(found) for _ in here]
+    frac = np.array([site.fract.tolist() for site in sites], dtype=np.float64).reshape(-1, 3)
+    occupancies = np.array([site.occ for site in sites], dtype=np.float64)
+    if len(rows) > len(sites):
+        frac = frac[rows]
+        occupancies = occupancies[rows] * [share for here in found for _, share in here]
+        if (counts := words.get("multiplicities")) is not None:
+            words["multiplicities"] = counts[rows]
+    symbols = [symbol for here in found for symbol, _ in here]
+    hydrogen_missing = (groups or not elements.isdisjoint("HDT")) and not {"H", "D", "T"}.intersection(
+        symbols
     )
+    return Listing(cell, symbols, frac, occupancies, hydrogen_missing=hydrogen_missing, **words)
 
 
 def _elements(formula: str) -> frozenset[str]:
     return frozenset(re.findall("[A-Z][a-z]?", formula))
 
 
-def _numbers(column: gemmi.cif.Column, expected: int) -> list[float] | None:
+def _numbers(column: gemmi.cif.Column, expected: int) -> np.ndarray | None:
     if len(column) != expected:
         return None
-    values = [gemmi.cif.as_number(value) for value in column]
-    return values if all(value > 0 for value in values) else None
+    values = np.array([gemmi.cif.as_number(value) for value in column])
+    return values if (values > 0).all() else None
 
 
 def _value(block: gemmi.cif.Block, tags: tuple[str, ...]) -> str:
@@ -326,15 +326,18 @@ def listing_of_gemmi(small: gemmi.SmallStructure) -> Listing:
         if not site.type_symbol and not site.label:
             site.type_symbol = site.element.name
     cell = np.array(small.cell.parameters)
-    return _listing(cell, sites, symmetry_of(words), Statements(), frozenset())
+    return _listing(sites, frozenset(), cell=cell, symmetry=symmetry_of(words))
 
 
 def read_cleaned(cif: str) -> Crystal:
-    """The crystal that `crystal.format_cif` wrote: rows at exactly the same place share a site."""
+    """The crystal that `crystal.format_cif` wrote: rows at exactly the same place share a site.
+
+    Deuterium and tritium come as hydrogen, for the statistics of chemistry.
+    """
     small = gemmi.make_small_structure_from_block(gemmi.cif.read_string(cif).sole_block())
     sites: dict[tuple[float, ...], list[tuple[str, float]]] = {}
     for site in small.sites:
-        symbol = "T" if site.type_symbol == "T" else site.element.name
+        symbol = "H" if site.type_symbol in ("D", "T") else site.element.name
         sites.setdefault(tuple(site.fract.tolist()), []).append((symbol, site.occ))
     return Crystal(
         cell=np.array(small.cell.parameters),

@@ -13,7 +13,7 @@ import moyopy
 import numpy as np
 import spglib
 
-from xtinct.structures.crystal import Crystal, RejectedError, Species, cell_of_basis, wrap
+from xtinct.structures.crystal import Crystal, RejectedError, Species, cell_of_basis, without_isotopes, wrap
 from xtinct.structures.labels import protostructure_label
 from xtinct.symmetry.families import conventional_cell, family_of
 
@@ -23,6 +23,8 @@ logging.getLogger("moyopy").setLevel(logging.ERROR)
 
 #: Kinds of shared or partly occupied sites are numbered from here, above every atomic number.
 _FIRST_MIXED = 200
+#: Sites of isotopes are told from those of hydrogen by numbers that no element has.
+_ISOTOPES = {"D": 198, "T": 199}
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Standard:
 def species_numbers(species: list[Species]) -> tuple[list[int], dict[int, Species]]:
     """A number for every site, equal where and only where the same atoms sit, and their meaning.
 
-    A full site of one element has its atomic number; every other kind of site a number from 200 on,
+    A full site of one element has its atomic number, of deuterium 198, of tritium 199; every other kind of site a number from 200 on,
     in sorted order of the kinds.
     """
     kinds = sorted(set(species))
@@ -46,7 +48,8 @@ def species_numbers(species: list[Species]) -> tuple[list[int], dict[int, Specie
     number_of: dict[Species, int] = {}
     for kind in kinds:
         if len(kind) == 1 and kind[0][1] == 1.0:
-            number_of[kind] = gemmi.Element(kind[0][0]).atomic_number
+            symbol = kind[0][0]
+            number_of[kind] = _ISOTOPES.get(symbol) or gemmi.Element(symbol).atomic_number
         else:
             number_of[kind] = _FIRST_MIXED + mixed
             mixed += 1
@@ -78,8 +81,8 @@ def standardise(crystal: Crystal, *, symprec: float, protostructures: bool = Tru
         label = protostructure_label(
             found.number,
             found.pearson_symbol,
-            [(meaning[numbers[i]], found.wyckoffs[i]) for i in orbits],
-            symmetrised.species,
+            [(without_isotopes(meaning[numbers[i]]), found.wyckoffs[i]) for i in orbits],
+            [without_isotopes(site) for site in symmetrised.species],
         )
     return Standard(symmetrised, found.number, found.symprec, label)
 

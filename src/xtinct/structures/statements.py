@@ -68,24 +68,32 @@ def read_formula(text: str) -> Mapping[str, float] | None:
     Deuterium and tritium are counted as hydrogen.
     """
     text = re.sub(r"\s+\d*[+-]\s*$", "", text.strip())
-    while (unfolded := _GROUP.sub(_unfold, text)) != text:
+    while "(" in text and (unfolded := _GROUP.sub(_unfold, text)) != text:
         text = unfolded
-    if not re.fullmatch(rf"(?:\s*(?:{_TERM.pattern})\s*)+", text, re.ASCII):
+    if _TERM.sub("", text).strip():
         return None
     amounts: dict[str, float] = {}
     for symbol, count in _TERM.findall(text):
         element = "H" if symbol in ("D", "T") else symbol
-        if gemmi.Element(element).atomic_number == 0 or count == ".":
+        if not _known(element) or count == ".":
             return None
         amounts[element] = amounts.get(element, 0.0) + (float(count) if count else 1.0)
     amounts = {symbol: amount for symbol, amount in amounts.items() if amount}
     return amounts or None
 
 
+@lru_cache(maxsize=1024)
+def _known(symbol: str) -> bool:
+    element = gemmi.Element(symbol)
+    return element.atomic_number > 0 and element.name == symbol
+
+
 def _unfold(group: re.Match[str]) -> str:
     """`(H2 O)6` as `H12 O6`."""
     times = float(group[2] or 1)
-    return " ".join(f"{symbol}{float(count or 1) * times:g}" for symbol, count in _TERM.findall(group[1])) + " "
+    return (
+        " ".join(f"{symbol}{float(count or 1) * times:g}" for symbol, count in _TERM.findall(group[1])) + " "
+    )
 
 
 @lru_cache(maxsize=256)

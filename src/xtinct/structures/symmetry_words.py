@@ -106,7 +106,13 @@ def _listed(words: Words, numbers: dict[str, int], declared: tuple[Setting, ...]
     settings = tuple(s for number in sorted(set(numbers.values())) for s in settings_numbered(number))
     named = settings_named(words.symbol)
     settings = named + tuple(s for s in settings if s not in named)
-    return (listed,), listed, problem, _origins(listed), settings if problem else settings_numbered(listed.number)
+    return (
+        (listed,),
+        listed,
+        problem,
+        _origins(listed),
+        settings if problem else settings_numbered(listed.number),
+    )
 
 
 def _origins(operations: Operations) -> tuple[Setting, ...]:
