@@ -53,7 +53,9 @@ def cddd_config(config: Mapping[str, object], dataset: str = "cddd") -> dict[str
 
 
 def read_atoms(cif: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Cell (6,), scatterers (n,; see `scatterer_number`), fractional coordinates (n, 3) and occupancies (n,) of a CIF.
+    """Cell (6,), scatterers (n,), fractional coordinates (n, 3) and occupancies (n,) of a CIF.
+
+    Scatterers are numbered as `scatterer_number` does: by atomic number, isotopes of hydrogen apart.
 
     Symmetry that the CIF states is applied; atoms on special positions come out once.
     StructureRefusedError (unreadable_cif) if there is not one block with atoms.

@@ -15,8 +15,8 @@ RADIATIONS = ("xray", "neutron")
 
 #: Elements of the table; atomic numbers are its rows.
 N_ELEMENTS = 118
-#: Hydrogen isotopes with rows of their own, after the elements, and their bound coherent scattering lengths, fm
-#: (Sears, Neutron News 3(3), 26-37, 1992). They scatter X-rays as hydrogen does.
+#: Hydrogen isotopes with rows of their own, after the elements, and their bound coherent scattering
+#: lengths, fm (Sears, Neutron News 3(3), 26-37, 1992). They scatter X-rays as hydrogen does.
 ISOTOPES = {"D": (119, 6.671), "T": (120, 4.792)}
 #: Rows of the table of amplitudes, row 0 unused.
 N_SCATTERERS = N_ELEMENTS + len(ISOTOPES) + 1

@@ -45,6 +45,8 @@ def is_archive(path: Path) -> bool:
 def texts(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
     """(name, text, error) of every file below a folder or in an archive whose base name matches `pattern`.
 
+    Several patterns are separated by `|`; capitals do not matter.
+
     `error` is "reason: detail" where there is no text. XtinctError, beginning with `where`, if the
     whole cannot be read, or unpacks to far more than any archive of texts does.
     """
@@ -77,7 +79,8 @@ def digest(path: Path, pattern: str) -> str:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(PurePosixPath(name).name.lower(), pattern.lower())
+    base = PurePosixPath(name).name.lower()
+    return any(fnmatch.fnmatchcase(base, one) for one in pattern.lower().split("|"))
 
 
 def _folder_names(folder: Path, pattern: str) -> list[str]:

@@ -202,8 +202,8 @@ def merge(
 
     XtinctError if an id occurs twice; accepted + quarantined = received is checked. The manifest, which
     is also returned, counts by source (and there how structures stand to what their files say of
-    themselves: agreeing, resolved, contradicting, silent), crystal system, licence and reason, and how often the group found
-    is the one that spglib finds and the one that the source declares.
+    themselves: agreeing, resolved, contradicting, silent), crystal system, licence and reason, and how
+    often the group found is the one that spglib finds and the one that the source declares.
     """
     accepted = merge_shards(
         structures, structures_out, schema=STRUCTURES, metadata=metadata, key="structure_id"

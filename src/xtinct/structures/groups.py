@@ -217,6 +217,7 @@ class Setting:
         return self.name.partition(":")[0]
 
     def operations(self) -> Operations:
+        """The operations that fill the cell."""
         return operations_of(self.hall, f"{self.name} ({self.number})")
 
 

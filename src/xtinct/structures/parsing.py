@@ -1,7 +1,7 @@
 """Text of a CIF or POSCAR, or an object of another library -> the sites and words that it lists.
 
-gemmi reads CIFs. Where it gives up on the syntax, quotes that are never closed are closed, and it reads again:
-there is one set of rules for all files.
+gemmi reads CIFs. Where it gives up on the syntax, quotes that are never closed are closed, and it reads
+again: there is one set of rules for all files.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 
 from xtinct.structures.crystal import Crystal, RejectedError
 from xtinct.structures.elements import occupants
-from xtinct.structures.filling import Listing, Reading, resolve
+from xtinct.structures.filling import Listing, resolve
 from xtinct.structures.groups import settings_named
 from xtinct.structures.statements import Statements, positive, read_formula
 from xtinct.structures.symmetry_words import Words, symmetry_of
@@ -281,11 +281,17 @@ def _read_poscar(text: str) -> Listing:
 def listing_of_pymatgen(structure: Any) -> Listing:
     """The sites of a pymatgen Structure."""
     rows = [
-        (getattr(species, "element", species).symbol, site.frac_coords, occupancy)
+        (_pymatgen_symbol(species), site.frac_coords, occupancy)
         for site in structure
         for species, occupancy in site.species.items()
     ]
     return _of_atoms(np.array(structure.lattice.parameters), *map(list, zip(*rows, strict=True)))
+
+
+def _pymatgen_symbol(species: Any) -> str:
+    # The symbol of deuterium is H there; its name is D. Dummies have no name.
+    element = getattr(species, "element", species)
+    return getattr(element, "name", element.symbol)
 
 
 def listing_of_ase(atoms: Any) -> Listing:
@@ -348,9 +354,3 @@ def read_cleaned(cif: str) -> Crystal:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
-
-
-__all__ = [
-    "Listing", "Reading", "expand", "listing_of_ase", "listing_of_gemmi", "listing_of_pymatgen", "read_cleaned",
-    "read_listing", "resolve",
-]  # fmt: skip

@@ -14,6 +14,8 @@ from xtinct.structures.entries import Entry, Kind, Source
 
 #: The embedded source, relative to the project's root, where every command of the pipeline runs.
 PROTOTYPE_TABLE = "data/prototypes/aflow_prototypes.parquet"
+#: Names of files that hold a structure each: CIFs and POSCARs.
+STRUCTURE_FILES = "*.cif|*.mcif|*.vasp|*.poscar|poscar*|contcar*"
 #: Licence text of sources that name none: nobody may guess one.
 _NO_LICENCE = "not stated"
 
@@ -31,12 +33,12 @@ def open_prototypes(where: str, config: Mapping[str, Any]) -> Source:
 def open_files(where: str, config: Mapping[str, Any]) -> Source:
     """CIFs or POSCARs of a folder, an archive or a single file, or a Parquet table with a CIF column.
 
-    Keys: `path`; `pattern` of the file names in a folder or archive (default *.cif); for a table
+    Keys: `path`; `pattern` of the file names in a folder or archive (default STRUCTURE_FILES); for a table
     `cif_column` (default cif), `id_column` (default material_id) and `spacegroup_column` (default:
     none declared); `version` (default: SHA-256 of the content) and `licence`.
     """
     path = Path(config["path"])
-    pattern = config.get("pattern", "*.cif")
+    pattern = config.get("pattern", STRUCTURE_FILES)
     if not path.exists():
         raise XtinctError(f"{where}.path: {path}: no such file or folder")
     licence = config.get("licence", _NO_LICENCE)
@@ -47,9 +49,19 @@ def open_files(where: str, config: Mapping[str, Any]) -> Source:
         return Source(
             version, licence, _table_entries(where, table, *columns, config.get("spacegroup_column"))
         )
-    return Source(
-        version, licence, (Entry(*found[:2], error=found[2]) for found in texts(path, pattern, where))
-    )
+    return Source(version, licence, _file_entries(path, pattern, where))
+
+
+def _file_entries(path: Path, pattern: str, where: str) -> Iterator[Entry]:
+    found = False
+    for name, text, error in texts(path, pattern, where):
+        found = True
+        yield Entry(name, text, error=error)
+    if not found and any(path.rglob("*") if path.is_dir() else [path]):
+        raise XtinctError(
+            f"{where}: the source holds no structure: no file in {path} is named {pattern}; "
+            f"set {where}.pattern"
+        )
 
 
 def _table_entries(

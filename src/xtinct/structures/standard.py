@@ -40,8 +40,8 @@ class Standard:
 def species_numbers(species: list[Species]) -> tuple[list[int], dict[int, Species]]:
     """A number for every site, equal where and only where the same atoms sit, and their meaning.
 
-    A full site of one element has its atomic number, of deuterium 198, of tritium 199; every other kind of site a number from 200 on,
-    in sorted order of the kinds.
+    A full site of one element has its atomic number, of deuterium 198, of tritium 199; every other kind
+    of site a number from 200 on, in sorted order of the kinds.
     """
     kinds = sorted(set(species))
     mixed = 0

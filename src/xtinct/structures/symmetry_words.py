@@ -1,4 +1,4 @@
-"""The space group in the file's own words: operations, Hall symbol, symbol and number, held against each other."""
+"""The space group in a file's own words: operations, Hall symbol, symbol, number, and whether they agree."""
 
 from dataclasses import dataclass
 from functools import lru_cache
