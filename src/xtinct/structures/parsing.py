@@ -109,7 +109,15 @@ def _read_block(block: gemmi.cif.Block, *, special: bool) -> Listing:
         raise RejectedError("bad_cell", f"{missing[0]} is missing")
     # Not the cell of the small structure: there, an unknown value (?) is 1 angstrom.
     cell = np.array([gemmi.cif.as_number(block.find_value(tag)) for tag in _CELL_TAGS])
-    small = gemmi.make_small_structure_from_block(block)
+    for tag in _NUMBER_TAGS:
+        # gemmi fails on a number in quotes.
+        if (value := block.find_value(tag)) is not None and not value.isdecimal():
+            number = gemmi.cif.as_string(value).strip()
+            block.set_pair(tag, number if number.isdecimal() else "?")
+    try:
+        small = gemmi.make_small_structure_from_block(block)
+    except (ValueError, RuntimeError) as error:
+        raise RejectedError("unreadable", _one_line(error)) from None
     dummies = _dummy_labels(block)
     sites = [site for site in small.sites if site.occ != 0 and site.label not in dummies]
     if not block.find_values("_atom_site_type_symbol"):
@@ -243,11 +251,10 @@ def _dummy_labels(block: gemmi.cif.Block) -> set[str]:
 
 def _like_poscar(text: str) -> bool:
     """Whether lines 2 to 5 are a scale and three vectors, whatever the comment on line 1 says."""
-    lines = text.lstrip("\n").splitlines() if not text.splitlines()[0].strip() else text.splitlines()
-    if len(lines) < 5:
+    lines = text.split("\n", 5)
+    if len(lines) < 5 or len(_floats(lines[1])) not in (1, 3):
         return False
-    scales = _floats(lines[1])
-    return len(scales) in (1, 3) and all(len(_floats(line)) >= 3 for line in lines[2:5])
+    return all(len(_floats(line)) >= 3 for line in lines[2:5])
 
 
 def _floats(line: str) -> list[float]:
@@ -264,6 +271,8 @@ def _read_poscar(text: str) -> Listing:
     # Imported here: seconds of start-up that most runs never need.
     from pymatgen.io.vasp.inputs import Poscar
 
+    if not text.splitlines()[0].strip():
+        text = "no comment" + text
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

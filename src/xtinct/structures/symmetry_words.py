@@ -147,6 +147,7 @@ def _named(
     if len(set(numbers.values())) > 1:
         problem = "the file declares " + " and ".join(numbers)
         settings = named + numbered
+        stated += tuple(setting.operations() for setting in settings)
     return stated, None, problem, origins, settings
 
 

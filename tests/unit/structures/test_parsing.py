@@ -65,19 +65,20 @@ def test_coordinates_with_few_decimals_land_on_the_special_position():
 
 
 def test_operations_of_an_unusual_setting_are_taken_from_the_file():
-    # B 1 1 m in a setting that no table lists: doubled P 1 1 m, all operations written out.
+    # P 1 1 m on a cell four times as long, in a setting that no table lists: all operations written out.
     text = cif(
         ["Fe1 Fe 0.1 0.2 0.3 1"],
         cell=(4, 5, 6, 90, 90, 80),
-        extra="loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\nx,y,-z\nx+1/4,y,z+1/2\nx+1/4,y,-z+1/2",
+        extra="loop_\n_symmetry_equiv_pos_as_xyz\n"
+        + "\n".join(f"x{shift},y,{z}" for shift in ("", "+1/4", "+1/2", "+3/4") for z in ("z", "-z")),
     )
-    assert len(read(text)) == 4
+    assert len(read(text)) == 8
 
 
-def test_shared_sites_are_joined_and_deuterium_is_hydrogen():
+def test_shared_sites_are_joined_and_deuterium_keeps_its_name():
     text = cif(["Fe1 Fe3+ 0 0 0 0.4", "Mg1 Mg 0 0 0 0.6", "D1 D 0.5 0.5 0.5 1"])
     crystal = read(text)
-    assert crystal.species == [(("Fe", 0.4), ("Mg", 0.6)), (("H", 1.0),)]
+    assert crystal.species == [(("Fe", 0.4), ("Mg", 0.6)), (("D", 1.0),)]
     assert crystal.disordered
 
 
@@ -143,7 +144,7 @@ def test_a_poscar_is_read():
     assert np.isclose(np.linalg.det(crystal.basis), 5.64**3 / 4)
 
 
-def test_pymatgen_reads_what_gemmi_refuses():
+def test_quotes_that_are_never_closed_are_closed_at_the_end_of_their_line():
     # A text that is never closed: a syntax error of the CIF grammar, but far from the structure.
     text = FLUORITE + "_publ_section_comment 'this quote is never closed\n"
     with pytest.raises((ValueError, RuntimeError)):
