@@ -70,6 +70,74 @@ def test_every_form_of_a_structure_gives_the_same_lines(tmp_path):
         np.testing.assert_allclose(intensity, expected[1], rtol=1e-6)
 
 
+def test_ase_atoms_give_the_same_lines():
+    from ase.build import bulk, molecule
+
+    expected = xtinct.line_list(ROCK_SALT)
+    for atoms in (bulk("NaCl", "rocksalt", a=5.6402), bulk("NaCl", "rocksalt", a=5.6402, cubic=True)):
+        d_star, intensity = xtinct.line_list(atoms)
+        np.testing.assert_allclose(d_star, expected[0], rtol=1e-9)
+        np.testing.assert_allclose(intensity, expected[1], rtol=1e-6)
+    with pytest.raises(xtinct.XtinctError, match="three periodic directions"):
+        xtinct.line_list(molecule("H2O"))
+
+
+def test_deuterium_and_tritium_are_told_from_hydrogen_in_every_form(tmp_path):
+    """F111^2 / F200^2 of rock salt is ((b1 - b2) / (b1 + b2))^2: Sears, Neutron News 3(3), 26 (1992)."""
+    import gemmi
+    from ase.build import bulk
+    from pymatgen.core import Lattice, Species, Structure
+
+    def text(symbol):
+        return ROCK_SALT.replace("Na 0", "Li 0").replace("Cl 0.5", f"{symbol} 0.5").replace("5.6402", "4.068")
+
+    def typed(symbol):
+        return (
+            text("X1 " + symbol)
+            .replace("Li 0", "Li1 Li 0")
+            .replace("_atom_site_label\n", "_atom_site_label\n_atom_site_type_symbol\n")
+        )
+
+    def pymatgen(species):
+        sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+        return Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.068), ["Li", species], sites)
+
+    def ase(mass):
+        atoms = bulk("LiH", "rocksalt", a=4.068)
+        atoms.set_masses([7.0, mass])
+        return atoms
+
+    def small(cif):
+        return gemmi.make_small_structure_from_block(gemmi.cif.read_string(cif).sole_block())
+
+    (tmp_path / "LiD.cif").write_text(typed("D"))
+    forms = {
+        -3.739: [text("H"), pymatgen("H"), ase(1.008), small(typed("H"))],
+        6.671: [
+            text("D"), typed("D"), typed("2H"), tmp_path / "LiD.cif", pymatgen("D"),
+            pymatgen(Species("D", -1)), ase(2.014), small(typed("D")),
+        ],
+        4.792: [typed("T"), typed("3H"), pymatgen("T"), ase(3.016), small(typed("T"))],
+    }  # fmt: skip
+    for length, structures in forms.items():
+        for structure in structures:
+            _, intensity = xtinct.line_list(structure, radiation="neutron")
+            ratio = (intensity[0] / 8) / (intensity[1] / 6)
+            assert ratio == pytest.approx(((-1.90 - length) / (-1.90 + length)) ** 2, rel=2e-3), structure
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_files_are_read_in_the_encodings_that_the_pipeline_reads(tmp_path, encoding):
+    path = tmp_path / "NaCl.cif"
+    text = ROCK_SALT.replace("data_NaCl\n", "data_NaCl\n_publ_author_name 'M\u00fcller'\n")
+    path.write_text(text, encoding=encoding)
+    np.testing.assert_array_equal(xtinct.line_list(path)[1], xtinct.line_list(ROCK_SALT)[1])
+    np.testing.assert_array_equal(xtinct.line_list("\ufeff" + text)[1], xtinct.line_list(ROCK_SALT)[1])
+    path.write_bytes(b"\x00\x01\x02")
+    with pytest.raises(xtinct.XtinctError, match=r"NaCl\.cif: binary data"):
+        xtinct.line_list(path)
+
+
 def test_a_pattern_peaks_where_the_strongest_line_is():
     pattern = xtinct.simulate(rock_salt())
     assert pattern.dtype == np.float32

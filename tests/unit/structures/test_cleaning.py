@@ -10,6 +10,7 @@ from pymatgen.analysis.prototypes import (
 )
 from pymatgen.core import Structure
 
+from xtinct.datasets.cddd import structure_line_list
 from xtinct.errors import XtinctError
 from xtinct.parquet import file_metadata, write_parquet
 from xtinct.schema import CELL, RAW
@@ -202,7 +203,7 @@ _atom_site_fract_z
 C1 0.333333333 0.666666667 0.98
 C2 0.666666667 0.333333333 0.98
 """
-BRUCITE = ROCK_SALT.replace("data_NaCl", "data_x\n_chemical_formula_sum 'H2 Mg O2'")
+HYDRIDE = ROCK_SALT.replace("data_NaCl", "data_x\n_chemical_formula_sum 'Cl H2 Na'")
 
 
 def test_layers_in_vacuum_are_known_by_the_empty_slab():
@@ -215,7 +216,7 @@ def test_layers_in_vacuum_are_known_by_the_empty_slab():
 @pytest.mark.parametrize(
     ("cif", "cleaning", "reason"),
     [
-        (BRUCITE, {"missing_hydrogen": "reject"}, "missing_hydrogen"),
+        (HYDRIDE, {"missing_hydrogen": "reject"}, "missing_hydrogen"),
         ("garbage", {}, "unreadable"),
         (ROCK_SALT, {"max_sites": 7}, "too_many_sites"),
         (ROCK_SALT, {"min_distance": 2.9}, "atoms_too_close"),
@@ -285,6 +286,62 @@ def test_bytes_do_not_depend_on_shards_and_nothing_is_lost(raw, tmp_path):
     ids = pq.read_table(one[0])["structure_id"].to_pylist()
     assert ids == sorted(set(ids))
     assert file_metadata(one[0])["seed"] == 1
+
+
+def test_counts_say_how_files_stand_to_their_own_words(tmp_path):
+    def saying(formula, z, symbol="F m -3 m"):
+        words = f"data_x\n_chemical_formula_sum '{formula}'\n_cell_formula_units_Z {z}"
+        return ROCK_SALT.replace("data_NaCl", words).replace("F m -3 m", symbol)
+
+    incomplete = "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\nloop_\n_atom_site_label"
+    silicon = ROCK_SALT.partition("Na1")[0].replace("5.64", "5.431").replace("F m -3 m", "F d 3 m")
+    texts = {
+        "a": saying("Cl Na", 4),
+        "b": saying("Cl Na", 4).replace("loop_\n_atom_site_label", incomplete),
+        "c": saying("Cl Na", 3),
+        "d": ROCK_SALT,
+        "e": silicon + "Si1 Si 0 0 0 1\n",
+        "f": silicon.replace("data_NaCl", "data_x\n_exptl_crystal_density_diffrn 2.33") + "Si1 Si 0 0 0 1\n",
+        "g": "garbage",
+    }
+    path = write_raw(tmp_path / "own.parquet", [raw_row(name, text) for name, text in texts.items()])
+    (tmp_path / "1").mkdir()
+    (tmp_path / "3").mkdir()
+    manifest, outs = build(path, tmp_path / "1", 1)
+    assert manifest == build(path, tmp_path / "3", 3)[0]
+    assert manifest["sources"]["own"]["own_words"] == {
+        "agreeing": 1,
+        "resolved": 2,
+        "contradicting": 2,
+        "silent": 1,
+    }
+    assert manifest["by_reason"] == {"contradiction": 1, "ambiguous_setting": 1, "unreadable": 1}
+    rows = {row["structure_id"]: row for row in pq.read_table(outs[1]).to_pylist()}
+    assert "Cl4 Na4 read" in rows["own:c"]["detail"]
+    assert "Cl3 Na3 stated" in rows["own:c"]["detail"]
+
+
+def test_letters_beyond_ascii_in_a_name_do_not_lose_the_structure():
+    table, row = clean_or_reject(raw_row("\u00dcberstruktur\u00b2", ROCK_SALT), CLEANING)
+    assert table == "structures"
+    assert row["cif"].isascii()
+    assert len(expand(read_listing(row["cif"]), max_sites=100, min_distance=0.3)) == 8
+
+
+def test_deuterium_and_tritium_keep_their_neutron_lengths_through_the_pipeline():
+    """F111^2 / F200^2 of rock salt is ((b1 - b2) / (b1 + b2))^2: Sears, Neutron News 3(3), 26 (1992)."""
+    lithium = -1.90
+    lines = {"d_star_max": 0.6, "b_iso": 0, "intensity_floor": 1e-9, "max_reflections": 10000}
+    for symbol, length in {"H": -3.739, "D": 6.671, "T": 4.792}.items():
+        text = ROCK_SALT.replace("Na1 Na1+", "Li1 Li").replace("Cl1 Cl1-", f"{symbol}1 {symbol}")
+        row = clean(text)[1]
+        assert row["protostructure"] == "AB_cF8_225_a_b:H-Li"
+        _, _, intensity = structure_line_list(row["cif"], 225, {**lines, "radiation": "neutron"})
+        ratio = (intensity[0] / 8) / (intensity[1] / 6)
+        assert ratio == pytest.approx(((lithium - length) / (lithium + length)) ** 2, rel=2e-3)
+        _, _, xrays = structure_line_list(row["cif"], 225, {**lines, "radiation": "xray"})
+        hydride = clean(text.replace(f"{symbol}1 {symbol}", "H1 H"))[1]["cif"]
+        assert np.array_equal(xrays, structure_line_list(hydride, 225, {**lines, "radiation": "xray"})[2])
 
 
 def test_an_entry_that_takes_too_long_is_quarantined(tmp_path):

@@ -197,6 +197,20 @@ def test_prototypes_hold_every_space_group(fetched):
     assert len(rows) == 1091
 
 
+def test_folders_of_poscars_are_read_and_other_names_are_named(tmp_path):
+    folder = tmp_path / "runs"
+    for name in ("a/POSCAR", "b/CONTCAR", "POSCAR_plain", "x.vasp", "NaCl.CIF", "spin.mcif"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"text of {name}")
+    (folder / "OUTCAR").write_text("no structure")
+    counts = fetch("own", {"kind": "files", "path": str(folder)}, tmp_path / "own.parquet")
+    assert counts == {"received": 6, "errors": 0}
+    only = {"kind": "files", "path": str(folder), "pattern": "OUT*|x.*"}
+    assert fetch("own", only, tmp_path / "own.parquet")["received"] == 2
+    with pytest.raises(XtinctError, match=r"holds no structure: no file in .*runs is named \*\.xyz; set"):
+        fetch("own", {**only, "pattern": "*.xyz"}, tmp_path / "none.parquet")
+
+
 def test_inputs_are_what_a_source_reads(tmp_path):
     assert source_inputs({"kind": "files", "path": "a/b"}) == ["a/b"]
     assert source_inputs({"kind": "prototypes"}) == ["data/prototypes/aflow_prototypes.parquet"]
