@@ -27,6 +27,8 @@ _SUFFIX = re.compile(
     r"(?:\s*:\s*|\s+)\(?([12SZHR])\)?$|\s*\(([12SZHR])\)$|[\s(,]*origin\s*(?:choice)?\s*([12])\)?$",
     re.IGNORECASE,
 )
+#: The number of the group behind its symbol: (No. 227).
+_NUMBER_BEHIND = re.compile(r"[\s,]*\(?(?:\bno\.?\s*\d{1,3}|(?<=\()\d{2,3})\)?$", re.IGNORECASE)
 _ORIGIN_OF_SUFFIX = {"S": "1", "Z": "2"}
 
 
@@ -247,7 +249,7 @@ def settings_named(symbol: str) -> tuple[Setting, ...]:
     Full, short and old symbols (F d 3 m), with or without spaces, subscripts written 2_1 or 2(1), and the
     suffixes :1 :2 :H :R or, as in the ICSD, S Z H R.
     """
-    text = symbol.strip().strip("'\"").strip()
+    text = _NUMBER_BEHIND.sub("", symbol.strip().strip("'\"").strip())
     if text in ("", "?", "."):
         return ()
     if found := _names().get(_compact(text)):

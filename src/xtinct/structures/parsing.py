@@ -43,6 +43,8 @@ _LOOKALIKES = str.maketrans(
     | dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", " ")
     | dict.fromkeys("\ufeff\u200b\u00ad", "")
 )
+#: g/cm^3; no crystal is heavier.
+_HEAVIEST_CRYSTAL = 50
 _DOTTED_MARKS = ("_cell.", "_atom_site.", "_space_group.", "_symop.", "_operation.", "_centering.")
 _DOTTED_TAG = re.compile(r"^(\s*_[A-Za-z][\w-]*)\.(?=[A-Za-z])", re.MULTILINE)
 
@@ -145,7 +147,10 @@ def _statements(block: gemmi.cif.Block, formula: Mapping[str, float] | None) -> 
         if unit is not None and unit != formula and _times(unit, units) == formula:
             # pymatgen writes the whole cell as the sum, and the formula unit as the structural formula.
             formula = unit
-    return Statements(formula, units, positive(gemmi.cif.as_number(_value(block, _DENSITY_TAGS) or "?")))
+    density = positive(gemmi.cif.as_number(_value(block, _DENSITY_TAGS) or "?"))
+    if density is not None and density > _HEAVIEST_CRYSTAL:
+        density /= 1000  # kg/m^3
+    return Statements(formula, units, density)
 
 
 def _times(formula: Mapping[str, float], units: float) -> dict[str, float]:

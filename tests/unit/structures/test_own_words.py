@@ -88,6 +88,8 @@ OF_SALT = said("Cl Na", 4)
         ("R -3 c", ["R -3 c:H", "R -3 c:R"]),
         ("R-3mH", ["R -3 m:H"]),
         ("P 3 2 1", ["P 3 2 1"]),
+        ("F m -3 m (No. 225)", ["F m -3 m"]),
+        ("Fm-3m (225)", ["F m -3 m"]),
         ("Q 7 m", []),
         ("?", []),
     ],
@@ -151,6 +153,19 @@ def test_diamond_is_read_where_the_file_says_how_many_atoms_there_are(symbol):
     assert reason(cif(SILICON, CUBIC, *said(symbol=symbol))) == "ambiguous_setting"
     assert reason(cif(SILICON, CUBIC, *said(number=227))) == "ambiguous_setting"
     assert reason(cif(SILICON, CUBIC, *said("Si", 12, symbol=symbol))) == "contradiction"
+
+
+def test_the_other_origin_is_taken_where_the_stated_one_contradicts_the_content():
+    second = [op.triplet() for op in gemmi.SpaceGroup("F d -3 m:2").operations()]
+    for words in (said("Si", 8, symbol="F d -3 m:2"), [*said("Si", 8), operations(*second)]):
+        found = read(cif(SILICON, CUBIC, *words))
+        assert (found.crystal.composition(), found.verdict) == ({"Si": 8.0}, "resolved")
+    # The coordinate system code tells it, and is believed.
+    for code, atoms in {"1": 8, "2": 16}.items():
+        coded = f"_space_group_IT_coordinate_system_code {code}"
+        assert len(read(cif(SILICON, CUBIC, *said(symbol="F d -3 m"), coded)).crystal) == atoms
+        assert len(read(cif(SILICON, CUBIC, *said(number=227), coded)).crystal) == atoms
+    assert content(cif(SILICON, CUBIC, *said(symbol="F d -3 m", density=2330))) == {"Si": 8.0}
 
 
 def test_the_multiplicity_of_a_site_tells_the_origin():
