@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 import xtinct
 from xtinct.datasets.linetables import line_lists
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
-from xtinct.parquet import file_metadata, open_parquet, read_batches, write_parquet
+from xtinct.parquet import file_metadata, open_parquet, read_batches, read_table, write_parquet
 from xtinct.schema import LINES, SPLITS, check_table
 
 DTYPES = ("float32", "uint16")
@@ -310,7 +309,7 @@ _CONTEXT = {
 
 def read_patterns(path: str | Path) -> np.ndarray:
     """Patterns float32 (samples, points) of an exported table, whatever their type there."""
-    table = pq.read_table(path, columns=["pattern"])
+    table = read_table(path, ["pattern"])
     column = table.column("pattern").combine_chunks()
     if pa.types.is_fixed_size_list(column.type):
         return column.flatten().to_numpy().reshape(len(column), -1)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
+from xtinct.parquet import open_parquet
 from xtinct.schema import CELL, LINES
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system
@@ -63,4 +63,4 @@ def line_lists(table: pa.Table | pa.RecordBatch) -> LineLists:
 
 def count_rows(paths: Sequence[str | Path]) -> int:
     """Rows of some Parquet files together, from their metadata."""
-    return sum(pq.read_metadata(path).num_rows for path in paths)
+    return sum(open_parquet(path).metadata.num_rows for path in paths)
