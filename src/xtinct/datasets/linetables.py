@@ -24,8 +24,13 @@ def lines_table(
     lines: LineLists,
     origins: Sequence[str],
     seed: int,
+    sources: Sequence[tuple[str, str]],
 ) -> pa.Table:
-    """Rows of LINES. `numbers` are space groups (n,), `cells` float64 (n, 6); class and system follow."""
+    """Rows of LINES.
+
+    `numbers` are space groups (n,), `cells` float64 (n, 6); class and system follow. `sources`: (source,
+    licence) of each row.
+    """
     n = len(lines)
     numbers = [int(number) for number in numbers]
     offsets = pa.array(lines.offsets.astype(np.int32))
@@ -41,6 +46,8 @@ def lines_table(
         "intensity": _lists(offsets, lines.intensity, LINES.field("intensity").type),
         "origin": pa.array(origins, pa.string()),
         "seed": pa.array(np.full(n, seed), pa.int64()),
+        "source": pa.array([source for source, _ in sources], pa.string()),
+        "licence": pa.array([licence for _, licence in sources], pa.string()),
     }
     return pa.table([columns[name] for name in LINES.names], schema=LINES)
 

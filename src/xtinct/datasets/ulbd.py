@@ -20,7 +20,7 @@ from xtinct.diffraction.lines import UlbdLines
 from xtinct.errors import XtinctError
 from xtinct.parquet import open_parquet, write_parquet
 from xtinct.randomness import stream_key, subkey
-from xtinct.schema import CELL, LINES, check_table
+from xtinct.schema import CELL, LINES, OWN_LICENCE, check_table
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups
 
 SPLIT_KINDS = ("lattice", "draw")
@@ -105,6 +105,7 @@ def build_shard(
                 lines=lines.draw(number, cells, _sample_keys(key, number, lattice, draw), intensities),
                 origins=[f"lattice {i}, draw {j}" for i, j in zip(lattice, draw, strict=True)],
                 seed=seed,
+                sources=[("ulbd", OWN_LICENCE)] * len(number),
             )
 
     return write_parquet(out, tables(), LINES)

@@ -41,6 +41,8 @@ def evaluated(tmp_path):
             "intensity": lines[i][1].tolist(),
             "origin": "",
             "seed": 0,
+            "source": "ulbd",
+            "licence": "CC0-1.0",
         }
         for i in range(3)
     ]
