@@ -5,8 +5,8 @@ that of `UlbdLines.draw` and `profile.render`, at the speed of writing it to mem
 """
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.instrument import LORENTZ, Instrument
 from xtinct.diffraction.lines import UlbdLines
 from xtinct.diffraction.profile import place_lines, render

@@ -9,8 +9,8 @@ the maximum.
 import math
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.conditions import Conditions
 from xtinct.diffraction.instrument import LORENTZ, Instrument
 from xtinct.diffraction.linelists import LineLists

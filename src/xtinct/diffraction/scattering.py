@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.parquet import read_table
 
@@ -35,7 +35,7 @@ COLUMNS = pa.schema(
 _STEP = 4e-4
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)
 def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.ndarray, float]:
     """Amplitudes of every element up to `d_star_max` (1/angstrom).
 

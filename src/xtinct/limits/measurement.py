@@ -33,8 +33,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.instrument import LORENTZ, Instrument
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.lines import form_metric
