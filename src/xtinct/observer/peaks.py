@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+from xtinct.compiling import njit
 
 from xtinct.observer.measured import Measured
 from xtinct.observer.peakfit import PeakFit, fit_peaks, profiles
