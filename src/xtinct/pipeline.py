@@ -41,9 +41,9 @@ _NOTHING_TO_DO = "Nothing to be done"
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn an XtinctError, and a fault of the disk, into one line on stderr and exit status 2."""
+    """Turn an XtinctError, and a full disk or memory, into one line on stderr and exit status 2."""
     try:
-        with _disk_faults():
+        with _faults_of_the_machine():
             yield
     except XtinctError as error:
         print(f"xtinct: error: {error}", file=sys.stderr)
@@ -51,10 +51,15 @@ def one_line_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _disk_faults() -> Iterator[None]:
-    """Name the file of an OSError that is the machine's fault and not the program's, wherever it came up."""
+def _faults_of_the_machine() -> Iterator[None]:
+    """Turn a full disk or memory into an XtinctError, wherever it came up."""
     try:
         yield
+    except MemoryError as error:
+        raise XtinctError(
+            f"not enough memory ({str(error).splitlines()[0] if str(error) else 'no more is given'}); "
+            "run fewer jobs at a time (--cores), or raise the limit under which this one runs"
+        ) from None
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             raise
@@ -81,7 +86,7 @@ def job(log: Iterable[str]) -> Iterator[None]:
     try:
         with one_line_errors():
             try:
-                with _disk_faults():
+                with _faults_of_the_machine():
                     yield
             except XtinctError as error:
                 with suppress(OSError):  # the log's own disk may be the full one
