@@ -38,8 +38,8 @@ from xtinct.compiling import njit
 from xtinct.diffraction.instrument import LORENTZ, Instrument, polarisation_of
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.lines import form_metric
-from xtinct.diffraction.ordering import EQUAL_D
 from xtinct.diffraction.lorentz import geometric_factor
+from xtinct.diffraction.ordering import EQUAL_D
 from xtinct.errors import XtinctError
 from xtinct.limits.hypotheses import Hypotheses, Window
 from xtinct.randomness import stream_key, subkey, uniform

@@ -12,6 +12,7 @@ import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
+
 from xtinct.compiling import njit
 
 LN2 = math.log(2.0)
