@@ -63,7 +63,7 @@ def _faults_of_the_machine() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             raise
-        where = error.filename or f"a file in {Path.cwd()} or of the compiler's cache"
+        where = error.filename or "a temporary file (in TMPDIR) or one of a library"
         raise XtinctError(f"{where}: {fault_of(error)}") from None
 
 
