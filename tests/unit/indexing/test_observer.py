@@ -113,6 +113,14 @@ def test_a_missing_line_changes_no_cell():
     assert best.cell[[0, 2]] == pytest.approx([cell[0], cell[2]], rel=1e-5)
 
 
+def test_one_exact_line_of_a_superstructure_is_no_impurity():
+    """100 to 210 of a primitive cubic cell of 3 angstrom, and 111 of the cell of twice its axis."""
+    q = np.array([3, 4, 8, 12, 16, 20]) / 6.0**2
+    best = search("cubic", q, 1e-5 * q, missed=1)[0]
+    assert best.cell[0] == pytest.approx(6.0, rel=1e-5)
+    assert best.missed == 0
+
+
 def test_positions_are_found_far_below_the_grid_step_and_weak_lines_beside_strong_ones():
     two_theta = np.array([20.0, 20.5, 35.123, 60.0])
     d_star = 2 * np.sin(np.radians(two_theta / 2)) / DEFAULT_INSTRUMENT.wavelength
