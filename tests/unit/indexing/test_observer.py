@@ -147,6 +147,17 @@ def test_the_product_divides_the_prior_of_the_network_out():
     assert joined == pytest.approx(np.array([[0.5, 0.5], [0.2, 0.8]]))
 
 
+def test_what_no_lattice_explains_is_answered_with_the_prior():
+    """Lines at irregular places are nobody's crystal."""
+    d_star = np.array([0.2113, 0.3271, 0.3877, 0.4639, 0.5531, 0.6047, 0.7103, 0.7919])
+    lines = LineLists(np.array([0, 8]), d_star, np.linspace(0.3, 1.0, 8).astype(np.float32))
+    observer = Observer(DEFAULT_INSTRUMENT, "cubic", prior={225: 3, 221: 1})
+    (probabilities,), found = observer.group_probabilities(render(lines, DEFAULT_INSTRUMENT))
+    assert not found[0]
+    said = {int(g): p for g, p in zip(observer.groups, probabilities, strict=True) if p}
+    assert said == pytest.approx({221: 0.25, 225: 0.75})
+
+
 def test_unsuitable_input_is_refused():
     with pytest.raises(XtinctError, match="shape"):
         Observer(DEFAULT_INSTRUMENT).predict(np.ones((1, 10)))
