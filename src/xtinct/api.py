@@ -1,5 +1,6 @@
 """What a notebook needs, in six functions. `import xtinct` offers them without importing this file first."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -39,17 +40,19 @@ def line_list(
     conventional cell, summed over the hkl of the line. XtinctError if there is no structure in
     `structure`.
     """
-    from xtinct.diffraction.structure_factors import structure_lines
+    from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
     from xtinct.structures.given import atoms_of, standard_of
 
     crystal = standard_of(structure, symprec=symprec).crystal
-    return structure_lines(
-        crystal.cell,
-        *atoms_of(crystal),
-        d_star_max=DEFAULT_INSTRUMENT.d_star_reach if d_star_max is None else d_star_max,
-        b_iso=b_iso,
-        radiation=radiation,
-    )
+    d_star_max = DEFAULT_INSTRUMENT.d_star_reach if d_star_max is None else d_star_max
+    try:
+        return structure_lines(
+            crystal.cell, *atoms_of(crystal), d_star_max=d_star_max, b_iso=b_iso, radiation=radiation
+        )
+    except StructureRefusedError as refused:
+        many = refused.reason == "too_many_reflections"
+        hint = f"; ask for less than d_star_max={d_star_max:g}" if many else ""
+        raise XtinctError(f"structure: {refused}{hint}") from None
 
 
 def simulate(structure: Any, instrument: Instrument | None = None, **options: Any) -> np.ndarray:
@@ -84,6 +87,12 @@ def ulbd_patterns(
     family = family_of(spacegroup)
     if not len(cells) or draws < 1:
         raise XtinctError(f"ulbd_patterns: {len(cells)} cells and {draws} draws, expected at least 1 of each")
+    size, memory = 4 * len(cells) * draws * instrument.points, _physical_memory()
+    if size > memory:
+        raise XtinctError(
+            f"ulbd_patterns: {len(cells)} x {draws} patterns of {instrument.points} points take "
+            f"{size / 2**30:.3g} GiB, this machine has {memory / 2**30:.3g}; ask for fewer at a time"
+        )
     if not np.isfinite(cells).all() or (cells <= 0).any():
         raise XtinctError("ulbd_patterns: cell lengths and angles must be positive and finite")
     errors = conventional_cell_errors(family, cells)
@@ -204,6 +213,14 @@ def _model_folders(models: str | Path | Sequence[str | Path]) -> list[Path]:
             raise XtinctError(f"{path}: holds no trained model (no card.json)")
         found += inside
     return found
+
+
+def _physical_memory() -> int:
+    """Bytes of memory of this machine; without end where it cannot be told."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 62
 
 
 def _one(d_star: np.ndarray, intensity: np.ndarray) -> LineLists:

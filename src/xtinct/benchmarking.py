@@ -28,6 +28,7 @@ from xtinct.diffraction.patterns import ulbd_patterns
 from xtinct.diffraction.profile import render
 from xtinct.diffraction.structure_factors import structure_lines
 from xtinct.errors import XtinctError
+from xtinct.files import write_text
 from xtinct.randomness import stream_key, subkeys
 from xtinct.symmetry.operations import hermann_mauguin
 
@@ -287,4 +288,4 @@ def table(result: dict[str, object]) -> list[tuple[str, ...]]:
 
 def write_json(result: dict[str, object], out: str | Path) -> None:
     """Write the result of `run` as JSON with sorted keys."""
-    Path(out).write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    write_text(out, json.dumps(result, indent=2, sort_keys=True) + "\n")

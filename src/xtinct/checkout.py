@@ -1,5 +1,6 @@
 """Commands of a checkout of the project: they read its configuration and write into its folders."""
 
+import json
 from collections.abc import Sequence
 
 import click
@@ -107,4 +108,30 @@ def bench(what: str, structures: str, config: str, limit: float, rounds: int, ou
     print_table(heading, rows)
 
 
-COMMANDS = (train, check, snapshot, adopt, bench)
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
+def verify(as_json: bool) -> None:
+    """Hold every file of the build, byte by byte, against the digest that DVC has recorded.
+
+    Prints a line for each file that is missing, changed or unrecorded; exit status 2 if there is any.
+    """
+    from dataclasses import asdict
+
+    from xtinct import verification
+    from xtinct.errors import XtinctError
+
+    verdict = verification.verify()
+    if as_json:
+        found = [asdict(difference) for difference in verdict.differences]
+        click.echo(json.dumps({"checked": verdict.checked, "differences": found}, indent=1))
+    else:
+        for difference in verdict.differences:
+            where = f" ({difference.record})" if difference.record else ""
+            click.echo(f"{difference.kind:<11}{difference.path}{where}")
+    if verdict.differences:
+        raise XtinctError(f"verify: {verdict.summary()}")
+    if not as_json:
+        click.echo(verdict.summary())
+
+
+COMMANDS = (train, check, snapshot, adopt, verify, bench)

@@ -314,15 +314,31 @@ def version() -> None:
     "--config", default="config/config.yaml", show_default=True, help="Where the instrument stands."
 )
 @click.option("--name", default="xtinct-patterns", show_default=True, help="Name on the dataset card.")
-@click.option("--licence", default="other", show_default=True, help="Licence identifier on the card.")
-def export(tables: tuple[str, ...], out: str, dtype: str, config: str, name: str, licence: str) -> None:
-    """Render line lists into a folder of dense patterns, with a dataset card and Croissant metadata."""
+@click.option("--licence", help="Licence identifier on the card; without it those of the rows.")
+@click.option("--date", "published", help="Day of publication, YYYY-MM-DD; without it today.")
+def export(
+    tables: tuple[str, ...],
+    out: str,
+    dtype: str,
+    config: str,
+    name: str,
+    licence: str | None,
+    published: str | None,
+) -> None:
+    """Render line lists into a folder of dense patterns, with a dataset card and Croissant metadata.
+
+    The folder may hold an earlier export, which is replaced, and nothing else.
+    """
     from xtinct.config import read_yaml
+    from xtinct.datasets.export import About
     from xtinct.datasets.export import export as export_tables
     from xtinct.diffraction.instrument import Instrument
+    from xtinct.structures.citations import citations
 
-    instrument = Instrument.from_config(read_yaml(config)["instrument"])
-    counts = export_tables(tables, out, instrument=instrument, dtype=dtype, name=name, licence=licence)
+    settings = read_yaml(config)
+    about = About(name, licence, published, citations(settings.get("sources", {})))
+    instrument = Instrument.from_config(settings["instrument"])
+    counts = export_tables(tables, out, instrument=instrument, dtype=dtype, about=about)
     print_table(("part", "samples"), list(counts.items()))
 
 

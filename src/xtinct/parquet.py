@@ -1,16 +1,16 @@
 """Parquet files whose bytes depend on their content alone, written whole or not at all."""
 
-import glob
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
+from xtinct.files import naming, written_whole
 
 #: Rows of a row group: large enough to compress, small enough to read one at a time.
 ROW_GROUP_ROWS = 4096
@@ -26,40 +26,40 @@ def write_parquet(
 
     Rows are regrouped to ROW_GROUP_ROWS, so the bytes do not depend on how they were batched.
     `metadata` values are stored as sorted JSON beside those of the schema. The file appears under
-    its name only when it is complete: what a killed job leaves has a hidden name, and the job that
-    writes the file removes it.
+    its name only when it is complete (`files.written_whole`); XtinctError naming it where the disk does
+    not take it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     extra = {key: json.dumps(value, sort_keys=True) for key, value in (metadata or {}).items()}
     schema = schema.with_metadata(
         {**(schema.metadata or {}), **{k.encode(): v.encode() for k, v in extra.items()}}
     )
     rows = 0
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        left.unlink(missing_ok=True)  # of a job that was killed
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        with pq.ParquetWriter(
-            temporary,
-            schema,
-            compression="zstd",
-            compression_level=3,
-            # Floats do not repeat: a dictionary only costs time and size there.
-            use_dictionary=[
-                f.name for f in schema if pa.types.is_string(f.type) and f.name not in ("cif", "sample_id")
-            ],
-            store_schema=True,
-        ) as writer:
+    with written_whole(path) as temporary:
+        with naming(path):
+            writer = pq.ParquetWriter(
+                temporary,
+                schema,
+                compression="zstd",
+                compression_level=3,
+                # Floats do not repeat: a dictionary only costs time and size there.
+                use_dictionary=[
+                    f.name
+                    for f in schema
+                    if pa.types.is_string(f.type) and f.name not in ("cif", "sample_id")
+                ],
+                store_schema=True,
+                # Neither Parquet nor its codec would notice a flipped bit without them.
+                write_page_checksum=True,
+            )
+        try:
             for table in _regroup(batches, schema):
-                writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+                with naming(path):
+                    writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
                 rows += table.num_rows
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        finally:
+            with naming(path):
+                writer.close()
     return rows
 
 
@@ -78,17 +78,65 @@ def _regroup(batches: Iterable[pa.Table | pa.RecordBatch], schema: pa.Schema) ->
         yield pa.concat_tables(held).combine_chunks()
 
 
-def open_parquet(path: str | Path, mapped: bool = True) -> pq.ParquetFile:
+class ParquetFile(pq.ParquetFile):
+    """A Parquet file whose pages are held against their checksums, and whose faults name it.
+
+    Bytes that have changed since they were written are an XtinctError where they are read.
+    """
+
+    def __init__(self, path: str | Path, **options: Any) -> None:
+        self.path = path
+        with _readable(path):
+            super().__init__(path, page_checksum_verification=True, **options)
+
+    def read(self, *arguments: Any, **options: Any) -> pa.Table:
+        """As of pyarrow."""
+        with _readable(self.path):
+            return super().read(*arguments, **options)
+
+    def read_row_group(self, *arguments: Any, **options: Any) -> pa.Table:
+        """As of pyarrow."""
+        with _readable(self.path):
+            return super().read_row_group(*arguments, **options)
+
+    def iter_batches(self, *arguments: Any, **options: Any) -> Iterator[pa.RecordBatch]:
+        """As of pyarrow."""
+        with _readable(self.path):
+            batches = super().iter_batches(*arguments, **options)
+        while True:
+            with _readable(self.path):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    """Name the file in whatever pyarrow says of it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise XtinctError(f"{path}: no such file") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise XtinctError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); "
+            "if it was one, its bytes have changed: make or fetch it again"
+        ) from None
+
+
+def open_parquet(path: str | Path, mapped: bool = True) -> ParquetFile:
     """Open a Parquet file, or raise XtinctError naming it.
 
     A file that is not `mapped` is read in pieces of 1 MiB: what was read does not count as memory.
     """
-    try:
-        return pq.ParquetFile(path, memory_map=mapped, buffer_size=0 if mapped else 1 << 20)
-    except FileNotFoundError:
-        raise XtinctError(f"{path}: no such file") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise XtinctError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+    return ParquetFile(path, memory_map=mapped, buffer_size=0 if mapped else 1 << 20)
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole Parquet file (or some columns of it) in memory, or XtinctError naming it."""
+    with open_parquet(path) as file:
+        return file.read(columns=None if columns is None else list(columns))
 
 
 def read_batches(
@@ -108,7 +156,8 @@ def file_metadata(path: str | Path) -> dict[str, object]:
     stored = open_parquet(path).schema_arrow.metadata or {}
     decoded: dict[str, object] = {}
     for key, value in stored.items():
-        text = value.decode()
+        with _readable(path):
+            text = value.decode()
         try:
             decoded[key.decode()] = json.loads(text)
         except json.JSONDecodeError:

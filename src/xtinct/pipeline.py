@@ -4,6 +4,7 @@ Imports nothing but the standard library: the job that runs cctbx may load nothi
 """
 
 import ast
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -13,11 +14,12 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 from xtinct.errors import XtinctError
+from xtinct.files import fault_of
 
 SOURCE = Path(__file__).resolve().parent
 _DECIDING = (
@@ -32,17 +34,37 @@ _DECIDING = (
     "snakemake",
     "dvc",
 )
+#: Full, over quota, over a size limit, read-only, failing.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _NOTHING_TO_DO = "Nothing to be done"
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn an XtinctError into one line on stderr and exit status 2."""
+    """Turn an XtinctError, and a full disk or memory, into one line on stderr and exit status 2."""
     try:
-        yield
+        with _faults_of_the_machine():
+            yield
     except XtinctError as error:
         print(f"xtinct: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+@contextmanager
+def _faults_of_the_machine() -> Iterator[None]:
+    """Turn a full disk or memory into an XtinctError, wherever it came up."""
+    try:
+        yield
+    except MemoryError as error:
+        raise XtinctError(
+            f"not enough memory ({str(error).splitlines()[0] if str(error) else 'no more is given'}); "
+            "run fewer jobs at a time (--cores), or raise the limit under which this one runs"
+        ) from None
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        where = error.filename or "a temporary file (in TMPDIR) or one of a library"
+        raise XtinctError(f"{where}: {fault_of(error)}") from None
 
 
 @contextmanager
@@ -52,10 +74,11 @@ def job(log: Iterable[str]) -> Iterator[None]:
     An XtinctError ends the job with its line; any other error is a bug and keeps its traceback.
     """
     path = Path(next(iter(log)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A new log, to whose end every process of the job appends: none overwrites another's lines.
-    path.write_bytes(b"")
-    handler = logging.FileHandler(path, encoding="utf-8")
+    with one_line_errors():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A new log, to whose end every process of the job appends: none overwrites another's lines.
+        path.write_bytes(b"")
+        handler = logging.FileHandler(path, encoding="utf-8")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", handlers=[handler, logging.StreamHandler()]
     )
@@ -63,15 +86,19 @@ def job(log: Iterable[str]) -> Iterator[None]:
     try:
         with one_line_errors():
             try:
-                yield
+                with _faults_of_the_machine():
+                    yield
             except XtinctError as error:
-                handler.stream.write(f"error: {error}\n")
+                with suppress(OSError):  # the log's own disk may be the full one
+                    handler.stream.write(f"error: {error}\n")
+                    handler.flush()
                 raise
     except Exception:
         logging.getLogger(__name__).exception("the job failed")
         raise
     finally:
-        handler.close()
+        with suppress(OSError):
+            handler.close()
 
 
 def code_digest(*modules: str) -> str:

@@ -11,7 +11,9 @@ import hashlib
 import math
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
+
+from xtinct.compiling import njit
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 

@@ -4,8 +4,9 @@ import pyarrow as pa
 
 from xtinct.errors import XtinctError
 
-#: Version of the tables below; raised when a column changes its name, type or meaning.
-SCHEMA_VERSION = "1"
+#: Version of the line tables; raised when a column comes, goes, or changes its name, type or meaning.
+SCHEMA_VERSION = "2"
+_VERSIONS = {"lines": SCHEMA_VERSION}
 
 
 def _table(name: str, *columns: tuple[str, pa.DataType, str, str]) -> pa.Schema:
@@ -19,7 +20,8 @@ def _table(name: str, *columns: tuple[str, pa.DataType, str, str]) -> pa.Schema:
         )
         for column, kind, unit, description in columns
     ]
-    return pa.schema(fields, metadata={"xtinct.table": name, "xtinct.schema_version": SCHEMA_VERSION})
+    version = _VERSIONS.get(name, "1")
+    return pa.schema(fields, metadata={"xtinct.table": name, "xtinct.schema_version": version})
 
 
 _NULLABLE = {
@@ -96,7 +98,12 @@ LINES = _table(
     ("intensity", pa.list_(pa.float32()), "", "|F|^2 summed over the hkl of the line, per cell"),
     ("origin", pa.string(), "", "structure_id, or lattice index and draw"),
     ("seed", pa.int64(), "", "seed of the configuration that made the row"),
+    ("source", pa.string(), "", "source of the structure in the configuration; ulbd or gcdd for made ones"),
+    ("licence", pa.string(), "", "licence under which the row may be used"),
 )
+
+#: What Xtinct draws itself, from laws and numbers alone: no rights are kept in it.
+OWN_LICENCE = "CC0-1.0"
 
 PREDICTIONS = _table(
     "predictions",
@@ -228,13 +235,30 @@ DATASETS = ("cddd", "ulbd", "gcdd")
 
 
 def check_table(table: pa.Table | pa.Schema, expected: pa.Schema, where: str) -> None:
-    """Raise XtinctError naming the first column of `where` that is missing or of another type."""
+    """Raise XtinctError naming the first column of `where` that is missing or of another type.
+
+    A table of the same name in another version of its schema is refused as such.
+    """
     schema = table if isinstance(table, pa.Schema) else table.schema
     for field in expected:
         index = schema.get_field_index(field.name)
         if index < 0:
-            raise XtinctError(f"{where}: column {field.name!r} is missing")
+            raise XtinctError(f"{where}: column {field.name!r} is missing{_other_version(schema, expected)}")
         if schema.field(index).type != field.type:
             raise XtinctError(
                 f"{where}: column {field.name!r} is {schema.field(index).type}, expected {field.type}"
             )
+
+
+def _other_version(schema: pa.Schema, expected: pa.Schema) -> str:
+    """What to do about a table that another version of this library wrote; empty for any other table."""
+    (name, found), (wanted_name, wanted) = (
+        [(s.metadata or {}).get(key, b"").decode() for key in (b"xtinct.table", b"xtinct.schema_version")]
+        for s in (schema, expected)
+    )
+    if not name or name != wanted_name or found == wanted:
+        return ""
+    return (
+        f"; the file was written in version {found} of the {name} table, this is version {wanted}: "
+        "make it again with `snakemake --cores all all`, or read it with the version of Xtinct that wrote it"
+    )

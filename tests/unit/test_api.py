@@ -24,6 +24,44 @@ Cl 0.5 0.5 0.5
 """
 
 
+#: Rock salt in a box in which its atoms stand as far apart as the letters of a page.
+HUGE = ROCK_SALT.replace("5.6402", "5640200")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"d_star_max": 0}, r"d_star_max 0 1/angstrom: expected more than 0 and at most 10"),
+        ({"d_star_max": -1}, "d_star_max -1 1/angstrom"),
+        ({"d_star_max": float("nan")}, "d_star_max nan 1/angstrom"),
+        ({"d_star_max": float("inf")}, "d_star_max inf 1/angstrom"),
+        ({"d_star_max": 1e9}, r"d_star_max 1e\+09 1/angstrom"),
+        ({"d_star_max": 1e-6}, "no line up to 1/d = 1e-06"),
+        ({"b_iso": -1}, "b_iso -1 angstrom"),
+        ({"b_iso": float("nan")}, "b_iso nan angstrom"),
+    ],
+)
+def test_ranges_without_meaning_are_one_line(options, said):
+    with pytest.raises(xtinct.XtinctError, match=said) as refused:
+        xtinct.line_list(ROCK_SALT, **options)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_no_memory_holds_is_refused_before_it_is_taken():
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(xtinct.XtinctError, match=r"reflections.*ask for less than d_star_max=0\.9"):
+        xtinct.line_list(HUGE)
+    cubic = [90.0, 90.0, 90.0]
+    with pytest.raises(xtinct.XtinctError, match=r"axes of 1000 angstrom .* hkl in reach"):
+        xtinct.ulbd_patterns(225, [[1000.0] * 3 + cubic], draws=1, seed=1)
+    with pytest.raises(xtinct.XtinctError, match=r"1 x 10000000000 patterns .* take 3\.05e\+05 GiB"):
+        xtinct.ulbd_patterns(225, [[5.0] * 3 + cubic], draws=10**10, seed=1)
+    # KiB; what the three calls needed all together.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
+
+
 def rock_salt():
     from pymatgen.core import Lattice, Structure
 

@@ -98,3 +98,11 @@ def test_a_model_depends_on_no_more_than_it_reads(root):
     assert own_lattices["ulbd"]["lattices"] == {}
     assert own_lattices["lines"] == config["lines"]
     assert own_lattices["experiment"].keys().isdisjoint({"families", "seeds", "tests"})
+
+
+def test_models_of_other_seeds_are_other_models(root):
+    """Seeds tell how far an accuracy is chance: beside the folder, the training itself must differ."""
+    config = yaml.safe_load((root / "config/config.yaml").read_text())
+    first, second = (training_settings(config, "ulbd", "cubic", seed) for seed in (0, 1))
+    assert {key for key in first if first[key] != second[key]} == {"seed", "output_dir"}
+    assert (first["seed"], second["seed"]) == (0, 1)

@@ -102,6 +102,18 @@ def test_a_job_that_meets_bad_input_ends_with_one_line(tmp_path):
     assert "Traceback" not in done.stderr + written
 
 
+def test_a_job_without_memory_ends_with_one_line_that_says_how_much_it_asked_for(tmp_path):
+    """Under a limit of the address space, as batch systems set it."""
+    log = tmp_path / "job.log"
+    limit = "import resource, numpy; resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)); "
+    done = run_job(log, limit + "numpy.ones(2**29)")
+    assert done.returncode == 2
+    expected = "not enough memory (Unable to allocate 4.00 GiB for an array with shape (536870912,) "
+    assert expected in done.stderr.splitlines()[-1]
+    assert log.read_text().splitlines()[-1].startswith("error: " + expected)
+    assert "Traceback" not in done.stderr
+
+
 def test_a_job_that_meets_a_bug_keeps_its_traceback(tmp_path):
     log = tmp_path / "job.log"
     done = run_job(log, "1 / 0")

@@ -29,7 +29,10 @@ from xtinct.schema import CELL, LINES, QUARANTINE, STRUCTURES, check_table
 from xtinct.symmetry.families import FAMILIES, conventional_cell, conventional_cell_errors, family_of
 
 #: Columns of `structures.parquet` that lines are made from.
-_COLUMNS = ("structure_id", "formula", "spacegroup_number", *CELL, "cif", "protostructure", "source")
+_COLUMNS = (
+    *("structure_id", "formula", "spacegroup_number", *CELL),
+    *("cif", "protostructure", "source", "licence"),
+)
 #: Structures whose lines are held in memory at a time.
 _HELD = 256
 #: Relative (lengths) or absolute (degrees) departure from the family's metric that printing explains.
@@ -228,6 +231,7 @@ def _table(rows, split, fractions, seed, dataset) -> pa.Table:
         ),
         origins=ids,
         seed=seed,
+        sources=[(row["source"], row["licence"]) for row in rows],
     )
 
 

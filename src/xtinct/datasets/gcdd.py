@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xtinct.datasets import cddd
 from xtinct.datasets.shards import merge_shards, shard_rows
 from xtinct.errors import XtinctError
-from xtinct.parquet import write_parquet
+from xtinct.files import write_text
+from xtinct.parquet import read_table, write_parquet
 from xtinct.schema import QUARANTINE, STRUCTURES
 from xtinct.structures.generators.sampling import read_statistics
 from xtinct.structures.generators.statistical import unreached_row
@@ -125,7 +125,7 @@ def build_shard(
         quarantine_out=quarantine_out,
         dataset="gcdd",
     )
-    rejected = pq.read_table(quarantine_out).to_pylist() + unreached
+    rejected = read_table(quarantine_out).to_pylist() + unreached
     rejected.sort(key=lambda row: row["structure_id"])
     write_parquet(quarantine_out, [pa.Table.from_pylist(rejected, schema=QUARANTINE)], QUARANTINE)
     _write_attempts(attempts_out, attempts)
@@ -168,6 +168,5 @@ def merge_attempts(shards: Sequence[str | Path], *, out: str | Path) -> dict[int
 
 def _write_attempts(out: str | Path, attempts: Mapping[int, Counter[str]]) -> dict[int, dict[str, int]]:
     content = {f"{number:03d}": dict(sorted(counts.items())) for number, counts in sorted(attempts.items())}
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    Path(out).write_text(json.dumps(content, indent=1) + "\n")
+    write_text(out, json.dumps(content, indent=1) + "\n")
     return {number: dict(counts) for number, counts in attempts.items()}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
+from xtinct.parquet import open_parquet
 from xtinct.schema import CELL, LINES
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system
@@ -24,8 +24,13 @@ def lines_table(
     lines: LineLists,
     origins: Sequence[str],
     seed: int,
+    sources: Sequence[tuple[str, str]],
 ) -> pa.Table:
-    """Rows of LINES. `numbers` are space groups (n,), `cells` float64 (n, 6); class and system follow."""
+    """Rows of LINES.
+
+    `numbers` are space groups (n,), `cells` float64 (n, 6); class and system follow. `sources`: (source,
+    licence) of each row.
+    """
     n = len(lines)
     numbers = [int(number) for number in numbers]
     offsets = pa.array(lines.offsets.astype(np.int32))
@@ -41,6 +46,8 @@ def lines_table(
         "intensity": _lists(offsets, lines.intensity, LINES.field("intensity").type),
         "origin": pa.array(origins, pa.string()),
         "seed": pa.array(np.full(n, seed), pa.int64()),
+        "source": pa.array([source for source, _ in sources], pa.string()),
+        "licence": pa.array([licence for _, licence in sources], pa.string()),
     }
     return pa.table([columns[name] for name in LINES.names], schema=LINES)
 
@@ -63,4 +70,4 @@ def line_lists(table: pa.Table | pa.RecordBatch) -> LineLists:
 
 def count_rows(paths: Sequence[str | Path]) -> int:
     """Rows of some Parquet files together, from their metadata."""
-    return sum(pq.read_metadata(path).num_rows for path in paths)
+    return sum(open_parquet(path).metadata.num_rows for path in paths)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 import xtinct
 from xtinct.errors import XtinctError
+from xtinct.files import write_text
 from xtinct.parquet import open_parquet, read_batches
 from xtinct.schema import LINES, QUARANTINE, SCHEMA_VERSION, check_table
 
@@ -92,9 +93,7 @@ def write_variants(
 
 
 def _write_json(out: str | Path, content: dict[str, object]) -> dict[str, object]:
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(content, sort_keys=True, indent=2) + "\n")
+    write_text(out, json.dumps(content, sort_keys=True, indent=2) + "\n")
     return content
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xtinct.datasets import cddd
 from xtinct.datasets.gcdd_statistics import ids_of_part
 from xtinct.datasets.manifest import write_manifest
-from xtinct.parquet import write_parquet
+from xtinct.parquet import read_table, write_parquet
 from xtinct.schema import QUARANTINE
 from xtinct.structures.generators.randomised import randomised_copies
 from xtinct.structures.generators.sampling import read_statistics
@@ -92,4 +91,4 @@ def build_copies(
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    return pq.read_table(path).to_pylist()
+    return read_table(path).to_pylist()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.datasets.linetables import count_rows, lines_table
 from xtinct.datasets.manifest import file_identity
 from xtinct.datasets.shards import merge_shards, shard_rows
@@ -20,13 +20,15 @@ from xtinct.diffraction.lines import UlbdLines
 from xtinct.errors import XtinctError
 from xtinct.parquet import open_parquet, write_parquet
 from xtinct.randomness import stream_key, subkey
-from xtinct.schema import CELL, LINES, check_table
+from xtinct.schema import CELL, LINES, OWN_LICENCE, check_table
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups
 
 SPLIT_KINDS = ("lattice", "draw")
 
 #: Lines held in memory at a time, at most.
 _HELD_LINES = 2_000_000
+#: The draws of one lattice are held together; more lines than this are refused.
+_LATTICE_LINES = 50 * _HELD_LINES
 
 
 def ulbd_config(config: Mapping[str, object], family: str) -> dict[str, object]:
@@ -73,6 +75,12 @@ def build_shard(
     spec, draws = LatticeSpec.from_config(lattices), int(lattices["draws"])
     groups, n_lattices = space_groups(family), spec.n_lattices(family)
     lines = UlbdLines(family, d_star_max, spec.length_max, spec.angles, convention)
+    if len(lines.forms) * draws > _LATTICE_LINES:
+        raise XtinctError(
+            f"ulbd.lattices: {draws} draws of up to {len(lines.forms)} lines on one lattice, held in memory "
+            f"together, are too many; expected at most {_LATTICE_LINES // len(lines.forms)} draws: take more "
+            "lattices"
+        )
     within = None if ranges is None else cell_ranges(ranges)
     held = max(1, _HELD_LINES // (len(lines.forms) * draws))
     key = stream_key(seed, "ulbd", family, "intensity")
@@ -105,6 +113,7 @@ def build_shard(
                 lines=lines.draw(number, cells, _sample_keys(key, number, lattice, draw), intensities),
                 origins=[f"lattice {i}, draw {j}" for i, j in zip(lattice, draw, strict=True)],
                 seed=seed,
+                sources=[("ulbd", OWN_LICENCE)] * len(number),
             )
 
     return write_parquet(out, tables(), LINES)

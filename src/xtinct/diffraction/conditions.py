@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
 from xtinct.randomness import subkey, uniform

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.randomness import stream_key, subkey, uniform
 from xtinct.symmetry.families import FAMILIES
@@ -22,6 +22,10 @@ _FREE_LENGTHS = {
 }
 #: Number of free angles: monoclinic beta, or all three.
 _FREE_ANGLES = {"monoclinic": 1, "triclinic": 3}
+
+#: Lengths of a mesh, and lattices of a continuous distribution, at most: above them numbers of lattices
+#: with groups and draws no longer fit 64 bits.
+_MESH_LIMIT, _COUNT_LIMIT = 100_000, 10**12
 
 _KINDS = ("continuous", "mesh")
 _SPACINGS = ("uniform", "log")
@@ -127,8 +131,13 @@ class LatticeSpec:
             raise XtinctError(
                 f"lattices: step {self.step} angstrom, expected more than 0 and at most {high - low}"
             )
-        if self.kind == "continuous" and self.count < 1:
-            raise XtinctError(f"lattices: count {self.count}, expected at least 1")
+        if self.kind == "mesh" and (high - low) / self.step > _MESH_LIMIT:
+            raise XtinctError(
+                f"lattices: step {self.step} angstrom makes {(high - low) / self.step:.3g} lengths, "
+                f"expected at most {_MESH_LIMIT}"
+            )
+        if self.kind == "continuous" and not 1 <= self.count <= _COUNT_LIMIT:
+            raise XtinctError(f"lattices: count {self.count}, expected 1 to {_COUNT_LIMIT}")
 
     @classmethod
     def from_config(cls, settings: Mapping[str, object]) -> "LatticeSpec":

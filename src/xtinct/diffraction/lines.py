@@ -4,8 +4,8 @@ import math
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.lattice import reciprocal_metric
 from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.ordering import EQUAL_D, ascending
@@ -52,6 +52,10 @@ def form_metric(family: str, cells: np.ndarray) -> np.ndarray:
     """Metric float64 (n, p) that `quadratic_forms` are multiplied with, for conventional cells (n, 6)."""
     metric = reciprocal_metric(cells)
     return np.stack([factor * metric[:, column] for column, factor in _METRIC[family]], axis=1)
+
+
+#: hkl of the cube that holds all within reach, at most: 3 GiB for a triclinic lattice.
+HKL_LIMIT = 1 << 24
 
 
 class UlbdLines:
@@ -104,6 +108,12 @@ class UlbdLines:
     def _reflections(self) -> np.ndarray:
         """One hkl of each Friedel pair that some lattice within the limits brings into reach."""
         reach = self.length_max * self.d_star_max * (1 + 1e-9)
+        if (2 * reach + 1) ** 3 > HKL_LIMIT:
+            raise XtinctError(
+                f"ULBD lines: axes of {self.length_max:g} angstrom up to 1/d = {self.d_star_max:g} "
+                f"1/angstrom have {(2 * reach + 1) ** 3:.2g} hkl in reach, expected at most {HKL_LIMIT}; "
+                "shorten the axes or lower d_star_max"
+            )
         # h = a . d*, hence |h| <= a / d, whatever the angles.
         box = np.arange(-math.floor(reach), math.floor(reach) + 1)
         hkl = np.stack(np.meshgrid(box, box, box, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -7,8 +7,8 @@ normal distribution, which there is off by one count at most (probability below 
 import math
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.randomness import bits, normal, subkey, uniform
 
 SMALL_MEAN = 20.0

@@ -1,7 +1,8 @@
 """Sorting of reflections by 1/d^2 and the rule that says which of them are one line."""
 
 import numpy as np
-from numba import njit
+
+from xtinct.compiling import njit
 
 #: hkl whose 1/d^2 differ by less than this, relative, are one line of a lattice. Equal d agree to
 #: 1e-15 after rounding; the closest unequal lines of a published-scale mesh (cells of up to 300

@@ -11,8 +11,8 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.conditions import Conditions
 from xtinct.diffraction.geometry import place
 from xtinct.diffraction.instrument import CUT_SIGMAS, FWHM_PER_SIGMA, Instrument

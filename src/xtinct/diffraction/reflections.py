@@ -9,8 +9,8 @@ Q = sum A sin(2 pi l z): one pass over the atoms for two reflections.
 import math
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.simd import add_scaled, load, store, zeros
 
 #: Centrings as the translations of their lattice beside the identity, in units of 1 / the first

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.errors import XtinctError
+from xtinct.parquet import read_table
 
 RADIATIONS = ("xray", "neutron")
 
@@ -40,7 +40,7 @@ COLUMNS = pa.schema(
 _STEP = 4e-4
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)
 def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.ndarray, float]:
     """Amplitudes of every element and isotope up to `d_star_max` (1/angstrom).
 
@@ -59,7 +59,7 @@ def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.
     s2 = np.arange(intervals + 1) * width
     table = np.zeros((N_SCATTERERS, intervals, 4))
     known = np.zeros(N_SCATTERERS, dtype=bool)
-    for row in pq.read_table(TABLE).to_pylist():
+    for row in read_table(TABLE).to_pylist():
         z = row["atomic_number"]
         if radiation == "neutron" and row["neutron_length"] is not None:
             known[z] = True

@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.lattice import metric_of
 from xtinct.diffraction.ordering import ascending
 from xtinct.diffraction.reflections import CENTRINGS, count_reflections, reduce_to_primitive, reflections
@@ -18,6 +18,9 @@ from xtinct.errors import XtinctError
 #: hkl whose 1/d^2 differ by less than this, relative, are one line of a structure. Cells are printed
 #: with five and more digits and positions are stored as float32, which is no finer.
 EQUAL_D_OF_STRUCTURES = 1e-7
+
+#: Largest 1/d that is asked for, 1/angstrom, and most reflections (half sphere): 2 GiB for either.
+D_STAR_LIMIT, REFLECTIONS_LIMIT = 10.0, 50_000_000
 
 #: Phase tables of one row of reciprocal space: above it the cell is no crystal's (512 MiB).
 _ROW_LIMIT = 1 << 26
@@ -115,7 +118,20 @@ def line_settings(
     intensity_floor: float = 1e-9,
     max_reflections: int = 2_000_000,
 ) -> tuple:
-    """Arguments of `lines_of_atoms` after the atoms; those here as for `structure_lines`."""
+    """Arguments of `lines_of_atoms` after the atoms; those here as for `structure_lines`.
+
+    XtinctError for values that have no meaning or that no machine has the memory for.
+    """
+    if not 0 < d_star_max <= D_STAR_LIMIT:
+        raise XtinctError(
+            f"d_star_max {d_star_max:g} 1/angstrom: expected more than 0 and at most {D_STAR_LIMIT:g}"
+        )
+    if not 1 <= max_reflections <= REFLECTIONS_LIMIT:
+        raise XtinctError(f"max_reflections {max_reflections}: expected 1 to {REFLECTIONS_LIMIT}")
+    if not 0 <= b_iso < math.inf:
+        raise XtinctError(f"b_iso {b_iso:g} angstrom^2: expected 0 or more")
+    if not 0 <= intensity_floor < 1:
+        raise XtinctError(f"intensity_floor {intensity_floor:g}: expected at least 0 and less than 1")
     table, known, width = scattering_table(radiation, d_star_max)
     axis = np.array(preferred_axis, dtype=np.float64)
     if not (np.isfinite(axis).all() and axis.any() and 0 < march_r < math.inf):

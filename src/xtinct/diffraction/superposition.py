@@ -9,8 +9,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.instrument import CUT_SIGMAS
 from xtinct.diffraction.simd import (
     add_product,

@@ -22,8 +22,8 @@ steeper. A law fitted to real crystals in both was learned faster and transferre
 """
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.ordering import EQUAL_D, ascending
 from xtinct.randomness import normal, subkey, uniform, uniform_open
 from xtinct.symmetry.absences import absent

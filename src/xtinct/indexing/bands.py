@@ -2,7 +2,7 @@
 
 import math
 
-from numba import njit
+from xtinct.compiling import njit
 
 
 @njit(cache=True)

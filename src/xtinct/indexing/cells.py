@@ -6,8 +6,8 @@
 import math
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.lines import quadratic_forms
 from xtinct.errors import XtinctError
 

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from xtinct.datasets.linetables import line_lists
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.profile import render
+from xtinct.files import write_text
 from xtinct.indexing.cells import LONGEST, SHORTEST
 from xtinct.indexing.observer import Observer, hybrid
 from xtinct.learning.calibration import expected_calibration_error, log_loss
-from xtinct.learning.card import write_text
 from xtinct.learning.device import describe
 from xtinct.learning.metrics import macro_averages, proportion, rank, top_k_right
 from xtinct.learning.prediction import Predictor

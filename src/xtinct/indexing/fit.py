@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.instrument import CUT_SIGMAS, Instrument
 from xtinct.diffraction.ordering import EQUAL_D
 from xtinct.indexing.bands import cholesky, solve

@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.lines import quadratic_forms
 from xtinct.indexing.cells import (
     GENERAL,

@@ -9,8 +9,8 @@ agreement is rare where positions are as exact as those of single lines.
 import math
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.lines import quadratic_forms
 
 #: First sure lines that may span a lattice, and that may close a parallelogram.

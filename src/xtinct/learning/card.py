@@ -14,6 +14,7 @@ from torch import nn
 
 from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
+from xtinct.files import write_bytes, write_text
 from xtinct.learning.models import build_model
 from xtinct.learning.outputs import Outputs
 
@@ -22,21 +23,10 @@ WEIGHTS, CARD, HISTORY = "model.safetensors", "card.json", "history.csv"
 _KEYS = ("format", "architecture", "instrument", "family", "target", "outputs", "training_digest")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write named tensors to a safetensors file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
     # Through Python's own files, which have the permissions of any other; save_file's are its owner's alone.
-    temporary.write_bytes(
-        save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, dict(metadata))
-    )
-    temporary.replace(path)
+    write_bytes(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, dict(metadata)))
 
 
 def save_model(directory: str | Path, model: nn.Module, card: dict) -> None:

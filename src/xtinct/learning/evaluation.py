@@ -14,6 +14,7 @@ import pyarrow as pa
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
+from xtinct.files import write_text
 from xtinct.learning.calibration import (
     COVERAGES,
     calibration_error_interval,
@@ -23,7 +24,6 @@ from xtinct.learning.calibration import (
     reliability,
     set_threshold,
 )
-from xtinct.learning.card import write_text
 from xtinct.learning.device import describe
 from xtinct.learning.metrics import (
     abstention_curve,

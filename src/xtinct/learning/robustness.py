@@ -8,8 +8,8 @@ import numpy as np
 from xtinct.diffraction.conditions import Conditions
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.linelists import LabelledLines
+from xtinct.files import write_text
 from xtinct.learning.calibration import prediction_sets
-from xtinct.learning.card import write_text
 from xtinct.learning.evaluation import (
     TARGETS,
     ceilings_of,

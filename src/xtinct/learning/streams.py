@@ -13,8 +13,8 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 import pyarrow.compute as pc
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.linelists import LabelledLines, LineLists
 from xtinct.diffraction.lines import UlbdLines

@@ -15,8 +15,9 @@ import torch
 import xtinct
 from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
+from xtinct.files import write_text
 from xtinct.learning.calibration import fit_calibration
-from xtinct.learning.card import HISTORY, save_model, write_text
+from xtinct.learning.card import HISTORY, save_model
 from xtinct.learning.checkpoint import NAME
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
 from xtinct.learning.fitting import Run, step_seed

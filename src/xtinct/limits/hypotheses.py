@@ -7,8 +7,8 @@ from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lines import UlbdLines, form_metric
 from xtinct.diffraction.ordering import EQUAL_D

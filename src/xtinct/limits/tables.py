@@ -9,6 +9,7 @@ import pyarrow as pa
 from xtinct import schema
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lattice import LatticeSpec
+from xtinct.files import write_text
 from xtinct.limits.hypotheses import Window
 from xtinct.limits.lattices import lattice_ceiling
 from xtinct.limits.measurement import Measurement, measurement_ceiling
@@ -130,7 +131,7 @@ def write_limitations(
     _write(folder, "merged_lattices", tables["merged_lattices"], schema.MERGED_LATTICES, settings)
     _write(folder, "lost_pairs", tables["lost_pairs"], schema.LOST_PAIRS, settings)
     records = {name: tables[name] for name in ("limitations", "lost_pairs")}
-    (Path(folder) / "limits.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    write_text(Path(folder) / "limits.json", json.dumps(records, indent=1) + "\n")
 
 
 def write_wilson(
@@ -173,7 +174,7 @@ def write_wilson(
     _write(folder, "wilson", rows, schema.WILSON, settings)
     _write(folder, "wilson_pairs", pairs, schema.WILSON_PAIRS, settings)
     records = {"wilson": rows, "wilson_pairs": pairs}
-    (Path(folder) / "wilson.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    write_text(Path(folder) / "wilson.json", json.dumps(records, indent=1) + "\n")
 
 
 def _write(

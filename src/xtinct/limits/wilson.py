@@ -29,8 +29,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.lines import quadratic_forms
 from xtinct.errors import XtinctError

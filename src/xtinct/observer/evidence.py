@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.observer.pawley import LatticeFit
 from xtinct.observer.profile import shapes
 

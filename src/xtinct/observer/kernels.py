@@ -8,8 +8,8 @@ only neighbours overlap, and the background comes last.
 import math
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.observer.profile import Columns
 
 

@@ -9,7 +9,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from xtinct.compiling import njit
 
 #: Kinds of lattices, by the hkl that are equivalent in them.
 KINDS = {

@@ -9,6 +9,7 @@ import gemmi
 import numpy as np
 
 from xtinct.errors import XtinctError
+from xtinct.files import write_text
 from xtinct.measurements.radiation import Radiation
 from xtinct.observer.classes import DecidingLine
 from xtinct.observer.measured import Measured
@@ -233,7 +234,7 @@ class Observation:
                 block.set_pair("_diffrn_radiation_wavelength", f"{self.radiation.wavelength:.6g}")
         text = document.as_string()
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write_text(path, text)
         return text
 
     def plot(self, path: str | Path) -> None:

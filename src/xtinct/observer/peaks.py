@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.observer.measured import Measured
 from xtinct.observer.peakfit import PeakFit, fit_peaks, profiles
 from xtinct.observer.profile import Profile, doublet, q_of, shapes, true_angle

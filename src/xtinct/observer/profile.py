@@ -12,7 +12,8 @@ import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
+
+from xtinct.compiling import njit
 
 LN2 = math.log(2.0)
 #: Profiles are cut at this many full widths from their centre: a Lorentzian has fallen to 0.3 % there.

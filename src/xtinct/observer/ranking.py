@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.observer.evidence import INTENSITY_MEANS, INTENSITY_WEIGHTS, lorentz_polarization
 from xtinct.observer.profile import q_of, true_angle

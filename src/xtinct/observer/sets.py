@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.lines import quadratic_forms
 from xtinct.indexing.cells import cell_of
 from xtinct.symmetry.absences import conditions

@@ -11,8 +11,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.observer.likelihood import determinant
 
 #: Steps of the table of chance hits per factor e of the volume.

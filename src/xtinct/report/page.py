@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
+from xtinct.files import write_text
 from xtinct.report import generated, inputs, panels, tables
 from xtinct.report.claims import claim_rows
 from xtinct.report.curves import evaluation_charts, read_tables, size_charts, training_sizes
@@ -84,19 +85,19 @@ def write_report(
     quarantine = tables.quarantine_rows(inputs.read_quarantine(quarantine_paths))
     manifests = inputs.read_manifests(manifest_paths)
 
-    _write(metrics_out, json.dumps(records, indent=1, sort_keys=True) + "\n")
+    write_text(metrics_out, json.dumps(records, indent=1, sort_keys=True) + "\n")
     for stale in Path(summary_dir).glob("*.json"):
         stale.unlink()
     Path(summary_dir).mkdir(parents=True, exist_ok=True)
     for name, numbers in tables.metrics_by_test(averaged).items():
-        _write(Path(summary_dir) / f"{name}.json", json.dumps(numbers, indent=1, sort_keys=True) + "\n")
+        write_text(Path(summary_dir) / f"{name}.json", json.dumps(numbers, indent=1, sort_keys=True) + "\n")
     for name, rows in (
         ("accuracy", accuracy),
         ("training", training),
         ("confusion", confusion),
         ("counts", counts),
     ):
-        _write(Path(plots_dir) / f"{name}.csv", tables.to_csv(rows))
+        write_text(Path(plots_dir) / f"{name}.csv", tables.to_csv(rows))
 
     texts = {number: _conditions_text(number) for number in range(1, N_SPACE_GROUPS + 1)}
     limits = inputs.read_limits(limits_path, wilson_path)
@@ -170,7 +171,7 @@ def write_report(
         raise XtinctError(
             f"{html_out}: the page would take {len(html.encode()):,} bytes, at most {MAX_BYTES:,} are allowed"
         )
-    _write(html_out, html)
+    write_text(html_out, html)
 
 
 def _conditions_text(number: int) -> list[str]:
@@ -180,12 +181,6 @@ def _conditions_text(number: int) -> list[str]:
         if condition.representative:
             of_zone.setdefault(condition.zone, []).append(condition.condition)
     return [f"{zone}: {', '.join(texts)}" for zone, texts in of_zone.items()]
-
-
-def _write(path: str | Path, text: str) -> None:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _json_block(value: object) -> Markup:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
+from xtinct.files import write_text
 from xtinct.parquet import file_metadata, open_parquet, read_batches, write_parquet
 from xtinct.schema import CELL, QUARANTINE, RAW, STRUCTURES, check_table
 from xtinct.structures.crystal import Crystal, RejectedError, format_cif, without_isotopes
@@ -221,7 +222,7 @@ def merge(
         "spglib_against_moyo": _agreement(structures_out, "spacegroup_spglib"),
         "declared_against_moyo": _agreement(structures_out, "spacegroup_declared"),
     }
-    Path(manifest_out).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    write_text(manifest_out, json.dumps(content, indent=2, sort_keys=True) + "\n")
     return content
 
 

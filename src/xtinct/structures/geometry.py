@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from xtinct.compiling import njit
 
 #: Cells thinner than this between two faces hold no atom, and break the nearest-image rule below.
 MIN_CELL_HEIGHT = 1.0

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
+from xtinct.parquet import read_table
 from xtinct.symmetry.conditions import DENOMINATOR, Condition
 from xtinct.symmetry.operations import DATA, find_setting, hermann_mauguin
 
@@ -14,7 +14,7 @@ from xtinct.symmetry.operations import DATA, find_setting, hermann_mauguin
 @lru_cache(maxsize=1)
 def _conditions() -> dict[tuple[int, str], tuple[Condition, ...]]:
     table: dict[tuple[int, str], list[Condition]] = {}
-    for row in pq.read_table(DATA / "reflection_conditions.parquet").to_pylist():
+    for row in read_table(DATA / "reflection_conditions.parquet").to_pylist():
         equations = row["zone_equations"]
         condition = Condition(
             zone=row["zone"],

@@ -11,6 +11,7 @@ For the space group itself and a uniform prior over N groups this is sum over cl
 """
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from xtinct import schema
 from xtinct.errors import XtinctError
+from xtinct.files import write_text
 from xtinct.parquet import write_parquet
 from xtinct.symmetry.classes import AXES, SCOPES, class_symbol, extinction_classes, scope_groups
 from xtinct.symmetry.families import crystal_system, family_of
@@ -177,13 +179,12 @@ def write_ceilings(
 ) -> None:
     """Write the ceilings of every scope and target as CSV and as a JSON list of the same records."""
     rows = ceiling_rows(ks=ks, prior=prior)
-    for path in (csv_path, json_path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(csv_path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=schema.CEILINGS.names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    Path(json_path).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=schema.CEILINGS.names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(csv_path, text.getvalue())
+    write_text(json_path, json.dumps(rows, indent=1) + "\n")
 
 
 def write_extinction_classes(path: str | Path) -> None:

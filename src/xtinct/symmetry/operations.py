@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
+from xtinct.parquet import read_table
 from xtinct.symmetry.conditions import DENOMINATOR
 from xtinct.symmetry.families import crystal_system
 
@@ -70,7 +70,7 @@ class Setting:
 @lru_cache(maxsize=1)
 def _settings() -> dict[int, tuple[Setting, ...]]:
     settings: dict[int, list[Setting]] = {}
-    for row in pq.read_table(DATA / "operations.parquet").to_pylist():
+    for row in read_table(DATA / "operations.parquet").to_pylist():
         number = row["spacegroup_number"]
         rotations = np.array(row["rotations"], dtype=np.int8).reshape(-1, 3, 3)
         translations = np.array(row["translations"], dtype=np.int8).reshape(-1, 3)
@@ -152,7 +152,7 @@ def bravais_lattice(number: int) -> str:
 def wyckoff_positions(number: int) -> tuple[WyckoffPosition, ...]:
     """Wyckoff positions of a space group in its standard setting: letter a first, general position last."""
     crystal_system(number)
-    table = pq.read_table(DATA / "wyckoff.parquet", memory_map=True)
+    table = read_table(DATA / "wyckoff.parquet")
     rows = table.filter(pc.equal(table["spacegroup_number"], int(number))).to_pylist()
     positions = []
     for row in rows:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
+from xtinct.parquet import open_parquet, read_table
 from xtinct.symmetry.families import space_groups
 from xtinct.symmetry.operations import DATA
 
@@ -61,8 +61,8 @@ def read_prior(path: str | Path) -> dict[int, Fraction]:
 def _read(path: Path) -> pa.Table:
     try:
         if path.suffix == ".parquet":
-            names = [n for n in ("spacegroup_number", "weight") if n in pq.read_schema(path).names]
-            return pq.read_table(path, columns=names)
+            names = [n for n in ("spacegroup_number", "weight") if n in open_parquet(path).schema_arrow.names]
+            return read_table(path, names)
         # As text: Fraction then takes decimal numbers exactly.
         as_text = pyarrow.csv.ConvertOptions(
             column_types={"spacegroup_number": pa.string(), "weight": pa.string()}

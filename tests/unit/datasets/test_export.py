@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pandas as pd
 import polars
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -14,12 +16,16 @@ from huggingface_hub import DatasetCard
 
 from xtinct.cli import cli
 from xtinct.datasets import ulbd
-from xtinct.datasets.export import export, read_patterns
+from xtinct.datasets.cddd import build_shard
+from xtinct.datasets.export import About, export, read_patterns
 from xtinct.datasets.linetables import line_lists
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
+from xtinct.parquet import write_parquet
+from xtinct.schema import LINES, STRUCTURES
 
+ABOUT = About(name="mono", licence="mit", published="2026-11-01")
 INSTRUMENT = Instrument(1.5406, 10, 60, 1000, "lorentz", 0.3)
 SETTINGS = {
     "family": "monoclinic",
@@ -49,7 +55,7 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module", params=["float32", "uint16"])
 def exported(request, table, tmp_path_factory):
     out = tmp_path_factory.mktemp(request.param)
-    counts = export([table], out, instrument=INSTRUMENT, dtype=request.param, name="mono", licence="mit")
+    counts = export([table], out, instrument=INSTRUMENT, dtype=request.param, about=ABOUT)
     return request.param, out, counts
 
 
@@ -139,7 +145,7 @@ def test_datasets_reads_it(exported, table, tmp_path):
 
 def test_bytes_are_reproducible(exported, table, tmp_path):
     dtype, out, _ = exported
-    export([table], tmp_path, instrument=INSTRUMENT, dtype=dtype, name="mono", licence="mit")
+    export([table], tmp_path, instrument=INSTRUMENT, dtype=dtype, about=ABOUT)
     for path in sorted(p for p in out.rglob("*") if p.is_file()):
         assert (tmp_path / path.relative_to(out)).read_bytes() == path.read_bytes(), path
 
@@ -156,7 +162,9 @@ def test_faults_are_named(table, tmp_path):
         export([table], tmp_path, instrument=far)
     (tmp_path / "text.parquet").write_text("no table")
     with pytest.raises(XtinctError, match=r"text\.parquet"):
-        export([tmp_path / "text.parquet"], tmp_path, instrument=INSTRUMENT)
+        export([tmp_path / "text.parquet"], tmp_path / "new", instrument=INSTRUMENT)
+    with pytest.raises(XtinctError, match="date '1 May', expected YYYY-MM-DD"):
+        export([table], tmp_path / "new", instrument=INSTRUMENT, about=About(published="1 May"))
 
 
 def test_the_command(table, tmp_path):
@@ -170,3 +178,123 @@ def test_the_command(table, tmp_path):
     assert result.exit_code == 0, result.output
     assert "train" in result.output
     assert (tmp_path / "o" / "croissant.json").exists()
+
+
+@pytest.fixture
+def crystals(tmp_path):
+    """Line lists of two structures of sources under different licences."""
+    cif = (
+        "data_a\n_cell_length_a {0}\n_cell_length_b {0}\n_cell_length_c {0}\n_cell_angle_alpha 90\n"
+        "_cell_angle_beta 90\n_cell_angle_gamma 90\n_space_group_name_H-M_alt 'P 1'\nloop_\n"
+        "_atom_site_label\n_atom_site_type_symbol\n_atom_site_fract_x\n"
+        "_atom_site_fract_y\n_atom_site_fract_z\nPo Po 0 0 0\n"
+    )
+    rows = [
+        {
+            "structure_id": f"{source}:Po",
+            "formula": "Po",
+            "spacegroup_number": 221,
+            "symprec": 0.01,
+            "crystal_system": "cubic",
+            **dict.fromkeys("abc", a),
+            **dict.fromkeys(("alpha", "beta", "gamma"), 90.0),
+            "n_sites": 1,
+            "cif": cif.format(a),
+            "source": source,
+            "source_version": "1",
+            "licence": licence,
+        }
+        for source, licence, a in (("mine", "CC-BY-4.0", 3.3), ("mp-random-lattice", "CC-BY-NC-4.0", 3.4))
+    ]
+    write_parquet(tmp_path / "s.parquet", [pa.Table.from_pylist(rows, schema=STRUCTURES)], STRUCTURES)
+    lines = {
+        "d_star_max": 0.7,
+        "b_iso": 0,
+        "radiation": "xray",
+        "intensity_floor": 0,
+        "max_reflections": 9999,
+    }
+    build_shard(
+        tmp_path / "s.parquet",
+        lines=lines,
+        split="random",
+        fractions={"train": 1.0},
+        seed=1,
+        shard=0,
+        shards=1,
+        lines_out={"cubic": tmp_path / "cubic.parquet"},
+        quarantine_out=tmp_path / "quarantine.parquet",
+    )
+    return tmp_path / "cubic.parquet"
+
+
+def test_every_row_and_the_card_name_source_licence_and_what_to_cite(crystals, tmp_path):
+    """A licence that forbids commercial use must not get lost on the way to a table of patterns."""
+    cited = {"mp": "Jain et al. (2013)", "mine": "Curie (1898)"}
+    export([crystals], tmp_path / "o", instrument=INSTRUMENT, about=About(citations=cited))
+    frame = pd.read_parquet(tmp_path / "o" / "data" / "train.parquet")
+    found = set(zip(frame["source"], frame["licence"], strict=True))
+    assert found == {("mine", "CC-BY-4.0"), ("mp-random-lattice", "CC-BY-NC-4.0")}
+    card = (tmp_path / "o" / "README.md").read_text()
+    assert "| mine | CC-BY-4.0 | 1 | Curie (1898) |" in card
+    assert "| mp-random-lattice | CC-BY-NC-4.0 | 1 | Jain et al. (2013) |" in card
+    assert DatasetCard.load(tmp_path / "o" / "README.md").data.license == ["cc-by-4.0", "cc-by-nc-4.0"]
+    croissant = json.loads((tmp_path / "o" / "croissant.json").read_text())
+    assert croissant["license"] == ["CC-BY-4.0", "CC-BY-NC-4.0"]
+    assert croissant["citeAs"].endswith("; Curie (1898); Jain et al. (2013)")
+
+
+def test_card_and_croissant_say_units_day_and_that_rows_are_ordered(exported, table):
+    _, out, _ = exported
+    card, croissant = (out / "README.md").read_text(), json.loads((out / "croissant.json").read_text())
+    assert croissant["datePublished"] == "2026-11-01"
+    assert "Published 2026-11-01." in card
+    for text in (card, croissant["description"]):
+        assert "ordered by sample" in text
+        assert "shuffle" in text
+    assert "| `a` | angstrom |" in card
+    assert "| wavelength | 1.5406 | angstrom |" in card
+    groups = pd.read_parquet(out / "data" / "train.parquet")["spacegroup_number"]
+    assert groups.is_monotonic_increasing, "what the card says"
+    # What Xtinct draws from numbers alone is nobody's.
+    assert "| ulbd | CC0-1.0 | " in card
+
+
+def test_the_day_of_publication_is_that_of_the_build_where_one_is_set(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")  # 14 November 2023, 22:13:20 UTC
+    assert About().day() == "2023-11-14"
+
+
+def test_a_folder_that_holds_other_files_is_refused_and_left_as_it_is(table, tmp_path):
+    notes = tmp_path / "README.md"
+    notes.write_text("mine")
+    with pytest.raises(XtinctError, match=r"README\.md: the folder of an export may hold no file"):
+        export([table], tmp_path, instrument=INSTRUMENT)
+    assert notes.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [notes]
+
+
+def test_an_export_replaces_one_of_before_but_not_a_part_that_it_does_not_write(table, tmp_path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text("")
+    for _ in range(2):
+        export([table], tmp_path, instrument=INSTRUMENT)
+    only = tmp_path.parent / "train.parquet"
+    rows = pq.read_table(table)
+    write_parquet(only, [rows.filter(pc.equal(rows["split"], "train"))], LINES)
+    with pytest.raises(XtinctError, match=r"data/test\.parquet: the folder of an export"):
+        export([only], tmp_path, instrument=INSTRUMENT)
+
+
+def test_a_table_of_the_version_before_is_refused_in_one_line(table, tmp_path):
+    """Version 1 had neither source nor licence."""
+    old = pq.read_table(table).drop_columns(["source", "licence"])
+    metadata = {b"xtinct.table": b"lines", b"xtinct.schema_version": b"1"}
+    pq.write_table(old.replace_schema_metadata(metadata), tmp_path / "old.parquet")
+    with pytest.raises(XtinctError) as refused:
+        export([tmp_path / "old.parquet"], tmp_path / "o", instrument=INSTRUMENT)
+    assert str(refused.value).startswith(
+        f"{tmp_path}/old.parquet: column 'source' is missing; the file was written in version 1 of the lines "
+        "table, this is version 2: make it again"
+    )
+    assert "\n" not in str(refused.value)

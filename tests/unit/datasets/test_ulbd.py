@@ -133,6 +133,8 @@ def test_unknown_settings_are_refused(tmp_path):
         build(tmp_path, split="random")
     with pytest.raises(XtinctError, match="intensities"):
         build(tmp_path, intensities="cauchy")
+    with pytest.raises(XtinctError, match=r"1000000000 draws of up to .* take more lattices"):
+        build(tmp_path, lattices=SETTINGS["lattices"] | {"draws": 10**9})
     assert not list(tmp_path.glob("*.parquet"))
 
 

@@ -1,6 +1,7 @@
 """Compiled code is cached on disk: a fresh process starts quickly, and many may start at once."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -61,3 +62,25 @@ def test_many_processes_may_fill_the_cache_at_once(tmp_path, processes):
     assert all(process.returncode == 0 for process in started)
     assert len(results) == 1
     assert run(ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) == results.pop().split()
+
+
+def test_an_installation_that_cannot_be_written_compiles_anew_and_says_once_what_to_set(root, tmp_path):
+    """A file where the folder for compiled code would be: not even root can write there."""
+    shutil.copytree(root / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in [path for path in (tmp_path / "src").rglob("*") if path.is_dir()]:
+        (folder / "__pycache__").write_text("")
+    (tmp_path / "home").write_text("")
+    environment = {
+        **{key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"},
+        "PYTHONPATH": str(tmp_path / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(tmp_path / "home")),
+    }
+    command = [sys.executable, "-c", ONE_KERNEL]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert done.stderr.count("NUMBA_CACHE_DIR") == 1
+    assert done.stdout.split() == run(ONE_KERNEL)
+    folder = {**environment, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=folder)
+    assert done.stderr == ""
+    assert list((tmp_path / "cache").rglob("*.nbc"))

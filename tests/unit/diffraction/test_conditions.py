@@ -129,6 +129,18 @@ def lines_of(*samples) -> LineLists:
     )
 
 
+def test_two_measurements_on_one_lattice_have_noise_of_their_own():
+    """Draws of one lattice differ in their intensities alone; noise they shared would be a signal."""
+    counting = Instrument(1.5406, 10, 60, 2000, "lorentz", 0.3, background=(0.5,), counts=500)
+    d_star = np.array([0.25, 0.35, 0.5])
+    lines = LineLists(
+        np.array([0, 3, 6]), np.tile(d_star, 2), np.array([1, 0.5, 0.2, 1, 0.5, 0.2001], np.float32)
+    )
+    noise = render(lines, counting) - render(lines, replace(counting, counts=0.0))
+    # Of 2000 independent points: a standard deviation of 0.022.
+    assert abs(np.corrcoef(noise)[0, 1]) < 0.1
+
+
 def test_an_instrument_that_counts():
     """Noise of the stated size; it belongs to the sample, not to the batch that it is rendered in."""
     counting = replace(PLAIN, counts=2000.0, background=(0.5,))

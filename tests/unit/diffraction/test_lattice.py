@@ -140,6 +140,8 @@ def test_conventional_cell_removes_printed_rounding():
         ({"lengths": (10, 5)}, "cubic", "lengths"),
         ({"lengths": (float("nan"), 5)}, "cubic", "lengths"),
         ({"count": 0}, "cubic", "count"),
+        ({"count": 10**30}, "cubic", "count"),
+        ({"kind": "mesh", "step": 1e-12}, "cubic", r"step 1e-12 angstrom makes .* lengths"),
         ({"kind": "mesh", "step": 0.0}, "cubic", "step"),
         ({"kind": "mesh", "step": 0.5}, "triclinic", "kind: continuous"),
         ({"angles": (70, 125)}, "triclinic", "angles"),

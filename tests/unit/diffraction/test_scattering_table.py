@@ -4,7 +4,7 @@ import gemmi
 import numpy as np
 import pyarrow.parquet as pq
 
-from xtinct.diffraction.gemmi_tables import write_scattering_table
+from xtinct.diffraction.gemmi_tables import dispersion, write_scattering_table
 from xtinct.diffraction.scattering import TABLE
 
 
@@ -42,3 +42,10 @@ def test_published_entries():
     # Sears, Neutron News 3(3), 26 (1992): hydrogen, titanium and vanadium scatter with the opposite sign.
     lengths = {1: -3.739, 6: 6.646, 22: -3.438, 23: -0.3824, 26: 9.45}
     assert all(abs(rows[z]["neutron_length"] - length) < 0.006 for z, length in lengths.items())
+
+
+def test_published_dispersion_of_copper_radiation():
+    """International Tables C (1992), table 4.2.6.8: f' and f'' of iron, which fluoresces, and copper."""
+    found = dispersion(1.5406)
+    assert np.allclose(found[26], (-1.134, 3.197), atol=0.1)
+    assert np.allclose(found[29], (-1.965, 0.589), atol=0.1)

@@ -7,6 +7,7 @@ from xtinct.diffraction.lattice import reciprocal_metric
 from xtinct.diffraction.reflections import CENTRINGS
 from xtinct.diffraction.scattering import amplitude, scattering_table
 from xtinct.diffraction.structure_factors import REASONS, StructureRefusedError, structure_lines
+from xtinct.errors import XtinctError
 
 ROCK_SALT = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 
@@ -212,3 +213,5 @@ def test_the_limit_counts_exactly():
     structure_lines(**ATOM, max_reflections=int(n))
     with pytest.raises(StructureRefusedError, match=str(n)):
         structure_lines(**ATOM, max_reflections=int(n) - 1)
+    with pytest.raises(XtinctError, match=r"max_reflections 1000000000000: expected 1 to 50000000"):
+        structure_lines(**ATOM, max_reflections=10**12)

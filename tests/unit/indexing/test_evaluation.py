@@ -10,7 +10,7 @@ import torch
 from xtinct.diffraction.lines import UlbdLines
 from xtinct.indexing import evaluation
 from xtinct.learning.metrics import wilson_interval
-from xtinct.parquet import write_parquet
+from xtinct.parquet import read_table, write_parquet
 from xtinct.schema import LINES
 from xtinct.symmetry.classes import class_symbol, extinction_classes
 
@@ -24,8 +24,16 @@ INSTRUMENT = {
 
 @pytest.fixture
 def evaluated(tmp_path):
-    """Evaluate the observer on three cubic test samples, with further arguments."""
-    groups = np.array([225, 227, 221])
+    """Evaluate the observer on three cubic test samples, of other groups if asked, with further arguments."""
+
+    def run(groups=(225, 227, 221), **options):
+        return evaluate(tmp_path, np.array(groups), **options)
+
+    return run
+
+
+def evaluate(folder, groups, **options):
+    """Metrics records of the observer on rock salt's, silicon's and caesium chloride's lattices."""
     cells = np.array([[a, a, a, 90.0, 90.0, 90.0] for a in (5.64, 5.43, 4.12)])
     lines = UlbdLines("cubic", 0.93, 6.0).draw(groups, cells, np.arange(3, dtype=np.uint64))
     rows = [
@@ -41,26 +49,24 @@ def evaluated(tmp_path):
             "intensity": lines[i][1].tolist(),
             "origin": "",
             "seed": 0,
+            "source": "ulbd",
+            "licence": "CC0-1.0",
         }
         for i in range(3)
     ]
-    path = tmp_path / "cubic.parquet"
+    path = folder / "cubic.parquet"
     write_parquet(path, [pa.Table.from_pylist(rows, schema=LINES)], LINES)
-
-    def run(**options):
-        return evaluation.evaluate_observer(
-            dataset_path=path,
-            family="cubic",
-            test_name="ulbd",
-            law="uniform",
-            samples=3,
-            instrument=INSTRUMENT,
-            output_json=tmp_path / "m.json",
-            output_parquet=tmp_path / "p.parquet",
-            **options,
-        )
-
-    return run
+    return evaluation.evaluate_observer(
+        dataset_path=path,
+        family="cubic",
+        test_name="ulbd",
+        law="uniform",
+        samples=3,
+        instrument=INSTRUMENT,
+        output_json=folder / "m.json",
+        output_parquet=folder / "p.parquet",
+        **options,
+    )
 
 
 def test_the_share_of_found_lattices_has_its_interval(evaluated):
@@ -92,3 +98,23 @@ def test_the_product_runs_the_network_where_it_is_told_and_says_where(evaluated,
     assert record["device"].startswith("cpu")
     assert record["device"].endswith("bfloat16")
     assert record["model"] == "hybrid"
+
+
+def test_perfect_patterns_are_named_first_and_their_classes_come_by_falling_probability(evaluated, tmp_path):
+    """F - - -, F d - - and P - - - cannot be mistaken on a lattice that shows thirty lines."""
+    of_class, of_group = evaluated()
+    assert of_class["top1"] == of_class["top5"] == 1.0
+    assert of_class["log_loss"] < 0.01
+    rows = read_table(tmp_path / "p.parquet").to_pylist()
+    assert [row["classes"][0] for row in rows] == [row["extinction_class"] for row in rows]
+    for row in rows:
+        for name in ("class_probabilities", "group_probabilities"):
+            assert row[name] == sorted(row[name], reverse=True)
+    assert of_group["top5"] == 1.0, "F - - - and P - - - have five groups each, F d - - two"
+
+
+def test_the_ceiling_of_the_test_set_is_that_of_its_own_groups(evaluated):
+    """Fm-3m and F-43m share F - - -: with two of one and one of the other nobody is right more often."""
+    of_class, of_group = evaluated(groups=(225, 216, 225))
+    assert of_group["ceiling1"] == pytest.approx(2 / 3)
+    assert of_group["ceiling2"] == of_class["ceiling1"] == pytest.approx(1.0)

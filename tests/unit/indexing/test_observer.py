@@ -113,6 +113,14 @@ def test_a_missing_line_changes_no_cell():
     assert best.cell[[0, 2]] == pytest.approx([cell[0], cell[2]], rel=1e-5)
 
 
+def test_one_exact_line_of_a_superstructure_is_no_impurity():
+    """100 to 210 of a primitive cubic cell of 3 angstrom, and 111 of the cell of twice its axis."""
+    q = np.array([3, 4, 8, 12, 16, 20]) / 6.0**2
+    best = search("cubic", q, 1e-5 * q, missed=1)[0]
+    assert best.cell[0] == pytest.approx(6.0, rel=1e-5)
+    assert best.missed == 0
+
+
 def test_positions_are_found_far_below_the_grid_step_and_weak_lines_beside_strong_ones():
     two_theta = np.array([20.0, 20.5, 35.123, 60.0])
     d_star = 2 * np.sin(np.radians(two_theta / 2)) / DEFAULT_INSTRUMENT.wavelength
@@ -137,6 +145,17 @@ def test_the_product_divides_the_prior_of_the_network_out():
     joined = hybrid(observer, np.array([True, False]), network, np.array([9.0, 1.0]))
     # The network said no more than its prior, so the observer's answer stands; without lattice the network's.
     assert joined == pytest.approx(np.array([[0.5, 0.5], [0.2, 0.8]]))
+
+
+def test_what_no_lattice_explains_is_answered_with_the_prior():
+    """Lines at irregular places are nobody's crystal."""
+    d_star = np.array([0.2113, 0.3271, 0.3877, 0.4639, 0.5531, 0.6047, 0.7103, 0.7919])
+    lines = LineLists(np.array([0, 8]), d_star, np.linspace(0.3, 1.0, 8).astype(np.float32))
+    observer = Observer(DEFAULT_INSTRUMENT, "cubic", prior={225: 3, 221: 1})
+    (probabilities,), found = observer.group_probabilities(render(lines, DEFAULT_INSTRUMENT))
+    assert not found[0]
+    said = {int(g): p for g, p in zip(observer.groups, probabilities, strict=True) if p}
+    assert said == pytest.approx({221: 0.25, 225: 0.75})
 
 
 def test_unsuitable_input_is_refused():

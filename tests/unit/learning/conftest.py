@@ -121,6 +121,8 @@ def write_lines(tmp_path):
                 "intensity": intensity.tolist(),
                 "origin": f"{i}",
                 "seed": 99,
+                "source": "ulbd",
+                "licence": "CC0-1.0",
             }
             rows.append(row | (change or {}))
         path = tmp_path / name

@@ -132,3 +132,16 @@ def test_hypotheses_name_the_classes_that_short_reach_merges():
     hypotheses = Hypotheses("monoclinic", 0.15, 6.0)
     assert any(" = " in symbol for symbol in hypotheses.symbols)
     assert class_symbol(3) in " = ".join(hypotheses.symbols)
+
+
+def test_the_ceiling_of_a_logarithmic_range_is_the_mean_of_its_two_octaves():
+    """Lengths of 3-6 and of 6-12 angstrom are equally probable when their logarithms are uniform."""
+    window = Window(0.0, 0.35)
+    whole, short, long = (
+        lattice_ceiling(
+            "cubic", LatticeSpec("continuous", lengths, spacing="log", count=1), window, ks=(1,)
+        ).ceilings[1]
+        for lengths in ((3.0, 12.0), (3.0, 6.0), (6.0, 12.0))
+    )
+    assert long > short + 0.05, "more lines within reach"
+    assert whole == pytest.approx((short + long) / 2, rel=1e-9)

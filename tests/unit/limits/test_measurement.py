@@ -5,9 +5,17 @@ import math
 import numpy as np
 import pytest
 
+from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.errors import XtinctError
-from xtinct.limits.measurement import Measurement, irwin_hall, irwin_hall_below, measurement_ceiling
+from xtinct.limits.hypotheses import Hypotheses
+from xtinct.limits.measurement import (
+    Measurement,
+    irwin_hall,
+    irwin_hall_below,
+    measurement_ceiling,
+    resolution_elements,
+)
 from xtinct.symmetry.ceilings import ceilings
 from xtinct.symmetry.families import FAMILIES, space_groups
 
@@ -121,3 +129,22 @@ def test_bad_measurements_are_refused(key):
 def test_too_few_lattices_for_an_error_are_refused():
     with pytest.raises(XtinctError, match="at least 2"):
         measurement_ceiling("cubic", SPECS["cubic"], measure(), lattices=1)
+
+
+@pytest.mark.parametrize("monochromator", [None, 0.0, 26.6])
+def test_the_geometry_decides_what_a_threshold_hides(monochromator):
+    """A line must be as much stronger to be seen as the factor is smaller: ITC vol. C, section 6.2.5."""
+    polarised = monochromator is not None
+    machine = Instrument(
+        *(1.5406, 5.0, 90.0, 4096, "lorentz-polarisation" if polarised else "lorentz", 0.1),
+        monochromator=monochromator or 0.0,
+    )
+    measurement = Measurement.of_instrument(machine, 0.02)
+    hypotheses = Hypotheses("cubic", measurement.window.d_star_max, 4.0)
+    # a = 4 angstrom: 100, 110, 111, ... stand far apart; of a primitive lattice all are there.
+    _, threshold = resolution_elements(hypotheses, np.array([4.0, 4, 4, 90, 90, 90]), measurement)
+    sine = 1.5406 / 8 * np.sqrt([n for n in range(1, 14) if n != 7])[: len(threshold)]
+    double = 2 * np.arcsin(sine)
+    share = 0 if not polarised else math.cos(math.radians(monochromator)) ** 2
+    factor = (1 + share * np.cos(double) ** 2) / (sine * np.sin(double))
+    np.testing.assert_allclose(threshold, 0.02 * factor[0] / factor, rtol=1e-9)

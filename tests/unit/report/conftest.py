@@ -86,6 +86,8 @@ def draw_lines(rng: random.Random, dataset: str, family: str, per_group: int) ->
                     "intensity": [rng.random() for _ in range(9)],
                     "origin": "",
                     "seed": 1,
+                    "source": dataset,
+                    "licence": "CC0-1.0",
                 }
             )
     return pa.Table.from_pylist(rows, schema=LINES)

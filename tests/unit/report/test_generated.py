@@ -69,6 +69,8 @@ def lattice_rows(lengths: list[float]) -> pa.Table:
             "intensity": [1.0, 0.2, 0.1, 0.1, 0.1, 0.1],
             "origin": "",
             "seed": 1,
+            "source": "ulbd",
+            "licence": "CC0-1.0",
         }
         for i, a in enumerate(lengths)
     ]

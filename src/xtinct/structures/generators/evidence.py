@@ -1,6 +1,7 @@
 """How like real crystals the generated ones are: distributions and statistics by crystal system."""
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from xtinct.errors import XtinctError
+from xtinct.files import write_text
 from xtinct.parquet import open_parquet, read_batches
 from xtinct.randomness import stream_key
 from xtinct.schema import CELL, STRUCTURES, check_table
@@ -222,10 +224,8 @@ def _structures(path: str | Path):
 def _write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         raise XtinctError(f"{path}: no space group has both real and generated crystals to compare")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
-        )
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    write_text(path, text.getvalue())

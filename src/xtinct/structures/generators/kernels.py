@@ -6,8 +6,8 @@ Every random number is a function of a key and a counter (`xtinct.randomness`).
 import math
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.randomness import integer, normal, subkey, uniform
 from xtinct.structures.generators.shapes import FAMILY_CODE, cell_of_shape
 

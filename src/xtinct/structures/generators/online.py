@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.diffraction.linelists import LabelledLines, LineLists
 from xtinct.diffraction.structure_factors import (
     GOOD,

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
 
+from xtinct.compiling import njit
 from xtinct.symmetry.families import FAMILIES
 
 #: Free numbers of a shape: logarithms of length ratios, then angles in degrees.

@@ -15,6 +15,7 @@ import moyopy
 import numpy as np
 
 import xtinct
+from xtinct.files import write_text
 from xtinct.randomness import stream_key, subkey
 from xtinct.schema import CELL
 from xtinct.structures.crystal import Crystal, format_cif, wrap
@@ -160,8 +161,7 @@ def write_occupations(
         },
         "statistics": learned,
     }
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    Path(out).write_text(json.dumps(content, sort_keys=True) + "\n")
+    write_text(out, json.dumps(content, sort_keys=True) + "\n")
     return content
 
 

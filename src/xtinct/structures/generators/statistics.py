@@ -17,6 +17,7 @@ import moyopy
 import numpy as np
 
 from xtinct.errors import XtinctError
+from xtinct.files import write_text
 from xtinct.parquet import open_parquet, read_batches
 from xtinct.randomness import stream_key
 from xtinct.schema import CELL, STRUCTURES, check_table
@@ -104,8 +105,7 @@ def learn_to_file(
 ) -> dict[str, Any]:
     """`learn`, written to `out` as JSON with sorted keys."""
     statistics = learn(structures, only)
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    Path(out).write_text(json.dumps(statistics, sort_keys=True, indent=1) + "\n")
+    write_text(out, json.dumps(statistics, sort_keys=True, indent=1) + "\n")
     return statistics
 
 

@@ -1,0 +1,41 @@
+"""numba's compiler with its cache on disk, or without one where no folder can be written."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+_LOG = logging.getLogger(__name__)
+#: Whether the message about the missing cache was given.
+_told = False
+
+
+def njit(*, cache: bool = True, **options: Any) -> Callable[[Callable], Callable]:
+    """`numba.njit`; with `cache`, compiled code is kept beside the module or in numba's cache folder.
+
+    In an installation that cannot be written, without a folder for caches either, code is compiled in
+    every process instead, and that is said once.
+    """
+
+    def compiled(function: Callable) -> Callable:
+        if cache and not _told:
+            try:
+                return numba.njit(cache=True, **options)(function)
+            except RuntimeError as error:
+                if "cannot cache function" not in str(error):
+                    raise
+                _tell()
+        return numba.njit(**options)(function)
+
+    return compiled
+
+
+def _tell() -> None:
+    global _told
+    _told = True
+    _LOG.warning(
+        "compiled code cannot be kept: neither the folder of the installation nor the one for caches "
+        "can be written, so every process compiles anew, for up to a minute; set NUMBA_CACHE_DIR to a "
+        "folder that can be written"
+    )

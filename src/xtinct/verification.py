@@ -1,0 +1,182 @@
+"""Whether the artifacts of a build are still those that were recorded.
+
+DVC records a digest of every output of a stage (`dvc.lock`) and of what `dvc add` took under its care
+(`*.dvc`); the files of a folder are listed in its cache. Those records are read here, and every byte of
+every file is: DVC's own `status` trusts size and time of a file that it has seen before.
+"""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xtinct.errors import XtinctError
+
+LOCK, CONFIG = "dvc.lock", "config/config.yaml"
+#: Left by Snakemake, and of no account to DVC (`.dvcignore`).
+_IGNORED = (".snakemake_timestamp",)
+#: How a file can differ from the record.
+MISSING, CHANGED, UNRECORDED = "missing", "changed", "unrecorded"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file that is not as recorded.
+
+    kind    missing | changed | unrecorded
+    path    relative to the project's root
+    record  where its digest stands: a stage of dvc.lock or a .dvc file; empty if it stands nowhere
+    """
+
+    kind: str
+    path: str
+    record: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Files that were held against a record, and those that differ, ordered by path."""
+
+    checked: int
+    differences: tuple[Difference, ...]
+
+    def summary(self) -> str:
+        """Counts in one line."""
+        kinds = [d.kind for d in self.differences]
+        counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in (MISSING, CHANGED, UNRECORDED))
+        return f"{self.checked} files held against {LOCK}: {counts}"
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is recorded of one output: its MD5, of a listing where it is a folder (.dir)."""
+
+    path: str
+    md5: str
+    where: str
+
+
+def verify(root: str | Path = ".") -> Verdict:
+    """Hold every file that a build has made below `root` against its recorded digest.
+
+    A file is unrecorded where it lies in a folder that the build writes into and nothing names it: not
+    DVC, not git, and not the configuration (folders and caches of sources). Hidden files do not count.
+    XtinctError if there is no record to hold anything against.
+    """
+    root = Path(root)
+    records = [*_locked(root), *_added(root)]
+    known: dict[str, str] = {}
+    differences: list[Difference] = []
+    for record in records:
+        for path, md5 in _files(root, record, differences).items():
+            known[path] = record.where
+            found = root / path
+            if not found.is_file():
+                differences.append(Difference(MISSING, path, record.where))
+            elif md5 and _md5(found) != md5:
+                differences.append(Difference(CHANGED, path, record.where))
+    tops = {Path(record.path).parts[0] for record in records if len(Path(record.path).parts) > 1}
+    tracked, sources = _tracked_by_git(root), _of_sources(root)
+    for top in sorted(tops):
+        for path in _visible(root, root / top):
+            if path not in known and path not in tracked and not any(_within(path, s) for s in sources):
+                differences.append(Difference(UNRECORDED, path, ""))
+    return Verdict(len(known), tuple(sorted(set(differences), key=lambda d: (d.path, d.kind))))
+
+
+def _locked(root: Path) -> list[_Record]:
+    path = root / LOCK
+    try:
+        stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+        return [
+            _Record(out["path"], out["md5"], stage)
+            for stage, recorded in stages.items()
+            for out in recorded.get("outs", ())
+        ]
+    except FileNotFoundError:
+        raise XtinctError(
+            f"{path}: no such file, so no digest is recorded; `xtinct snapshot` records a build"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        raise XtinctError(f"{path}: not a lock file of DVC; restore it with git") from None
+
+
+def _added(root: Path) -> Iterator[_Record]:
+    """What `dvc add` has recorded, in the folders that a checkout has."""
+    for path in sorted(p for pattern in ("*.dvc", "data/*.dvc", "data/*/*.dvc") for p in root.glob(pattern)):
+        if path.is_file():
+            where = path.relative_to(root).as_posix()
+            for out in yaml.safe_load(path.read_text(encoding="utf-8")).get("outs", ()):
+                yield _Record((path.parent / out["path"]).relative_to(root).as_posix(), out["md5"], where)
+
+
+def _files(root: Path, record: _Record, differences: list[Difference]) -> dict[str, str]:
+    """Files of an output and the MD5 of each; empty where only the folder's own is known."""
+    if not record.md5.endswith(".dir"):
+        return {record.path: record.md5}
+    listing = root / ".dvc" / "cache" / "files" / "md5" / record.md5[:2] / record.md5[2:]
+    try:
+        content = listing.read_bytes()
+        if hashlib.md5(content).hexdigest() != record.md5.removesuffix(".dir"):
+            raise ValueError
+        return {f"{record.path}/{file['relpath']}": file["md5"] for file in json.loads(content)}
+    except (OSError, ValueError):
+        pass
+    # Without the listing only the folder as a whole can be judged, by the digest that DVC makes of it.
+    folder = root / record.path
+    if not folder.is_dir():
+        return {record.path: ""}
+    found = [
+        path.relative_to(root).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in _IGNORED
+    ]
+    listed = [{"md5": _md5(root / path), "relpath": path.removeprefix(f"{record.path}/")} for path in found]
+    text = json.dumps(sorted(listed, key=lambda file: file["relpath"]), sort_keys=True)
+    if hashlib.md5(text.encode()).hexdigest() != record.md5.removesuffix(".dir"):
+        differences.append(Difference(CHANGED, record.path, record.where))
+    return dict.fromkeys(found, "")
+
+
+def _md5(path: Path) -> str:
+    """Digest of a file as DVC records it."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "md5").hexdigest()
+    except OSError as error:
+        raise XtinctError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _visible(root: Path, folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(root)
+        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
+            yield relative.as_posix()
+
+
+def _within(path: str, other: str) -> bool:
+    return path == other or path.startswith(f"{other}/")
+
+
+def _tracked_by_git(root: Path) -> set[str]:
+    try:
+        done = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return set()
+    return {name for name in done.stdout.decode(errors="surrogateescape").split("\0") if name}
+
+
+def _of_sources(root: Path) -> list[str]:
+    """Folders and files that belong to the sources of structures, which fetch into them or read them."""
+    try:
+        config: Mapping[str, Any] = yaml.safe_load((root / CONFIG).read_text(encoding="utf-8"))
+        sources = config["sources"].values()
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return []
+    named = [source[key] for source in sources for key in ("path", "cache") if source.get(key)]
+    return [Path(name).as_posix() for name in named]
