@@ -10,6 +10,7 @@ from scipy.signal import find_peaks, peak_widths
 
 from xtinct.diffraction.instrument import FWHM_PER_SIGMA, Instrument
 from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.lorentz import geometric_factor
 from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
 
@@ -91,8 +92,9 @@ def on_grid(
     """The pattern on the instrument's grid, float32 (points,): each point the mean of its neighbourhood.
 
     Points are carried over by equal sin(theta) / wavelength, and intensities by the ratio of the
-    Lorentz(-polarisation) factors at the two angles. A pattern that does not cover the grid is an
-    XtinctError if more than a peak's width is missing; what is missing is zero, as if no line were
+    instrument's geometric factors at the two angles: the measurement is taken to have the same
+    monochromator angle. A pattern that does not cover the grid is an XtinctError if more than a peak's
+    width is missing; what is missing is zero, as if no line were
     there, which `fill_missing` allows for any part of the range.
     """
     step = instrument.step
@@ -124,7 +126,11 @@ def on_grid(
     pattern[inside] = np.diff(integral)[inside] / width[inside]
     theta_model = np.radians(instrument.two_theta[inside] / 2)
     theta_measured = np.radians((low + high)[inside] / 4)
-    pattern[inside] *= _lorentz(theta_model, instrument) / _lorentz(theta_measured, instrument)
+    factor_model, factor_measured = (
+        geometric_factor(np.sin(theta), np.cos(theta), instrument.polarisation)
+        for theta in (theta_model, theta_measured)
+    )
+    pattern[inside] *= factor_model / factor_measured
     return pattern.astype(np.float32)
 
 
@@ -133,13 +139,6 @@ def _integral(x: np.ndarray, two_theta: np.ndarray, intensity: np.ndarray, area:
     t = x - two_theta[i]
     slope = (intensity[i + 1] - intensity[i]) / (two_theta[i + 1] - two_theta[i])
     return area[i] + t * (intensity[i] + slope * t / 2)
-
-
-def _lorentz(theta: np.ndarray, instrument: Instrument) -> np.ndarray:
-    factor = 1 / (np.sin(2 * theta) * np.sin(theta))
-    if instrument.lorentz == "lorentz-polarisation":
-        factor = factor * (1 + np.cos(2 * theta) ** 2) / 2
-    return factor
 
 
 def width_factor(pattern: np.ndarray, instrument: Instrument) -> float | None:

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lorentz import geometric_factor
 
 
 class Peaks(NamedTuple):
@@ -51,18 +52,10 @@ def place(
         cosine = xp.sqrt(1 - sine * sine)
         shift = (displacement + instrument.displacement) * (math.degrees(-2.0) / instrument.goniometer_radius)
         two_theta = xp.rad2deg(2 * theta) + (zero_shift + instrument.zero_shift) + shift * cosine
-        area = intensity * (weight * geometric_factor(instrument, sine, cosine) if geometric else weight)
+        factor = geometric_factor(sine, cosine, instrument.polarisation) if geometric else 1.0
+        area = intensity * (weight * factor)
         fwhm, eta = instrument.widths_at(xp, theta, wavelength)
         peaks.append(
             (xp.where(reached, two_theta, 0.0), xp.where(reached, area, 0.0), fwhm * width_factor, eta)
         )
     return Peaks(*(xp.stack(column, 0) for column in zip(*peaks, strict=True)))
-
-
-def geometric_factor(instrument: Instrument, sine: Any, cosine: Any) -> Any:
-    """Lorentz or Lorentz-polarisation factor of lines at theta, from its sine and cosine."""
-    factor = 0.5 / (sine * sine * cosine)
-    if instrument.lorentz == "lorentz-polarisation":
-        a = math.cos(math.radians(instrument.monochromator)) ** 2
-        factor = factor * (1 + a * (1 - 2 * sine * sine) ** 2)
-    return factor

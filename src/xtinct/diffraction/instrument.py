@@ -227,6 +227,11 @@ class Instrument:
         return self.fwhm if isinstance(self.fwhm, tuple) else (0.0, 0.0, self.fwhm**2)
 
     @property
+    def polarisation(self) -> float:
+        """A of the factor 1 + A cos^2 2theta (see LORENTZ and `lorentz.geometric_factor`); 0: not polarised."""
+        return polarisation_of(self.lorentz, self.monochromator)
+
+    @property
     def sigma(self) -> float:
         """Standard deviation of the Gaussian peaks of a plain instrument, degree."""
         return self.fwhm / FWHM_PER_SIGMA
@@ -265,6 +270,11 @@ class Instrument:
                 f"lines.d_star_max: {d_star_max:g} 1/angstrom is below {self.d_star_reach:.4f}, what the "
                 f"instrument shows up to {self.two_theta_max:g} degrees at {self.wavelength:g} angstrom"
             )
+
+
+def polarisation_of(lorentz: str, monochromator: float) -> float:
+    """cos^2 of the monochromator's 2theta (degree; 0: none, which gives 1) for lorentz-polarisation, else 0."""
+    return math.cos(math.radians(monochromator)) ** 2 if lorentz == "lorentz-polarisation" else 0.0
 
 
 def _tuples(value: object) -> object:

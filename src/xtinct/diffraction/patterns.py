@@ -7,7 +7,7 @@ that of `UlbdLines.draw` and `profile.render`, at the speed of writing it to mem
 import numpy as np
 from numba import njit
 
-from xtinct.diffraction.instrument import LORENTZ, Instrument
+from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.lines import UlbdLines
 from xtinct.diffraction.profile import place_lines, render
 from xtinct.diffraction.superposition import (
@@ -59,7 +59,7 @@ def ulbd_patterns(
         instrument.wavelength,
         instrument.two_theta_min,
         instrument.step,
-        LORENTZ.index(instrument.lorentz),
+        instrument.polarisation,
         table,
         out.nbytes > STREAMED_BYTES,
         out,
@@ -68,7 +68,7 @@ def ulbd_patterns(
 
 
 @njit(cache=True, nogil=True)
-def _patterns(offsets, d_star, keys, wavelength, first, step, kind, table, streamed, out):
+def _patterns(offsets, d_star, keys, wavelength, first, step, polarisation, table, streamed, out):
     n, draws, points = out.shape
     longest = 1
     for i in range(n):
@@ -82,7 +82,7 @@ def _patterns(offsets, d_star, keys, wavelength, first, step, kind, table, strea
     for i in range(n):
         here = d_star[offsets[i] : offsets[i + 1]]
         kept = place_lines(
-            here, wavelength, first, step, kind, points, table.half, shown, position, factor
+            here, wavelength, first, step, polarisation, points, table.half, shown, position, factor
         )  # fmt: skip
         strongest = 0.0
         for line in range(kept):

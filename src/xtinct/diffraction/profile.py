@@ -12,8 +12,9 @@ import numpy as np
 from numba import njit
 
 from xtinct.diffraction.conditions import Conditions
-from xtinct.diffraction.instrument import LORENTZ, Instrument
+from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.lorentz import geometric_factor
 from xtinct.diffraction.peaks import render_any
 from xtinct.diffraction.superposition import (
     DRAWS_AT_ONCE,
@@ -61,7 +62,7 @@ def render(
         instrument.wavelength,
         instrument.two_theta_min,
         instrument.step,
-        LORENTZ.index(instrument.lorentz),
+        instrument.polarisation,
         table,
         out.nbytes > STREAMED_BYTES,
         out,
@@ -69,19 +70,8 @@ def render(
     return out
 
 
-@njit(cache=True)
-def lorentz_factor(sin_theta, kind):
-    """Geometric factor of a line at `sin_theta` in (0, 1); kind is the index in LORENTZ."""
-    s2 = sin_theta * sin_theta
-    factor = 0.5 / (s2 * math.sqrt(1.0 - s2))
-    if kind == 1:
-        cos_2theta = 1.0 - 2.0 * s2
-        factor *= 1.0 + cos_2theta * cos_2theta
-    return factor
-
-
 @njit(cache=True, nogil=True)
-def place_lines(d_star, wavelength, first, step, kind, points, half, shown, position, factor):
+def place_lines(d_star, wavelength, first, step, polarisation, points, half, shown, position, factor):
     """Index, grid coordinate and geometric factor of each line that shows; returns how many do."""
     kept = 0
     for i in range(d_star.size):
@@ -90,7 +80,8 @@ def place_lines(d_star, wavelength, first, step, kind, points, half, shown, posi
             x = (math.degrees(2.0 * math.asin(sin_theta)) - first) / step
             if -half < x < points - 1 + half:
                 shown[kept], position[kept] = i, x
-                factor[kept] = lorentz_factor(sin_theta, kind)
+                cosine = math.sqrt(1.0 - sin_theta * sin_theta)
+                factor[kept] = geometric_factor(sin_theta, cosine, polarisation)
                 kept += 1
     return kept
 
@@ -118,7 +109,7 @@ def _relative_weights(shown, factor, intensity, weights, every):
 
 
 @njit(cache=True, nogil=True)
-def _render(offsets, d_star, intensity, wavelength, first, step, kind, table, streamed, out):
+def _render(offsets, d_star, intensity, wavelength, first, step, polarisation, table, streamed, out):
     n, points = out.shape
     width = table.width
     longest = 1
@@ -137,7 +128,7 @@ def _render(offsets, d_star, intensity, wavelength, first, step, kind, table, st
     while i < n:
         here = d_star[offsets[i] : offsets[i + 1]]
         kept = place_lines(
-            here, wavelength, first, step, kind, points, table.half, shown, position, factor
+            here, wavelength, first, step, polarisation, points, table.half, shown, position, factor
         )  # fmt: skip
         # Draws of one lattice share its peaks.
         last = i + 1

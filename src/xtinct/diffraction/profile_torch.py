@@ -14,6 +14,7 @@ from xtinct.diffraction.conditions import Conditions
 from xtinct.diffraction.geometry import Peaks, place
 from xtinct.diffraction.instrument import CUT_SIGMAS, Instrument
 from xtinct.diffraction.linelists import LineLists
+from xtinct.diffraction.lorentz import geometric_factor
 from xtinct.diffraction.noise_torch import counting_noise
 from xtinct.diffraction.peaks import background_of, impurity_lines, shifts, with_noise_of_lines
 from xtinct.diffraction.peaks_torch import sum_peaks
@@ -189,9 +190,8 @@ class Renderer:
         position = (two_theta - instrument.two_theta_min) / instrument.step * self._fine
         last = (instrument.points - 1) * self._fine
         shows = shows & (position > -self._half + 0.5) & (position < last + self._half - 0.5)
-        factor = 0.5 / (sin_theta**2 * torch.sqrt(1 - sin_theta**2))
-        if instrument.lorentz == "lorentz-polarisation":
-            factor = factor * (1 + (1 - 2 * sin_theta**2) ** 2)
+        cosine = torch.sqrt(1 - sin_theta * sin_theta)
+        factor = geometric_factor(sin_theta, cosine, instrument.polarisation)
         factor = torch.where(shows, factor, 0.0)
         return torch.where(shows, position, 0.0), factor
 

@@ -17,8 +17,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from xtinct.diffraction.instrument import LORENTZ, Instrument
-from xtinct.diffraction.profile import lorentz_factor
+from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lorentz import geometric_factor
 from xtinct.errors import XtinctError
 from xtinct.indexing.cells import form_indices
 from xtinct.indexing.fit import Decomposition
@@ -88,9 +88,8 @@ class Evidence:
 
 def evidence(found: Decomposition, instrument: Instrument, law: IntensityLaw) -> Evidence:
     """What the heights of a lattice's lines say, under an intensity law."""
-    kind = LORENTZ.index(instrument.lorentz)
-    sine = np.sin(np.radians(found.two_theta / 2))
-    factor = np.array([lorentz_factor(s, kind) for s in sine])
+    theta = np.radians(found.two_theta / 2)
+    factor = geometric_factor(np.sin(theta), np.cos(theta), instrument.polarisation)
     expected = factor * _scale(found, factor, law)
     judged = found.error <= _JUDGED * expected
     groups = [np.array([j]) for j in np.flatnonzero(judged)]

@@ -35,11 +35,11 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from xtinct.diffraction.instrument import LORENTZ, Instrument
+from xtinct.diffraction.instrument import LORENTZ, Instrument, polarisation_of
 from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.lines import form_metric
 from xtinct.diffraction.ordering import EQUAL_D
-from xtinct.diffraction.profile import lorentz_factor
+from xtinct.diffraction.lorentz import geometric_factor
 from xtinct.errors import XtinctError
 from xtinct.limits.hypotheses import Hypotheses, Window
 from xtinct.randomness import stream_key, subkey, uniform
@@ -58,6 +58,7 @@ class Measurement:
     width          of a resolution element, degree 2theta; 0: perfect resolution
     threshold      smallest detected height, in units of the largest height of the first line; 0: none
     lorentz        geometric factor, lorentz | lorentz-polarisation
+    monochromator  2theta of the monochromator's reflection, degree; 0: none
     uses           what the observer learns of an element: intensities | detection
     """
 
@@ -67,6 +68,7 @@ class Measurement:
     width: float
     threshold: float
     lorentz: str = "lorentz"
+    monochromator: float = 0.0
     uses: str = "intensities"
 
     def __post_init__(self) -> None:
@@ -97,6 +99,7 @@ class Measurement:
             width=instrument.resolution,
             threshold=threshold,
             lorentz=instrument.lorentz,
+            monochromator=instrument.monochromator,
             uses=uses,
         )
 
@@ -252,8 +255,11 @@ def resolution_elements(
     np.add.at(counts, lattice.element, shown)
     if not lattice.n_elements or not measurement.threshold:
         return np.ascontiguousarray(counts.T), np.zeros(lattice.n_elements)
-    kind = LORENTZ.index(measurement.lorentz)
-    factor = np.array([lorentz_factor(s, kind) for s in lattice.sin_theta])
+    factor = geometric_factor(
+        lattice.sin_theta,
+        np.sqrt(1 - lattice.sin_theta**2),
+        polarisation_of(measurement.lorentz, measurement.monochromator),
+    )
     mean = np.bincount(lattice.element, weights=factor) / np.bincount(lattice.element)
     return np.ascontiguousarray(counts.T), measurement.threshold * factor[0] / mean
 

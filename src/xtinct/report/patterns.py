@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xtinct.diffraction.instrument import LORENTZ, Instrument
+from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.linelists import LineLists
-from xtinct.diffraction.profile import lorentz_factor, render
+from xtinct.diffraction.lorentz import geometric_factor
+from xtinct.diffraction.profile import render
 from xtinct.parquet import open_parquet
 from xtinct.report.tables import FREE_PARAMETERS
 from xtinct.schema import CELL
@@ -106,8 +107,7 @@ def _visible(d_star: np.ndarray, intensity: np.ndarray, instrument: Instrument) 
     reached = sin_theta < 1
     sin_theta, intensity = sin_theta[reached], intensity[reached]
     two_theta = np.degrees(2 * np.arcsin(sin_theta))
-    kind = LORENTZ.index(instrument.lorentz)
-    height = intensity * np.array([lorentz_factor(float(s), kind) for s in sin_theta])
+    height = intensity * geometric_factor(sin_theta, np.sqrt(1 - sin_theta**2), instrument.polarisation)
     shown = (two_theta >= instrument.two_theta_min) & (two_theta <= instrument.two_theta_max)
     if not shown.any() or height[shown].max() <= 0:
         return []
