@@ -65,16 +65,27 @@ def classes(family: str | None, axes: str, as_json: bool) -> None:
     """Print extinction classes: symbol and space groups."""
     from xtinct.symmetry.classes import extinction_classes
     from xtinct.symmetry.families import FAMILIES
+    from xtinct.symmetry.operations import group_name, hermann_mauguin
 
     found = [cls for name in ([family] if family else FAMILIES) for cls in extinction_classes(name, axes)]
     if as_json:
-        rows = [{"family": c.family, "symbol": c.symbol, "members": list(c.members)} for c in found]
+        rows = [
+            {
+                "family": c.family,
+                "symbol": c.symbol,
+                "members": list(c.members),
+                "groups": [{"number": g, "symbol": hermann_mauguin(g)} for g in c.members],
+            }
+            for c in found
+        ]
         click.echo(json.dumps(rows, indent=1))
     else:
         print_table(
-            ("family", "symbol", "groups", "space groups"),
-            [(c.family, c.symbol, len(c.members), " ".join(map(str, c.members))) for c in found],
+            ("family", "extinction symbol", "groups", "space groups (number and symbol)"),
+            [(c.family, c.symbol, len(c.members), ", ".join(map(group_name, c.members))) for c in found],
         )
+        if any(c.symbol.startswith("R(obv)") for c in found):
+            click.echo("\nR(obv): rhombohedral lattice on hexagonal axes in obverse setting, -h+k+l = 3n")
 
 
 @cli.command()
@@ -104,7 +115,7 @@ def ceilings(family: str | None, axes: str, target: str, prior: str | None, as_j
         text = f"{100 * row['ceiling']:.2f}" + (f" ({exact})" if len(exact) <= 9 else "")
         shown.setdefault(row["family"], []).append(text)
     ks = sorted({row["k"] for row in rows})
-    print_table(("groups", *(f"top-{k}" for k in ks)), [(name, *texts) for name, texts in shown.items()])
+    print_table(("groups", *(f"top-{k} (%)" for k in ks)), [(name, *texts) for name, texts in shown.items()])
 
 
 @cli.command()
@@ -185,12 +196,14 @@ def predict(
     """Rank extinction classes and space groups of measured patterns.
 
     A pattern is a text file of two columns, 2theta in degrees and intensity; lines that begin with
-    #, ! or ; are comments. Every family that has a model answers as if the pattern were its own.
-    Classes marked * make up the set that holds the true one as often as --coverage says. Peaks narrower
-    than the model's are broadened to them. --prior shares out a class among its space groups.
+    #, ! or ; are comments. Every family that has a model answers as if the pattern were its own, and says
+    where the lines speak against that. Classes marked * make up the set that holds the true one as often
+    as --coverage says. Peaks narrower than the model's are broadened to them. --prior shares out a class
+    among its space groups.
     """
     from xtinct.api import predict as ranked
     from xtinct.measured import read_pattern
+    from xtinct.symmetry.operations import group_name
     from xtinct.symmetry.priors import read_prior
 
     options = {
@@ -205,8 +218,14 @@ def predict(
         with _naming(path):
             answers[path] = ranked(*read_pattern(path), wavelength, models, **options)
     if as_json:
-        click.echo(json.dumps(answers, indent=1))
+        named = {
+            path: {family: _with_symbols(answer) for family, answer in families.items()}
+            for path, families in answers.items()
+        }
+        click.echo(json.dumps(named, indent=1))
         return
+    known = list(dict.fromkeys(family for families in answers.values() for family in families))
+    click.echo("\n".join([*_what_is_known(known, coverage), ""]))
     for path, families in answers.items():
         click.echo(path)
         rows = []
@@ -216,13 +235,48 @@ def predict(
                 zip(answer["classes"], answer["groups"], strict=False), start=1
             ):
                 mark = " *" if symbol in of_set else ""
-                rows.append((family, rank, symbol, f"{p_class:.3f}{mark}", group, f"{p_group:.3f}"))
-        print_table(("family", "rank", "class", "probability", "group", "probability"), rows)
+                rows.append(
+                    (family, rank, symbol, f"{p_class:.3f}{mark}", group_name(group), f"{p_group:.3f}")
+                )
+        print_table(
+            ("if the crystal is", "rank", "extinction class", "probability", "space group", "probability"),
+            rows,
+        )
         for family, answer in families.items():
             if len(answer.get("set", [])) > len(answer["classes"]):
                 click.echo(f"{family}: the set holds {len(answer['set'])} classes (all in --json)")
             for warning in answer["warnings"]:
                 click.echo(f"{family}: {warning}")
+
+
+def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
+    """What the models of families `known` can answer, and what they cannot."""
+    from xtinct.symmetry.families import FAMILIES
+
+    star = (
+        f"*: in the set that holds the true class in {100 * coverage:g} % of patterns like those of training"
+    )
+    if "all" in known:
+        return ["The model knows every crystal family.", star]
+    unknown = [family for family in FAMILIES if family not in known]
+    lines = [f"Models know {', '.join(known)} crystals; each answers as if the pattern were of its family."]
+    if unknown:
+        lines.append(f"Without a model, and never an answer: {', '.join(unknown)}.")
+    return [*lines, star]
+
+
+def _with_symbols(answer: dict) -> dict:
+    """An answer of `api.predict` for JSON: no space group without its symbol."""
+    from xtinct.symmetry.operations import hermann_mauguin
+
+    return {
+        **answer,
+        "classes": [{"symbol": symbol, "probability": p} for symbol, p in answer["classes"]],
+        "groups": [
+            {"number": group, "symbol": hermann_mauguin(group), "probability": p}
+            for group, p in answer["groups"]
+        ],
+    }
 
 
 @cli.command()
@@ -256,6 +310,7 @@ def index(
     """
     from xtinct.indexing.reading import index_pattern
     from xtinct.measured import read_pattern
+    from xtinct.symmetry.operations import group_name
 
     options = {} if fwhm is None else {"fwhm": fwhm}
     options |= {"family": family, "law": law, "subtract_background": subtract_background}
@@ -270,27 +325,35 @@ def index(
             f"{len(answer['lines'])} lines and leaves only noise; the probabilities are those of the prior"
         )
     else:
-        names = ("family", "a", "b", "c", "alpha", "beta", "gamma", "M20", "residual", "zero", "FWHM")
+        names = ("family", "a (Å)", "b (Å)", "c (Å)", "alpha (°)", "beta (°)", "gamma (°)")
+        names += ("M20", "residual", "zero (°)", "FWHM (°)")
         cell = [f"{x:.5f}" for x in answer["cell"][:3]] + [f"{x:.4f}" for x in answer["cell"][3:]]
         fit = (f"{answer['merit']:.0f}", f"{answer['residual']:.1e}")
         setting = (f"{answer['zero']:.5f}", f"{answer['fwhm']:.5f}")
         print_table(names, [(answer["family"], *cell, *fit, *setting)])
+        click.echo(
+            "M20: figure of merit of de Wolff, the higher the surer; residual: of the whole-pattern fit"
+        )
+        click.echo("over the pattern, root mean squares; zero: observed minus true 2theta")
     rows = [
         (*(line["hkl"] or "---"), *(f"{line[key]:.5f}" for key in ("d", "two_theta", "intensity")))
         for line in answer["lines"]
     ]
     click.echo()
-    print_table(("h", "k", "l", "d", "2theta", "intensity"), rows)
+    print_table(("h", "k", "l", "d (Å)", "2theta (°)", "height (of the highest point)"), rows)
     click.echo()
     rows = [
-        (name, symbol, f"{p_class:.3f}", group, f"{p_group:.3f}")
+        (name, symbol, f"{p_class:.3f}", group_name(group), f"{p_group:.3f}")
         for (name, symbol, p_class), (group, p_group) in zip(
             answer["classes"], answer["groups"], strict=False
         )
     ]
-    print_table(("family", "class", "probability", "group", "probability"), rows)
+    print_table(("family", "extinction class", "probability", "space group", "probability"), rows)
     if answer["absences"]:
-        click.echo("\nLines that decide between the best class and the next:")
+        click.echo(
+            "\nLines that decide between the best class and the next (log ratio: natural logarithm of the"
+        )
+        click.echo("ratio of their probabilities, positive for the best class):")
         rows = [
             (
                 *line["hkl"],
@@ -300,7 +363,7 @@ def index(
             )
             for line in answer["absences"]
         ]
-        print_table(("h", "k", "l", "2theta", "seen", "log ratio"), rows)
+        print_table(("h", "k", "l", "2theta (°)", "seen", "log ratio"), rows)
 
 
 @cli.command()

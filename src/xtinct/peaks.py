@@ -17,9 +17,9 @@ _SMOOTHINGS = (0.05, 0.1, 0.2)
 #: Full width at half prominence above which a bump is no peak, and the window it is looked at in, degree.
 #: A parabola, which is what the top of a halo looks like, is 2.8 degrees wide in this window.
 WIDEST, _WINDOW = 1.6, 4.0
-#: Prominence of the highest peak over its noise below which a pattern has none. 540 patterns of noise on flat,
-#: falling and halo backgrounds of 0.05 to 50,000 counts, raw and smoothed, stay below 13.2; of 514 measured
-#: patterns 5 do, patterns of ULBD and the same with counting noise have 20 and more.
+#: Prominence of the highest peak over its noise below which a pattern has none. 540 patterns of noise on
+#: flat, falling and halo backgrounds of 0.05 to 50,000 counts, raw and smoothed, stay below 13.2; so do 6 of
+#: 514 measured patterns. Patterns of ULBD and the same with counting noise have 20 and more.
 SIGNIFICANT = 15.0
 #: The same for a single line, and its least share of the highest prominence.
 _LINE, _WEAKEST = 8.0, 0.02

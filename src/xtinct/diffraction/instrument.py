@@ -217,7 +217,7 @@ class Instrument:
 
     @property
     def polarisation(self) -> float:
-        """A of the factor 1 + A cos^2 2theta (see LORENTZ and `lorentz.geometric_factor`); 0: not polarised."""
+        """A of the factor 1 + A cos^2 2theta (LORENTZ, `lorentz.geometric_factor`); 0: not polarised."""
         return polarisation_of(self.lorentz, self.monochromator)
 
     @property
@@ -262,7 +262,7 @@ class Instrument:
 
 
 def polarisation_of(lorentz: str, monochromator: float) -> float:
-    """cos^2 of the monochromator's 2theta (degree; 0: none, which gives 1) for lorentz-polarisation, else 0."""
+    """cos^2 of the monochromator's 2theta (degree; without one 1) for lorentz-polarisation, else 0."""
     return math.cos(math.radians(monochromator)) ** 2 if lorentz == "lorentz-polarisation" else 0.0
 
 

@@ -26,7 +26,7 @@ SHORTEST, LONGEST = 0.1, 6.0
 #: Largest 1/d of a powder line, 1/angstrom; total scattering goes as far as this. Below _SHORT a wavelength
 #: that would reach further over the range of a pattern is none, but may be nanometres.
 _FURTHEST, _SHORT = 6.5, 0.4
-#: Up to this 1/d a number that is a tube's line in nm is believed to be angstrom: photons of 80 keV, small angles.
+#: Up to this 1/d a number that is a tube's line in nm is believed to be angstrom: hard X-rays, small angles.
 _MODEST = 3.0
 #: Relative deviation from a line of a tube at which a number is taken for it: rounding, and the mean of both.
 _SAME = 3e-3
@@ -54,7 +54,7 @@ def check_wavelength(name: str, wavelength: float, two_theta_max: float = 0.0) -
         raise XtinctError(f"{name}: {wavelength}, expected a positive number of angstrom")
     reach = 2 * math.sin(math.radians(two_theta_max / 2)) / wavelength
     within = SHORTEST <= wavelength <= LONGEST
-    if within and _is_tube_elsewhere(wavelength) and not 0 < reach < _MODEST:
+    if within and _is_tube_elsewhere(wavelength) and not (wavelength < _SHORT and 0 < reach < _MODEST):
         reason = "is a line of an X-ray tube in another unit"
     elif within and wavelength < _SHORT and reach > _FURTHEST:
         reason = (

@@ -1,7 +1,7 @@
 """Whether some lattice of a crystal family explains the strong lines of a pattern better than chance does.
 
-For patterns of any instrument: positions alone are asked, errors of a few hundredths of a degree and lines that
-are foreign are allowed, and what a lattice with many lines explains by chance counts for nothing.
+For patterns of any instrument: positions alone are asked, errors of a few hundredths of a degree and foreign
+lines are allowed, and what a lattice with many lines explains by chance counts for nothing.
 """
 
 import math
@@ -23,9 +23,9 @@ MOST, FEWEST = 25, 5
 #: Largest error of a position, and shifts of the zero that are tried, degree.
 TOLERANCE = 0.04
 _ZEROS = {1: (0.0, 0.04, -0.04, 0.08, -0.08, 0.12, -0.12), 2: (0.0, 0.06, -0.06)}
-#: Natural logarithm of the evidence against chance that a lattice needs. Of 130 measured patterns of minerals
-#: with K-alpha2, shifted zeros and noise 16 of 18 cubic, 8 of 10 tetragonal and 18 of 21 trigonal or hexagonal
-#: ones have it; 3 of 81 of lower symmetry have it for a cubic lattice.
+#: Natural logarithm of the evidence against chance that a lattice needs. Of patterns of ULBD as the default
+#: configuration draws them, 40 of each family, 36 cubic, 31 tetragonal and 38 trigonal-hexagonal ones are
+#: found to be of their family, 13 of 80 orthorhombic and monoclinic ones of one of these three.
 NEEDED = 10.0
 #: How far the evidence of a lattice of lower symmetry, which has more freedom, may exceed it.
 _FREEDOM = 4.0
@@ -43,8 +43,8 @@ class Explanation:
 
     family     crystal family
     cell       float64 (6,), angstrom and degrees; None: too few lines, or no lattice in range
-    evidence   natural logarithm of the probability of the lines under it over that by chance, less that of the
-               number of lattices that were tried
+    evidence   natural logarithm of the probability of the lines under it over that by chance, less that of
+               the number of lattices that were tried
     lines      number of lines that were asked
     explained  number of them that lie on it
     zero       shift of the zero that was assumed, degree
@@ -81,7 +81,7 @@ def best_families(peaks: StrongPeaks, wavelength: float) -> tuple[dict[str, Expl
 
 
 def explain(family: str, peaks: StrongPeaks, wavelength: float) -> Explanation:
-    """The best lattice of `family`, one of EXPLAINED, for the first lines of a pattern; wavelength in angstrom.
+    """The best lattice of `family`, one of EXPLAINED, for the first lines; wavelength in angstrom.
 
     As many lines as the lattice has parameters are given small indices in turn; a lattice is judged by all
     lines: one that lies on it counts by how seldom chance would do that, one that does not counts against it.

@@ -8,6 +8,7 @@ from xtinct.api import DEFAULT_INSTRUMENT
 from xtinct.errors import XtinctError
 from xtinct.indexing.observer import Answer, Observer
 from xtinct.measured import checked_pattern, without_background
+from xtinct.peaks import require_peaks
 
 #: Deviation of a point from an equidistant grid, in steps, that the rounding of a file explains.
 _ROUNDED = 0.1
@@ -41,6 +42,7 @@ def index_pattern(
     grid = np.linspace(two_theta[0], two_theta[-1], len(two_theta))
     if np.abs(two_theta - grid).max() > _ROUNDED * (grid[1] - grid[0]):
         raise XtinctError("pattern: the points must be equidistant in 2theta to be indexed")
+    require_peaks(two_theta, intensity)
     if subtract_background:
         intensity = without_background(two_theta, intensity)
     instrument = replace(

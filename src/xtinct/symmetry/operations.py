@@ -116,6 +116,11 @@ def hermann_mauguin(number: int) -> str:
     return settings(number)[0].symbol
 
 
+def group_name(number: int) -> str:
+    """Number and symbol, as tables show a space group: "225 F m -3 m"."""
+    return f"{number} {hermann_mauguin(number)}"
+
+
 def centring(number: int) -> str:
     """Centring letter of the standard setting: P, A, C, I, F or R."""
     return settings(number)[0].centring
