@@ -172,8 +172,9 @@ def predict(
     speak against the family, or cannot be checked, probabilities stand without a set.
 
     Returns {family: {"condition": text, "lattice": dict, "classes": [(symbol, probability), ...],
-    "groups": [(number, probability), ...], "set": [symbol, ...], "warnings": [text, ...]}}: the five most
-    probable of each, under the condition; "lattice" says whether the family's lattice explains the lines
+    "groups": [(number, probability), ...], "space_groups": [dict, ...], "set": [symbol, ...],
+    "warnings": [text, ...]}}: the five most probable of each, under the condition; "space_groups" are the
+    groups with number, symbol and probability; "lattice" says whether the family's lattice explains the lines
     (`explains`), how many of how many, the best cell (angstrom, degrees) and the family that explains them
     (`family`, None: none of those that are checked). "set": the classes that hold the true one with
     probability `coverage` among patterns like those that the model was calibrated on. It may be empty: then
@@ -185,6 +186,7 @@ def predict(
     from xtinct.learning.prediction import Predictor
     from xtinct.measured import checked_pattern, on_grid, with_model_widths, without_background
     from xtinct.peaks import require_peaks, strong_lines
+    from xtinct.symmetry.operations import hermann_mauguin
 
     two_theta, intensity = checked_pattern(two_theta, intensity, wavelength)
     folders = _model_folders(DEFAULT_MODELS if models is None else models)
@@ -208,6 +210,10 @@ def predict(
             "lattice": lattice,
             "classes": found.top_classes(0),
             "groups": found.top_groups(0),
+            "space_groups": [
+                {"number": group, "symbol": hermann_mauguin(group), "probability": p}
+                for group, p in found.top_groups(0)
+            ],
             "warnings": warnings,
         }
         if doubt:
@@ -258,16 +264,16 @@ def _lattice_of(predictor: Any, explained: Mapping[str, Any], best: str | None) 
         if trained is None or (2.02 * short >= trained[0] and long <= 1.01 * trained[1]):
             return lattice, None
         return lattice, (
-            f"the lines lie on a lattice with axes of {short:.3f} to {long:.3f} angstrom, but those of training "
-            f"were {trained[0]:g} to {trained[1]:g} angstrom: {no_set}"
+            f"the lines lie on a lattice with axes of {short:.3f} to {long:.3f} angstrom, but those of "
+            f"training were {trained[0]:g} to {trained[1]:g} angstrom: {no_set}"
         )
     if best is not None:
         other = explained[best]
         a, _, c = other.cell[:3]
         axes = f"a {a:.3f}" + ("" if best == "cubic" else f", c {c:.3f}")
         return lattice, (
-            f"{other.explained} of {other.lines} lines lie on a {best} lattice ({axes} angstrom), so the crystal "
-            f"is not likely to be {family}: {no_set}"
+            f"{other.explained} of {other.lines} lines lie on a {best} lattice ({axes} angstrom), so the "
+            f"crystal is not likely to be {family}: {no_set}"
         )
     if shown.lines < FEWEST:
         return lattice, f"only {shown.lines} lines, too few to tell whether the lattice is {family}: {no_set}"

@@ -218,11 +218,7 @@ def predict(
         with _naming(path):
             answers[path] = ranked(*read_pattern(path), wavelength, models, **options)
     if as_json:
-        named = {
-            path: {family: _with_symbols(answer) for family, answer in families.items()}
-            for path, families in answers.items()
-        }
-        click.echo(json.dumps(named, indent=1))
+        click.echo(json.dumps(answers, indent=1))
         return
     known = list(dict.fromkeys(family for families in answers.values() for family in families))
     click.echo("\n".join([*_what_is_known(known, coverage), ""]))
@@ -253,9 +249,7 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
     """What the models of families `known` can answer, and what they cannot."""
     from xtinct.symmetry.families import FAMILIES
 
-    star = (
-        f"*: in the set that holds the true class in {100 * coverage:g} % of patterns like those of training"
-    )
+    star = f"*: in the set that holds the true class for {100 * coverage:g} % of patterns like the training's"
     if "all" in known:
         return ["The model knows every crystal family.", star]
     unknown = [family for family in FAMILIES if family not in known]
@@ -263,20 +257,6 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
     if unknown:
         lines.append(f"Without a model, and never an answer: {', '.join(unknown)}.")
     return [*lines, star]
-
-
-def _with_symbols(answer: dict) -> dict:
-    """An answer of `api.predict` for JSON: no space group without its symbol."""
-    from xtinct.symmetry.operations import hermann_mauguin
-
-    return {
-        **answer,
-        "classes": [{"symbol": symbol, "probability": p} for symbol, p in answer["classes"]],
-        "groups": [
-            {"number": group, "symbol": hermann_mauguin(group), "probability": p}
-            for group, p in answer["groups"]
-        ],
-    }
 
 
 @cli.command()

@@ -18,13 +18,16 @@ _SMOOTHINGS = (0.05, 0.1, 0.2)
 #: A parabola, which is what the top of a halo looks like, is 2.8 degrees wide in this window.
 WIDEST, _WINDOW = 1.6, 4.0
 #: Prominence of the highest peak over its noise below which a pattern has none. 540 patterns of noise on
-#: flat, falling and halo backgrounds of 0.05 to 50,000 counts, raw and smoothed, stay below 13.2; so do 6 of
-#: 514 measured patterns. Patterns of ULBD and the same with counting noise have 20 and more.
+#: flat, falling and halo backgrounds of 0.05 to 50,000 counts, raw and smoothed, stay below 15 but for 2; of
+#: 514 measured patterns 2 do. Patterns of ULBD and the same with counting noise have 20 and more.
 SIGNIFICANT = 15.0
 #: The same for a single line, and its least share of the highest prominence.
 _LINE, _WEAKEST = 8.0, 0.02
 #: Where fewer lines than this are certain, lines of this significance are taken.
 _ENOUGH, _POSSIBLE = 10, 3.0
+#: A pattern whose quietest fifth varies by less than this share of its range is calculated: it has no
+#: counting noise.
+_EXACT = 1e-5
 #: Distance of points whose difference tells the noise, degree and smoothings: smoothed noise is correlated.
 _LAG = 0.3, 3.0
 
@@ -47,7 +50,7 @@ class StrongPeaks:
 
 
 def require_peaks(two_theta: np.ndarray, intensity: np.ndarray) -> None:
-    """XtinctError unless the pattern float (n,) over `two_theta` (n,), degree, has a peak above its noise."""
+    """XtinctError unless the pattern float (n,) over `two_theta` (n,), degree, has a peak."""
     if intensity.max() == intensity.min():
         raise XtinctError(f"pattern: no peaks: every intensity is {intensity[0]:g}")
     highest = 0.0
@@ -113,6 +116,8 @@ def _noise_at(y: np.ndarray, tops: np.ndarray, prominence: np.ndarray, step: flo
     quiet = np.sort(sigma)[parts // 5]
     high = level > 1e-3 * max(level.max(), 0.0)
     gain = float(np.quantile(sigma[high] ** 2 / level[high], 0.2)) if high.any() else 0.0
+    if quiet < _EXACT * np.ptp(y):
+        return np.full(len(tops), quiet)
     around = np.maximum(uniform_filter1d(y, max(3, round(2.5 / step)))[tops], 0.0)
     # Beneath a strong peak the mean of its surroundings is the peak's own.
     around = np.minimum(around, np.maximum(y[tops] - prominence, around / 2))

@@ -27,8 +27,9 @@ _ZEROS = {1: (0.0, 0.04, -0.04, 0.08, -0.08, 0.12, -0.12), 2: (0.0, 0.06, -0.06)
 #: configuration draws them, 40 of each family, 36 cubic, 31 tetragonal and 38 trigonal-hexagonal ones are
 #: found to be of their family, 13 of 80 orthorhombic and monoclinic ones of one of these three.
 NEEDED = 10.0
-#: How far the evidence of a lattice of lower symmetry, which has more freedom, may exceed it.
-_FREEDOM = 4.0
+#: How far the evidence of a lattice of lower symmetry, which has more freedom, may exceed it, and the share
+#: of the lines on such a one that must lie on that of higher symmetry.
+_FREEDOM, _FEWER = 4.0, 0.85
 #: Probability that a line of the lattice is not where it should be: foreign, or moved by overlap.
 _LOST = 0.1
 #: Equivalent reflections of a general line, with Friedel opposites.
@@ -73,7 +74,7 @@ def best_families(peaks: StrongPeaks, wavelength: float) -> tuple[dict[str, Expl
         if own.evidence <= max(NEEDED, *(other.evidence for other in equals), -math.inf):
             continue
         if all(
-            own.evidence > other.evidence - _FREEDOM and own.explained >= other.explained - 1
+            own.evidence > other.evidence - _FREEDOM and own.explained >= _FEWER * other.explained
             for other in below
         ):
             return found, family

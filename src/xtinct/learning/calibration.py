@@ -157,9 +157,9 @@ def set_threshold(own: np.ndarray, coverage: float) -> float:
 def saturation(n: int) -> float:
     """n / (n + 1): the probability above which n samples tell no difference.
 
-    Of n samples that were all right, the next may be wrong with a probability of 1 / (n + 1) for all that they
-    say: by exchangeability it is the worst of n + 1 so often. To hold a class with a higher probability
-    against another such one would read differences that no sample has tested.
+    Of n samples that were all right, the next may be wrong with a probability of 1 / (n + 1) for all that
+    they say: by exchangeability it is the worst of n + 1 so often. To hold a class with a higher
+    probability against another such one would read differences that no sample has tested.
     """
     return n / (n + 1)
 
