@@ -29,7 +29,7 @@ _ZEROS = {1: (0.0, 0.04, -0.04, 0.08, -0.08, 0.12, -0.12), 2: (0.0, 0.06, -0.06)
 NEEDED = 10.0
 #: How far the evidence of a lattice of lower symmetry, which has more freedom, may exceed it, and the share
 #: of the lines on such a one that must lie on that of higher symmetry.
-_FREEDOM, _FEWER = 4.0, 0.85
+_FREEDOM, _FEWER = 4.0, 0.8
 #: Probability that a line of the lattice is not where it should be: foreign, or moved by overlap.
 _LOST = 0.1
 #: Equivalent reflections of a general line, with Friedel opposites.

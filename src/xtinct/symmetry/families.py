@@ -97,8 +97,8 @@ def conventional_hkl(family: str, hkl: np.ndarray, *, obverse: bool = False) -> 
     """Of equivalent reflections the one that tables name, int64 (n, 3), for `hkl` int (n, 3).
 
     Cubic: 200, 220, 311, never 002, 202; tetragonal and hexagonal: h >= k; where signs do not matter none are
-    negative, elsewhere the first index that is not 0 is positive (monoclinic: also k). `obverse`: of a rhombohedral
-    lattice on hexagonal axes that with -h + k + l = 3n, where it has one (012 and 104, not 102).
+    negative, elsewhere the first index that is not 0 is positive (monoclinic: also k). `obverse`: of a
+    rhombohedral lattice on hexagonal axes that with -h + k + l = 3n (012 and 104, not 102).
     """
     hkl = np.array(hkl, dtype=np.int64).reshape(-1, 3)
     if family == "cubic":
