@@ -65,7 +65,7 @@ def classes(family: str | None, axes: str, as_json: bool) -> None:
     """Print extinction classes: symbol and space groups."""
     from xtinct.symmetry.classes import extinction_classes
     from xtinct.symmetry.families import FAMILIES
-    from xtinct.symmetry.operations import group_name, hermann_mauguin
+    from xtinct.symmetry.operations import hermann_mauguin
 
     found = [cls for name in ([family] if family else FAMILIES) for cls in extinction_classes(name, axes)]
     if as_json:
@@ -81,8 +81,14 @@ def classes(family: str | None, axes: str, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=1))
     else:
         print_table(
-            ("family", "extinction symbol", "groups", "space groups (number and symbol)"),
-            [(c.family, c.symbol, len(c.members), ", ".join(map(group_name, c.members))) for c in found],
+            ("family", "extinction symbol", "groups", "space groups", "their numbers"),
+            [
+                (
+                    *(c.family, c.symbol, len(c.members)),
+                    *(", ".join(map(hermann_mauguin, c.members)), " ".join(map(str, c.members))),
+                )
+                for c in found
+            ],
         )
         if any(c.symbol.startswith("R(obv)") for c in found):
             click.echo("\nR(obv): rhombohedral lattice on hexagonal axes in obverse setting, -h+k+l = 3n")
