@@ -13,6 +13,7 @@ _OFFERED = {
     "extinction_classes": "xtinct.api",
     "ceilings": "xtinct.api",
     "predict": "xtinct.api",
+    "index": "xtinct.observer.asking",
     "Instrument": "xtinct.diffraction.instrument",
     "XtinctError": "xtinct.errors",
 }

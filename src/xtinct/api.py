@@ -17,9 +17,6 @@ DEFAULT_INSTRUMENT = Instrument(
 )
 #: Where the default configuration puts its models of the extinction class, one folder per family.
 DEFAULT_MODELS = "models/ulbd"
-#: angstrom; two atoms closer than this are an error of the structure, not a bond.
-_MIN_DISTANCE = 0.3
-_MAX_SITES = 10_000
 
 
 def line_list(
@@ -43,26 +40,12 @@ def line_list(
     `structure`.
     """
     from xtinct.diffraction.structure_factors import structure_lines
-    from xtinct.structures.crystal import RejectedError
-    from xtinct.structures.parsing import expand
-    from xtinct.structures.standard import standardise
+    from xtinct.structures.given import atoms_of, standard_of
 
-    try:
-        crystal = expand(_listing(structure), max_sites=_MAX_SITES, min_distance=_MIN_DISTANCE)
-        crystal = standardise(crystal, symprec=symprec, protostructures=False).crystal
-    except RejectedError as rejected:
-        raise XtinctError(f"structure: {rejected.reason}: {rejected.detail}") from None
-    atoms = [
-        (z, frac, occupancy)
-        for frac, site in zip(crystal.frac, crystal.species, strict=True)
-        for z, occupancy in _atomic_numbers(site)
-    ]
-    species, frac, occupancy = (np.array(column) for column in zip(*atoms, strict=True))
+    crystal = standard_of(structure, symprec=symprec).crystal
     return structure_lines(
         crystal.cell,
-        species,
-        frac,
-        occupancy,
+        *atoms_of(crystal),
         d_star_max=DEFAULT_INSTRUMENT.d_star_reach if d_star_max is None else d_star_max,
         b_iso=b_iso,
         radiation=radiation,
@@ -301,29 +284,3 @@ def _model_folders(models: str | Path | Sequence[str | Path]) -> list[Path]:
 
 def _one(d_star: np.ndarray, intensity: np.ndarray) -> LineLists:
     return LineLists(np.array([0, len(d_star)], dtype=np.int64), d_star, intensity.astype(np.float32))
-
-
-def _atomic_numbers(site: Iterable[tuple[str, float]]) -> list[tuple[int, float]]:
-    import gemmi
-
-    return [(gemmi.Element(symbol).atomic_number, occupancy) for symbol, occupancy in site]
-
-
-def _listing(structure: Any) -> Any:
-    from xtinct.structures.parsing import read_listing
-
-    if isinstance(structure, str | Path):
-        text = str(structure)
-        # A text has lines; a path has none.
-        if isinstance(structure, Path) or "\n" not in text:
-            try:
-                text = Path(structure).read_text(encoding="utf-8", errors="replace")
-            except OSError as error:
-                raise XtinctError(f"{structure}: {error.strerror or error}") from None
-        return read_listing(text)
-    if hasattr(structure, "get_all_unit_cell_sites"):
-        return read_listing(structure.make_cif_block().as_string())
-    if hasattr(structure, "lattice") and hasattr(structure, "to"):
-        # Every digit: pymatgen's default would round coordinates to 8 significant figures.
-        return read_listing(structure.to(fmt="cif", significant_figures=15))
-    raise XtinctError(f"structure: {type(structure).__name__}, expected text, a path, pymatgen or gemmi")

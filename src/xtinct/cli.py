@@ -40,6 +40,27 @@ def cli() -> None:
     """Powder-diffraction datasets, models, and the extinction-law ceilings that bound them."""
 
 
+def _profile(path: str, wavelength: str | None) -> tuple:
+    """2theta (degrees, (n,)), intensity (n,) and wavelength (angstrom; told, or the file's) of a profile."""
+    from xtinct.measurements import Measurement, read_measurement
+
+    found = read_measurement(path, wavelength=wavelength)
+    if not isinstance(found, Measurement):
+        raise XtinctError(f"{path}: a list of {len(found.d)} peaks, expected a profile")
+    if found.radiation is None:
+        raise XtinctError(f"{path}: does not say its wavelength; tell it with --wavelength")
+    try:
+        told = float(wavelength)
+    except (TypeError, ValueError):
+        told = found.radiation.wavelength
+    return found.two_theta, found.intensity, told
+
+
+wavelength_option = click.option(
+    "--wavelength",
+    help="Wavelength, angstrom, or a name such as CuKa1; needed where the file does not say it.",
+)
+
 family_option = click.option(
     "--family", help="Crystal family, crystal system or pooled scope; without it all."
 )
@@ -53,7 +74,8 @@ axes_option = click.option(
 prior_option = click.option(
     "--prior",
     type=click.Path(dir_okay=False),
-    help="CSV or Parquet table with spacegroup_number and weight; without weight, rows are counted.",
+    help="CSV or Parquet table with spacegroup_number and weight (without weight, rows are counted), or mp: "
+    "frequencies in the Materials Project.",
 )
 
 
@@ -172,7 +194,7 @@ def describe(file: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
-@click.option("--wavelength", type=float, required=True, help="Wavelength of the measurement, angstrom.")
+@wavelength_option
 @click.option("--models", help="Folder of trained models; without it models/ulbd.")
 @click.option(
     "--coverage",
@@ -190,7 +212,7 @@ def describe(file: str, as_json: bool) -> None:
 @as_json
 def predict(
     patterns: Sequence[str],
-    wavelength: float,
+    wavelength: str | None,
     models: str | None,
     coverage: float,
     subtract_background: bool,
@@ -208,7 +230,6 @@ def predict(
     among its space groups.
     """
     from xtinct.api import predict as ranked
-    from xtinct.measured import read_pattern
     from xtinct.symmetry.operations import group_name
     from xtinct.symmetry.priors import read_prior
 
@@ -222,7 +243,7 @@ def predict(
     answers = {}
     for path in patterns:
         with _naming(path):
-            answers[path] = ranked(*read_pattern(path), wavelength, models, **options)
+            answers[path] = ranked(*_profile(path, wavelength), models, **options)
     if as_json:
         click.echo(json.dumps(answers, indent=1))
         return
@@ -266,90 +287,53 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
 
 
 @cli.command()
-@click.argument("pattern", type=click.Path(dir_okay=False))
-@click.option("--wavelength", type=float, required=True, help="Wavelength of the pattern, angstrom.")
-@click.option("--fwhm", type=float, help="Width of its Gaussian peaks, degree; without it 0.23548.")
+@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@wavelength_option
 @click.option("--family", default="all", show_default=True, help="Crystal family, or all.")
+@click.option("--cell", help="Cell that is known: a,b,c,alpha,beta,gamma in angstrom and degrees.")
+@click.option("--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known.")
+@click.option("--scan", help="Scan or block of a file that holds several.")
 @click.option(
     "--law",
     type=click.Choice(["physical", "uniform"]),
     default="physical",
     show_default=True,
-    help="Law of the intensities: of crystals, or of random ones as in ULBD.",
+    help="Law of the intensities of patterns without noise: of crystals, or random ones as in ULBD.",
 )
-@click.option("--subtract-background", is_flag=True, help="Take off what varies slowly with 2theta.")
+@prior_option
+@click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture: .svg, .png or .html.")
+@click.option("--cif", type=click.Path(dir_okay=False), help="Write cell and possible groups as CIF.")
 @as_json
 def index(
-    pattern: str,
-    wavelength: float,
-    fwhm: float | None,
-    family: str,
-    law: str,
-    subtract_background: bool,
+    patterns: Sequence[str],
+    wavelength: str | None,
     as_json: bool,
+    plot: str | None,
+    cif: str | None,
+    **question: str | bool | None,
 ) -> None:
-    """Index a pattern by the exact law: cell, hkl, extinction classes and space groups.
+    """Read measured patterns without training: cell, hkl, extinction classes and space groups.
 
-    PATTERN is a text file of two columns, 2theta in degrees (equidistant) and intensity. Nothing is
-    trained; peaks must be Gaussian, of one width and one wavelength. A shift of the zero is refined where
-    only that explains the lines, and another width is taken where the pattern shows one.
+    A pattern is a file of any format of powder diffraction. Background, noise, doublets, shifts and foreign
+    lines are found in the data; lattices of all families compete, and what is not known is said.
     """
-    from xtinct.indexing.reading import index_pattern
-    from xtinct.measured import read_pattern
-    from xtinct.symmetry.operations import group_name
+    from xtinct.observer.asking import index as read
 
-    options = {} if fwhm is None else {"fwhm": fwhm}
-    options |= {"family": family, "law": law, "subtract_background": subtract_background}
-    with _naming(pattern):
-        answer = index_pattern(*read_pattern(pattern), wavelength, **options)
+    if (plot or cif) and len(patterns) > 1:
+        raise XtinctError("--plot and --cif take one pattern")
+    answers = []
+    for path in patterns:
+        with _naming(path):
+            answers.append(read(path, wavelength=wavelength, **question))
+        if plot:
+            answers[-1].plot(plot)
+        if cif:
+            answers[-1].to_cif(cif)
     if as_json:
-        click.echo(json.dumps(answer, indent=1))
+        plain = [answer.to_dict() for answer in answers]
+        click.echo(json.dumps(plain if len(plain) > 1 else plain[0], indent=1))
         return
-    if answer["cell"] is None:
-        click.echo(
-            f"no lattice found: no {'' if family == 'all' else family + ' '}cell explains the "
-            f"{len(answer['lines'])} lines and leaves only noise; the probabilities are those of the prior"
-        )
-    else:
-        names = ("family", "a (Å)", "b (Å)", "c (Å)", "alpha (°)", "beta (°)", "gamma (°)")
-        names += ("M20", "residual", "zero (°)", "FWHM (°)")
-        cell = [f"{x:.5f}" for x in answer["cell"][:3]] + [f"{x:.4f}" for x in answer["cell"][3:]]
-        fit = (f"{answer['merit']:.0f}", f"{answer['residual']:.1e}")
-        setting = (f"{answer['zero']:.5f}", f"{answer['fwhm']:.5f}")
-        print_table(names, [(answer["family"], *cell, *fit, *setting)])
-        click.echo(
-            "M20: figure of merit of de Wolff, the higher the surer; residual: of the whole-pattern fit"
-        )
-        click.echo("over the pattern, root mean squares; zero: observed minus true 2theta")
-    rows = [
-        (*(line["hkl"] or "---"), *(f"{line[key]:.5f}" for key in ("d", "two_theta", "intensity")))
-        for line in answer["lines"]
-    ]
-    click.echo()
-    print_table(("h", "k", "l", "d (Å)", "2theta (°)", "height (of the highest point)"), rows)
-    click.echo()
-    rows = [
-        (name, symbol, f"{p_class:.3f}", group_name(group), f"{p_group:.3f}")
-        for (name, symbol, p_class), (group, p_group) in zip(
-            answer["classes"], answer["groups"], strict=False
-        )
-    ]
-    print_table(("family", "extinction class", "probability", "space group", "probability"), rows)
-    if answer["absences"]:
-        click.echo(
-            "\nLines that decide between the best class and the next (log ratio: natural logarithm of the"
-        )
-        click.echo("ratio of their probabilities, positive for the best class):")
-        rows = [
-            (
-                *line["hkl"],
-                f"{line['two_theta']:.4f}",
-                "yes" if line["seen"] else "no",
-                f"{line['log_ratio']:+.1f}",
-            )
-            for line in answer["absences"]
-        ]
-        print_table(("h", "k", "l", "2theta (°)", "seen", "log ratio"), rows)
+    click.echo("\n\n".join(str(answer) for answer in answers))
 
 
 @cli.command()

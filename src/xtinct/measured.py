@@ -30,16 +30,16 @@ _REACHES = (5.0, 15.0, 50.0)
 
 
 def read_pattern(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Columns 2theta (degrees) and intensity of a text file; lines that begin with #, ! or ; are comments."""
-    if not Path(path).is_file():
-        raise XtinctError(f"{path}: no such file")
-    try:
-        columns = np.loadtxt(path, comments=["#", "!", ";"], usecols=(0, 1), ndmin=2, unpack=True)
-    except OSError as error:
-        raise XtinctError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise XtinctError(f"{path}: expected two columns of numbers ({str(error).splitlines()[0]})") from None
-    return columns[0], columns[1]
+    """2theta (degrees, ascending) and intensity, float64 (n,), of a file of any format of powder data.
+
+    XtinctError for what is no profile, or cannot be read rightly. `xtinct.measurements` tells more of a file.
+    """
+    from xtinct.measurements import Measurement, read_measurement
+
+    found = read_measurement(path)
+    if not isinstance(found, Measurement):
+        raise XtinctError(f"{path}: a list of {len(found.d)} peaks, expected a profile")
+    return found.two_theta, found.intensity
 
 
 def checked_pattern(

@@ -80,7 +80,7 @@ def _signed_permutations(signs: bool) -> list[np.ndarray]:
     return matrices
 
 
-def _relabellings(scope: str) -> list[np.ndarray]:
+def relabellings(scope: str) -> list[np.ndarray]:
     """Matrices M, hkl' = hkl M, that lead from one cell of a family's form to all others.
 
     Every family includes the symmetries of its lattice that some of its groups lack, such as
@@ -144,10 +144,10 @@ def extinction_classes(family: str, axes: str = "unlabelled") -> tuple[Extinctio
         parts = FAMILIES if family == "all" else CRYSTAL_SYSTEMS
         joined = [cls for part in parts for cls in extinction_classes(part, axes)]
         return tuple(sorted(joined, key=lambda cls: cls.members))
-    relabellings = _relabellings(family) if axes == "unlabelled" else [np.eye(3, dtype=np.int64)]
+    namings = relabellings(family) if axes == "unlabelled" else [np.eye(3, dtype=np.int64)]
     members: dict[bytes, list[int]] = {}
     for number in groups:
-        orbit = min(_absences(number, relabelling) for relabelling in relabellings)
+        orbit = min(_absences(number, relabelling) for relabelling in namings)
         members.setdefault(orbit, []).append(number)
     return tuple(
         ExtinctionClass(

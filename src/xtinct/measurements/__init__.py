@@ -1,0 +1,16 @@
+"""Reading of measured powder patterns and peak lists, in every format that diffractometers write."""
+
+from xtinct.measurements.radiation import ANODES, Radiation, radiation_of
+from xtinct.measurements.reading import read_measurement, read_measurements, read_peaks
+from xtinct.measurements.records import Measurement, PeakTable
+
+__all__ = [
+    "ANODES",
+    "Measurement",
+    "PeakTable",
+    "Radiation",
+    "radiation_of",
+    "read_measurement",
+    "read_measurements",
+    "read_peaks",
+]

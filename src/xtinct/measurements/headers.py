@@ -1,0 +1,184 @@
+"""What the words around the numbers say: wavelengths, anode, counting time, monochromator, axis."""
+
+import re
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from xtinct.errors import XtinctError
+from xtinct.measurements.axes import Axis, axis_of
+from xtinct.measurements.radiation import ANODES, HC, Radiation, doublet_of, radiation_of
+from xtinct.measurements.records import Scan
+
+#: Lattice spacing of graphite 002, angstrom, for monochromators that a file names without their angle.
+GRAPHITE = 3.354
+_VALUE = r"([-+]?(?:\d+(?:[.,]\d+)?|\.\d+)(?:[eE][-+]?\d+)?)"
+_UNIT = r"\s*[\"')\]]*\s*(nm|å|angstroms?|ang|pm|m|a)?(?![a-z])"
+_GAP = r"[^0-9\n+-]{0,40}?"
+_LINE = (
+    r"(?:k[\s_-]*(?:alpha|a|α)[\s_-]*{0}|alpha[\s_-]*{0}|\bwl{0}|(?:lambda|wave\s*length)[\s_-]*{0})\b"
+    r"(?!\s*/|\s*intens|[.,]\d)"
+)
+_STEP = (
+    r"(?:time[\s_-]*per[\s_-]*step|(?:scan[\s_-]*)?step[\s_-]*time|count(?:ing)?[\s_-]*time|z[äa]hlzeit"
+    r"|temps par pas)"
+)
+_LENGTH = r"(?:wave[\s_-]*length|wellenl[äa]nge|longueur d.onde|longitud de onda|\blambda|λ|\bwl\b)"
+_RATIO = r"(?:ratio|wlratio|verh[äa]ltnis)[^0-9\n]{0,40}?(?:k?[\s_-]*(?:alpha|a)[\s_-]*[12]\s*/?\s*){0,2}"
+_ENERGY = (
+    r"(?<!kinetic )\b(?:beam |photon |x-ray )?energ(?:y|ie)"
+    r"(?![^0-9\n]{0,20}(?:thresh|window|resol|level|lower|upper|cut|range|discr|pass))"
+)
+_MONOCHROMATOR = r"(?:monochromator|2theta[\s_-]*monochr\w*)[^0-9\n]{0,30}?(?:2[\s-]*th\w*|angle)"
+_PATTERNS = {
+    "alpha1": _LINE.replace("{0}", "1") + _GAP + _VALUE + _UNIT,
+    "alpha2": "(?<!/)" + _LINE.replace("{0}", "2") + _GAP + _VALUE + _UNIT,
+    "ratio": _RATIO + _GAP + _VALUE,
+    "plain": _LENGTH + _GAP + _VALUE + _UNIT,
+    "energy": _ENERGY + _GAP + _VALUE + r"\s*[\"')\]]*\s*(kev|ev)",
+    "time": _STEP + _GAP + _VALUE,
+    "monochromator": _MONOCHROMATOR + _GAP + _VALUE,
+}
+_SEARCH = {key: re.compile(pattern, re.IGNORECASE) for key, pattern in _PATTERNS.items()}
+_SYMBOL = r"(?-i:(Cr|Fe|Co|Cu|Mo|Ag|CR|FE|CO|CU|MO|AG))"
+#: The symbol stands next to the word that announces it: firms are called Co., too.
+_ANODE = re.compile(
+    r"(?:anode|target|tube|r[öo]hre|source|radiation|strahlung|x-?rays?)[\W_]{0,6}"
+    r"(?:(?:anode|target|tube|material|element|type|name)[\W_]{0,6}){0,2}" + _SYMBOL + r"(?![A-Za-z])(?!\.)"
+    r"|\b" + _SYMBOL + r"[\s_-]*K[\s_-]*(?:a|α|alpha)(?P<line>[\s_-]*1)?",
+    re.IGNORECASE,
+)
+_IN_ANGSTROM = {"nm": 10.0, "pm": 0.01, "m": 1e10}
+
+
+@dataclass
+class Said:
+    """What a header says, None where it does not."""
+
+    axis: Axis | None = None
+    radiation: Radiation | None = None
+    counting_time: float | None = None
+    monochromator: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def give(self, scan: Scan) -> None:
+        """Radiation, counting time and monochromator to a scan."""
+        scan.radiation, scan.counting_time = self.radiation, self.counting_time
+        scan.monochromator = self.monochromator
+
+
+def number(text: str) -> float:
+    """A number with a point or a comma; ValueError if it is none."""
+    return float(text.replace(",", "."))
+
+
+def said_of(lines: list[str]) -> Said:
+    """What the lines of a header (or the key-value lines of a text format) say."""
+    said, text = Said(), "\n".join(lines)[:200_000]
+    found = {key: match for key, pattern in _SEARCH.items() if (match := pattern.search(text))}
+    said.radiation = _radiation(found, text, said.notes)
+    if "time" in found:
+        seconds = number(found["time"][1])
+        said.counting_time = seconds if 0 < seconds < 1e6 else None
+    if "monochromator" in found:
+        angle = number(found["monochromator"][1])
+        said.monochromator = angle if 5 < angle < 175 else None
+    elif re.search(r"monochromator[^\n]{0,40}graphite|graphite[^\n]{0,40}monochromator", text, re.IGNORECASE):
+        said.monochromator = graphite_angle(said.radiation)
+    for line in lines:
+        announced = _after_axis_word(line)
+        # A line that is nothing but the name of an axis announces it, too.
+        axis = axis_of(announced, lone=announced is not line or len(line.strip(" #!;'%*").split()) <= 2)
+        if axis is not None:
+            said.axis = axis
+            break
+    return said
+
+
+def _after_axis_word(line: str) -> str:
+    """What follows the words that announce an axis; the line itself without them."""
+    match = re.search(
+        r"(?:x[\s-]*axis(?: unit)?|scan[\s_-]*axis|xunits?|x_?label)\W*(?:is\W*)?(.*)", line, re.IGNORECASE
+    )
+    return match[1] if match and match[1].strip() else line
+
+
+def graphite_angle(radiation: Radiation | None) -> float | None:
+    """2theta, degrees, of graphite 002; None without a wavelength."""
+    if radiation is None:
+        return None
+    return round(float(2 * np.degrees(np.arcsin(radiation.mean / (2 * GRAPHITE)))), 3)
+
+
+def _radiation(found: dict[str, re.Match], text: str, notes: list[str]) -> Radiation | None:
+    first = _wavelength(found, "alpha1") or _wavelength(found, "plain")
+    second = _wavelength(found, "alpha2")
+    ratio = number(found["ratio"][1]) if "ratio" in found else None
+    if first is not None and second is None and "plain" in found and "alpha1" not in found:
+        second, ratio = _listed_after(found["plain"], first, text, ratio)
+    anode_match = _ANODE.search(text)
+    anode = None
+    if anode_match:
+        anode = (anode_match[1] or anode_match[2]).capitalize()
+    if first is None and "energy" in found:
+        energy = number(found["energy"][1]) / (1 if found["energy"][2].lower() == "kev" else 1000)
+        first = HC / energy if energy > 0 else None
+    if first is not None:
+        return said_radiation(first, second, ratio, anode, notes)
+    if anode in ANODES and anode_match:
+        if anode_match["line"]:
+            return radiation_of(f"{anode}Ka1")
+        return of_anode(anode)
+    return None
+
+
+def _listed_after(
+    match: re.Match, first: float, text: str, ratio: float | None
+) -> tuple[float | None, float | None]:
+    """K-alpha2 and its ratio where they follow K-alpha1 in one line ("lambda 1.54056 1.54439 0.5")."""
+    rest = [float(x) for x in re.findall(r"(?<![\w.])\d*\.\d+(?![\w.])", text[match.end() :].split("\n")[0])]
+    if not rest or not first < rest[0] < 1.015 * first:
+        return None, ratio
+    return rest[0], rest[1] if len(rest) > 1 and 0 < rest[1] <= 1 else ratio
+
+
+def _wavelength(found: dict[str, re.Match], key: str) -> float | None:
+    if key not in found:
+        return None
+    value = number(found[key][1]) * _IN_ANGSTROM.get((found[key][2] or "").lower(), 1.0)
+    return value if value > 0 else None
+
+
+def of_anode(anode: str) -> Radiation:
+    """The doublet of an anode that a file names without a wavelength, and that is said."""
+    note = f"the file names a {anode} tube without a wavelength: its K-alpha doublet was taken"
+    return replace(doublet_of(anode), note=note)
+
+
+def said_radiation(
+    first: float | None,
+    second: float | None,
+    ratio: float | None,
+    anode: str | None,
+    notes: list[str],
+) -> Radiation | None:
+    """Radiation of a file's wavelengths (angstrom); None where they are none, which `notes` says."""
+    anode = anode.strip().capitalize() if anode else None
+    if first is None or not first > 0:
+        return of_anode(anode) if anode in ANODES else None
+    if second is not None and not (second > first and (ratio is None or ratio > 0)):
+        second = None
+    try:
+        if second is None:
+            radiation = radiation_of(first)
+        else:
+            if ratio is not None and not 0 < ratio <= 2:
+                notes.append(f"a ratio of {ratio:g} of K-alpha2 to K-alpha1 is not possible; 0.5 was taken")
+                ratio = None
+            radiation = radiation_of((first, second), ratio)
+    except XtinctError as error:
+        notes.append(f"the file's wavelength was not taken ({error})")
+        return of_anode(anode) if anode in ANODES else None
+    if radiation.anode is None and anode in ANODES and second is not None:
+        radiation = replace(radiation, anode=anode)
+    return radiation

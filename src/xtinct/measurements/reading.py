@@ -1,0 +1,107 @@
+"""Reading of a file of powder data: the format is found by content, its scans are brought to one form."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from xtinct.errors import XtinctError
+from xtinct.measurements.axes import Axis, axis_named
+from xtinct.measurements.decoding import decoded, read_bytes, refuse_foreign
+from xtinct.measurements.finishing import finished
+from xtinct.measurements.formats import binary_reader, text_reader
+from xtinct.measurements.radiation import Radiation
+from xtinct.measurements.records import Measurement, PeakTable, Scan
+
+Wavelength = float | str | Sequence[float] | Radiation | None
+
+
+def read_measurements(
+    path: str | Path, *, wavelength: Wavelength = None, axis: str | Axis | None = None
+) -> list[Measurement | PeakTable]:
+    """Every scan of a file, in its order: profiles and lists of peaks.
+
+    path         any format of powder data, gzip or not; what it is is found by content
+    wavelength   angstrom, a name ("CuKa") or two numbers, as `radiation_of` takes; goes before the file's
+    axis         2theta, theta, d, q (1/angstrom), q_nm (1/nm), sin(theta)/lambda or 1/d; likewise
+
+    What the file does not say and nobody tells stays None: no wavelength is assumed. XtinctError, one line
+    naming the file, the scan and the row, for what cannot be read rightly.
+    """
+    path = Path(path)
+    told = axis_named(axis)
+    return [one for scan in _scans(path) for one in finished(scan, wavelength, told)]
+
+
+def read_measurement(
+    path: str | Path,
+    *,
+    wavelength: Wavelength = None,
+    axis: str | Axis | None = None,
+    scan: int | str | None = None,
+) -> Measurement | PeakTable:
+    """The one scan of a file, or the one that `scan` chooses: its number from 1, or a part of its name.
+
+    As `read_measurements`; XtinctError naming the scans where there are several and none is chosen.
+    """
+    path, told = Path(path), axis_named(axis)
+    scans = _scans(path)
+    if len(scans) == 1:
+        found = finished(scans[0], wavelength, told)
+    else:
+        # A scan that is not asked for may be unreadable.
+        scans = [_chosen(scans, scan, path)]
+        found, scan = finished(scans[0], wavelength, told), None
+    return found[0] if len(found) == 1 and scan is None else _chosen(found, scan, path)
+
+
+def read_peaks(
+    path: str | Path, *, wavelength: Wavelength = None, axis: str | Axis | None = None
+) -> PeakTable:
+    """A list of peaks: d, Q or 2theta, with intensities and uncertainties where it has them.
+
+    As `read_measurement`, but every file in columns is taken as a list, whatever its steps. XtinctError for
+    positions that are neither told nor named, and for angles without a wavelength.
+    """
+    path, told = Path(path), axis_named(axis)
+    scans = _scans(path)
+    listed = [scan for scan in scans if scan.peaks]
+    scan = listed[0] if len(listed) == 1 else _chosen(scans, None, path)
+    if scan.peaks is False:
+        raise XtinctError(f"{scan.name}: holds a profile of {len(scan.x)} points, expected a list of peaks")
+    scan.peaks = True
+    return finished(scan, wavelength, told)[0]
+
+
+def _chosen(scans: list, scan: int | str | None, path: Path):
+    """The scan of a number from 1 or of a part of its name."""
+    number = int(scan) if isinstance(scan, str) and scan.isdigit() else scan
+    if isinstance(number, int) and 1 <= number <= len(scans):
+        return scans[number - 1]
+    labels = [one.name.removeprefix(str(path)).lstrip(", ") or "the whole" for one in scans]
+    names = "; ".join(f"{i}: {label}" for i, label in enumerate(labels[:8], start=1))
+    names += f"; ... to {len(scans)}" if len(scans) > 8 else ""
+    if scan is None:
+        if len(scans) == 1:
+            return scans[0]
+        raise XtinctError(f"{path}: holds {len(scans)} scans, choose one by its number ({names})")
+    fitting = [one for one, label in zip(scans, labels, strict=True) if str(scan) in label]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise XtinctError(f"{path}: {'more than one' if fitting else 'no'} scan is {scan!r} ({names})")
+
+
+def _scans(path: Path) -> list[Scan]:
+    data = read_bytes(path)
+    try:
+        reader = binary_reader(data)
+        if reader is None:
+            refuse_foreign(data, path)
+            text = decoded(data, path)
+            scans = text_reader(text, path.suffix.lower())(text, str(path), path.suffix.lower())
+        else:
+            scans = reader(data, str(path))
+    except XtinctError as error:
+        # Formats need not know where the text came from.
+        raise error if str(path) in str(error) else XtinctError(f"{path}: {error}") from None
+    if not scans:
+        raise XtinctError(f"{path}: holds no scan that was measured")
+    return scans

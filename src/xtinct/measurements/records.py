@@ -1,0 +1,78 @@
+"""What a file of a measurement holds: a profile, or a list of peaks."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xtinct.measurements.axes import Axis
+from xtinct.measurements.radiation import Radiation
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured profile.
+
+    two_theta        float64 (n,), degrees, strictly ascending
+    intensity        float64 (n,), as in the file: counts if the file says so
+    sigma            float64 (n,), standard uncertainties of the intensities; None where the file has none
+    radiation        None where neither the file nor the caller says it
+    notes            what was converted, sorted, ignored, completed: one plain sentence each
+    name             file, and the scan or block where there are several
+    counting_time    seconds per step, None if unknown
+    monochromator    2theta of the monochromator, degrees, None if unknown
+    """
+
+    two_theta: np.ndarray
+    intensity: np.ndarray
+    sigma: np.ndarray | None = None
+    radiation: Radiation | None = None
+    notes: tuple[str, ...] = ()
+    name: str = ""
+    counting_time: float | None = None
+    monochromator: float | None = None
+
+
+@dataclass(frozen=True)
+class PeakTable:
+    """A list of peaks without a profile, d descending.
+
+    d            float64 (n,), angstrom
+    two_theta    float64 (n,), degrees; None where no wavelength is known
+    intensity    float64 (n,), in any unit; None where the list has none
+    d_error      float64 (n,), standard uncertainties of d, angstrom; None where the list has none
+    radiation, notes, name    as of a Measurement
+    """
+
+    d: np.ndarray
+    two_theta: np.ndarray | None = None
+    intensity: np.ndarray | None = None
+    d_error: np.ndarray | None = None
+    radiation: Radiation | None = None
+    notes: tuple[str, ...] = ()
+    name: str = ""
+
+
+@dataclass
+class Scan:
+    """Columns as a format's reader found them, before axis, order and gaps are looked at.
+
+    x             float64 (n,), in the unit of `axis` (None: the file does not say)
+    y             float64 (n,); None in a list of positions alone
+    sigma         float64 (n,) of y, or None; x_error: of x, in its unit, or None
+    rows          int (n,): line of the file of each point, for messages; None where points are no lines
+    peaks         True: a list of peaks; False: a profile; None: to be judged by the steps
+    others as of a Measurement
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    axis: Axis | None = None
+    sigma: np.ndarray | None = None
+    x_error: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    peaks: bool | None = None
+    radiation: Radiation | None = None
+    notes: list[str] = field(default_factory=list)
+    name: str = ""
+    counting_time: float | None = None
+    monochromator: float | None = None

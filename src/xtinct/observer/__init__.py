@@ -1,0 +1,1 @@
+"""The observer of measured patterns: peaks, lattices, whole-pattern fits, extinction classes; untrained."""

@@ -1,0 +1,99 @@
+"""The observer as a person asks it: files, arrays or lists of peaks, and what is known of them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtinct.errors import XtinctError
+from xtinct.measurements import Measurement, PeakTable, Radiation, radiation_of, read_measurement, read_peaks
+from xtinct.observer.lists import WAVELENGTH, Known, from_d, from_two_theta
+from xtinct.observer.observation import Observation
+from xtinct.observer.observe import Question, observe, observe_peaks
+from xtinct.observer.peaks import Peaks
+from xtinct.symmetry.families import FAMILIES
+from xtinct.symmetry.priors import read_prior
+
+
+def index(
+    pattern: str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray],
+    wavelength: float | str | Sequence[float] | Radiation | None = None,
+    *,
+    family: str = "all",
+    cell: str | Sequence[float] | None = None,
+    peaks: bool = False,
+    scan: str | None = None,
+    prior: Mapping[int, Any] | str | Path | None = None,
+    law: str = "physical",
+) -> Observation:
+    """Read a powder pattern without training: lattice, extinction classes, space groups, what is to be known.
+
+    pattern     a file of any format of powder diffraction, a Measurement or PeakTable of
+                `xtinct.measurements`, or two float (n,) arrays: 2theta in degrees, and intensity
+    wavelength  angstrom, a name (CuKa), or the two of a doublet; None: what the file says
+    family      the crystal family, if it is known; cell, six numbers in angstrom and degrees, if it is known
+    peaks       whether the file is a list of peaks; scan, which of several scans
+    prior       weights of space groups: a mapping, a table (.csv, .parquet), or "mp" for the frequencies of
+                the Materials Project; None: all groups alike
+    law         of the intensities of patterns without noise: physical, or uniform
+
+    Returns an `Observation`: print it, or see its attributes, `to_dict()`, `to_cif()`, `plot()`. XtinctError
+    where there is nothing to be read, or where the wavelength is not known.
+    """
+    if family != "all" and family not in FAMILIES:
+        raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
+    question = Question(
+        families=tuple(FAMILIES) if family == "all" else (family,),
+        prior=read_prior(prior) if isinstance(prior, str | Path) else prior,
+        cell=_six(cell) if cell is not None else None,
+        law=law,
+    )
+    radiation = None if wavelength is None else radiation_of(wavelength)
+    if isinstance(pattern, str | Path):
+        if peaks:
+            pattern = read_peaks(pattern, wavelength=wavelength)
+        else:
+            pattern = read_measurement(pattern, wavelength=wavelength, scan=scan)
+    elif isinstance(pattern, tuple | list):
+        pattern = _points(*pattern)
+    if isinstance(pattern, PeakTable):
+        return observe_peaks(pattern.name or "peak list", listed(pattern, radiation), question)
+    return observe(pattern, radiation, question)
+
+
+def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:
+    """The peaks of a list; errors that it does not give are taken as 0.02 degrees."""
+    radiation = radiation or table.radiation
+    wavelength = radiation.wavelength if radiation else min(WAVELENGTH, 1.9 * float(table.d.min()))
+    area = table.intensity if table.intensity is not None and (table.intensity > 0).any() else None
+    if table.d_error is None and table.two_theta is not None and radiation is not None:
+        return from_two_theta(table.two_theta, wavelength, Known(area, None))
+    return from_d(table.d, Known(area, table.d_error), wavelength)
+
+
+def _points(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
+    two_theta, intensity = (np.asarray(x, dtype=np.float64) for x in (two_theta, intensity))
+    if two_theta.ndim != 1 or two_theta.shape != intensity.shape:
+        raise XtinctError(
+            f"pattern: two_theta {two_theta.shape} and intensity {intensity.shape} must be (n,)"
+        )
+    if not (np.isfinite(two_theta).all() and np.isfinite(intensity).all()):
+        raise XtinctError("pattern: all values must be finite")
+    if len(two_theta) > 1 and (np.diff(two_theta) < 0).all():
+        two_theta, intensity = two_theta[::-1], intensity[::-1]
+    if not (np.diff(two_theta) > 0).all() or (len(two_theta) and not 0 <= two_theta[0] < two_theta[-1] < 180):
+        raise XtinctError("pattern: two_theta must ascend, within 0 to 180 degrees")
+    return Measurement(two_theta, intensity, name="pattern")
+
+
+def _six(cell: str | Sequence[float]) -> tuple[float, ...]:
+    """The six numbers of a cell."""
+    parts = cell.replace(",", " ").split() if isinstance(cell, str) else list(cell)
+    try:
+        numbers = tuple(float(x) for x in parts)
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != 6:
+        raise XtinctError(f"cell {cell!r}: expected a,b,c,alpha,beta,gamma in angstrom and degrees")
+    return numbers

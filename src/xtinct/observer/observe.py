@@ -1,0 +1,346 @@
+"""From a measured pattern, or a list of peaks, to lattices, extinction classes and space groups."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xtinct.diffraction.lines import form_metric
+from xtinct.errors import XtinctError
+from xtinct.indexing.cells import cell_of
+from xtinct.measurements.radiation import Radiation
+from xtinct.measurements.records import Measurement
+from xtinct.observer import remarks
+from xtinct.observer.candidates import Candidate, candidates
+from xtinct.observer.classes import ClassPosterior, class_posterior
+from xtinct.observer.found import Found, find
+from xtinct.observer.ideal import is_ideal, observe_ideal
+from xtinct.observer.judging import Court, Judged, centring_of
+from xtinct.observer.lattices import bravais, reduced_of, same
+from xtinct.observer.merits import f20, m20
+from xtinct.observer.mixture import Pair, explained, pair_of
+from xtinct.observer.observation import ClassAnswer, LatticeAnswer, LineAnswer, Observation, Statement, spread
+from xtinct.observer.pawley import LatticeFit
+from xtinct.observer.peaks import Peaks
+from xtinct.observer.profile import q_of, shift, true_angle
+from xtinct.observer.refinement import fit_cell
+from xtinct.observer.sets import lines_of
+from xtinct.observer.weighing import WEIGHTS, probabilities, tempered
+from xtinct.symmetry.ceilings import Weight
+from xtinct.symmetry.classes import extinction_classes
+from xtinct.symmetry.families import FAMILIES, conventional_cell_errors, space_groups
+from xtinct.symmetry.operations import bravais_lattice
+
+#: Candidates that are held against the pattern, and how far below the best their score may be.
+_JUDGED, _BELOW = 12, 16.0
+#: Lattices that are fitted to the end, and the probability that is worth it.
+_FITTED, _WORTH = 3, 0.03
+#: Rivals whose deciding lines are told.
+_RIVALS = 3
+#: Least peaks that can be indexed.
+_LEAST = 3
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is known of the crystal, and what is asked.
+
+    families   crystal families that are possible
+    prior      weight of every space group; None: all groups alike
+    cell       six numbers, angstrom and degrees, on conventional axes, about right; None: unknown
+    law        intensity law of patterns without noise: physical, or uniform for random intensities
+    """
+
+    families: tuple[str, ...] = tuple(FAMILIES)
+    prior: Mapping[int, Weight] | None = None
+    cell: tuple[float, ...] | None = None
+    law: str = "physical"
+
+    def __post_init__(self) -> None:
+        unknown = [f for f in self.families if f not in FAMILIES]
+        if unknown or not self.families:
+            raise XtinctError(f"crystal family {unknown or '(none)'}: expected some of {', '.join(FAMILIES)}")
+        if self.cell is not None:
+            cell = np.asarray(self.cell, dtype=np.float64)
+            if cell.shape != (6,) or not (np.isfinite(cell).all() and (cell > 0).all()):
+                raise XtinctError(f"cell {self.cell}: expected six positive numbers, a b c alpha beta gamma")
+
+    def weights(self) -> dict[int, float]:
+        """Prior of the groups of all families asked for, float, summing to 1."""
+        groups = [g for f in self.families for g in space_groups(f)]
+        raw = {g: 1.0 if self.prior is None else float(self.prior.get(g, 0)) for g in groups}
+        total = sum(raw.values())
+        if not total > 0:
+            raise XtinctError(f"prior: no weight on any group of {', '.join(self.families)}")
+        return {g: w / total for g, w in raw.items()}
+
+
+def observe(
+    pattern: Measurement, radiation: Radiation | None = None, question: Question | None = None
+) -> Observation:
+    """Read a measured pattern.
+
+    radiation: wavelengths, where the file does not say them or says them wrongly. XtinctError where they
+    are not known at all, or where there is nothing to be read (too few points, a constant).
+    """
+    question = question or Question()
+    radiation = radiation or pattern.radiation
+    if radiation is None:
+        raise XtinctError(f"{pattern.name or 'pattern'}: the wavelength is not known; tell it (--wavelength)")
+    found = find(pattern.two_theta, pattern.intensity, radiation, pattern.sigma)
+    said = [Statement("reading", note) for note in pattern.notes]
+    said += [Statement("radiation", note) for note in (radiation.note, *found.notes) if note]
+    said += remarks.of_peaks(found)
+    nothing = _nothing(pattern.name, found.measured.radiation, question)
+    nothing = replace(nothing, measured=found.measured, lines=_lines(found.peaks), statements=said)
+    if remarks.amorphous(found):
+        return replace(nothing, lines=[])
+    if len(found.peaks) < _LEAST:
+        return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
+    if question.cell is None and is_ideal(pattern.two_theta, pattern.intensity, found):
+        exact = observe_ideal(
+            pattern.two_theta, pattern.intensity, found, nothing, question.law, question.prior
+        )
+        if exact is not None:
+            return exact
+    judged, share, unknown = _lattices(found, question)
+    if not judged:
+        return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
+    pair = _second(found, question, judged)
+    if pair is not None and (first := Court.of(found, [pair.first]).judge(pair.first)) is not None:
+        surely = 1 / (1 + np.exp(-0.3 * (pair.score - max(x.candidate.score for x in judged))))
+        judged = [first, *judged]
+        share, unknown = np.append(surely, (1 - surely) * share), (1 - surely) * unknown
+        nothing = replace(nothing, statements=[*said, remarks.two_phases(pair)])
+    return _answer(nothing, found, question, _Weighed(judged, share, unknown))
+
+
+def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> Observation:
+    """Index a list of peaks; there are no heights to judge classes by, so these have the prior's weight."""
+    question = question or Question()
+    nothing = replace(_nothing(name, None, question), lines=_lines(peaks))
+    found = [c for c in candidates(peaks, question.families) if c.score > 0] if len(peaks) >= _LEAST else []
+    if not found:
+        return replace(nothing, statements=[Statement("no lattice", *remarks.NO_LATTICE)])
+    best = found[0].score
+    weight = np.exp(np.array([c.score - best for c in found[:_JUDGED]]) * 0.3)
+    unknown = float(np.exp(-0.3 * best))
+    share = weight / (weight.sum() + unknown)
+    lattices = [_lattice(c, c.centring, p, peaks) for c, p in zip(found, share, strict=False)]
+    groups: dict[int, float] = dict.fromkeys(question.weights(), 0.0)
+    for lattice in lattices:
+        _add(groups, lattice.family, lattice.probability, question, lattice.bravais)
+    for number, weight in question.weights().items():
+        groups[number] += (1 - share.sum()) * weight
+    return replace(
+        nothing,
+        lattices=lattices,
+        unknown=float(1 - share.sum()),
+        lines=_indexed(peaks, found[0].family, found[0].metric, found[0].shift),
+        **_spread(groups, question),
+    )
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """Judged candidates, most probable first, their probabilities, and that it is none of them."""
+
+    judged: list[Judged]
+    share: np.ndarray
+    unknown: float
+
+
+def _lattices(found: Found, question: Question) -> tuple[list[Judged], np.ndarray, float]:
+    pool = _pool(found, question)
+    if not pool:
+        return [], np.zeros(0), 1.0
+    court = Court.of(found, pool)
+    judged = [one for c in pool if (one := court.judge(c)) is not None]
+    if not judged:
+        return [], np.zeros(0), 1.0
+    share, unknown = probabilities(judged, len(found.peaks), WEIGHTS)
+    if question.cell is not None:
+        share, unknown = share / share.sum(), 0.0
+    order = np.argsort(-share, kind="stable")
+    return [judged[i] for i in order], share[order], unknown
+
+
+def _pool(found: Found, question: Question) -> list[Candidate]:
+    """Candidates worth a fit: the best by score, and the told cell alone where there is one."""
+    if question.cell is not None:
+        return [_told(found, question)]
+    pool = candidates(found.peaks, question.families)
+    return [c for c in pool if c.score > pool[0].score - _BELOW][:_JUDGED]
+
+
+def _second(found: Found, question: Question, judged: list[Judged]) -> Pair | None:
+    """Two lattices that explain the lines clearly better than the best single one, or None."""
+    if question.cell is not None:
+        return None
+    return pair_of(found.peaks, question.families, max(x.candidate.score for x in judged))
+
+
+def _told(found: Found, question: Question) -> Candidate:
+    cell = np.asarray(question.cell, dtype=np.float64)
+    fitting = [f for f in question.families if conventional_cell_errors(f, cell[None]).max() < 1e-3]
+    if not fitting:
+        raise XtinctError(
+            f"cell {' '.join(f'{x:g}' for x in cell)}: no conventional cell of {', '.join(question.families)}"
+        )
+    # A cell's family is the highest whose axes it has, unless a lower one is asked for.
+    family = fitting[0]
+    start = form_metric(family, cell[None])[0]
+    fit = fit_cell(found.measured, family, start, found.peaks.profile)
+    near = np.zeros(len(found.peaks), dtype=bool)
+    return Candidate(family, fit.metric, "P", fit.profile.zero, 0.0, near, reduced_of(family, fit.metric))
+
+
+def _answer(nothing: Observation, found: Found, question: Question, weighed: _Weighed) -> Observation:
+    fits = [
+        _final(found, one, question)
+        for one, p in list(zip(weighed.judged, weighed.share, strict=True))[:_FITTED]
+        if p > _WORTH or one is weighed.judged[0]
+    ]
+    groups = dict.fromkeys(question.weights(), 0.0)
+    lattices = []
+    for i, (one, p) in enumerate(zip(weighed.judged, weighed.share, strict=True)):
+        fit, posterior = fits[i] if i < len(fits) else (one.fit, one.posterior)
+        letter = centring_of(fit.lines, posterior.allowed(posterior.symbols[0]))
+        lattices.append(_fitted_lattice(replace(one, fit=fit), letter, float(p), found.peaks))
+        power = tempered(posterior.group_probability, WEIGHTS.temper)
+        for number, share in zip(posterior.groups, power, strict=True):
+            groups[int(number)] += float(p) * float(share)
+    for number, weight in question.weights().items():
+        groups[number] += weighed.unknown * weight
+    fit, posterior = fits[0]
+    best = posterior.symbols[0]
+    allowed = posterior.allowed(best)
+    rivals = [s for s in posterior.symbols[1:] if s != best][:_RIVALS]
+    result = replace(
+        nothing,
+        lattices=_merged(lattices),
+        unknown=weighed.unknown,
+        lines=_indexed(found.peaks, fit.family, fit.metric, fit),
+        deciding={rival: posterior.deciding(rival) for rival in rivals},
+        fit=fit,
+        absent=fit.centre[: len(fit.lines)][~allowed],
+        **_spread(groups, question),
+    )
+    return replace(result, statements=[*nothing.statements, *remarks.of_answer(result, found)])
+
+
+def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, ClassPosterior]:
+    """The whole-pattern fit of a lattice over its range, with uncertainties, and its classes."""
+    profile = found.peaks.profile._replace(
+        zero=one.fit.profile.zero, displacement=one.fit.profile.displacement
+    )
+    try:
+        fit = fit_cell(found.measured, one.candidate.family, one.candidate.metric, profile, known=True)
+    except (XtinctError, np.linalg.LinAlgError):
+        return one.fit, one.posterior
+    return fit, class_posterior(fit, question.prior)
+
+
+def _fitted_lattice(one: Judged, letter: str, probability: float, peaks: Peaks) -> LatticeAnswer:
+    cell, error = one.fit.cell()
+    lattice = _lattice(replace(one.candidate, metric=one.fit.metric), letter, probability, peaks)
+    return replace(lattice, cell=cell, cell_error=error)
+
+
+def _lattice(candidate: Candidate, letter: str, probability: float, peaks: Peaks) -> LatticeAnswer:
+    near = explained(candidate, peaks)
+    # Figures of merit are those of the lattice's own lines.
+    q = q_of(peaks.two_theta[near if near.any() else slice(None)] - candidate.shift, peaks.wavelength)
+    cell = cell_of(candidate.family, candidate.metric)
+    return LatticeAnswer(
+        family=candidate.family,
+        bravais=bravais(candidate.family, letter),
+        centring=letter,
+        cell=cell,
+        cell_error=np.full(6, np.nan),
+        probability=float(probability),
+        m20=m20(candidate.family, candidate.metric, q),
+        f20=f20(candidate.family, candidate.metric, q, peaks.wavelength),
+        score=candidate.score,
+        volume=float(np.prod(cell[:3]) * _volume_factor(cell)),
+    )
+
+
+def _volume_factor(cell: np.ndarray) -> float:
+    x, y, z = np.cos(np.radians(cell[3:]))
+    return float(np.sqrt(max(1 - x * x - y * y - z * z + 2 * x * y * z, 0.0)))
+
+
+def _merged(lattices: list[LatticeAnswer]) -> list[LatticeAnswer]:
+    """The lattices without repetitions of one Bravais lattice and cell, whose probabilities are added."""
+    kept: list[LatticeAnswer] = []
+    for lattice in lattices:
+        for i, other in enumerate(kept):
+            if lattice.bravais == other.bravais and same(lattice.cell, other.cell, 0.004, 0.3):
+                kept[i] = replace(other, probability=other.probability + lattice.probability)
+                break
+        else:
+            kept.append(lattice)
+    return sorted(kept, key=lambda lattice: -lattice.probability)
+
+
+def _nothing(name: str, radiation: Radiation | None, question: Question) -> Observation:
+    """The answer of the prior."""
+    groups = question.weights()
+    return Observation(
+        name=name, radiation=radiation, lattices=[], unknown=1.0, lines=[], **_spread(groups, question)
+    )
+
+
+def _spread(groups: dict[int, float], question: Question) -> dict[str, object]:
+    """Families, classes and groups of an `Observation` from probabilities of groups: they agree."""
+    total = sum(groups.values())
+    groups = {g: p / total for g, p in groups.items()}
+    classes = [
+        ClassAnswer(f, c.symbol, tuple(c.members), sum(groups.get(g, 0.0) for g in c.members))
+        for f in question.families
+        for c in extinction_classes(f)
+    ]
+    return {
+        "families": {f: sum(groups.get(g, 0.0) for g in space_groups(f)) for f in question.families},
+        "classes": sorted(classes, key=lambda c: -c.probability),
+        "groups": spread(groups),
+    }
+
+
+def _add(groups: dict[int, float], family: str, share: float, question: Question, kind: str) -> None:
+    """Spread the probability of a lattice over the groups that have its Bravais lattice, by the prior."""
+    weights = question.weights()
+    own = {g: weights[g] for g in space_groups(family) if bravais_lattice(g) == kind}
+    own = own or {g: weights[g] for g in space_groups(family)}
+    total = sum(own.values())
+    for number, weight in own.items():
+        groups[number] += share * (weight / total if total > 0 else 1 / len(own))
+
+
+def _lines(peaks: Peaks) -> list[LineAnswer]:
+    d = peaks.wavelength / (2 * np.sin(np.radians(peaks.two_theta / 2)))
+    columns = (peaks.two_theta, peaks.error, d, peaks.area, peaks.area_error, peaks.fwhm)
+    return [
+        LineAnswer(None, float(t), float(e), None, float(s), float(a), float(ae), float(w))
+        for t, e, s, a, ae, w in zip(*columns, strict=True)
+    ]
+
+
+def _indexed(peaks: Peaks, family: str, metric: np.ndarray, where: LatticeFit | float) -> list[LineAnswer]:
+    """Observed lines with the hkl of the nearest line of the lattice, where one is near enough."""
+    q_max = float(q_of(min(peaks.two_theta[-1] + 1, 170.0), peaks.wavelength))
+    own = lines_of(family, metric, 1e-9, q_max)
+    true = true_angle(own.forms @ metric, peaks.wavelength)
+    moved = shift(true, where.profile) if isinstance(where, LatticeFit) else np.full(len(true), where)
+    placed, hkl = true + moved, own.representative()
+    out = []
+    for line, width in zip(_lines(peaks), peaks.fwhm, strict=True):
+        i = int(np.abs(placed - line.two_theta).argmin()) if len(placed) else -1
+        if i < 0 or abs(placed[i] - line.two_theta) > max(0.06, 0.65 * width):
+            out.append(line)
+            continue
+        spacing = peaks.wavelength / (2 * np.sin(np.radians((line.two_theta - moved[i]) / 2)))
+        index = tuple(int(x) for x in hkl[i])
+        out.append(replace(line, hkl=index, calculated=float(placed[i]), d=float(spacing)))
+    return out

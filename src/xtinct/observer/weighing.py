@@ -1,0 +1,83 @@
+"""How probable each candidate lattice is, and that none is right: a conditional logit of a few figures.
+
+The evidence of a whole-pattern fit supposes exact profiles and is far too sure of itself; the score of
+the lines is a good gauge, but knows nothing of heights. What each is worth was fitted once, on simulated
+measurements of known crystals (`benchmarks/observer/`), and is checked on measured patterns there.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from xtinct.observer.judging import Judged
+from xtinct.observer.lattices import RANK, same
+
+
+class Weights(NamedTuple):
+    """Coefficients of the logit, of the figures of `figures` and of `none_of_them`."""
+
+    candidate: tuple[float, ...]
+    none: tuple[float, ...]
+    temper: float
+
+
+#: Figures of a candidate, in order.
+FIGURES = ("score", "evidence", "foreign", "strong", "higher twin", "lower twin", "volume", "misfit")
+
+
+def figures(judged: list[Judged]) -> np.ndarray:
+    """What speaks for each candidate, float64 (n, 8), as FIGURES names them.
+
+    score         below the best one, over 10; evidence, minus half the logarithm of what it lacks, over 5
+    foreign       lines beside the lattice's, over 5; strong, of the ten highest peaks, over 2
+    higher twin   whether the same lattice is judged in a higher family too; lower twin, in a lower one
+    volume        logarithm of the primitive cell's volume over 500 angstrom^3
+    misfit        logarithm of chi^2 over the best one's
+    """
+    score = np.array([x.candidate.score for x in judged])
+    evidence = np.array([x.evidence for x in judged])
+    rank = np.array([RANK[x.candidate.family] for x in judged])
+    misfit = np.array([x.fit.chi2 for x in judged])
+    twins = np.array([[x is not y and same(x.reduced, y.reduced) for y in judged] for x in judged])
+    return np.stack(
+        [
+            np.clip((score - score.max()) / 10, -4, 0),
+            -0.5 * np.log1p(np.minimum(evidence.max() - evidence, 3000) / 5),
+            np.minimum([x.foreign for x in judged], 15) / 5,
+            np.array([x.strong for x in judged]) / 2,
+            (twins & (rank[None] < rank[:, None])).any(axis=1).astype(float),
+            (twins & (rank[None] > rank[:, None])).any(axis=1).astype(float),
+            np.log(np.array([x.candidate.volume for x in judged]) / 500),
+            np.clip(np.log(misfit / misfit.min()), 0, 2),
+        ],
+        axis=1,
+    )
+
+
+def none_of_them(judged: list[Judged], peaks: int) -> np.ndarray:
+    """What speaks for a lattice that is not among the candidates, float64 (4,)."""
+    best = max(x.candidate.score for x in judged)
+    first = max(judged, key=lambda x: x.candidate.score)
+    return np.array([1.0, max(best, -10.0) / 10, min(peaks, 60) / 30 - 1, first.strong / 2])
+
+
+def probabilities(judged: list[Judged], peaks: int, weights: Weights) -> tuple[np.ndarray, float]:
+    """(probability of each candidate float64 (n,), that it is none of them)."""
+    with_none = np.append(
+        figures(judged) @ np.array(weights.candidate), none_of_them(judged, peaks) @ np.array(weights.none)
+    )
+    share = np.exp(with_none - with_none.max())
+    share /= share.sum()
+    return share[:-1], float(share[-1])
+
+
+#: Fitted on simulated measurements; see `benchmarks/observer/README.md`.
+WEIGHTS = Weights(
+    candidate=(3.0, 0.5, -0.3, -0.5, -0.5, 0.3, -0.2, -0.5), none=(-1.0, -1.0, 0.0, 0.5), temper=0.6
+)
+
+
+def tempered(probability: np.ndarray, power: float) -> np.ndarray:
+    """Probabilities made less sure: their power, normalised."""
+    out = np.power(np.maximum(probability, 1e-300), power)
+    return out / out.sum()

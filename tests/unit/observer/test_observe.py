@@ -1,0 +1,161 @@
+import json
+
+import gemmi
+import numpy as np
+import pytest
+from patterns import pattern, rock_salt, rutile, yttria
+from pymatgen.core import Lattice, Structure
+
+import xtinct
+from xtinct.errors import XtinctError
+
+
+def told(observation, kind):
+    return [str(s) for s in observation.statements if s.kind == kind]
+
+
+@pytest.fixture(scope="module")
+def measured_yttria():
+    return xtinct.index(pattern(yttria()), "Cu")
+
+
+def test_lattice_class_and_shift_of_a_measured_pattern(measured_yttria):
+    lattice = measured_yttria.lattice
+    assert lattice.bravais == "cI"
+    assert lattice.cell[0] == pytest.approx(10.604, abs=5 * lattice.cell_error[0] + 1e-3)
+    assert measured_yttria.classes[0].symbol == "I a - -"
+    assert 206 in measured_yttria.classes[0].members
+    assert measured_yttria.fit.profile.zero + measured_yttria.fit.profile.displacement == pytest.approx(
+        0.03, abs=0.015
+    )
+    assert told(measured_yttria, "shift")
+
+
+def test_probabilities_of_one_answer_agree(measured_yttria):
+    groups = dict(measured_yttria.groups)
+    assert sum(groups.values()) == pytest.approx(1)
+    for item in measured_yttria.classes:
+        assert item.probability == pytest.approx(sum(groups[g] for g in item.members))
+    for family, probability in measured_yttria.families.items():
+        own = sum(c.probability for c in measured_yttria.classes if c.family == family)
+        assert probability == pytest.approx(own)
+    assert sum(x.probability for x in measured_yttria.lattices) + measured_yttria.unknown == pytest.approx(1)
+
+
+def test_every_indexed_line_obeys_braggs_law(measured_yttria):
+    for line in measured_yttria.lines:
+        if line.hkl:
+            assert line.d == pytest.approx(10.604 / np.sqrt(np.square(line.hkl).sum()), rel=2e-3)
+            assert list(line.hkl) == sorted(line.hkl, reverse=True), "the conventional representative"
+
+
+def test_deciding_lines_are_those_of_the_glide_plane(measured_yttria):
+    lines = measured_yttria.deciding["I - - -"]
+    assert lines
+    for line in lines:
+        h, k, zero = sorted(np.abs(line.hkl[0]), reverse=True)
+        # hk0 of odd h and k are those that an a glide forbids and I centring does not.
+        assert (zero, h % 2, k % 2) == (0, 1, 1)
+        assert not line.allowed
+
+
+def test_json_cif_and_pictures(measured_yttria, tmp_path):
+    plain = json.loads(json.dumps(measured_yttria.to_dict()))
+    assert plain["lattices"][0]["bravais"] == "cI"
+    assert {"number": 206, "symbol": "I a -3"} in plain["classes"][0]["space_groups"]
+    document = gemmi.cif.read_string(measured_yttria.to_cif(tmp_path / "cell.cif"))
+    small = gemmi.make_small_structure_from_block(document[0])
+    assert small.cell.a == pytest.approx(10.604, abs=0.01)
+    assert gemmi.find_spacegroup_by_name(small.spacegroup_hm).number == 206
+    for name in ("a.svg", "a.png", "a.html"):
+        measured_yttria.plot(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 5000
+    assert "I a - -" in (tmp_path / "a.html").read_text()
+    with pytest.raises(XtinctError, match="svg"):
+        measured_yttria.plot(tmp_path / "a.pdf")
+
+
+def test_a_doublet_that_is_called_one_wavelength_is_seen():
+    answer = xtinct.index(pattern(yttria(), fwhm=0.07), 1.5406)
+    assert answer.radiation.ratio == pytest.approx(0.5)
+    assert told(answer, "radiation")
+    assert answer.lattice.cell[0] == pytest.approx(10.604, abs=2e-3)
+
+
+def test_patterns_without_noise_are_read_by_the_exact_law():
+    two_theta, y = pattern(
+        rutile(), noise=False, doublet=False, background=0.0, eta=0.0, shift=0.0, fwhm=0.23548, step=0.01
+    )
+    answer = xtinct.index((two_theta, y), 1.540593)
+    assert answer.classes[0].symbol == "P - n -"
+    assert np.allclose(answer.lattice.cell[[0, 2]], [4.594, 2.959], atol=1e-5)
+
+
+def test_whole_numbers_and_few_counts_are_no_obstacle():
+    two_theta, y = pattern(rock_salt(), height=800, background=20)
+    answer = xtinct.index((two_theta, y), "Cu")
+    assert answer.lattice.family == "cubic"
+    assert any(abs(x.cell[0] - 5.64) < 0.01 and x.bravais == "cF" for x in answer.lattices)
+
+
+def test_two_phases_are_said():
+    pyrite = Structure.from_spacegroup(
+        "Pa-3", Lattice.cubic(5.418), ["Fe", "S"], [[0, 0, 0], [0.385, 0.385, 0.385]]
+    )
+    two_theta, first = pattern(yttria(), noise=False, background=0.0)
+    _, second = pattern(pyrite, noise=False, background=60.0)
+    counts = np.random.default_rng(2).poisson(first + 0.4 * second).astype(float)
+    answer = xtinct.index((two_theta, counts), "Cu")
+    assert any("Two phases" in text for text in told(answer, "second phase"))
+    assert answer.lattice.bravais == "cI"
+    assert answer.lattice.cell[0] == pytest.approx(10.604, abs=0.02)
+
+
+def test_glass_gets_no_lattice():
+    two_theta = np.arange(5, 80, 0.02)
+    halo = 4000 * np.exp(-((two_theta - 22) ** 2) / (2 * 4.0**2)) + 1500 * np.exp(
+        -((two_theta - 44) ** 2) / 60
+    )
+    answer = xtinct.index((two_theta, np.random.default_rng(0).poisson(halo + 200).astype(float)), "Cu")
+    assert answer.lattice is None
+    assert told(answer, "amorphous")
+    assert answer.classes[0].probability < 0.2
+
+
+def test_a_cell_that_is_known_is_taken():
+    answer = xtinct.index(pattern(rutile()), "Cu", cell="4.6,4.6,2.96,90,90,90")
+    assert answer.lattice.bravais == "tP"
+    assert answer.lattice.probability == pytest.approx(1)
+    assert np.allclose(answer.lattice.cell[[0, 2]], [4.594, 2.959], atol=2e-3)
+    assert answer.classes[0].symbol == "P - n -"
+
+
+def test_a_list_of_peaks_is_indexed(tmp_path):
+    d = 10.604 / np.sqrt([6, 8, 12, 14, 16, 18, 20, 22, 24, 26, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48])
+    path = tmp_path / "yttria.txt"
+    path.write_text("# d (angstrom)\n" + "".join(f"{x:.4f}\n" for x in d))
+    answer = xtinct.index(path, peaks=True)
+    assert answer.lattice.family == "cubic"
+    assert answer.lattice.bravais == "cI"
+    assert answer.lattice.cell[0] == pytest.approx(10.604, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"family": "rhombic"}, "crystal family 'rhombic'"),
+        ({"cell": "1,2,3"}, "cell"),
+        ({"wavelength": None}, "wavelength is not known"),
+        ({"wavelength": 0.15406}, "1.5406"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(options, said):
+    with pytest.raises(XtinctError, match=said):
+        xtinct.index(pattern(rutile()), **{"wavelength": "Cu", **options})
+
+
+def test_the_prior_weighs_the_groups_of_a_class(measured_yttria):
+    answer = xtinct.index(pattern(yttria()), "Cu", family="cubic", prior={206: 1.0, 199: 3.0, 230: 1.0})
+    groups = dict(answer.groups)
+    assert {g for g, p in groups.items() if p > 0.01} <= {206, 199, 230}
+    assert groups[206] > 0.8
