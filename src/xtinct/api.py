@@ -156,27 +156,38 @@ def predict(
     It is brought to the grid of the model by equal sin(theta) / wavelength, and must cover that grid;
     `fill_missing` takes what is missing as empty. Peaks narrower than those that the model was trained
     for are broadened to them; wider ones are an XtinctError, and answered all the same with `any_width`.
+    A pattern without any peak (constant, noise, a glass) is an XtinctError.
     `prior`: weights of space groups, which share out a class among its groups (as in `ceilings`; None:
     equal weights). `models`: folders of trained models, or a folder that holds some; None means
     DEFAULT_MODELS. There is one model per crystal family, and each answers as if the pattern were of its
-    family: the family is for the user to know, or to judge.
+    family. Whether it is, the positions of the lines are asked (`xtinct.indexing.explaining`): where they
+    speak against the family, or cannot be checked, probabilities stand without a set.
 
-    Returns {family: {"classes": [(symbol, probability), ...], "groups": [(number, probability), ...],
-    "set": [symbol, ...], "warnings": [text, ...]}}: the five most probable of each, the set of classes
-    that holds the true one with probability `coverage` among patterns like those that the model was
-    calibrated on, which a measurement is only as far as it resembles them, and what is to be said
-    against the answer. Probabilities are calibrated likewise. The set may be empty: then no class is as
-    probable as the true ones mostly were. There is no set without a calibration, and none where `prior`
-    changes the probabilities of classes (models of crystal systems).
+    Returns {family: {"condition": text, "lattice": dict, "classes": [(symbol, probability), ...],
+    "groups": [(number, probability), ...], "space_groups": [dict, ...], "set": [symbol, ...],
+    "warnings": [text, ...]}}: the five most probable of each, under the condition; "space_groups" are the
+    groups with number, symbol and probability; "lattice" says whether the family's lattice explains the lines
+    (`explains`), how many of how many, the best cell (angstrom, degrees) and the family that explains them
+    (`family`, None: none of those that are checked). "set": the classes that hold the true one with
+    probability `coverage` among patterns like those that the model was calibrated on. It may be empty: then
+    the model is undecided. There is none where the pattern does not look like those, without a calibration,
+    and where `prior` changes the probabilities of classes (models of crystal systems). Every warning has
+    one cause.
     """
+    from xtinct.indexing.explaining import best_families
     from xtinct.learning.prediction import Predictor
     from xtinct.measured import checked_pattern, on_grid, with_model_widths, without_background
+    from xtinct.peaks import require_peaks, strong_lines
+    from xtinct.symmetry.operations import hermann_mauguin
 
     two_theta, intensity = checked_pattern(two_theta, intensity, wavelength)
+    folders = _model_folders(DEFAULT_MODELS if models is None else models)
+    require_peaks(two_theta, intensity)
+    explained = best_families(strong_lines(two_theta, intensity), wavelength)
     if subtract_background:
         intensity = without_background(two_theta, intensity)
     answers = {}
-    for folder in _model_folders(DEFAULT_MODELS if models is None else models):
+    for folder in folders:
         predictor = Predictor(folder)
         if predictor.family in answers:
             raise XtinctError(f"{folder}: a second model for the {predictor.family} family; name one of each")
@@ -185,15 +196,29 @@ def predict(
             pattern, predictor.instrument, predictor.width_factors, any_width=any_width
         )
         found = predictor.from_patterns(pattern, prior=prior)
-        answer = {"classes": found.top_classes(0), "groups": found.top_groups(0), "warnings": warnings}
-        if found.calibration is not None:
+        lattice, doubt = _lattice_of(predictor, *explained)
+        answer = {
+            "condition": _condition(predictor.family),
+            "lattice": lattice,
+            "classes": found.top_classes(0),
+            "groups": found.top_groups(0),
+            "space_groups": [
+                {"number": group, "symbol": hermann_mauguin(group), "probability": p}
+                for group, p in found.top_groups(0)
+            ],
+            "warnings": warnings,
+        }
+        if doubt:
+            warnings.append(doubt)
+        elif found.calibration is not None:
             inside = found.class_sets(coverage)[0]
             ranked = found.top_classes(0, len(found.class_symbols))
             answer["set"] = [symbol for symbol, _ in ranked[: int(inside.sum())]]
             if not inside.any():
                 warnings.append(
-                    f"the set is empty: no class is as probable as the true ones were in {100 * coverage:g} "
-                    "% of the calibration samples, so the pattern is unlike them or undecided"
+                    f"undecided, so the set is empty: no class has a probability of "
+                    f"{found.calibration.threshold(coverage):.4g}, which the true class had in "
+                    f"{100 * coverage:g} % of the calibration samples"
                 )
         elif predictor.calibration is not None:
             warnings.append(
@@ -203,6 +228,55 @@ def predict(
     return answers
 
 
+def _condition(family: str) -> str:
+    return "no condition: the model knows every family" if family == "all" else f"if the crystal is {family}"
+
+
+def _lattice_of(predictor: Any, explained: Mapping[str, Any], best: str | None) -> tuple[dict, str | None]:
+    """("lattice" of an answer, why there is no set of classes or None), from `explaining.best_families`."""
+    from xtinct.indexing.explaining import FEWEST
+
+    family = predictor.family
+    own = explained.get(family)
+    shown = own or explained[best or "cubic"]
+    lattice = {
+        "explains": None if own is None and best is None else best == family,
+        "family": best,
+        "lines": shown.lines,
+        "explained": shown.explained if own or best else None,
+        "cell": None if shown.cell is None or not (own or best) else shown.cell.round(4).tolist(),
+    }
+    if family == "all":
+        return lattice, None
+    no_set = "no set of classes is given"
+    if best == family:
+        trained = predictor.trained_lengths
+        short, long = own.cell[:3].min(), own.cell[:3].max()
+        # Lines may show a sublattice of half the axes.
+        if trained is None or (2.02 * short >= trained[0] and long <= 1.01 * trained[1]):
+            return lattice, None
+        return lattice, (
+            f"the lines lie on a lattice with axes of {short:.3f} to {long:.3f} angstrom, but those of "
+            f"training were {trained[0]:g} to {trained[1]:g} angstrom: {no_set}"
+        )
+    if best is not None:
+        other = explained[best]
+        a, _, c = other.cell[:3]
+        axes = f"a {a:.3f}" + ("" if best == "cubic" else f", c {c:.3f}")
+        return lattice, (
+            f"{other.explained} of {other.lines} lines lie on a {best} lattice ({axes} angstrom), so the "
+            f"crystal is not likely to be {family}: {no_set}"
+        )
+    if shown.lines < FEWEST:
+        return lattice, f"only {shown.lines} lines, too few to tell whether the lattice is {family}: {no_set}"
+    if own is None:
+        return lattice, f"whether the lines lie on a {family} lattice is not checked: {no_set}"
+    return lattice, (
+        f"no {family} lattice explains the lines better than chance does (the best {own.explained} of "
+        f"{own.lines}), so the crystal may be of another family or the sample of several phases: {no_set}"
+    )
+
+
 def _model_folders(models: str | Path | Sequence[str | Path]) -> list[Path]:
     found = []
     for path in map(Path, [models] if isinstance(models, str | Path) else models):
@@ -210,7 +284,9 @@ def _model_folders(models: str | Path | Sequence[str | Path]) -> list[Path]:
             [path] if (path / "card.json").is_file() else sorted(c.parent for c in path.rglob("card.json"))
         )
         if not inside:
-            raise XtinctError(f"{path}: holds no trained model (no card.json)")
+            raise XtinctError(
+                f"{path}: holds no trained model (no card.json); run make all, or name --models"
+            )
         found += inside
     return found
 

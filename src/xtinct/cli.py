@@ -87,16 +87,33 @@ def classes(family: str | None, axes: str, as_json: bool) -> None:
     """Print extinction classes: symbol and space groups."""
     from xtinct.symmetry.classes import extinction_classes
     from xtinct.symmetry.families import FAMILIES
+    from xtinct.symmetry.operations import hermann_mauguin
 
     found = [cls for name in ([family] if family else FAMILIES) for cls in extinction_classes(name, axes)]
     if as_json:
-        rows = [{"family": c.family, "symbol": c.symbol, "members": list(c.members)} for c in found]
+        rows = [
+            {
+                "family": c.family,
+                "symbol": c.symbol,
+                "members": list(c.members),
+                "groups": [{"number": g, "symbol": hermann_mauguin(g)} for g in c.members],
+            }
+            for c in found
+        ]
         click.echo(json.dumps(rows, indent=1))
     else:
         print_table(
-            ("family", "symbol", "groups", "space groups"),
-            [(c.family, c.symbol, len(c.members), " ".join(map(str, c.members))) for c in found],
+            ("family", "extinction symbol", "groups", "space groups", "their numbers"),
+            [
+                (
+                    *(c.family, c.symbol, len(c.members)),
+                    *(", ".join(map(hermann_mauguin, c.members)), " ".join(map(str, c.members))),
+                )
+                for c in found
+            ],
         )
+        if any(c.symbol.startswith("R(obv)") for c in found):
+            click.echo("\nR(obv): rhombohedral lattice on hexagonal axes in obverse setting, -h+k+l = 3n")
 
 
 @cli.command()
@@ -126,7 +143,7 @@ def ceilings(family: str | None, axes: str, target: str, prior: str | None, as_j
         text = f"{100 * row['ceiling']:.2f}" + (f" ({exact})" if len(exact) <= 9 else "")
         shown.setdefault(row["family"], []).append(text)
     ks = sorted({row["k"] for row in rows})
-    print_table(("groups", *(f"top-{k}" for k in ks)), [(name, *texts) for name, texts in shown.items()])
+    print_table(("groups", *(f"top-{k} (%)" for k in ks)), [(name, *texts) for name, texts in shown.items()])
 
 
 @cli.command()
@@ -207,11 +224,13 @@ def predict(
     """Rank extinction classes and space groups of measured patterns.
 
     A pattern is a text file of two columns, 2theta in degrees and intensity; lines that begin with
-    #, ! or ; are comments. Every family that has a model answers as if the pattern were its own.
-    Classes marked * make up the set that holds the true one as often as --coverage says. Peaks narrower
-    than the model's are broadened to them. --prior shares out a class among its space groups.
+    #, ! or ; are comments. Every family that has a model answers as if the pattern were its own, and says
+    where the lines speak against that. Classes marked * make up the set that holds the true one as often
+    as --coverage says. Peaks narrower than the model's are broadened to them. --prior shares out a class
+    among its space groups.
     """
     from xtinct.api import predict as ranked
+    from xtinct.symmetry.operations import group_name
     from xtinct.symmetry.priors import read_prior
 
     options = {
@@ -228,6 +247,8 @@ def predict(
     if as_json:
         click.echo(json.dumps(answers, indent=1))
         return
+    known = list(dict.fromkeys(family for families in answers.values() for family in families))
+    click.echo("\n".join([*_what_is_known(known, coverage), ""]))
     for path, families in answers.items():
         click.echo(path)
         rows = []
@@ -237,13 +258,32 @@ def predict(
                 zip(answer["classes"], answer["groups"], strict=False), start=1
             ):
                 mark = " *" if symbol in of_set else ""
-                rows.append((family, rank, symbol, f"{p_class:.3f}{mark}", group, f"{p_group:.3f}"))
-        print_table(("family", "rank", "class", "probability", "group", "probability"), rows)
+                rows.append(
+                    (family, rank, symbol, f"{p_class:.3f}{mark}", group_name(group), f"{p_group:.3f}")
+                )
+        print_table(
+            ("if the crystal is", "rank", "extinction class", "probability", "space group", "probability"),
+            rows,
+        )
         for family, answer in families.items():
             if len(answer.get("set", [])) > len(answer["classes"]):
                 click.echo(f"{family}: the set holds {len(answer['set'])} classes (all in --json)")
             for warning in answer["warnings"]:
                 click.echo(f"{family}: {warning}")
+
+
+def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
+    """What the models of families `known` can answer, and what they cannot."""
+    from xtinct.symmetry.families import FAMILIES
+
+    star = f"*: in the set that holds the true class for {100 * coverage:g} % of patterns like the training's"
+    if "all" in known:
+        return ["The model knows every crystal family.", star]
+    unknown = [family for family in FAMILIES if family not in known]
+    lines = [f"Models know {', '.join(known)} crystals; each answers as if the pattern were of its family."]
+    if unknown:
+        lines.append(f"Without a model, and never an answer: {', '.join(unknown)}.")
+    return [*lines, star]
 
 
 @cli.command()

@@ -12,6 +12,7 @@ from xtinct.diffraction.instrument import FWHM_PER_SIGMA, Instrument
 from xtinct.diffraction.linelists import LineLists
 from xtinct.diffraction.lorentz import geometric_factor
 from xtinct.diffraction.profile import render
+from xtinct.diffraction.wavelength import check_wavelength
 from xtinct.errors import XtinctError
 
 #: Half-width of the widest thing that is taken for a peak and not for background, degree.
@@ -55,10 +56,11 @@ def checked_pattern(
         raise XtinctError(f"pattern: {len(two_theta)} points, expected at least 2")
     if not (np.isfinite(two_theta).all() and np.isfinite(intensity).all() and (np.diff(two_theta) > 0).all()):
         raise XtinctError("pattern: two_theta must ascend, and all values must be finite")
-    if not (0 < wavelength < np.inf and two_theta[0] >= 0 and two_theta[-1] < 180):
+    if not (two_theta[0] >= 0 and two_theta[-1] < 180):
         raise XtinctError(
-            f"pattern: wavelength {wavelength} angstrom, two_theta {two_theta[0]}-{two_theta[-1]} degrees"
+            f"pattern: two_theta {two_theta[0]}-{two_theta[-1]} degrees, expected 0 to less than 180"
         )
+    check_wavelength("pattern: wavelength", wavelength, float(two_theta[-1]))
     if not (intensity > 0).any():
         raise XtinctError("pattern: intensities must be somewhere positive")
     return two_theta, np.clip(intensity, 0.0, None)

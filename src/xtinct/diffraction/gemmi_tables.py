@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from xtinct.diffraction.scattering import COLUMNS, N_ELEMENTS, N_SCATTERERS, TABLE
-from xtinct.errors import XtinctError
+from xtinct.diffraction.wavelength import check_wavelength
 from xtinct.parquet import write_parquet
 
 #: Heaviest element of the tables of Cromer and Liberman.
@@ -52,8 +52,7 @@ def dispersion(wavelength: float) -> np.ndarray:
     the correction of Kissel and Pratt; for atomic numbers 3 to 92. Lighter elements have none to speak of;
     those beyond have no entry and get 0, as in every program built on these tables.
     """
-    if not wavelength > 0:
-        raise XtinctError(f"lines.anomalous: {wavelength}, expected a wavelength in angstrom")
+    check_wavelength("lines.anomalous", wavelength)
     table = np.zeros((N_SCATTERERS, 2))
     for z in range(3, LAST_DISPERSIVE + 1):
         table[z] = gemmi.cromer_liberman(z, gemmi.hc / wavelength)

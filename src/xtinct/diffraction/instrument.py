@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from xtinct.diffraction.wavelength import KALPHA2_WEIGHT, TUBES, check_wavelength
 from xtinct.diffraction.widths import widths
 from xtinct.errors import XtinctError
 
@@ -23,22 +24,11 @@ LORENTZ = ("lorentz", "lorentz-polarisation")
 #: Lorentzian, and both together a pseudo-Voigt (J. Appl. Cryst. 20, 79-83, 1987).
 PROFILES = ("gaussian", "lorentzian", "pseudo-voigt", "thompson-cox-hastings")
 
-#: K-alpha1 and K-alpha2 of X-ray tubes, angstrom: ITC vol. C (2004), table 4.2.2.4, after Hoelzer et al.,
-#: Phys. Rev. A 56, 4554-4568 (1997), and Deslattes et al. K-alpha2 has half the intensity of K-alpha1,
-#: the ratio of the electrons in the two levels.
-TUBES = {
-    "Cr": (2.2897260, 2.2936510),
-    "Fe": (1.9360410, 1.9399730),
-    "Co": (1.7889960, 1.7928350),
-    "Ni": (1.6579300, 1.6617560),
-    "Cu": (1.5405929, 1.5444274),
-    "Mo": (0.70931715, 0.713607),
-    "Ag": (0.55942178, 0.5638131),
-}
-KALPHA2_WEIGHT = 0.5
-
 #: Full width at half maximum of a Gaussian in units of its standard deviation.
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+
+#: Points of a grid, at most: 180 degrees in steps of 0.0002.
+MOST_POINTS = 1_000_000
 
 #: Standard deviations after which a Gaussian may be cut; exp(-5.7^2 / 2) = 9e-8.
 CUT_SIGMAS = 5.7
@@ -103,17 +93,16 @@ class Instrument:
         self._check_errors()
 
     def _check_optics(self) -> None:
-        _positive("wavelength", self.wavelength)
-        for wavelength, weight in self.further_wavelengths:
-            _positive("wavelength", wavelength)
-            _positive("wavelength", weight)
         if not 0 <= self.two_theta_min < self.two_theta_max < 180:
             raise XtinctError(
                 f"instrument.two_theta: {self.two_theta_min}-{self.two_theta_max} degrees, "
                 "expected 0 <= min < max < 180"
             )
-        if self.points < 2:
-            raise XtinctError(f"instrument.two_theta.points: {self.points}, expected at least 2")
+        for wavelength, weight in self.wavelengths:
+            check_wavelength("instrument.wavelength", wavelength, self.two_theta_max)
+            _positive("wavelength", weight)
+        if not 2 <= self.points <= MOST_POINTS:
+            raise XtinctError(f"instrument.two_theta.points: {self.points}, expected 2 to {MOST_POINTS:,}")
         _one_of("lorentz", self.lorentz, LORENTZ)
         if not 0 <= self.monochromator < 180:
             raise XtinctError(
@@ -228,7 +217,7 @@ class Instrument:
 
     @property
     def polarisation(self) -> float:
-        """A of the factor 1 + A cos^2 2theta (see LORENTZ and `lorentz.geometric_factor`); 0: not polarised."""
+        """A of the factor 1 + A cos^2 2theta (LORENTZ, `lorentz.geometric_factor`); 0: not polarised."""
         return polarisation_of(self.lorentz, self.monochromator)
 
     @property
@@ -273,7 +262,7 @@ class Instrument:
 
 
 def polarisation_of(lorentz: str, monochromator: float) -> float:
-    """cos^2 of the monochromator's 2theta (degree; 0: none, which gives 1) for lorentz-polarisation, else 0."""
+    """cos^2 of the monochromator's 2theta (degree; without one 1) for lorentz-polarisation, else 0."""
     return math.cos(math.radians(monochromator)) ** 2 if lorentz == "lorentz-polarisation" else 0.0
 
 

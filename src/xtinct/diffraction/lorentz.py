@@ -1,4 +1,4 @@
-"""The geometric factor of a powder line: Lorentz, or Lorentz and polarisation. Written once for everything."""
+"""The geometric factor of a powder line, Lorentz or Lorentz and polarisation: one for everything."""
 
 from typing import Any
 

@@ -24,7 +24,7 @@ from xtinct.indexing.posterior import (
 )
 from xtinct.symmetry.ceilings import Weight
 from xtinct.symmetry.classes import extinction_classes
-from xtinct.symmetry.families import FAMILIES, space_groups
+from xtinct.symmetry.families import FAMILIES, conventional_hkl, space_groups
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,8 @@ class Observer(LatticeFinder):
             return answer
         found, sets, seen, q, tolerance = measured
         read = triclinic.indices if lattice.family == "triclinic" else partial(indices, lattice.family)
-        hkl = read(lattice.metric, q, tolerance)
+        rhombohedral = max(classes, key=lambda item: item[2])[1].startswith("R")
+        hkl = conventional_hkl(lattice.family, read(lattice.metric, q, tolerance), obverse=rhombohedral)
         absences = deciding_lines(lattice.family, found, sets, seen, self.prior)
         return replace(answer, hkl=hkl, absences=absences)
 

@@ -26,6 +26,7 @@ from xtinct.limits.hypotheses import Hypotheses
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.ceilings import Weight
 from xtinct.symmetry.classes import extinction_classes
+from xtinct.symmetry.families import conventional_hkl
 
 #: Errors that a height must exceed to be seen.
 SEEN = 6.0
@@ -274,7 +275,7 @@ def deciding_lines(
     if not others:
         return []
     ratio = costs[best] - costs[others[0]]
-    hkl = form_indices(family, sets.forms)
+    hkl = conventional_hkl(family, form_indices(family, sets.forms))
     result = []
     for item in np.argsort(-np.abs(ratio), kind="stable")[:5]:
         if ratio[item] == 0:

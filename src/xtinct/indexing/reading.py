@@ -8,6 +8,7 @@ from xtinct.api import DEFAULT_INSTRUMENT
 from xtinct.errors import XtinctError
 from xtinct.indexing.observer import Answer, Observer
 from xtinct.measured import checked_pattern, without_background
+from xtinct.peaks import require_peaks
 
 #: Deviation of a point from an equidistant grid, in steps, that the rounding of a file explains.
 _ROUNDED = 0.1
@@ -41,6 +42,7 @@ def index_pattern(
     grid = np.linspace(two_theta[0], two_theta[-1], len(two_theta))
     if np.abs(two_theta - grid).max() > _ROUNDED * (grid[1] - grid[0]):
         raise XtinctError("pattern: the points must be equidistant in 2theta to be indexed")
+    require_peaks(two_theta, intensity)
     if subtract_background:
         intensity = without_background(two_theta, intensity)
     instrument = replace(
@@ -54,9 +56,25 @@ def index_pattern(
     return _plain(Observer(instrument, family, law).predict(intensity)[0], wavelength)
 
 
+def _once_each(answer: Answer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(hkl int64 (n, 3), two_theta and height float64 (n,)) of the lines, each reflection once.
+
+    The fit of a peak that is not quite the instrument's may put a second, weak line beside the first;
+    both are one reflection, at their mean by height.
+    """
+    lines, hkl = answer.lines, answer.hkl
+    first = np.ones(len(lines), dtype=bool)
+    first[1:] = ~(hkl[1:] == hkl[:-1]).all(axis=1) | ~hkl[1:].any(axis=1)
+    line = np.cumsum(first) - 1
+    height = np.bincount(line, weights=lines.height, minlength=int(first.sum()))
+    moment = np.bincount(line, weights=lines.height * lines.two_theta, minlength=int(first.sum()))
+    return hkl[first], moment / np.where(height > 0, height, 1.0), height
+
+
 def _plain(answer: Answer, wavelength: float) -> dict[str, object]:
-    lattice, lines = answer.lattice, answer.lines
-    d = wavelength / (2 * np.sin(np.radians(lines.two_theta / 2)))
+    lattice = answer.lattice
+    hkl, two_theta, height = _once_each(answer)
+    d = wavelength / (2 * np.sin(np.radians(two_theta / 2)))
     return {
         "family": answer.family,
         "cell": lattice.cell.tolist() if lattice else None,
@@ -66,12 +84,12 @@ def _plain(answer: Answer, wavelength: float) -> dict[str, object]:
         "fwhm": lattice.fwhm if lattice else None,
         "lines": [
             {
-                "hkl": hkl.tolist() if hkl.any() else None,
+                "hkl": index.tolist() if index.any() else None,
                 "d": float(spacing),
                 "two_theta": float(angle),
-                "intensity": float(height),
+                "intensity": float(top),
             }
-            for hkl, spacing, angle, height in zip(answer.hkl, d, lines.two_theta, lines.height, strict=True)
+            for index, spacing, angle, top in zip(hkl, d, two_theta, height, strict=True)
         ],
         "classes": [list(row) for row in answer.classes[:5]],
         "groups": [list(row) for row in answer.groups[:5]],

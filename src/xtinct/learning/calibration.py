@@ -22,7 +22,7 @@ class Calibration:
 
     temperature    divides the logarithms of the probabilities (Guo et al. 2017, section 4.2)
     thresholds     coverage (as text, "0.95") -> least probability of a class in the set of that
-                   coverage; 0 where there were too few samples to promise it
+                   coverage, at most `saturation(n)`; 0 where there were too few samples to promise it
     n              number of samples that the thresholds were found with
     samples        what they were, in words
     log_loss, log_loss_raw, ece, ece_raw    of the classes on these samples, after and before
@@ -57,11 +57,14 @@ class Calibration:
         return found
 
     def threshold(self, coverage: float) -> float:
-        """The threshold of `coverage`, or XtinctError naming the coverages that there are."""
+        """The threshold of `coverage`, or XtinctError naming the coverages that there are.
+
+        No higher than `saturation` of the samples, also in cards that were written without it.
+        """
         if (key := _key(coverage)) not in self.thresholds:
             known = ", ".join(self.thresholds)
             raise XtinctError(f"coverage {coverage:g}: the model's sets are calibrated for {known}")
-        return self.thresholds[key]
+        return min(self.thresholds[key], saturation(self.n))
 
 
 def _key(coverage: float) -> str:
@@ -142,16 +145,31 @@ def set_threshold(own: np.ndarray, coverage: float) -> float:
     114, 223): the set of all classes at least as probable as the ceil((n + 1) coverage)-th largest of
     `own` holds the true class of a further sample at least so often, whatever the model, as long as
     the further sample could have been exchanged for any of the n. 0 if n is too small to promise it.
+
+    Probabilities above `saturation` count as equal: the score is that of min(p, n / (n + 1)). The promise
+    holds for any score, and a tie only adds classes. A model that is never wrong would otherwise get a
+    threshold of, say, 0.9999993, which a perfect pattern with 0.999997 fails.
     """
     place = math.ceil(round((len(own) + 1) * coverage, 9))
-    return 0.0 if place > len(own) else float(np.sort(own)[::-1][place - 1])
+    return 0.0 if place > len(own) else min(float(np.sort(own)[::-1][place - 1]), saturation(len(own)))
+
+
+def saturation(n: int) -> float:
+    """n / (n + 1): the probability above which n samples tell no difference.
+
+    Of n samples that were all right, the next may be wrong with a probability of 1 / (n + 1) for all that
+    they say: by exchangeability it is the worst of n + 1 so often. To hold a class with a higher
+    probability against another such one would read differences that no sample has tested.
+    """
+    return n / (n + 1)
 
 
 def prediction_sets(class_probabilities: np.ndarray, threshold: float) -> np.ndarray:
     """Sets bool (n, m): classes at least as probable as `threshold`; empty where there is none.
 
-    A model that is right more often than the coverage asks has empty sets even among samples like those
-    of its calibration, one minus the coverage of them at most.
+    An empty set has one cause: the model is undecided. Among samples like those of its calibration that
+    happens to one minus the coverage of them at most, and never where a class is more probable than
+    `saturation`.
     """
     return class_probabilities >= threshold
 

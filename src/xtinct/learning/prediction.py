@@ -41,7 +41,7 @@ class Prediction:
         """Sets of classes, bool (n, n_classes), that hold the true one with probability `coverage`.
 
         A set is empty where no class is as probable as the true ones were in that share of the
-        calibration samples: a sample that is unlike them, or undecided. The promise
+        calibration samples: the model is undecided. The promise
         (`calibration.set_threshold`) holds for samples like those of the calibration and is made for
         all of them together, not for each class. The space groups of the classes of a set hold the
         true group just as often. XtinctError for a coverage that was not calibrated, for a
@@ -114,6 +114,19 @@ class Predictor:
         data = self.card.get("training", {}).get("data", {})
         low, high = data.get("variation", {}).get("width_factor", (1.0, 1.0))
         return float(low), float(high)
+
+    @property
+    def trained_lengths(self) -> tuple[float, float] | None:
+        """Least and greatest axis of the lattices of training, angstrom; None where crystals gave them."""
+        data = dict(self.card.get("training", {}).get("data", {}))
+        data.pop("variation", None)
+        specs = [
+            part.get("lattices", {}).get(self.family) for part in data.values() if isinstance(part, dict)
+        ]
+        if not specs or len(specs) < len(data) or not all(spec and "lengths" in spec for spec in specs):
+            return None
+        lengths = [float(x) for spec in specs for x in spec["lengths"]]
+        return min(lengths), max(lengths)
 
     def require_instrument(self, instrument: Instrument) -> None:
         """Raise XtinctError, naming the first difference, unless the model was trained for `instrument`."""

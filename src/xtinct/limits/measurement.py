@@ -40,6 +40,7 @@ from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.diffraction.lines import form_metric
 from xtinct.diffraction.lorentz import geometric_factor
 from xtinct.diffraction.ordering import EQUAL_D
+from xtinct.diffraction.wavelength import check_wavelength
 from xtinct.errors import XtinctError
 from xtinct.limits.hypotheses import Hypotheses, Window
 from xtinct.randomness import stream_key, subkey, uniform
@@ -72,13 +73,12 @@ class Measurement:
     uses: str = "intensities"
 
     def __post_init__(self) -> None:
-        if not 0 < self.wavelength < math.inf:
-            raise XtinctError(f"measurement.wavelength: {self.wavelength}, expected a positive number")
         if not 0 <= self.two_theta_min <= self.two_theta_max < 180 or self.two_theta_max == 0:
             raise XtinctError(
                 f"measurement.two_theta: {self.two_theta_min}-{self.two_theta_max} degrees, "
                 "expected 0 <= min <= max < 180"
             )
+        check_wavelength("measurement.wavelength", self.wavelength, self.two_theta_max)
         for key in ("width", "threshold"):
             if not 0 <= getattr(self, key) < math.inf:
                 raise XtinctError(f"measurement.{key}: {getattr(self, key)}, expected 0 or more")

@@ -1,4 +1,4 @@
-"""How probable a list of peaks is under a lattice: positions, heights, lines that should be there and are not.
+"""How probable a list of peaks is under a lattice: positions, heights, and lines that are missing.
 
 Every allowed line of the lattice shows as a peak where its height, by the law of intensities around the local
 mean, exceeds what can be seen; peaks that no line accounts for are spurious, few and mostly weak. The absence
@@ -58,7 +58,7 @@ class PeakEvidence:
 
 
 def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) -> PeakEvidence | None:
-    """Evidence of `peaks` (xtinct.observer.peaks.Peaks) for a lattice; None if its lines are too many or too few.
+    """Evidence of `peaks` for a lattice; None if its lines are too many or too few.
 
     family, metric   the lattice; shift: observed minus true 2theta, degree
     XtinctError without any peak.

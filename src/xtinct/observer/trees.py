@@ -507,7 +507,7 @@ def row_by_row(base, first, second, third, test, found):
                 if a < 8e-4 or b < 8e-4 or a > 0.25 or b > 0.25:
                     continue
                 for m in range(n):
-                    if m == i or m == j:
+                    if m == i or m == j:  # noqa: SIM109
                         continue
                     for t in range(len(second)):
                         c = (base[m] - second[t, 0] ** 2 * b) / second[t, 1] ** 2
@@ -516,7 +516,7 @@ def row_by_row(base, first, second, third, test, found):
                         if 1.0 / math.sqrt(a * b * c) > test.largest:
                             continue
                         for o in range(n):
-                            if o == i or o == j or o == m:
+                            if o == i or o == j or o == m:  # noqa: SIM109
                                 continue
                             for u in range(len(third)):
                                 h, k, l = third[u, 0], third[u, 1], third[u, 2]  # noqa: E741

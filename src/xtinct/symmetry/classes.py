@@ -22,7 +22,7 @@ from xtinct.symmetry.families import (
     family_of,
     space_groups,
 )
-from xtinct.symmetry.operations import hermann_mauguin, settings
+from xtinct.symmetry.operations import group_of_name, hermann_mauguin, settings
 from xtinct.symmetry.symbols import extinction_symbol, unique_axis_of
 
 AXES = ("unlabelled", "labelled")
@@ -64,7 +64,10 @@ def scope_groups(scope: str) -> tuple[int, ...]:
         first, last = CRYSTAL_SYSTEMS[scope]
         return tuple(range(first, last + 1))
     if scope not in FAMILIES:
-        raise XtinctError(f"crystal family {scope!r}: expected one of {', '.join(SCOPES)}")
+        raise XtinctError(
+            f"crystal family {scope!r}: expected one of {', '.join(SCOPES)}; or the "
+            "number or Hermann-Mauguin symbol of a space group, such as 62 or Pnma, for its extinction class"
+        )
     return space_groups(scope)
 
 
@@ -125,14 +128,17 @@ def _symbol(number: int, scope: str) -> str:
 
 @lru_cache(maxsize=64)
 def extinction_classes(family: str, axes: str = "unlabelled") -> tuple[ExtinctionClass, ...]:
-    """Extinction classes of a family, ordered by their lowest member.
+    """Extinction classes of a family, ordered by their lowest member; of a space group the one it is in.
 
     `family` may also be a crystal system ("trigonal", "hexagonal") or a pooled scope: "all" (the
     metric gives the family), "all-system-told", "all-metric-ignored" (only the absent hkl are
-    compared, up to names and directions of the axes). `axes`: "unlabelled" or "labelled".
+    compared, up to names and directions of the axes), or a space group by number or Hermann-Mauguin symbol
+    ("Pnma", "P 1 21/c 1", "62"). `axes`: "unlabelled" or "labelled".
     """
     if axes not in AXES:
         raise XtinctError(f"axes {axes!r}: expected one of {', '.join(AXES)}")
+    if family not in SCOPES and (number := group_of_name(family)):
+        return tuple(c for c in extinction_classes(family_of(number), axes) if number in c.members)
     groups = scope_groups(family)
     if family in ("all", "all-system-told"):
         parts = FAMILIES if family == "all" else CRYSTAL_SYSTEMS

@@ -91,3 +91,42 @@ def conventional_cell(family: str, cell: np.ndarray) -> np.ndarray:
     if family == "trigonal-hexagonal":
         gamma = 120.0
     return np.array([a, b, c, alpha, beta, gamma])
+
+
+def conventional_hkl(family: str, hkl: np.ndarray, *, obverse: bool = False) -> np.ndarray:
+    """Of equivalent reflections the one that tables name, int64 (n, 3), for `hkl` int (n, 3).
+
+    Cubic: 200, 220, 311, never 002, 202; tetragonal and hexagonal: h >= k; where signs do not matter none are
+    negative, elsewhere the first index that is not 0 is positive (monoclinic: also k). `obverse`: of a
+    rhombohedral lattice on hexagonal axes that with -h + k + l = 3n (012 and 104, not 102).
+    """
+    hkl = np.array(hkl, dtype=np.int64).reshape(-1, 3)
+    if family == "cubic":
+        return np.sort(np.abs(hkl), axis=1)[:, ::-1].copy()
+    if family in ("tetragonal", "trigonal-hexagonal"):
+        if (
+            family == "trigonal-hexagonal"
+        ):  # h, k and i = -h - k may be exchanged: the smallest pair of one sign
+            three = np.sort(np.abs(np.stack([hkl[:, 0], hkl[:, 1], hkl[:, 0] + hkl[:, 1]], axis=1)), axis=1)
+            plane = three[:, 1::-1]
+        else:
+            plane = np.sort(np.abs(hkl[:, :2]), axis=1)[:, ::-1]
+        named = np.concatenate([plane, np.abs(hkl[:, 2:])], axis=1)
+        if obverse:
+            swapped = named[:, [1, 0, 2]]
+            other = (swapped @ np.array([-1, 1, 1]) % 3 == 0) & (named @ np.array([-1, 1, 1]) % 3 != 0)
+            named = np.where(other[:, None], swapped, named)
+        return named
+    if family == "orthorhombic":
+        return np.abs(hkl)
+    if family == "monoclinic":
+        hkl[:, 1] = np.abs(hkl[:, 1])
+        plane = hkl[:, [0, 2]]
+    else:
+        plane = hkl
+    first = np.take_along_axis(plane, (plane != 0).argmax(axis=1)[:, None], axis=1)
+    sign = np.where(first < 0, -1, 1)
+    if family == "monoclinic":
+        hkl[:, [0, 2]] = plane * sign
+        return hkl
+    return hkl * sign

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from xtinct.errors import XtinctError
 from xtinct.parquet import read_table
 from xtinct.symmetry.conditions import DENOMINATOR
-from xtinct.symmetry.families import crystal_system
+from xtinct.symmetry.families import N_SPACE_GROUPS, crystal_system
 
 #: Folder of the packaged tables, made by `xtinct.symmetry.cctbx_tables`.
 DATA = Path(__file__).parent / "data"
@@ -114,6 +114,32 @@ def operations(number: int) -> Operations:
 def hermann_mauguin(number: int) -> str:
     """Full Hermann-Mauguin symbol of the standard setting ("P 1 21/c 1")."""
     return settings(number)[0].symbol
+
+
+@lru_cache(maxsize=1)
+def _numbers_of_names() -> dict[str, int]:
+    """Symbols without spaces -> space group number, of all settings; monoclinic ones also short (P21/c)."""
+    names: dict[str, int] = {}
+    for number in range(N_SPACE_GROUPS, 0, -1):
+        for setting in settings(number):
+            parts = setting.symbol.split(":")[0].split()
+            names["".join(parts)] = number
+            if crystal_system(number) == "monoclinic":
+                names["".join(part for i, part in enumerate(parts) if part != "1" or not i)] = number
+    return names
+
+
+def group_of_name(name: object) -> int | None:
+    """Number of a space group named by number ("62", 62) or Hermann-Mauguin symbol; None if it is none."""
+    text = "".join(str(name).split()).replace("_", "")
+    if text.isdecimal():
+        return int(text) if 1 <= int(text) <= N_SPACE_GROUPS else None
+    return _numbers_of_names().get(text[:1].upper() + text[1:].lower())
+
+
+def group_name(number: int) -> str:
+    """Number and symbol, as tables show a space group: "225 F m -3 m"."""
+    return f"{number} {hermann_mauguin(number)}"
 
 
 def centring(number: int) -> str:

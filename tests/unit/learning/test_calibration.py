@@ -158,3 +158,14 @@ def test_a_calibration_survives_its_card_and_names_its_coverages():
         Calibration.from_dict(found.to_dict() | {"temperature": 0})
     with pytest.raises(XtinctError, match="no sample in a test"):
         fit_calibration(outputs, p[:0], groups[:0], prior=None, samples="a test")
+
+
+def test_a_model_that_is_never_wrong_has_a_threshold_that_its_samples_can_tell():
+    """1024 samples, all right with 1 - 1e-8 or more: a perfect pattern with 0.999997 is in the set."""
+    own = 1 - np.random.Generator(np.random.PCG64(0)).uniform(0, 1e-8, 1024)
+    assert set_threshold(own, 0.95) == pytest.approx(1024 / 1025)
+    assert prediction_sets(np.array([[0.999997, 3e-6]]), set_threshold(own, 0.95)).tolist() == [[True, False]]
+    stored = Calibration(1.0, {"0.95": 0.9999993}, 1024, "a test", 0.0, 0.0, 0.0, 0.0)
+    assert stored.threshold(0.95) == pytest.approx(1024 / 1025)
+    # Undecided stays undecided.
+    assert not prediction_sets(np.array([[0.82, 0.16]]), stored.threshold(0.95)).any()

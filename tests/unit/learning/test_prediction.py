@@ -298,3 +298,32 @@ def test_patterns_are_rendered_and_judged_by_deterministic_algorithms(model_dir,
     predictor.outputs_of_lines(samples.lines, measured=predictor.instrument.two_theta > 20)
     assert seen == [True, True]
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_pattern_of_another_family_gets_no_set(model_dir, tmp_path):
+    """Rutile (Wyckoff, 1963) with a cubic model: the probability stands under its condition, and no star."""
+    cell = np.array([[4.5937, 4.5937, 2.9587, 90.0, 90.0, 90.0]])
+    fine = Instrument(1.5406, 4.0, 92.0, 8192, "lorentz", 0.1)
+    pattern = 1000 * xtinct.ulbd_patterns(136, cell, 1, 0, fine)[0].astype(float)
+    answer = xtinct.predict(fine.two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    assert answer["condition"] == "if the crystal is cubic"
+    assert answer["lattice"]["explains"] is False
+    assert "set" not in answer
+    assert any("no set of classes is given" in warning for warning in answer["warnings"])
+    np.savetxt(tmp_path / "rutile.xy", np.stack([fine.two_theta, pattern], axis=1))
+    arguments = ["predict", str(tmp_path / "rutile.xy"), "--models", str(model_dir), "--wavelength", "1.5406"]
+    told = CliRunner().invoke(cli, arguments, catch_exceptions=False).output
+    assert told.startswith("Models know cubic crystals; each answers as if the pattern were of its family.")
+    assert "never an answer: tetragonal, trigonal-hexagonal, orthorhombic" in told
+    assert " *" not in told.split("rutile.xy", 1)[1]
+
+
+def test_every_space_group_has_its_symbol_and_a_missing_model_its_remedy(measured, model_dir, tmp_path):
+    two_theta, pattern, _ = measured(1.0)
+    answer = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    assert answer["lattice"]["explains"] is True
+    symbols = {row["number"]: row["symbol"] for row in answer["space_groups"]}
+    assert [row["number"] for row in answer["space_groups"]] == [number for number, _ in answer["groups"]]
+    assert symbols[230] == "I a -3 d"
+    with pytest.raises(XtinctError, match="run make all, or name --models"):
+        xtinct.predict(two_theta, pattern, 1.5406, models=tmp_path / "none")

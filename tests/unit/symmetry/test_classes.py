@@ -105,3 +105,33 @@ def test_class_symbol_is_that_of_the_family():
 def test_unknown_names_are_refused(arguments):
     with pytest.raises(XtinctError, match="expected one of"):
         extinction_classes(*arguments)
+
+
+def test_a_space_group_names_its_class():
+    """ITA table 3.1.4.1: Pnma and Pna21 share P n a -; all settings and spellings name the group."""
+    (found,) = extinction_classes("Pnma")
+    assert found.members == (33, 62)
+    for name in ("P n m a", "pnma", "62", "Pbnm", "P b n m"):
+        assert extinction_classes(name) == (found,)
+    assert extinction_classes("P21/c")[0].members == (14,)
+    assert 227 in extinction_classes("Fd-3m")[0].members
+    with pytest.raises(XtinctError, match=r"'Pxyz': expected one of cubic.*such as 62 or Pnma"):
+        extinction_classes("Pxyz")
+
+
+def test_reflections_are_named_as_in_tables():
+    """Halite (PDF 5-628), calcite (PDF 5-586) and gypsum list these indices."""
+    from xtinct.symmetry.families import conventional_hkl
+
+    assert conventional_hkl("cubic", [[0, 0, 2], [2, 0, -2], [1, 3, 1]]).tolist() == [
+        [2, 0, 0],
+        [2, 2, 0],
+        [3, 1, 1],
+    ]
+    named = conventional_hkl(
+        "trigonal-hexagonal", [[1, 0, 2], [-1, 0, 4], [1, 1, 0], [-1, 2, 3]], obverse=True
+    )
+    assert named.tolist() == [[0, 1, 2], [1, 0, 4], [1, 1, 0], [1, 1, 3]]
+    assert conventional_hkl("tetragonal", [[1, 3, -2]]).tolist() == [[3, 1, 2]]
+    assert conventional_hkl("monoclinic", [[-1, -2, 1], [0, -1, -2]]).tolist() == [[1, 2, -1], [0, 1, 2]]
+    assert conventional_hkl("triclinic", [[0, -1, 2]]).tolist() == [[0, 1, -2]]
