@@ -37,7 +37,7 @@ from xtinct.observer.peaks import Peaks
 from xtinct.symmetry.families import FAMILIES
 
 #: Score up to which a list has no lattice: of random lists fewer than one in fifty reaches it.
-NOTHING = 0.0
+NOTHING = 3.0
 #: Orders of the point groups of lattices: how many hkl have one line.
 _ORDER = {
     "cubic": 48.0,
