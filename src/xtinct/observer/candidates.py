@@ -37,7 +37,7 @@ from xtinct.observer.peaks import Peaks
 from xtinct.symmetry.families import FAMILIES
 
 #: Score up to which a list has no lattice: of random lists fewer than one in fifty reaches it.
-NOTHING = 0.0
+NOTHING = 3.0
 #: Orders of the point groups of lattices: how many hkl have one line.
 ORDER = {
     "cubic": 48.0,
@@ -70,7 +70,7 @@ class Limits:
     )  # volume of the conventional cell, angstrom^3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """A lattice that explains the peaks."""
 
@@ -268,13 +268,16 @@ _LIFTED, _MOST_REDUCED = 0.06, 8000.0
 _WIDTHS = np.array([0.05, 0.03, 0.02, 0.0, 0.0])
 #: Weight of the lines that are not seen: their absence has many reasons.
 _UNSEEN = 0.4
+#: Score that a centring may have less than the best one of a cell, and how many are kept.
+_LESS, _CENTRINGS = 8.0, 3
 _FINAL = np.array([0.02, 0.0])
 
 
 def _scored(
-    family: str, metric: np.ndarray, shift: float, lines: _Lines, limits: Limits, widths: np.ndarray = _WIDTHS
+    start: Lifted, shift: float, lines: _Lines, limits: Limits, widths: np.ndarray = _WIDTHS
 ) -> list[Candidate]:
-    """The refined lattices of a metric, in the centrings that score best."""
+    """The refined lattices of a start, in its own centring and in those that score best."""
+    family, metric = start.family, start.metric
     general, kind = GENERAL[family], KINDS[family]
     found = lines.searched
     n = found.two_theta.size
@@ -299,7 +302,8 @@ def _scored(
             Candidate(family, one, centring, float(moved), total, lines.rows, explained, first, parts)
         )
     result.sort(key=lambda c: -c.score)
-    return [one for one in result if one.score > result[0].score - 8.0][:3]
+    likely = [one for one in result if one.score > result[0].score - _LESS][:_CENTRINGS]
+    return likely + [one for one in result if one.centring == start.centring and one not in likely]
 
 
 def _ranking(parts: np.ndarray, numbers: int, limits: Limits) -> float:
@@ -321,7 +325,7 @@ def candidates(
     for family in families:
         for shift in _starts(limits.prior):
             for metric in _search(family, lines.searched, float(shift), limits):
-                pool += _scored(family, _own(family, metric), float(shift), lines, limits)
+                pool += _scored(_own(family, metric), float(shift), lines, limits)
     pool = _different(pool)
     pool = _different(pool + _lifts(pool[:40], families, lines, limits))
     pool = _different(pool + _related(pool[:4], families, lines, limits))
@@ -354,7 +358,7 @@ def _lifts(
             if _known(high, tried):
                 continue
             tried.append(high)
-            result += _scored(high.family, high.metric, one.shift, lines, limits)
+            result += _scored(high, one.shift, lines, limits)
     return result
 
 
@@ -373,7 +377,7 @@ def _related(
                 if _known(high, tried):
                     continue
                 tried.append(high)
-                result += _scored(high.family, high.metric, one.shift, lines, limits, _FINAL)
+                result += _scored(high, one.shift, lines, limits, _FINAL)
     return result
 
 
@@ -388,8 +392,8 @@ def _known(high: Lifted, tried: list[Lifted]) -> bool:
     )
 
 
-def _own(family: str, general: np.ndarray) -> np.ndarray:
-    """Metric (p,) of the family from a general one (6,)."""
+def _own(family: str, general: np.ndarray) -> Lifted:
+    """The lattice of the family, of no centring yet, of a general metric (6,)."""
     columns = {
         "cubic": [0],
         "tetragonal": [0, 2],
@@ -398,7 +402,7 @@ def _own(family: str, general: np.ndarray) -> np.ndarray:
         "monoclinic": [0, 1, 2, 4],
         "triclinic": range(6),
     }
-    return general[list(columns[family])]
+    return Lifted(family, general[list(columns[family])], "")
 
 
 def _different(pool: list[Candidate]) -> list[Candidate]:

@@ -24,7 +24,7 @@ def test_same_lattice_on_other_axes():
 
 @pytest.mark.parametrize("index", [2, 3, 4])
 def test_sublattice_and_superlattice_by_index(index):
-    for form in lattices.hermite(index):
+    for form in lattices.hermite(index)[::index]:
         large = lattices.reduced(turned(CELL, form))
         assert lattices.relation(large, CELL) == index
         assert lattices.relation(CELL, large) == pytest.approx(1 / index)
