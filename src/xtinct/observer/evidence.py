@@ -25,6 +25,9 @@ FOREIGN_WEIGHTS = np.array([1.0])
 FOREIGN_MEANS = np.array([0.03])
 #: Foreign lines expected in a pattern besides those that are seen.
 _UNSEEN_FOREIGN = 0.2
+#: Heights are not quite independent and profiles not quite right: at its word, the evidence is too sure of a
+#: class. Chosen on 200 simulated patterns (said .94, right .935) and 55 measured ones (said .84, right .80).
+_SHARPNESS = 0.75
 #: Degrees over which the mean intensity is local, and the misfit.
 _LOCAL, _MISFIT = 8.0, 2.0
 #: Widths between lines that are taken as independent, and most lines of a clump.
@@ -40,6 +43,7 @@ class Law:
     weights, means                  float64 (K,): of allowed lines, means in units of the local mean
     foreign_weights, foreign_means  float64 (L,): of foreign lines, means as share of the strongest line
     foreign                         foreign lines expected besides those that are seen
+    sharpness                       power of the evidence that classes are judged by
     """
 
     weights: np.ndarray
@@ -47,6 +51,7 @@ class Law:
     foreign_weights: np.ndarray
     foreign_means: np.ndarray
     foreign: float
+    sharpness: float = _SHARPNESS
 
 
 LAW = Law(INTENSITY_WEIGHTS, INTENSITY_MEANS, FOREIGN_WEIGHTS, FOREIGN_MEANS, _UNSEEN_FOREIGN)

@@ -1,4 +1,4 @@
-"""How probable a list of peaks is under a lattice: positions, heights, lines that should be there and are not.
+"""How probable a list of peaks is under a lattice: positions, heights, and lines that are missing.
 
 Every allowed line of the lattice shows as a peak where its height, by the law of intensities around the local
 mean, exceeds what can be seen; peaks that no line accounts for are spurious, few and mostly weak. The absence
@@ -16,12 +16,22 @@ import numpy as np
 from numba import njit
 
 from xtinct.errors import XtinctError
+from xtinct.indexing.cells import volume
 from xtinct.observer.evidence import INTENSITY_MEANS, INTENSITY_WEIGHTS, lorentz_polarization
 from xtinct.observer.profile import q_of, true_angle
 from xtinct.observer.sets import AbsenceSets, Lines, absence_sets, lines_of
 
 #: Peaks that are judged, from the lowest angle; lines of a lattice that can be compared at most.
 _PEAKS, _LINES = 40, 900
+#: hkl of a general line.
+_HKL_PER_LINE = {
+    "cubic": 48.0,
+    "tetragonal": 16.0,
+    "trigonal-hexagonal": 24.0,
+    "orthorhombic": 8.0,
+    "monoclinic": 4.0,
+    "triclinic": 2.0,
+}
 #: Error of a position besides its own, degree, and as a share of the width.
 _SYSTEMATIC, _OF_WIDTH = 0.015, 0.05
 #: Spurious peaks expected in a pattern, and their law of heights as shares of the strongest peak.
@@ -58,7 +68,7 @@ class PeakEvidence:
 
 
 def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) -> PeakEvidence | None:
-    """Evidence of `peaks` (xtinct.observer.peaks.Peaks) for a lattice; None if its lines are too many or too few.
+    """Evidence of `peaks` (observer.peaks.Peaks) for a lattice; None if its lines are too many or few.
 
     family, metric   the lattice; shift: observed minus true 2theta, degree
     XtinctError without any peak.
@@ -70,9 +80,10 @@ def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) ->
     fwhm, noise = np.asarray(peaks.fwhm)[:n], np.asarray(peaks.area_error)[:n]
     low, high = max(at[0] - _BELOW, 2.0), at[-1] + _ABOVE
     wavelength = peaks.wavelength
-    lines = lines_of(
-        family, metric, float(q_of(low - shift, wavelength)), float(q_of(high - shift, wavelength))
-    )
+    q_low, q_high = (float(q_of(angle - shift, wavelength)) for angle in (low, high))
+    if volume(family, metric) * q_high**1.5 * 4 * math.pi / 3 / _HKL_PER_LINE[family] > 2 * _LINES:
+        return None
+    lines = lines_of(family, metric, q_low, q_high)
     if not 2 <= len(lines) <= _LINES:
         return None
     centre = true_angle(lines.forms @ np.asarray(metric), wavelength)
