@@ -124,7 +124,7 @@ def class_posterior(
     weight = np.array([float(weights.get(int(number), 0)) for number in sets.groups])
     weight = (1 - _EVEN) * weight / weight.sum() + _EVEN / len(weight)
     top = of_sets.total.max()
-    by_group = np.exp(of_sets.total - top) @ sets.share * weight
+    by_group = np.exp(law.sharpness * (of_sets.total - top)) @ sets.share * weight
     total = by_group.sum()
     by_class = np.bincount(sets.class_of, weights=by_group, minlength=len(sets.symbols)) / total
     order = np.argsort(-by_class, kind="stable")
@@ -135,7 +135,7 @@ def class_posterior(
         probability=by_class[order],
         groups=sets.groups[by_number],
         group_probability=by_group[by_number] / total,
-        evidence=float(top + math.log(total)),
+        evidence=float(top + math.log((np.exp(of_sets.total - top) @ sets.share) @ weight)),
         _lines=fit.lines,
         _sets=sets,
         _of_sets=of_sets,

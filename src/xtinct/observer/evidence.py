@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xtinct.compiling import njit
+from xtinct.diffraction.lorentz import geometric_factor
 from xtinct.observer.pawley import LatticeFit
 from xtinct.observer.profile import shapes
 
@@ -25,6 +26,9 @@ FOREIGN_WEIGHTS = np.array([1.0])
 FOREIGN_MEANS = np.array([0.03])
 #: Foreign lines expected in a pattern besides those that are seen.
 _UNSEEN_FOREIGN = 0.2
+#: Heights are not quite independent and profiles not quite right: at its word, the evidence is too sure of a
+#: class. Chosen on 200 simulated patterns (said .94, right .935) and 55 measured ones (said .84, right .80).
+_SHARPNESS = 0.75
 #: Degrees over which the mean intensity is local, and the misfit.
 _LOCAL, _MISFIT = 8.0, 2.0
 #: Widths between lines that are taken as independent, and most lines of a clump.
@@ -40,6 +44,7 @@ class Law:
     weights, means                  float64 (K,): of allowed lines, means in units of the local mean
     foreign_weights, foreign_means  float64 (L,): of foreign lines, means as share of the strongest line
     foreign                         foreign lines expected besides those that are seen
+    sharpness                       power of the evidence that classes are judged by
     """
 
     weights: np.ndarray
@@ -47,6 +52,7 @@ class Law:
     foreign_weights: np.ndarray
     foreign_means: np.ndarray
     foreign: float
+    sharpness: float = _SHARPNESS
 
 
 LAW = Law(INTENSITY_WEIGHTS, INTENSITY_MEANS, FOREIGN_WEIGHTS, FOREIGN_MEANS, _UNSEEN_FOREIGN)
@@ -78,9 +84,9 @@ class Heights:
 
 
 def lorentz_polarization(two_theta: np.ndarray) -> np.ndarray:
-    """(1 + cos^2 2theta) / (sin^2 theta cos theta) of 2theta, degree."""
+    """Lorentz-polarisation factor of 2theta, degree, without a monochromator, which a file rarely tells."""
     theta = np.radians(two_theta / 2.0)
-    return (1.0 + np.cos(2.0 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
+    return geometric_factor(np.sin(theta), np.cos(theta), 1.0)
 
 
 def heights_of(fit: LatticeFit, law: Law = LAW, narrowest: float = 0.03) -> Heights:

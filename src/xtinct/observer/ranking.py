@@ -16,6 +16,8 @@ import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
+from xtinct.indexing.cells import volume
+from xtinct.observer.candidates import ORDER
 from xtinct.observer.evidence import INTENSITY_MEANS, INTENSITY_WEIGHTS, lorentz_polarization
 from xtinct.observer.profile import q_of, true_angle
 from xtinct.observer.sets import AbsenceSets, Lines, absence_sets, lines_of
@@ -58,7 +60,7 @@ class PeakEvidence:
 
 
 def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) -> PeakEvidence | None:
-    """Evidence of `peaks` for a lattice; None if its lines are too many or too few.
+    """Evidence of `peaks` (observer.peaks.Peaks) for a lattice; None if its lines are too many or few.
 
     family, metric   the lattice; shift: observed minus true 2theta, degree
     XtinctError without any peak.
@@ -70,9 +72,10 @@ def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) ->
     fwhm, noise = np.asarray(peaks.fwhm)[:n], np.asarray(peaks.area_error)[:n]
     low, high = max(at[0] - _BELOW, 2.0), at[-1] + _ABOVE
     wavelength = peaks.wavelength
-    lines = lines_of(
-        family, metric, float(q_of(low - shift, wavelength)), float(q_of(high - shift, wavelength))
-    )
+    q_low, q_high = (float(q_of(angle - shift, wavelength)) for angle in (low, high))
+    if volume(family, metric) * q_high**1.5 * 4 * math.pi / 3 / ORDER[family] > 2 * _LINES:
+        return None
+    lines = lines_of(family, metric, q_low, q_high)
     if not 2 <= len(lines) <= _LINES:
         return None
     centre = true_angle(lines.forms @ np.asarray(metric), wavelength)

@@ -8,10 +8,14 @@ import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.diffraction.lines import quadratic_forms
+from xtinct.errors import XtinctError
 from xtinct.indexing.cells import cell_of
 from xtinct.symmetry.absences import conditions
 from xtinct.symmetry.classes import extinction_classes, relabellings
 from xtinct.symmetry.conditions import DENOMINATOR
+
+#: hkl that are looked through for one lattice at most; more are no lattice that a powder pattern can show.
+MOST_HKL = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,19 @@ class Lines:
 
 
 def lines_of(family: str, metric: np.ndarray, q_min: float, q_max: float) -> Lines:
-    """Lines with q_min < 1/d^2 <= q_max (1/angstrom^2) of a metric float64 (p,) (form_metric's numbers)."""
+    """Lines with q_min < 1/d^2 <= q_max (1/angstrom^2) of a metric float64 (p,) (form_metric's numbers).
+
+    XtinctError for a lattice with more than MOST_HKL hkl to look through.
+    """
     metric = np.asarray(metric, dtype=np.float64)
     cell = cell_of(family, metric)
     # |h| <= a / d, whatever the angles.
     reach = [math.floor(axis * math.sqrt(q_max)) for axis in cell[:3]]
+    if math.prod(2 * n + 1 for n in reach) > MOST_HKL:
+        raise XtinctError(
+            f"{family} cell of {cell[0]:.5g} {cell[1]:.5g} {cell[2]:.5g} angstrom: too many lines up to "
+            f"d = {q_max**-0.5:.3g} angstrom"
+        )
     grid = np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij")
     hkl = np.stack(grid, axis=-1).reshape(-1, 3)
     hkl = hkl[len(hkl) // 2 + 1 :]  # one of each Friedel pair: lexicographically above 000

@@ -27,11 +27,11 @@ def brute_force(P, b, expected, points):
 
 
 @pytest.mark.parametrize(
-    ("lines", "points", "tolerance"), [(1, 20_000, 2e-3), (2, 1500, 0.03), (3, 200, 0.05)]
+    ("lines", "points", "tolerance"), [(1, 20_000, 2e-3), (2, 1500, 0.03), (3, 140, 0.08)]
 )
 def test_expectation_propagation_agrees_with_integration(lines, points, tolerance):
     rng = np.random.default_rng(lines)
-    for _ in range(5):
+    for _ in range(3):
         A = 0.3 * rng.normal(size=(lines, lines)) + 1.0
         P = A @ A.T * 10.0 ** rng.uniform(-1, 1) + 0.3 * np.eye(lines)
         b = P @ rng.exponential(size=lines) + np.linalg.cholesky(P) @ rng.normal(size=lines)
