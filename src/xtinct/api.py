@@ -10,6 +10,7 @@ import numpy as np
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
+from xtinct.extras import names_extra
 
 #: The instrument of the default configuration and of the models it trains: Cu K-alpha1, 5-90 degrees.
 DEFAULT_INSTRUMENT = Instrument(
@@ -19,6 +20,7 @@ DEFAULT_INSTRUMENT = Instrument(
 DEFAULT_MODELS = "models/ulbd"
 
 
+@names_extra
 def line_list(
     structure: Any,
     *,
@@ -52,6 +54,7 @@ def line_list(
     )
 
 
+@names_extra
 def simulate(structure: Any, instrument: Instrument | None = None, **options: Any) -> np.ndarray:
     """Powder pattern of a crystal structure: float32 (instrument.points,), maximum 1.
 
@@ -128,6 +131,7 @@ def ceilings(
     return exact(family, target, ks, prior)
 
 
+@names_extra
 def predict(
     two_theta: np.ndarray,
     intensity: np.ndarray,

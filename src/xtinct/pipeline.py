@@ -6,6 +6,7 @@ Imports nothing but the standard library: the job that runs cctbx may load nothi
 import ast
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from xtinct.errors import XtinctError
+from xtinct.extras import naming_extra, what_to_install
 
 SOURCE = Path(__file__).resolve().parent
 _DECIDING = (
@@ -37,9 +39,10 @@ _NOTHING_TO_DO = "Nothing to be done"
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn an XtinctError into one line on stderr and exit status 2."""
+    """Turn an XtinctError, or a package that is not installed, into one line on stderr and exit status 2."""
     try:
-        yield
+        with naming_extra():
+            yield
     except XtinctError as error:
         print(f"xtinct: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -63,7 +66,8 @@ def job(log: Iterable[str]) -> Iterator[None]:
     try:
         with one_line_errors():
             try:
-                yield
+                with naming_extra():
+                    yield
             except XtinctError as error:
                 handler.stream.write(f"error: {error}\n")
                 raise
@@ -197,6 +201,7 @@ def snapshot() -> None:
 
 def adopt() -> None:
     """Tell Snakemake that the files DVC brought are up to date; refuse if they are not DVC's."""
+    _require("dvc")
     _link_sources()
     status = json.loads(_run("dvc", "status", "--json").stdout)
     if status:
@@ -232,8 +237,14 @@ def _snakemake_needs() -> str:
     return "to run: " + ", ".join(sorted(rules - {"all"}))
 
 
+def _require(tool: str) -> None:
+    if importlib.util.find_spec(tool) is None:
+        raise XtinctError(what_to_install(tool))
+
+
 def _run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run snakemake or dvc of this environment; XtinctError with its last line if it fails."""
+    _require(tool)
     done = subprocess.run(
         [sys.executable, "-m", tool, *arguments], capture_output=True, text=True, check=False
     )

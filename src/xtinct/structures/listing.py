@@ -40,8 +40,9 @@ def printable(name: str) -> str:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether the last part of a path matches `pattern`, upper and lower case alike."""
-    return fnmatch.fnmatchcase(PurePosixPath(name).name.lower(), pattern.lower())
+    """Whether the last part of a path matches a pattern; `|` separates several, capitals do not matter."""
+    base = PurePosixPath(name).name.lower()
+    return any(fnmatch.fnmatchcase(base, one) for one in pattern.lower().split("|"))
 
 
 def folder_names(folder: Path, pattern: str) -> list[str]:
@@ -130,7 +131,7 @@ def _content(path: str) -> bytes:
 
 
 def _walk(folder: Path, pattern: str) -> Iterator[tuple[str, os.DirEntry]]:
-    pattern = pattern.lower()
+    patterns = pattern.lower().split("|")
     pending = [("", str(folder))]
     while pending:
         prefix, path = pending.pop()
@@ -139,7 +140,9 @@ def _walk(folder: Path, pattern: str) -> Iterator[tuple[str, os.DirEntry]]:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append((f"{prefix}{entry.name}/", entry.path))
-                    elif fnmatch.fnmatchcase(entry.name.lower(), pattern) and not entry.is_dir():
+                        continue
+                    base = entry.name.lower()
+                    if any(fnmatch.fnmatchcase(base, one) for one in patterns) and not entry.is_dir():
                         yield prefix + entry.name, entry
         except OSError as error:
             raise XtinctError(f"{printable(path)}: the folder cannot be read ({error.strerror})") from None
