@@ -31,6 +31,9 @@ DRY = "dry run"
 #: The own help must know every option: where the command takes data, a key, a finished build or long.
 HELP = "help"
 
+#: Words after the program that name what its help is asked of.
+SUBCOMMANDS = {"adopt", "index", "metrics", "plots", "predict", "pull", "show", "snapshot"}
+
 #: Command as documented -> how it is run, or another command that stands for it.
 COMMANDS = {
     # README.md
@@ -60,6 +63,8 @@ COMMANDS = {
     "xtinct predict PATTERN...": "xtinct predict NaCl.xy --wavelength 1.5406",
     "xtinct index PATTERN": "xtinct index NaCl.xy --wavelength 1.5406 --family cubic",
     "xtinct classes": AS_IT_IS,
+    "xtinct predict": HELP,
+    "xtinct index": HELP,
     "pip install .": "pip install --dry-run --no-deps --no-build-isolation --quiet .",
     "pip install '.[workflow]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[workflow]'",
     # config/README.md
@@ -110,6 +115,10 @@ EXAMPLES = {
     "from xtinct.indexing.observer import Observer": (
         "import xtinct.api\npatterns = xtinct.ulbd_patterns(225, [[7, 7, 7, 90, 90, 90]], draws=1, seed=1)\n",
         {'family="all"': 'family="cubic"'},
+    ),
+    "from xtinct.measurements import read_measurement, read_measurements, read_peaks": (
+        "open('lines.txt', 'w').write('27.367 8\\n31.704 100\\n45.448 55\\n53.869 2\\n56.477 15\\n')\n",
+        {"sample.xrdml": "NaCl.xy", "ranges.raw": "NaCl.xy"},
     ),
     "module xtinct:": None,  # Snakemake's; tests/workflow/test_elsewhere.py has it
 }
@@ -168,9 +177,7 @@ def in_cheap_form(clone, command):
     if how == DRY:
         return run(clone, shlex.join([words[0], "-n", *words[1:]]))
     if how == HELP:
-        count = 1 + sum(
-            word in ("show", "pull", "index", "snapshot", "adopt", "plots", "metrics") for word in words
-        )
+        count = 1 + sum(word in SUBCOMMANDS for word in words)
         said = run(clone, shlex.join([*words[:count], "--help"]))
         missing = {word for word in words if word.startswith("--")} - set(re.findall(r"--[\w-]+", said))
         assert not missing, f"{command}: no option {missing}"
