@@ -145,6 +145,18 @@ def test_a_wrong_configuration_is_named_from_elsewhere(new_clone, tmp_path):
 # --- other machines --------------------------------------------------------------------------------
 
 
+def gpus_by_rule(planned):
+    """Numbers of GPUs that the jobs of each rule ask for, in the text of a dry run."""
+    found, rule = {}, None
+    for line in planned.splitlines():
+        if begins := re.match(r"(?:local)?rule (\w+):", line):
+            rule = begins[1]
+        elif line.strip().startswith("resources:"):
+            asked = re.search(r"\bgpu=(\d+)", line)
+            found.setdefault(rule, set()).add(int(asked[1]) if asked else 0)
+    return found
+
+
 @pytest.mark.parametrize(("device", "asked"), [("cpu", 0), ("cuda", 1), ("auto", None)])
 def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
     """Whatever the machine has that submits: with a driver's program on its path, and without."""
@@ -158,11 +170,18 @@ def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
     found = []
     for path in (clone.environment["PATH"], f"{program.parent}:{clone.environment['PATH']}"):
         clone = type(clone)(clone.path, {**clone.environment, "PATH": path})
-        arguments = ["-n", "--forceall", "--configfile", tmp_path / "config.yaml", "--", "all"]
+        arguments = [
+            "-n",
+            "--forceall",
+            "--resources",
+            "gpu=8",
+            "--configfile",
+            tmp_path / "config.yaml",
+            "--",
+            "all",
+        ]
         planned = clone.run("snakemake", *arguments)
-        text = planned.stdout + planned.stderr
-        jobs = re.findall(r"^(?:local)?rule (\w+):\n(.*?)(?=^$|\Z)", text, re.M | re.S)
-        gpus = {rule: {int(n) for n in re.findall(r"gpu=(\d+)", body)} or {0} for rule, body in jobs}
+        gpus = gpus_by_rule(planned.stdout + planned.stderr)
         found.append({rule: gpus[rule] for rule in ("train_model", "evaluate_model", "robustness", "hybrid")})
         assert gpus["cddd"] == gpus["observe"] == {0}
     assert found[0] == found[1]
