@@ -1,19 +1,27 @@
 # Crystal structures -> line lists -> models -> extinction-law ceilings -> report.
 #   snakemake --cores all all      everything that is missing or out of date
 #   snakemake -n all               what that would be, and why
+import os
+
 import xtinct.config
 from snakemake.utils import min_version
 
 min_version("9.20")
 
+# "" in the project's own folder; elsewhere (--directory, module) where the project lies.
+PROJECT = xtinct.config.project_folder(workflow.current_basedir)
+CONFIG = os.path.join(PROJECT, xtinct.config.CONFIG)
 # Read once before Snakemake does, which would name neither the line nor a key that stands twice.
-xtinct.config.exit_if_wrong(*(workflow.overwrite_configfiles or [xtinct.config.CONFIG]))
+# As a module the project is given its configuration, which rules/common.smk checks.
+if workflow.modifier.is_main_snakefile():
+    xtinct.config.exit_if_wrong(*(workflow.overwrite_configfiles or [CONFIG]))
 
 
-configfile: "config/config.yaml"
+configfile: CONFIG
 
 
 include: "rules/common.smk"
+include: "rules/links.smk"
 include: "rules/fetch.smk"
 include: "rules/structures.smk"
 include: "rules/splits.smk"

@@ -1,4 +1,4 @@
-import shutil
+import os
 
 import xtinct.experiments
 from xtinct.pipeline import code_digest
@@ -164,11 +164,15 @@ def test_files(wildcards):
     return [line_lists(wildcards.test, family) for family in families]
 
 
-def gpus():
-    """GPUs that a job takes: one if the configuration allows it and the machine has a driver for any."""
-    return int(
-        config["train"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
-    )
+def gpus(wildcards):
+    """GPUs that a job asks for, by train.device: none for cpu, one for cuda.
+
+    For auto, one on a cluster; where jobs run on this machine, one if it has any.
+    """
+    device = config["train"]["device"]
+    if device == "auto" and workflow.local_exec:
+        return int(os.path.isdir("/proc/driver/nvidia/gpus"))
+    return int(device != "cpu")
 
 
 def training(wildcards):

@@ -22,7 +22,7 @@ rule evaluate_model:
         "logs/evaluate_model/{experiment}/{family}/seed-{seed}/{test}.log",
     threads: config["train"]["threads"]
     resources:
-        gpu=gpus(),
+        gpu=gpus,
     params:
         instrument=config["instrument"],
         device=config["train"]["device"],
@@ -45,7 +45,7 @@ rule robustness:
         "logs/robustness/{experiment}/{family}/seed-{seed}/{test}.log",
     threads: config["train"]["threads"]
     resources:
-        gpu=gpus(),
+        gpu=gpus,
     params:
         robustness={
             key: value for key, value in config["robustness"].items() if key != "tests"

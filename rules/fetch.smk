@@ -1,4 +1,11 @@
-from xtinct.structures.sources import source_inputs
+from functools import cache
+
+
+@cache
+def content(source):
+    """Digests of what a source reads on this disk: Snakemake sees no edit within a folder."""
+    kept = f"data/cache/listings/{source}.parquet"
+    return source_content(config["sources"][source], kept, PROJECT)
 
 
 rule fetch:
@@ -8,13 +15,19 @@ rule fetch:
 
 rule fetch_source:
     input:
-        lambda wildcards: source_inputs(config["sources"][wildcards.source]),
+        "data/links/{source}.json",
+        # Their content counts, and not the time of the last change.
+        lambda wildcards: ancient(
+            source_inputs(config["sources"][wildcards.source], PROJECT)
+        ),
     output:
         "data/raw/{source}.parquet",
     log:
         "logs/fetch_source/{source}.log",
     params:
         source=lambda wildcards: config["sources"][wildcards.source],
+        content=lambda wildcards: content(wildcards.source),
+        project=PROJECT,
         code=code_digest("xtinct.structures.sources"),
     script:
         "../workflow/scripts/fetch_source.py"

@@ -36,7 +36,7 @@ rule hybrid:
     log:
         "logs/hybrid/{family}/{test}.log",
     resources:
-        gpu=gpus(),
+        gpu=gpus,
     params:
         law=lambda wildcards: config["observer"]["laws"][wildcards.test],
         samples=config["observer"]["samples"],

@@ -14,7 +14,7 @@ rule train_model:
         "logs/train_model/{experiment}/{family}/seed-{seed}.log",
     threads: config["train"]["threads"] * config["train"]["processes"]
     resources:
-        gpu=gpus() * config["train"]["processes"],
+        gpu=lambda wildcards: gpus(wildcards) * config["train"]["processes"],
     params:
         settings=training,
         code=code_digest("xtinct.learning.training"),

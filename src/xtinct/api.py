@@ -11,6 +11,7 @@ import numpy as np
 from xtinct.diffraction.instrument import Instrument
 from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
+from xtinct.extras import names_extra
 
 #: The instrument of the default configuration and of the models it trains: Cu K-alpha1, 5-90 degrees.
 DEFAULT_INSTRUMENT = Instrument(
@@ -20,6 +21,7 @@ DEFAULT_INSTRUMENT = Instrument(
 DEFAULT_MODELS = "models/ulbd"
 
 
+@names_extra
 def line_list(
     structure: Any,
     *,
@@ -55,6 +57,7 @@ def line_list(
         raise XtinctError(f"structure: {refused}{hint}") from None
 
 
+@names_extra
 def simulate(structure: Any, instrument: Instrument | None = None, **options: Any) -> np.ndarray:
     """Powder pattern of a crystal structure: float32 (instrument.points,), maximum 1.
 
@@ -137,6 +140,7 @@ def ceilings(
     return exact(family, target, ks, prior)
 
 
+@names_extra
 def predict(
     two_theta: np.ndarray,
     intensity: np.ndarray,

@@ -11,8 +11,10 @@ import yaml
 from xtinct.errors import XtinctError
 from xtinct.pipeline import one_line_errors
 
+#: In the project's folder, or in that of a checkout.
 CONFIG = "config/config.yaml"
-SCHEMA = "config/config.schema.yaml"
+#: Part of the package: the same wherever a command runs.
+SCHEMA = Path(__file__).with_name("config.schema.yaml")
 
 #: Keys that do not exist but are asked for: dotted path, with * for a free name -> what to write instead.
 INSTEAD = {
@@ -66,8 +68,9 @@ def read_yaml(path: str | Path) -> Any:
     try:
         with Path(path).open(encoding="utf-8") as file:
             return yaml.load(file, Loader=_UniqueKeys)
-    except FileNotFoundError:
-        raise XtinctError(f"{path}: no such file") from None
+    except OSError as error:
+        hint = "; name a configuration, or run in a checkout of the project" if str(path) == CONFIG else ""
+        raise XtinctError(f"{path}: {(error.strerror or str(error)).lower()}{hint}") from None
     except UnicodeDecodeError:
         raise XtinctError(f"{path}: not a text file in UTF-8") from None
     except yaml.YAMLError as error:
@@ -377,6 +380,16 @@ def _mixed_radiation(lines: Mapping[str, Any], instrument: Mapping[str, Any]) ->
             return  # said above
         if abs(lines["anomalous"] - wavelength) > 0.01 * wavelength:
             yield f"lines.anomalous: {lines['anomalous']} angstrom, but instrument.wavelength is {wavelength}"
+
+
+def project_folder(folder: Any) -> str:
+    """Where the project lies, as its paths begin: "" if that is the working directory.
+
+    `folder`: that of the Snakefile, as Snakemake names it.
+    """
+    # Snakemake wraps a path in an object of its own where a file may lie elsewhere than on this disk.
+    path = folder.get_path_or_uri(secret_free=False) if hasattr(folder, "get_path_or_uri") else str(folder)
+    return "" if Path(path).resolve() == Path.cwd() else path
 
 
 def exit_if_wrong(*paths: str | Path) -> None:

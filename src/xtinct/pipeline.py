@@ -7,6 +7,7 @@ import ast
 import errno
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from xtinct.errors import XtinctError
+from xtinct.extras import naming_extra, what_to_install
 from xtinct.files import fault_of
 
 SOURCE = Path(__file__).resolve().parent
@@ -41,9 +43,9 @@ _NOTHING_TO_DO = "Nothing to be done"
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn an XtinctError, and a full disk or memory, into one line on stderr and exit status 2."""
+    """Turn an XtinctError, a missing package, a full disk or memory into one line and exit status 2."""
     try:
-        with _faults_of_the_machine():
+        with _faults_of_the_machine(), naming_extra():
             yield
     except XtinctError as error:
         print(f"xtinct: error: {error}", file=sys.stderr)
@@ -78,7 +80,7 @@ def job(log: Iterable[str]) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A new log, to whose end every process of the job appends: none overwrites another's lines.
         path.write_bytes(b"")
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", handlers=[handler, logging.StreamHandler()]
     )
@@ -86,7 +88,7 @@ def job(log: Iterable[str]) -> Iterator[None]:
     try:
         with one_line_errors():
             try:
-                with _faults_of_the_machine():
+                with _faults_of_the_machine(), naming_extra():
                     yield
             except XtinctError as error:
                 with suppress(OSError):  # the log's own disk may be the full one
@@ -188,22 +190,25 @@ def versions() -> dict[str, str]:
     return found
 
 
-def provenance(config: Mapping[str, object]) -> dict[str, str | dict[str, str]]:
-    """Where results come from: configuration, revisions, software and machine, for the report."""
-    lock = Path("dvc.lock")
+def provenance(config: Mapping[str, object], project: Path = Path()) -> dict[str, str | dict[str, str]]:
+    """Where results come from: configuration, revisions, software and machine, for the report.
+
+    `project`: folder of the project, whose revision counts; the working directory may be another.
+    """
+    lock = project / "dvc.lock"
     return {
         "configuration (SHA-256)": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest(),
         "seed": str(config["seed"]),
-        "git revision": _git_revision(),
+        "git revision": _git_revision(project),
         "dvc.lock (SHA-256)": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "software": versions(),
     }
 
 
-def _git_revision() -> str:
+def _git_revision(project: Path) -> str:
     try:
-        command = ["git", "describe", "--always", "--dirty"]
+        command = ["git", "-C", str(project), "describe", "--always", "--dirty"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "not a git checkout"
@@ -221,6 +226,8 @@ def snapshot() -> None:
 
 def adopt() -> None:
     """Tell Snakemake that the files DVC brought are up to date; refuse if they are not DVC's."""
+    _require("dvc")
+    _link_sources()
     status = json.loads(_run("dvc", "status", "--json").stdout)
     if status:
         raise XtinctError(
@@ -231,6 +238,16 @@ def adopt() -> None:
     reason = _snakemake_needs()
     if reason:
         raise XtinctError(f"adopt: Snakemake still wants to run jobs ({reason}); see `snakemake -n all`")
+
+
+def _link_sources() -> None:
+    """Make the links through which DVC sees what sources read: they are not among what it brings."""
+    from xtinct.config import load
+    from xtinct.structures.links import link_source
+    from xtinct.structures.sources import source_inputs
+
+    for name, source in load()["sources"].items():
+        link_source(source_inputs(source), f"data/links/{name}.json")
 
 
 def _snakemake_needs() -> str:
@@ -245,8 +262,14 @@ def _snakemake_needs() -> str:
     return "to run: " + ", ".join(sorted(rules - {"all"}))
 
 
+def _require(tool: str) -> None:
+    if importlib.util.find_spec(tool) is None:
+        raise XtinctError(what_to_install(tool))
+
+
 def _run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run snakemake or dvc of this environment; XtinctError with its last line if it fails."""
+    _require(tool)
     done = subprocess.run(
         [sys.executable, "-m", tool, *arguments], capture_output=True, text=True, check=False
     )

@@ -218,8 +218,10 @@ class MaterialsProject(Server):
             and ("material_ids" not in query or document["material_id"] in query["material_ids"].split(","))
             and set(query.get("elements", "").split(",")) - {""} <= set(document["elements"])
             and (document["nsites"] <= int(query.get("nsites_max", 10**6)))
-            and query.get("spacegroup_number", str(document["symmetry"]["number"]))
-            == str(document["symmetry"]["number"])
+            and (
+                "spacegroup_number" not in query
+                or query["spacegroup_number"] == str(document["symmetry"]["number"])
+            )
         )
 
 
@@ -292,6 +294,43 @@ class Gateway(Server):
         except urllib.error.HTTPError as error:
             with error:
                 return Answer(error.read(), error.code)
+
+
+class Optimade(Server):
+    """`/v1/info` and `/v1/structures`, with every answer as `change(answer, page)` leaves it."""
+
+    def __init__(self, count: int = 6) -> None:
+        self.count = count
+        self.change: Callable[[dict, int], None] = lambda answer, page: None
+        super().__init__()
+
+    def answer(self, handler, path, query) -> Answer:
+        meta = {"api_version": "1.1.0", "data_returned": self.count, "provider": {"name": "small"}}
+        if path == "/v1/info":
+            return as_json({"data": {"attributes": {"api_version": "1.1.0"}}, "meta": meta})
+        start, size = int(query.get("page_offset", 0)), int(query["page_limit"])
+        stop = start + size
+        following = f"{self.address}/v1/structures?page_offset={stop}&page_limit={size}"
+        answer = {
+            "data": [self._entry(number) for number in range(start, min(stop, self.count))],
+            "meta": meta,
+            "links": {"next": following if stop < self.count else None},
+        }
+        self.change(answer, start // size + 1)
+        return as_json(answer)
+
+    @staticmethod
+    def _entry(number: int) -> dict:
+        a = 4.0 + 0.1 * number
+        attributes = {
+            "lattice_vectors": [[a, 0, 0], [0, a, 0], [0, 0, a]],
+            "cartesian_site_positions": [[0, 0, 0], [a / 2, a / 2, a / 2]],
+            "species": [{"name": e, "chemical_symbols": [e], "concentration": [1.0]} for e in ("Cs", "Cl")],
+            "species_at_sites": ["Cs", "Cl"],
+            "dimension_types": [1, 1, 1],
+            "structure_features": [],
+        }
+        return {"id": f"x-{number}", "type": "structures", "attributes": attributes}
 
 
 def optimade_line(identifier: str, structure: Structure) -> dict:

@@ -3,5 +3,7 @@
 from xtinct.pipeline import job
 from xtinct.structures.sources import fetch
 
+params = snakemake.params
+
 with job(snakemake.log):
-    fetch(snakemake.wildcards.source, snakemake.params.source, snakemake.output[0])
+    fetch(snakemake.wildcards.source, params.source, snakemake.output[0], project=params.project)

@@ -21,7 +21,7 @@ with job(snakemake.log):
         history_paths=inputs.histories,
         lines_paths=inputs.lines,
         config=params.config,
-        provenance=provenance(params.config),
+        provenance=provenance(params.config, Path(snakemake.scriptdir).parents[1]),
         html_out=outputs.html,
         metrics_out=outputs.metrics,
         summary_dir=outputs.summary,

@@ -1,9 +1,23 @@
 """One experiment, family and seed -> a trained model."""
 
+from pathlib import Path
+
 from xtinct.learning.parallel import launch
 from xtinct.learning.training import train_model
 from xtinct.pipeline import job
 
+settings = snakemake.params.settings
+# As a module of another workflow, files may stand elsewhere than the settings say; their order is the same.
+paths = iter(snakemake.input)
+datasets = {name: [next(paths) for _ in files] for name, files in settings["datasets"].items()}
+occupations = settings["occupations"] and next(paths)
+
 with job(snakemake.log):
-    settings = {**snakemake.params.settings, "code": snakemake.params.code}
+    settings = {
+        **settings,
+        "datasets": datasets,
+        "occupations": occupations,
+        "output_dir": str(Path(snakemake.output.model).parent),
+        "code": snakemake.params.code,
+    }
     launch(train_model, settings, settings["train"]["processes"])

@@ -6,9 +6,7 @@ bytes come out, not taken from headers.
 
 import bz2
 import codecs
-import fnmatch
 import gzip
-import hashlib
 import io
 import lzma
 import tarfile
@@ -18,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from xtinct.errors import XtinctError
+from xtinct.structures.listing import content_digest, folder_names, matches, printable
 
 #: Largest text taken from one file or member: ten times the largest CIF of the COD.
 MAX_TEXT_BYTES = 64 * 2**20
@@ -61,64 +60,45 @@ def texts(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]
             raise XtinctError(f"{where}.path: {path}: damaged archive ({_one_line(error)})") from None
     else:
         with path.open("rb") as stream:
-            yield path.name, *_text(stream)
+            yield printable(path.name), *_text(stream)
 
 
 def digest(path: Path, pattern: str) -> str:
     """SHA-256 of a file's content, or of the names and contents of a folder's matching files."""
-    total = hashlib.sha256()
-    if path.is_file():
-        with path.open("rb") as stream:
-            return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-    for name in _folder_names(path, pattern):
-        total.update(f"{name}\0".encode())
-        if (path / name).is_file():
-            with (path / name).open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-    return f"sha256:{total.hexdigest()}"
-
-
-def _matches(name: str, pattern: str) -> bool:
-    base = PurePosixPath(name).name.lower()
-    return any(fnmatch.fnmatchcase(base, one) for one in pattern.lower().split("|"))
-
-
-def _folder_names(folder: Path, pattern: str) -> list[str]:
-    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    return sorted(name for name in names if _matches(name, pattern))
+    return content_digest(path, pattern)
 
 
 def _folder(folder: Path, pattern: str) -> Iterator[tuple[str, str, str]]:
     root = folder.resolve()
-    for name in _folder_names(folder, pattern):
-        path = folder / name
+    for name in folder_names(folder, pattern):
+        path, shown = folder / name, printable(name)
         if not path.resolve().is_relative_to(root):
-            yield name, "", "unsafe_path: a link that leads out of the folder"
+            yield shown, "", "unsafe_path: a link that leads out of the folder"
         elif not path.is_file():
-            yield name, "", "unreadable: not a regular file"
+            yield shown, "", "unreadable: not a regular file"
         else:
             try:
                 with path.open("rb") as stream:
-                    yield name, *_text(stream)
+                    yield shown, *_text(stream)
             except OSError as error:
-                yield name, "", f"unreadable: {_one_line(error)}"
+                yield shown, "", f"unreadable: {_one_line(error)}"
 
 
 def _zip(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
     budget = _Budget(path, where)
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            if member.is_dir() or not _matches(member.filename, pattern):
+            if member.is_dir() or not matches(member.filename, pattern):
                 continue
             if _unsafe(member.filename):
-                yield member.filename, "", "unsafe_path: a member's path may not leave its archive"
+                yield printable(member.filename), "", "unsafe_path: a member's path may not leave its archive"
                 continue
             try:
                 with archive.open(member) as stream:
-                    yield member.filename, *_text(budget.limit(stream))
+                    yield printable(member.filename), *_text(budget.limit(stream))
             except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
                 # A wrong checksum, a password, or an unknown method costs only this member.
-                yield member.filename, "", f"unreadable: {_one_line(error)}"
+                yield printable(member.filename), "", f"unreadable: {_one_line(error)}"
 
 
 def _tar(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
@@ -127,14 +107,14 @@ def _tar(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]
         unpacked = budget.limit(_TAR_OPENERS[path.suffix.lower()](raw))
         with tarfile.open(fileobj=unpacked, mode="r|") as archive:
             for member in archive:
-                if member.isdir() or not _matches(member.name, pattern):
+                if member.isdir() or not matches(member.name, pattern):
                     continue
                 if _unsafe(member.name):
-                    yield member.name, "", "unsafe_path: a member's path may not leave its archive"
+                    yield printable(member.name), "", "unsafe_path: a member's path may not leave its archive"
                 elif not member.isfile():
-                    yield member.name, "", "unreadable: a link or device, not a file"
+                    yield printable(member.name), "", "unreadable: a link or device, not a file"
                 else:
-                    yield member.name, *_text(archive.extractfile(member))
+                    yield printable(member.name), *_text(archive.extractfile(member))
 
 
 def _unsafe(name: str) -> bool:

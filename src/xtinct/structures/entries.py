@@ -41,9 +41,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of source: how to open it, what it may be told, and the local paths that it reads."""
+    """A kind of source: how to open it, what it may be told, and the local paths that it reads.
+
+    pattern   of the names of the files that it reads in a folder
+    carried   the table that the project itself carries, relative to its folder; it is opened as `path`
+    """
 
     open: Callable[[str, Mapping[str, Any]], Source]
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     inputs: Callable[[Mapping[str, Any]], list[str]] = lambda config: []
+    pattern: Callable[[Mapping[str, Any]], str] = lambda config: "*"
+    carried: str = ""

@@ -6,7 +6,10 @@ server that does not recover within it ends the pull with one line.
 """
 
 import email.utils
+import html
 import logging
+import math
+import re
 import sqlite3
 import threading
 import time
@@ -22,7 +25,7 @@ from typing import Any, TypeVar
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_any, stop_before_delay
 from tqdm import tqdm
 
 from xtinct.errors import XtinctError
@@ -32,8 +35,12 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-#: Answers that may be different a little later. 403 is one: the Materials Project's gate gives it when busy.
-_PASSING = {403, 408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
+#: Answers that may be different a little later.
+_PASSING = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
+#: A refusal, as a rule; yet a busy gate in front of a database gives it as well.
+_FORBIDDEN = 403
+#: Tries of a request whose fault seldom passes: a refusal as above, or a wrong answer of a sound server.
+FEW_TRIES = 4
 #: Request headers whose value must not be seen anywhere.
 _SECRET_HEADERS = ("x-api-key", "Authorization")
 #: Keys handed to SQLite at a time; its limit of parameters is larger in every version.
@@ -43,11 +50,16 @@ _LOG_SECONDS = 60.0
 
 
 class FailedError(Exception):
-    """A request that may succeed when it is repeated, not before `retry_after` seconds if given."""
+    """A request that may succeed when it is repeated.
 
-    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+    retry_after   seconds to wait first, if the server says so
+    tries         how often it is worth trying; without it, as long as patience lasts
+    """
+
+    def __init__(self, reason: str, retry_after: float = 0.0, tries: float = math.inf) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.tries = tries
 
 
 class RefusedError(Exception):
@@ -56,6 +68,13 @@ class RefusedError(Exception):
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
         self.status = status
+
+
+class ForbiddenError(FailedError):
+    """HTTP 403: a refusal, unless a gate in front of the server is only busy."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, tries=FEW_TRIES)
 
 
 @dataclass(frozen=True)
@@ -151,13 +170,28 @@ def _check_status(response: requests.Response) -> None:
     reason = f"HTTP {status} {response.reason or ''}".rstrip()
     if status in _PASSING:
         raise FailedError(reason, _retry_after(response.headers.get("Retry-After", "")))
-    said = " ".join(response.text.split())
+    said = _said(response)
+    if said:
+        reason = f"{reason}: {said}"
+    if status == _FORBIDDEN:
+        raise ForbiddenError(reason)
+    raise RefusedError(reason, status)
+
+
+def _said(response: requests.Response) -> str:
+    """The text of a refusal, on one line and without secrets; of a web page, its words."""
+    said = response.text
+    is_page = bool(re.match(r"\s*<(!doctype|html|\?xml)", said, re.IGNORECASE))
+    if is_page:
+        said = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<!--.*?-->|<[^>]*>", " ", said)
+        said = html.unescape(said)
+    said = " ".join(said.split())
     for header in _SECRET_HEADERS:
         # Some servers repeat what they were sent.
         if secret := response.request.headers.get(header):
             said = said.replace(secret, "***")
-    said = said[:200]
-    raise RefusedError(f"{reason}: {said}" if said else reason, status)
+    origin = "a web page, as of a proxy or firewall on the way" if is_page else ""
+    return ": ".join(filter(None, (origin, said[:200])))
 
 
 def _retry_after(value: str) -> float:
@@ -195,7 +229,7 @@ def patiently(call: Callable[[], R], limits: Limits, what: str) -> R:
     """Result of `call`, repeated while it raises FailedError, with growing pauses.
 
     `what` names the request in the XtinctError that ends `limits.patience` seconds without success,
-    and that follows a RefusedError at once.
+    or the tries that the fault is worth, and that follows a RefusedError at once.
     """
 
     def pause(state: RetryCallState) -> float:
@@ -206,7 +240,7 @@ def patiently(call: Callable[[], R], limits: Limits, what: str) -> R:
     retrying = Retrying(
         retry=retry_if_exception_type(FailedError),
         wait=pause,
-        stop=stop_before_delay(limits.patience),
+        stop=stop_any(stop_before_delay(limits.patience), _out_of_tries),
         before_sleep=lambda state: log.info("%s: %s; trying again", what, state.outcome.exception()),
         reraise=True,
     )
@@ -216,7 +250,13 @@ def patiently(call: Callable[[], R], limits: Limits, what: str) -> R:
         raise XtinctError(f"{what}: {error}") from None
     except FailedError as error:
         wait = f"; the server asks to wait {error.retry_after:g} s" if error.retry_after else ""
-        raise XtinctError(f"{what}: {error}{wait}; no success within {limits.patience:g} s") from None
+        tried = retrying.statistics["attempt_number"]
+        end = f"in {tried} tries" if tried >= error.tries else f"within {limits.patience:g} s"
+        raise XtinctError(f"{what}: {error}{wait}; no success {end}") from None
+
+
+def _out_of_tries(state: RetryCallState) -> bool:
+    return state.attempt_number >= state.outcome.exception().tries
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], parallel: int) -> Iterator[R]:

@@ -16,6 +16,7 @@ from xtinct.errors import XtinctError
 from xtinct.parquet import write_parquet
 from xtinct.schema import RAW
 from xtinct.structures.entries import Kind, Source
+from xtinct.structures.listing import content_digest, local_path
 from xtinct.structures.sources_cod import COD, COD_MIRROR
 from xtinct.structures.sources_files import FILES, PROTOTYPES
 from xtinct.structures.sources_mp import MP
@@ -36,15 +37,33 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def source_inputs(config: Mapping[str, Any]) -> list[str]:
-    """Local files and folders that a configured source reads (for the workflow's inputs)."""
-    return _kind("sources", config).inputs(config)
+def source_inputs(config: Mapping[str, Any], project: str | Path = "") -> list[str]:
+    """Local files and folders that a configured source reads (for the workflow's inputs).
+
+    `project`: folder of the project, for what it carries; its own paths are relative to the working
+    directory.
+    """
+    kind = _kind("sources", config)
+    return [str(Path(project, kind.carried))] if kind.carried else kind.inputs(config)
 
 
-def fetch(name: str, config: Mapping[str, Any], out: str | Path) -> dict[str, int]:
+def source_content(config: Mapping[str, Any], kept: str | Path, project: str | Path = "") -> list[str]:
+    """Digests of the local files and folders that a configured source reads, in the order of `source_inputs`.
+
+    They change with every edit, at any depth. `kept`: file that spares reading again what has not changed.
+    """
+    pattern = _kind("sources", config).pattern(config)
+    paths = map(local_path, source_inputs(config, project))
+    return [content_digest(path, pattern, Path(kept)) for path in paths]
+
+
+def fetch(
+    name: str, config: Mapping[str, Any], out: str | Path, *, project: str | Path = ""
+) -> dict[str, int]:
     """Write every entry of the source `name` to `out` (schema RAW) and return counts.
 
-    `config`: `{kind: ..., ...}` as in the configuration's `sources`. The counts are `received`, and
+    `config`: `{kind: ..., ...}` as in the configuration's `sources`. `project`: folder of the project, which
+    holds the embedded prototypes; "" where it is the working directory. The counts are `received`, and
     `errors` among them: entries without a usable text, and entries whose identifier came before.
     XtinctError if the configuration is wrong, the source cannot be read, or it is empty.
     """
@@ -53,7 +72,7 @@ def fetch(name: str, config: Mapping[str, Any], out: str | Path) -> dict[str, in
         raise XtinctError(f"{where}: a source's name may hold letters, digits, _ and - only")
     kind = _kind(where, config)
     _check_keys(where, config, kind)
-    source = kind.open(where, config)
+    source = kind.open(where, {**config, "path": Path(project, kind.carried)} if kind.carried else config)
     counts = {"received": 0, "errors": 0}
     metadata = {
         "source": name,

@@ -17,6 +17,7 @@ from typing import Any
 from xtinct.errors import XtinctError
 from xtinct.structures.archives import texts
 from xtinct.structures.entries import Entry, Kind, Source
+from xtinct.structures.listing import local_path
 from xtinct.structures.network import (
     Cache,
     FailedError,
@@ -31,6 +32,8 @@ from xtinct.structures.network import (
 )
 
 _LICENCE = "CC0-1.0"
+#: Names of the entries in a mirror.
+_MIRRORED = "[0-9]*.cif"
 #: Marks of the COD's curators -> reason in the quarantine (COD::CIFData::CODFlags of cod-tools).
 _STATUS = {"retracted": "retracted", "errors": "marked_wrong"}
 
@@ -90,7 +93,7 @@ def open_cod_mirror(where: str, config: Mapping[str, Any]) -> Source:
 
     `exclude` as for `cod`; `version` names the state of the mirror, for instance the day of the rsync.
     """
-    path = Path(config["path"])
+    path = local_path(config["path"])
     if not path.exists():
         raise XtinctError(f"{where}.path: {path}: no such file or folder")
     counts = {"not_selected": 0}
@@ -107,7 +110,7 @@ def open_cod_mirror(where: str, config: Mapping[str, Any]) -> Source:
 def _mirrored(
     where: str, path: Path, exclude: Sequence[Sequence[str]], counts: dict[str, int]
 ) -> Iterator[Entry]:
-    for name, text, error in texts(path, "[0-9]*.cif", where):
+    for name, text, error in texts(path, _MIRRORED, where):
         identifier = PurePosixPath(name).stem
         if error:
             yield Entry(identifier, error=error)
@@ -240,5 +243,8 @@ def _key(listed: Mapping[str, Any]) -> str:
 
 COD = Kind(open_cod, required=("server", "cache", "query", "exclude", "network"))
 COD_MIRROR = Kind(
-    open_cod_mirror, required=("path", "exclude", "version"), inputs=lambda config: [str(config["path"])]
+    open_cod_mirror,
+    required=("path", "exclude", "version"),
+    inputs=lambda config: [str(config["path"])],
+    pattern=lambda config: _MIRRORED,
 )

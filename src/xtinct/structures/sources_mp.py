@@ -24,6 +24,7 @@ from xtinct.structures.entries import Entry, Kind, Source
 from xtinct.structures.network import (
     Cache,
     FailedError,
+    ForbiddenError,
     Gate,
     Limits,
     RefusedError,
@@ -41,6 +42,7 @@ _LIST = 200
 _FIELDS = ["material_id", "structure", "symmetry"]
 #: The server's name of a licence -> SPDX identifier. BY-NC is that of the GNoME structures.
 _LICENCES = {"BY-C": "CC-BY-4.0", "BY-NC": "CC-BY-NC-4.0"}
+_ABOUT_THE_KEY = "; is MP_API_KEY right? It is shown at https://next-gen.materialsproject.org/api"
 #: Filter of the configuration -> parameter of the server, for those that are passed on as they are.
 _PLAIN = {"is_stable": "is_stable", "theoretical": "theoretical"}
 _JOINED = {
@@ -114,8 +116,10 @@ def _entries(
 
 def _entry(document: Mapping[str, Any], licence: str) -> Entry:
     identifier = document["material_id"]
+    structure = document["structure"]
+    if not structure:
+        return Entry(identifier, error="missing_structure: the entry holds none", licence=licence)
     try:
-        structure = document["structure"]
         crystal = Crystal(
             cell=cell_of_basis(np.array(structure["lattice"]["matrix"], dtype=np.float64).reshape(3, 3)),
             frac=np.array([site["abc"] for site in structure["sites"]], dtype=np.float64).reshape(-1, 3),
@@ -125,12 +129,17 @@ def _entry(document: Mapping[str, Any], licence: str) -> Entry:
             ],
         )
         text = format_cif(identifier, crystal)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         return Entry(
             identifier, error=f"unreadable: {type(error).__name__} in its structure: {error}", licence=licence
         )
-    declared = (document.get("symmetry") or {}).get("number") or 0
-    return Entry(identifier, text, declared, licence=licence)
+    return Entry(identifier, text, _declared(document.get("symmetry")), licence=licence)
+
+
+def _declared(symmetry: Any) -> int:
+    """Number of the space group as the database tells it; 0 if it tells none."""
+    number = symmetry.get("number") if isinstance(symmetry, dict) else None
+    return number if isinstance(number, int) and 1 <= number <= 230 else 0
 
 
 def _queries(where: str, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -167,6 +176,8 @@ class _Project:
         self._gate = Gate(limits.rate)
         self._here = threading.local()
         self._heartbeat: tuple[str, list[str]] = ("", [])
+        #: Whether the server has answered a request that needs the key.
+        self._granted = False
         # The client looks for the key itself; without one it would go on and be refused.
         self._key = os.environ.get("MP_API_KEY") or _pymatgen_key()
         if not self._key:
@@ -176,7 +187,13 @@ class _Project:
 
     def _ask_heartbeat(self) -> tuple[str, list[str]]:
         with Session(self.limits, self._gate) as session:
-            answer = session.get(self.endpoint + "heartbeat")
+            session.headers["x-api-key"] = self._key
+            try:
+                answer = session.get(self.endpoint + "heartbeat")
+            except ForbiddenError as error:
+                raise ForbiddenError(f"{error}{_ABOUT_THE_KEY}") from None
+            except RefusedError as error:
+                raise RefusedError(f"{error}{_hint(error)}", error.status) from None
         try:
             heartbeat = answer.json()
             version, batches = heartbeat["db_version"], heartbeat.get("access_controlled_batch_ids", [])
@@ -224,10 +241,16 @@ class _Project:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # advice on the use of its other routes
                 try:
-                    return request()
+                    answer = request()
+                    self._granted = True
+                    return answer
+                except ForbiddenError as error:
+                    # Of a key that has been granted something, it is the busy gate's.
+                    if self._granted:
+                        raise
+                    raise RefusedError(f"{error}{_ABOUT_THE_KEY}", 403) from None
                 except RefusedError as error:
-                    hint = "; is MP_API_KEY right?" if error.status == 401 else ""
-                    raise RefusedError(f"{error}{hint}", error.status) from None
+                    raise RefusedError(f"{error}{_hint(error)}", error.status) from None
                 except (MPRestError, ValueError, KeyError, TypeError, AttributeError) as error:
                     # Refusals and faults of the connection have exceptions of their own, so what is
                     # left is an answer that is not what the client expects.
@@ -321,6 +344,10 @@ class _Project:
 
     def _key_of(self, what: str) -> str:
         return f"{self.endpoint} {self.version} {what}"
+
+
+def _hint(error: RefusedError) -> str:
+    return _ABOUT_THE_KEY if error.status in (401, 402) else ""
 
 
 def _pymatgen_key() -> str | None:

@@ -5,16 +5,20 @@ that each stays in the cache and none is asked for twice. Specification: https:/
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
+import gemmi
 import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.structures.crystal import Crystal, cell_of_basis, format_cif
 from xtinct.structures.entries import Entry, Kind, Source
 from xtinct.structures.network import (
+    FEW_TRIES,
     Cache,
     FailedError,
     Gate,
@@ -26,14 +30,15 @@ from xtinct.structures.network import (
     progress,
 )
 
-_FIELDS = [
-    "lattice_vectors",
-    "cartesian_site_positions",
-    "species",
-    "species_at_sites",
-    "dimension_types",
-    "structure_features",
-]
+log = logging.getLogger(__name__)
+
+#: Without these there is no structure.
+_NEEDED = ("lattice_vectors", "cartesian_site_positions", "species", "species_at_sites")
+_FIELDS = [*_NEEDED, "dimension_types", "nperiodic_dimensions", "nsites", "structure_features"]
+#: angstrom^3; no cell of a crystal is smaller.
+_LEAST_VOLUME = 1e-3
+#: Symbols that stand for an element; D and X, which stand for none in OPTIMADE, are not among them.
+_ELEMENTS = frozenset(gemmi.Element(z).name for z in range(1, 119))
 #: Features of a structure that its list of sites does not tell.
 _UNTOLD = ("implicit_atoms", "site_attachments", "assemblies", "unknown_positions")
 
@@ -105,7 +110,9 @@ class _Provider:
         is_address = database.startswith(("http://", "https://"))
         address = database if is_address else self._only_database(database, Watched())
         self.base_url = address.rstrip("/")
-        self.client = OptimadeClient(self.base_url, use_async=False, http_client=Watched, silent=True)
+        self.client = OptimadeClient(
+            self.base_url, use_async=False, http_client=Watched, silent=True, callbacks=[_tidied]
+        )
         info = self._ask("info", "info")
         meta, attributes = info["meta"], info["data"].get("attributes", {})
         implementation = meta.get("implementation") or {}
@@ -166,12 +173,15 @@ class _Provider:
             if self._failures:
                 raise self._failures[-1]
             (answer,) = answers.values()
-            if answer.errors or not isinstance(answer.meta, dict) or not answer.meta:
+            if not isinstance(answer.meta, dict) or not answer.meta:
                 raise FailedError("the answer is not one of OPTIMADE")
             expected = list if endpoint == "structures" else dict
             if not isinstance(answer.data, expected):
-                raise FailedError("the answer holds no data")
-            return {"data": answer.data, "meta": answer.meta, "links": answer.links}
+                raise FailedError("the answer holds no data", tries=FEW_TRIES)
+            if answer.errors:
+                said = " ".join(str(answer.errors[0]).split())[:200]
+                raise FailedError(f"the server reports an error: {said}", tries=FEW_TRIES)
+            return {"data": answer.data, "meta": answer.meta, "links": answer.links or {}}
 
         return patiently(attempt, self.limits, f"{self.where}: {self.base_url} ({name})")
 
@@ -186,9 +196,8 @@ class _Provider:
         return first
 
     def _key(self, number: int) -> str:
-        return json.dumps(
-            ["optimade", self.base_url, self.version, self.filter, self.page_limit, self.count, number]
-        )
+        asked = [self.base_url, self.version, self.filter, _FIELDS, self.page_limit, self.count]
+        return json.dumps(["optimade", *asked, number])
 
     def _kept_pages(self) -> Iterator[dict[str, Any]]:
         number = 0
@@ -209,64 +218,174 @@ class _Provider:
             yield page
 
     def _page(self, url: str) -> dict[str, Any]:
+        page = self._read_page(url)
+        # Some servers forget in their links what was asked for.
+        if url and page["entries"] and all(map(_bare, page["entries"])) and not _asks_for_fields(url):
+            fields = urlencode({"response_fields": ",".join(_FIELDS)})
+            log.info("%s: %s forgets the fields in its links; asked for again", self.where, self.base_url)
+            page = self._read_page(f"{url}{'&' if urlsplit(url).query else '?'}{fields}")
+        return page
+
+    def _read_page(self, url: str) -> dict[str, Any]:
         answer = self._ask("structures", "structures", fields=_FIELDS, page_limit=self.page_limit, url=url)
         announced = answer["meta"].get("data_returned")
         if announced != self.count:
-            raise FailedError(f"{announced} entries announced, {self.count} at the start")
-        following = answer["links"].get("next")
-        if isinstance(following, dict):
-            following = following.get("href")
-        if following and not answer["data"]:
-            raise FailedError("a page without entries that is not the last")
-        entries = [{"id": entry["id"], "attributes": entry["attributes"]} for entry in answer["data"]]
-        return {"entries": entries, "next": following}
+            raise FailedError(f"{announced} entries announced, {self.count} at the start", tries=FEW_TRIES)
+        following = _next(answer["links"])
+        entries = [_identified(entry, place, url) for place, entry in enumerate(answer["data"], start=1)]
+        return {"entries": entries, "next": following and urljoin(f"{self.base_url}/", following)}
 
     def entries(self) -> Iterator[Entry]:
         """All entries, in the database's order; what is wrong with one is in its `error`."""
         seen: set[str] = set()
-        for page in self._pages():
+        for number, page in enumerate(self._pages(), start=1):
+            found = [entry["id"] for entry in page["entries"]]
+            if number > 1 and found and seen.issuperset(found):
+                if len(seen) == self.count:
+                    log.warning("%s: %s: after the last page comes an earlier one", self.where, self.base_url)
+                    return
+                self._give_up(f"pages go round: page {number} holds only entries that came before", seen)
             for entry in page["entries"]:
                 seen.add(entry["id"])
-                yield _entry(str(entry["id"]), entry["attributes"])
+                yield _entry(entry["id"], entry["attributes"])
+            if self.count is not None and len(seen) > self.count:
+                self._give_up("more entries than announced", seen)
         if self.count is not None and len(seen) != self.count:
-            self.cache.forget(self._key(number) for number in range(sum(1 for _ in self._kept_pages())))
-            raise XtinctError(
-                f"{self.where}: {self.base_url} announces {self.count} entries and delivers {len(seen)}; "
-                "run again"
-            )
+            self._give_up("fewer entries than announced", seen)
 
-
-def _entry(identifier: str, attributes: Mapping[str, Any]) -> Entry:
-    if untold := [name for name in _UNTOLD if name in (attributes.get("structure_features") or ())]:
-        return Entry(identifier, error=f"incomplete_listing: structure_features {', '.join(untold)}")
-    if attributes.get("dimension_types") != [1, 1, 1]:
-        return Entry(
-            identifier, error=f"not_three_dimensional: dimension_types {attributes.get('dimension_types')}"
+    def _give_up(self, reason: str, seen: set[str]) -> None:
+        """End the pull; its pages are forgotten, so that the next one asks for them again."""
+        self.cache.forget([self._key(number) for number in range(sum(1 for _ in self._kept_pages()))])
+        announced = "an unknown number of" if self.count is None else self.count
+        raise XtinctError(
+            f"{self.where}: {self.base_url} announces {announced} entries and delivers {len(seen)}; "
+            f"run again ({reason})"
         )
+
+
+def _tidied(url: str, answer: dict[str, Any]) -> None:
+    """Before the client reads it: empty objects for what an answer gives as null, and a count or none."""
+    for key in ("meta", "links", "data"):
+        if answer[key] is None:
+            answer[key] = {}
+    for key in ("included", "errors"):
+        answer[key] = answer[key] or []
+    following = answer["links"].get("next") if isinstance(answer["links"], dict) else None
+    if isinstance(following, dict):
+        answer["links"]["next"] = following.get("href")
+    if isinstance(answer["meta"], dict):
+        count = answer["meta"].get("data_returned")
+        if isinstance(count, str) and count.isdecimal():
+            count = int(count)
+        answer["meta"]["data_returned"] = count if type(count) is int else None
+
+
+def _next(links: Any) -> str:
+    """Address of the next page; empty if there is none."""
+    following = links.get("next") if isinstance(links, dict) else None
+    if following and not isinstance(following, str):
+        raise FailedError("the link to the next page is no address", tries=FEW_TRIES)
+    return following or ""
+
+
+def _asks_for_fields(url: str) -> bool:
+    return "response_fields" in parse_qs(urlsplit(url).query, keep_blank_values=True)
+
+
+def _identified(entry: Any, place: int, url: str) -> dict[str, Any]:
+    """An entry as it is kept: `id`, made up where the database gives none, and `attributes`."""
+    entry = entry if isinstance(entry, dict) else {}
+    page = urlsplit(url).query or "first"
+    identifier = entry.get("id")
+    return {
+        "id": f"no-id:{page}:{place}" if identifier in (None, "") else str(identifier),
+        "attributes": entry.get("attributes"),
+    }
+
+
+def _bare(entry: Mapping[str, Any]) -> bool:
+    attributes = entry["attributes"]
+    return not isinstance(attributes, dict) or all(attributes.get(name) is None for name in _NEEDED)
+
+
+def _entry(identifier: str, attributes: Any) -> Entry:
+    if identifier.startswith("no-id:"):
+        return Entry(identifier, error="missing_id: the entry has no identifier")
+    if not isinstance(attributes, dict):
+        return Entry(identifier, error="missing_fields: the entry has no attributes")
+    missing = [name for name in _NEEDED if attributes.get(name) is None]
+    if missing:
+        return Entry(identifier, error=f"missing_fields: {', '.join(missing)}; asked for and not sent")
     try:
-        basis = np.array(attributes["lattice_vectors"], dtype=np.float64).reshape(3, 3)
-        positions = np.array(attributes["cartesian_site_positions"], dtype=np.float64).reshape(-1, 3)
-        occupants = {species["name"]: _occupants(species) for species in attributes["species"]}
-        sites = [occupants[name] for name in attributes["species_at_sites"]]
-        if len(sites) != len(positions):
-            raise ValueError(f"{len(positions)} positions of {len(sites)} sites")
-        # A site that is all vacancy holds nothing.
-        filled = [i for i, site in enumerate(sites) if site]
-        crystal = Crystal(
-            cell=cell_of_basis(basis),
-            frac=np.linalg.solve(basis.T, positions.T).T[filled],
-            species=[sites[i] for i in filled],
+        if reason := _not_a_whole_crystal(attributes):
+            return Entry(identifier, error=reason)
+        return Entry(identifier, format_cif(identifier, _crystal(attributes)))
+    except (KeyError, TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        return Entry(identifier, error=f"unreadable: {kind}{' '.join(str(error).split())[:200]}")
+
+
+def _not_a_whole_crystal(attributes: Mapping[str, Any]) -> str:
+    """ "reason: detail" if the entry says that it is not periodic in space, or not listed in full."""
+    features = attributes.get("structure_features") or ()
+    if untold := [name for name in _UNTOLD if name in features]:
+        return f"incomplete_listing: structure_features {', '.join(untold)}"
+    types = attributes.get("dimension_types")
+    told = [] if types is None else [value for value in types if value is not None]
+    periodic = attributes.get("nperiodic_dimensions")
+    if any(value not in (0, 1) for value in told) or (told and len(types) != 3):
+        raise ValueError(f"dimension_types {types}, expected three of 0 and 1")
+    # What is not told is no reason to doubt a structure with three lattice vectors.
+    if 0 in told:
+        return f"not_three_dimensional: dimension_types {types}"
+    if periodic not in (None, 3):
+        return f"not_three_dimensional: nperiodic_dimensions {periodic}"
+    return ""
+
+
+def _crystal(attributes: Mapping[str, Any]) -> Crystal:
+    basis = np.array(attributes["lattice_vectors"], dtype=np.float64).reshape(3, 3)
+    positions = np.array(attributes["cartesian_site_positions"], dtype=np.float64).reshape(-1, 3)
+    if not (np.isfinite(basis).all() and np.isfinite(positions).all()):
+        raise ValueError("lattice vectors and positions must be numbers")
+    if abs(np.linalg.det(basis)) < _LEAST_VOLUME:
+        raise ValueError("the lattice vectors span no volume")
+    occupants = {species["name"]: _occupants(species) for species in attributes["species"]}
+    names = attributes["species_at_sites"]
+    if unknown := sorted({str(name) for name in names if name not in occupants}):
+        raise ValueError(f"species_at_sites names {', '.join(unknown)}, which species does not hold")
+    if len(names) != len(positions) or attributes.get("nsites") not in (None, len(positions)):
+        raise ValueError(
+            f"{len(positions)} positions, {len(names)} species_at_sites, nsites {attributes.get('nsites')}"
         )
-        return Entry(identifier, format_cif(identifier, crystal))
-    except (KeyError, TypeError, ValueError, np.linalg.LinAlgError) as error:
-        return Entry(
-            identifier, error=f"unreadable: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        )
+    sites = [occupants[name] for name in names]
+    # A site that is all vacancy holds nothing.
+    filled = [i for i, site in enumerate(sites) if site]
+    if not filled:
+        raise ValueError("no site holds an atom")
+    return Crystal(
+        cell=cell_of_basis(basis),
+        frac=np.linalg.solve(basis.T, positions.T).T[filled],
+        species=[sites[i] for i in filled],
+    )
 
 
 def _occupants(species: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
-    pairs = zip(species["chemical_symbols"], species["concentration"], strict=True)
-    return tuple(sorted((symbol, float(amount)) for symbol, amount in pairs if symbol != "vacancy"))
+    """Elements of a site with their shares; ValueError for what is no element, or has atoms attached."""
+    symbols, shares = species["chemical_symbols"], species["concentration"]
+    if species.get("attached"):
+        raise ValueError(f"species {species['name']}: atoms without positions are attached to its sites")
+    if len(symbols) != len(shares):
+        raise ValueError(
+            f"species {species['name']}: {len(symbols)} chemical_symbols, {len(shares)} concentrations"
+        )
+    pairs = [(symbol, float(share)) for symbol, share in zip(symbols, shares, strict=True)]
+    for symbol, share in pairs:
+        if symbol != "vacancy" and symbol not in _ELEMENTS:
+            raise ValueError(f"species {species['name']}: {symbol!r} is no element")
+        if not 0 <= share <= 1:
+            raise ValueError(f"species {species['name']}: concentration {share:g} of {symbol}")
+    return tuple(sorted((symbol, share) for symbol, share in pairs if symbol != "vacancy" and share))
 
 
 def _licence(attributes: Mapping[str, Any]) -> str:

@@ -1,0 +1,21 @@
+from xtinct.structures.sources import source_content, source_inputs
+
+
+rule links:
+    input:
+        expand("data/links/{source}.json", source=config["sources"]),
+
+
+# For DVC: a path that dvc.yaml can name leads to whatever a source reads.
+rule link_source:
+    output:
+        "data/links/{source}.json",
+    log:
+        "logs/link_source/{source}.log",
+    params:
+        paths=lambda wildcards: source_inputs(
+            config["sources"][wildcards.source], PROJECT
+        ),
+        code=code_digest("xtinct.structures.links"),
+    script:
+        "../workflow/scripts/link_source.py"

@@ -1,0 +1,234 @@
+"""The installed wheel with its core dependencies alone: every command and every offered function, once."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import xtinct
+from xtinct.cli import cli
+
+#: Run before anything else: what the core does not depend on is as if it were not installed.
+HIDE = """
+import json, os, sys
+from importlib.machinery import PathFinder
+hidden = set(json.load(open(os.environ["HIDDEN_MODULES"])))
+class Hiding(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in hidden else PathFinder.find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
+"""
+
+ROCK_SALT = """data_NaCl
+_space_group_name_H-M_alt 'F m -3 m'
+_cell_length_a 5.6402
+_cell_length_b 5.6402
+_cell_length_c 5.6402
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_atom_site_label
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Na 0 0 0
+Cl 0.5 0.5 0.5
+"""
+POSCAR = "NaCl\n1.0\n5.64 0 0\n0 5.64 0\n0 0 5.64\nNa Cl\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+
+FUNCTIONS = f"""
+import numpy as np, xtinct
+assert xtinct.__file__.startswith({{site!r}}), xtinct.__file__
+open("NaCl.cif", "w").write({ROCK_SALT!r})
+d_star, intensity = xtinct.line_list("NaCl.cif")
+assert len(d_star) > 5
+pattern = xtinct.simulate("NaCl.cif")
+instrument = xtinct.Instrument.from_config({{instrument!r}})
+np.savetxt("NaCl.xy", np.column_stack([instrument.two_theta, xtinct.simulate("NaCl.cif", instrument)]))
+assert xtinct.ulbd_patterns(225, [[5, 5, 5, 90, 90, 90]], draws=2, seed=1).shape == (2, 8192)
+assert len(xtinct.extinction_classes("cubic")) == 17
+assert float(xtinct.ceilings("cubic")[1]) == 17 / 36
+try:
+    xtinct.line_list({POSCAR!r})
+except xtinct.XtinctError as error:
+    print("refused:", error)
+"""
+
+#: Command -> arguments and what its last line of error output says; "" where it must succeed. A command that
+#: needs an extra ends with one line that names it. A new command needs a line here.
+COMMANDS = {
+    "version": ([], ""),
+    "classes": (["--family", "cubic"], ""),
+    "ceilings": (["--family", "cubic"], ""),
+    "check": (["small.yaml"], ""),
+    "train": (["ulbd", "cubic", "--config", "small.yaml"], ""),
+    "predict": (["NaCl.xy", "--wavelength", "1.5406"], ""),
+    "index": (["NaCl.xy", "--wavelength", "1.5406", "--family", "cubic"], ""),
+    "describe": (["lines.parquet"], ""),
+    "export": (["lines.parquet", "--out", "exported", "--config", "small.yaml"], ""),
+    "verify": (["--help"], ""),
+    "snapshot": ([], "needs the package snakemake, which is not installed: pip install 'xtinct[workflow]'"),
+    "adopt": ([], "needs the package dvc, which is not installed: pip install 'xtinct[workflow]'"),
+    "bench": (
+        ["--structures", "table.parquet", "--rounds", "1"],
+        "needs the package pymatgen, which is not installed: pip install 'xtinct[workflow]'",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A folder with the unpacked wheel, and a working directory that is no checkout."""
+
+    site: Path
+    work: Path
+    environment: dict
+
+    def python(self, code, *arguments):
+        return subprocess.run(
+            [sys.executable, "-c", HIDE + code, *arguments],
+            cwd=self.work, env=self.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def xtinct(self, *arguments):
+        return self.python("from xtinct.cli import main; sys.argv[0] = 'xtinct'; main()", *arguments)
+
+
+def behind(names):
+    """Distributions that `names` depend on, themselves among them."""
+    found, pending = set(), [(name, frozenset()) for name in names]
+    while pending:
+        name, extras = pending.pop()
+        if (canonicalize_name(name), extras) in found:
+            continue
+        found.add((canonicalize_name(name), extras))
+        try:
+            required = map(Requirement, requires(name) or [])
+        except PackageNotFoundError:
+            continue  # of another platform
+        pending += [
+            (each.name, frozenset(each.extras))
+            for each in required
+            if not each.marker or any(each.marker.evaluate({"extra": extra}) for extra in extras or {""})
+        ]
+    return {name for name, _ in found}
+
+
+@pytest.fixture(scope="module")
+def installed(root, tmp_path_factory):
+    source, site, work = (tmp_path_factory.mktemp(name) for name in ("source", "site", "work"))
+    shutil.copytree(root / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, source)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", source / "wheel", source], check=True, capture_output=True)
+    (wheel,) = (source / "wheel").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    # Compiled code is taken for current by the time of its source.
+    for path in (root / "src").rglob("*.*"):
+        there = site / path.relative_to(root / "src")
+        if path.suffix in (".nbi", ".nbc"):
+            there.parent.mkdir(exist_ok=True)
+            shutil.copy2(path, there)
+        elif path.suffix == ".py":
+            os.utime(there, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+
+    (metadata,) = site.glob("xtinct-*.dist-info/METADATA")
+    lines = [line.partition(": ")[2] for line in metadata.read_text().splitlines() if "Requires-Dist" in line]
+    core = [Requirement(line).name for line in lines if "extra ==" not in line]
+    kept = behind(core) | {"xtinct"}
+    hidden = [
+        module
+        for module, owners in packages_distributions().items()
+        if not kept & {canonicalize_name(owner) for owner in owners}
+    ]
+    assert {"pymatgen", "snakemake", "dvc", "pandas", "pytest"} <= set(hidden)
+    (work / "hidden.json").write_text(json.dumps(hidden))
+    config = yaml.safe_load((root / "config/smoke.yaml").read_text())
+    config["experiments"]["ulbd"]["patterns"] = 512
+    (work / "small.yaml").write_text(yaml.safe_dump(config))
+    shutil.copy(root / "data/prototypes/aflow_prototypes.parquet", work / "table.parquet")
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("COV_")},
+        "PYTHONPATH": str(site),
+        "HIDDEN_MODULES": str(work / "hidden.json"),
+    }
+    return Installed(site, work, environment)
+
+
+@pytest.fixture(scope="module")
+def functions_ran(installed, root):
+    instrument = yaml.safe_load((installed.work / "small.yaml").read_text())["instrument"]
+    done = installed.python(FUNCTIONS.format(site=str(installed.site), instrument=instrument))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def line_table(installed, root, functions_ran):
+    """A table of line lists, as a build of the datasets makes it, but of one shard of ULBD."""
+    code = (
+        "import yaml\nfrom xtinct.datasets.ulbd import build_shard, ulbd_config\n"
+        "config = yaml.safe_load(open('small.yaml'))\n"
+        "build_shard(**ulbd_config(config, 'cubic'), seed=1, shard=0, shards=1, out='lines.parquet')"
+    )
+    done = installed.python(code)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_every_offered_function_runs(functions_ran):
+    """A structure that only pymatgen reads is refused in one line that names the extra."""
+    refused = functions_ran.splitlines()[-1]
+    if refused.startswith("refused: "):
+        assert "pymatgen, which is not installed: pip install 'xtinct[workflow]'" in refused
+    assert set(xtinct.__all__) == {
+        "simulate", "line_list", "ulbd_patterns", "extinction_classes", "ceilings", "predict", "Instrument",
+        "XtinctError",
+    }, "a new function needs a call above"  # fmt: skip
+
+
+def test_every_command_is_run():
+    assert set(cli.commands) <= set(COMMANDS)
+
+
+@pytest.mark.usefixtures("line_table")
+def test_every_command_runs_or_names_the_extra_that_it_needs(installed):
+    for command, (arguments, said) in COMMANDS.items():
+        if command not in cli.commands:
+            continue
+        done = installed.xtinct(command, *arguments)
+        assert "Traceback" not in done.stderr, f"{command}: {done.stderr[-3000:]}"
+        if said:
+            assert done.returncode == 2, command
+            assert done.stderr.splitlines()[-1].startswith("xtinct: error: this "), command
+            assert said in done.stderr
+        else:
+            assert done.returncode == 0, f"{command}: {done.stderr[-3000:]}"
+
+
+def test_the_schema_comes_along_and_the_configuration_is_named(installed):
+    """Far from any checkout: a wrong key is named by the schema, a missing file with what to do."""
+    text = (installed.work / "small.yaml").read_text().replace("symprec:", "symprek:")
+    (installed.work / "wrong.yaml").write_text(text)
+    done = installed.xtinct("check", "wrong.yaml")
+    assert done.returncode == 2
+    assert "unknown key cleaning.symprek; did you mean symprec?" in done.stderr
+    for arguments in (["check"], ["train", "ulbd", "cubic"]):
+        done = installed.xtinct(*arguments)
+        assert done.returncode == 2
+        assert done.stderr.startswith("xtinct: error: config/config.yaml: no such file")
+        assert "run in a checkout of the project" in done.stderr
+        assert len(done.stderr.splitlines()) == 1

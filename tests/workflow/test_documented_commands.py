@@ -1,0 +1,256 @@
+"""Every command and every example of the documentation is run, in a cheap form of the same command.
+
+`COMMANDS` says how: a command that stands in the documentation and not here fails the test.
+"""
+
+import re
+import shlex
+import subprocess
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+
+from xtinct import config as configuration
+
+pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ["README.md", "config/README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+#: First words of what is taken for a command.
+PROGRAMS = {
+    "cat", "cd", "conda", "cp", "dvc", "git", "kill", "make", "mv", "pip", "ps", "python", "rm", "rsync",
+    "sbatch", "scancel", "snakemake", "source", "squeue", "torchrun", "ulimit", "xtinct",
+}  # fmt: skip
+
+AS_IT_IS = "as it is"
+#: Only what would be done: `-n` of snakemake and make.
+DRY = "dry run"
+#: The own help must know every option: where the command takes data, a key, a finished build or long.
+HELP = "help"
+
+#: Words after the program that name what its help is asked of.
+SUBCOMMANDS = {"adopt", "index", "metrics", "plots", "predict", "pull", "show", "snapshot"}
+
+#: Command as documented -> how it is run, or another command that stands for it.
+COMMANDS = {
+    # README.md
+    "make all": DRY,
+    "make test": DRY,
+    "source .venv/bin/activate": "grep -q '^VENV := .venv$' Makefile",
+    "snakemake --cores 64 all": DRY,
+    "snakemake -n all": AS_IT_IS,
+    "dvc repro": "dvc repro --dry symmetry",  # a dry run of DVC stops at the first file not yet made
+    "xtinct ceilings": AS_IT_IS,
+    "snakemake --cores all all": DRY,
+    "snakemake --cores all cddd": DRY,
+    "snakemake --cores all --forcerun train all": DRY,
+    "xtinct train ulbd cubic": AS_IT_IS,
+    "xtinct train --help": AS_IT_IS,
+    "dvc exp run -S config/config.yaml:train.learning_rate=0.001": (
+        "dvc exp run --dry -S config/config.yaml:train.learning_rate=0.001 symmetry"
+    ),
+    "dvc metrics show": HELP,
+    "dvc plots show": HELP,
+    "dvc pull": HELP,
+    "snakemake --report FILE.html": HELP,
+    "torchrun": HELP,
+    "xtinct describe data/ulbd/cubic.parquet": "xtinct describe data/prototypes/aflow_prototypes.parquet",
+    "xtinct snapshot": HELP,
+    "xtinct adopt": HELP,
+    "xtinct predict PATTERN...": "xtinct predict NaCl.xy --wavelength 1.5406",
+    "xtinct index PATTERN": "xtinct index NaCl.xy --wavelength 1.5406 --family cubic",
+    "xtinct classes": AS_IT_IS,
+    "xtinct predict": HELP,
+    "xtinct index": HELP,
+    "pip install .": "pip install --dry-run --no-deps --no-build-isolation --quiet .",
+    "pip install '.[workflow]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[workflow]'",
+    # config/README.md
+    "xtinct check": AS_IT_IS,
+    "snakemake --cores all --configfile config/smoke.yaml -- all": DRY,
+    "snakemake --cores all --configfile config/config.yaml --config seed=7 -- all": DRY,
+    "git clone . ../smoke": "git clone --quiet . ../smoke",
+    "cd ../smoke && cp config/smoke.yaml config/config.yaml && make env && dvc repro": (
+        "cd ../smoke && cp config/smoke.yaml config/config.yaml && make -n env && dvc repro --dry symmetry"
+    ),
+    "snakemake --cores all --directory ../elsewhere all": DRY,
+    # docs
+    "snakemake --cores 1 gcdd": DRY,
+    "python benchmarks/generators.py data/gcdd/statistics.json data/gcdd/occupations.json": (
+        "python -c \"import runpy; runpy.run_path('benchmarks/generators.py')\""
+    ),
+    "snakemake --cores all gcdd": DRY,
+    "xtinct index rutile.xy --wavelength 1.5406 --family tetragonal": HELP,
+}
+
+ROCK_SALT = """data_NaCl
+_space_group_name_H-M_alt 'F m -3 m'
+_cell_length_a 5.6402
+_cell_length_b 5.6402
+_cell_length_c 5.6402
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_atom_site_label
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Na 0 0 0
+Cl 0.5 0.5 0.5
+"""
+
+#: First words of a Python example -> what must stand before it, and what to change to make it quick. None for
+#: what is no program of its own.
+EXAMPLES = {
+    "import xtinct": (
+        "import numpy, xtinct\n"
+        "instrument = xtinct.Instrument.from_config(__import__('yaml').safe_load(open('config/config.yaml'))"
+        "['instrument'])\n"
+        "two_theta, counts = instrument.two_theta, xtinct.simulate('NaCl.cif', instrument)\n",
+        {},
+    ),
+    "from xtinct.indexing.observer import Observer": (
+        "import xtinct.api\npatterns = xtinct.ulbd_patterns(225, [[7, 7, 7, 90, 90, 90]], draws=1, seed=1)\n",
+        {'family="all"': 'family="cubic"'},
+    ),
+    "from xtinct.measurements import read_measurement, read_measurements, read_peaks": (
+        "open('lines.txt', 'w').write('27.367 8\\n31.704 100\\n45.448 55\\n53.869 2\\n56.477 15\\n')\n",
+        {"sample.xrdml": "NaCl.xy", "ranges.raw": "NaCl.xy"},
+    ),
+    "module xtinct:": None,  # Snakemake's; tests/workflow/test_elsewhere.py has it
+}
+
+
+def fences(text):
+    """(language, content) of every fenced block."""
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
+        yield found[1], found[2]
+
+
+def is_command(line):
+    words = line.split()
+    return bool(words) and words[0] in PROGRAMS and not line.endswith(":")
+
+
+def commands_of(document):
+    """Commands in fenced blocks, comments taken off and continued lines joined, and in spans of code."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = []
+    for language, content in fences(text):
+        if language in ("", "sh", "bash", "shell", "console"):
+            lines = [
+                re.sub(r"\s+#.*", "", line).strip() for line in content.replace("\\\n", " ").splitlines()
+            ]
+            found += [" ".join(line.removeprefix("$ ").split()) for line in lines]
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    found += [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose)]
+    single = {"make", "git", "cat", "source", "pip", "python", "dvc", "snakemake", "xtinct"}  # named, not run
+    return [command for command in found if is_command(command) and command not in single]
+
+
+DOCUMENTED = sorted({command for document in DOCUMENTS for command in commands_of(document)})
+
+
+def run(clone, command):
+    """Run a line of a shell in the clone; its output."""
+    environment = {**clone.environment, "COLUMNS": "200"}
+    done = subprocess.run(
+        ["bash", "-ec", command], cwd=clone.path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout + done.stderr
+
+
+def _late(command):
+    """Clones are made before they are entered; the experiment that changes the configuration comes last."""
+    return command.startswith("cd"), "exp run" in command
+
+
+def in_cheap_form(clone, command):
+    how = COMMANDS[command]
+    words = shlex.split(command)
+    if how == AS_IT_IS:
+        return run(clone, command)
+    if how == DRY:
+        return run(clone, shlex.join([words[0], "-n", *words[1:]]))
+    if how == HELP:
+        count = 1 + sum(word in SUBCOMMANDS for word in words)
+        said = run(clone, shlex.join([*words[:count], "--help"]))
+        missing = {word for word in words if word.startswith("--")} - set(re.findall(r"--[\w-]+", said))
+        assert not missing, f"{command}: no option {missing}"
+        return said
+    return run(clone, how)
+
+
+@pytest.fixture(scope="module")
+def clone(new_clone):
+    def small(text):
+        config = yaml.safe_load(text)
+        config["experiments"]["ulbd"]["patterns"] = 256
+        return yaml.safe_dump(config, sort_keys=False)
+
+    clone = new_clone(small)
+    (clone.path / "NaCl.cif").write_text(ROCK_SALT)
+    (clone.path.parent / "elsewhere").mkdir(exist_ok=True)
+    # A model and a pattern, for what is said of patterns.
+    run(clone, "xtinct train ulbd cubic")
+    code = (
+        "import numpy, xtinct, yaml; "
+        "i = xtinct.Instrument.from_config(yaml.safe_load(open('config/config.yaml'))['instrument']); "
+        "numpy.savetxt('NaCl.xy', numpy.column_stack([i.two_theta, xtinct.simulate('NaCl.cif', i)]))"
+    )
+    run(clone, f'python -c "{code}"')
+    return clone
+
+
+def test_every_documented_command_has_an_entry():
+    assert set(DOCUMENTED) - COMMANDS.keys() == set(), "say in COMMANDS how they are run"
+    assert COMMANDS.keys() - set(DOCUMENTED) == set(), "these stand in no document any more"
+    assert len(DOCUMENTED) > 25
+
+
+def test_every_documented_command_runs(clone):
+    commands = [
+        command for command in DOCUMENTED if command != "xtinct train ulbd cubic"
+    ]  # the clone has run it
+    # Snakemake and DVC lock the folder of a checkout: one after another; the others beside them.
+    locking = sorted((c for c in commands if c.split()[0] in ("snakemake", "dvc", "git", "cd")), key=_late)
+    with ThreadPoolExecutor(2) as pool:
+        beside = pool.submit(lambda: [in_cheap_form(clone, c) for c in commands if c not in locking])
+        for command in locking:
+            in_cheap_form(clone, command)
+        beside.result()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_python_examples_run(clone, document):
+    for language, content in fences((ROOT / document).read_text(encoding="utf-8")):
+        if language != "python":
+            continue
+        first = content.splitlines()[0]
+        assert first in EXAMPLES, f"{document}: say in EXAMPLES how the example is run that begins {first!r}"
+        if EXAMPLES[first] is None:
+            continue
+        before, changes = EXAMPLES[first]
+        for old, new in changes.items():
+            assert old in content
+            content = content.replace(old, new)
+        path = clone.path / "example.py"
+        path.write_text(before + content)
+        run(clone, "python example.py")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_examples_of_configurations_are_accepted(document):
+    whole = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    for language, content in fences((ROOT / document).read_text(encoding="utf-8")):
+        if language != "yaml":
+            continue
+        changed = yaml.safe_load(textwrap.dedent(content))
+        config = {**whole, **{k: v if k == "sources" else {**whole[k], **v} for k, v in changed.items()}}
+        if "instrument" in changed:  # as the text before the example says
+            config["lines"] = {**whole["lines"], "d_star_max": 0.94}
+        configuration.check(config, where=document)

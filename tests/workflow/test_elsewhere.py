@@ -1,0 +1,190 @@
+"""The workflow away from its own folder, on folders that change, and for machines that are not this one."""
+
+import re
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+pytestmark = pytest.mark.workflow
+
+CIF = "data_x\n_cell_length_a {0}\n"
+
+
+@pytest.fixture(scope="module")
+def clone(new_clone):
+    """A clone in which nothing was made, with a small budget of training."""
+    return new_clone(lambda text: text.replace("patterns: 4096", "patterns: 256"))
+
+
+# --- sources on this disk --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_source(new_clone):
+    """A clone with a folder of own structures, fetched by DVC."""
+    source = "  mine:\n    kind: files\n    path: data/mine\n\ncleaning:"
+    clone = new_clone(lambda text: text.replace("\ncleaning:", source, 1))
+    deep = clone.path / "data/mine/deep/deeper"
+    deep.mkdir(parents=True)
+    for number in range(3):
+        (deep / f"{number}.cif").write_text(CIF.format(number + 5))
+    clone.run("dvc", "repro", "fetch@mine")
+    return clone
+
+
+def seen_by(clone):
+    """Whether Snakemake, and whether DVC, would fetch the folder again."""
+    planned = clone.snakemake_would_run("data/raw/mine.parquet")
+    status = clone.run("dvc", "status", "--json", "fetch@mine").stdout
+    return bool(planned), "fetch@mine" in status
+
+
+def test_every_edit_within_a_folder_is_seen_by_both_tools(with_source):
+    folder = with_source.path / "data/mine"
+    file = folder / "deep/deeper/1.cif"
+    text = file.read_text()
+    assert seen_by(with_source) == (False, False)
+
+    file.write_text(text.replace("6", "7"))  # as long as before
+    assert seen_by(with_source) == (True, True), "an edit in place"
+    file.write_text(text)
+    assert seen_by(with_source) == (False, False), "the content counts, not the time"
+
+    file.rename(file.with_name("renamed.cif"))
+    assert seen_by(with_source) == (True, True), "another name"
+    file.with_name("renamed.cif").rename(file)
+    (folder / "new").mkdir()
+    (folder / "new" / "9.cif").write_text(CIF.format(9))
+    assert seen_by(with_source) == (True, True), "a file more, in a new folder"
+
+    with_source.run("dvc", "repro", "fetch@mine")
+    assert seen_by(with_source) == (False, False)
+    assert (with_source.path / "data/links/mine").resolve() == folder
+
+
+def test_the_links_lead_nowhere_else_after_a_change_of_path(with_source):
+    """Another folder of the same content is the same source; DVC follows the new one from then on."""
+    config = with_source.path / "config/config.yaml"
+    text = config.read_text()
+    folder = with_source.path / "data/mine"
+    try:
+        folder.rename(folder.with_name("moved"))
+        config.write_text(text.replace("path: data/mine", "path: data/moved"))
+        with_source.run("dvc", "repro", "fetch@mine")
+        assert (with_source.path / "data/links/mine").resolve() == folder.with_name("moved")
+        (folder.with_name("moved") / "deep/deeper/0.cif").write_text(CIF.format(1))
+        assert seen_by(with_source) == (True, True)
+    finally:
+        folder.with_name("moved").rename(folder)
+        config.write_text(text)
+
+
+# --- other folders ---------------------------------------------------------------------------------
+
+
+def test_another_working_directory(clone, tmp_path):
+    """Outputs go there; configuration, scripts and embedded structures are the project's."""
+    project = str(clone.path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text("not: ours\n")
+    there = type(clone)(tmp_path, clone.environment)
+    there.run("snakemake", "--snakefile", f"{project}/Snakefile", "--cores", "1", "--", "fetch")
+    assert pq.ParquetFile(tmp_path / "data/raw/aflow.parquet").metadata.num_rows == 1091
+    assert not (clone.path / "data/raw").exists()
+    (tmp_path / "other").mkdir()
+    planned = clone.run("snakemake", "-n", "--directory", tmp_path / "other", "all")
+    assert f"{project}/data/prototypes/aflow_prototypes.parquet" in planned.stdout + planned.stderr
+    for name in ("config.yaml", "smoke.yaml"):  # relative to where the command is given
+        clone.run(
+            "snakemake",
+            "-n",
+            "--directory",
+            tmp_path / "other",
+            "--configfile",
+            f"config/{name}",
+            "--",
+            "all",
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ('config: yaml.safe_load(open(f"{PROJECT}/config/smoke.yaml"))', ""),
+        ('config: yaml.safe_load(open(f"{PROJECT}/config/config.yaml"))\n    prefix: "powder"', "powder/"),
+        ("", ""),
+    ],
+    ids=["config", "prefix", "its own configuration"],
+)
+def test_as_a_module_of_another_workflow(clone, tmp_path, options, place):
+    (tmp_path / "Snakefile").write_text(
+        f'import yaml\nPROJECT = "{clone.path}"\n\n'
+        f'module xtinct:\n    snakefile: "{clone.path}/Snakefile"\n    {options}\n\n'
+        "use rule * from xtinct as xtinct_*\n"
+    )
+    there = type(clone)(tmp_path, clone.environment)
+    planned = there.run("snakemake", "-n", "--", "xtinct_all")
+    assert f"output: {place}results/report.html" in planned.stdout + planned.stderr
+    if place:
+        # What a training reads and writes stands below the prefix too.
+        target = f"{place}models/ulbd/cubic/seed-0/model.safetensors"
+        there.run("snakemake", "--cores", "1", "--", target)
+        assert (tmp_path / target).exists()
+        assert not (tmp_path / "models").exists()
+
+
+def test_a_wrong_configuration_is_named_from_elsewhere(new_clone, tmp_path):
+    clone = new_clone(lambda text: text.replace("symprec:", "symprek:"))
+    there = type(clone)(tmp_path, clone.environment)
+    stopped = there.run("snakemake", "-s", clone.path / "Snakefile", "--cores", "1", "all", check=False)
+    assert stopped.returncode == 2
+    assert f"xtinct: error: {clone.path}/config/config.yaml: unknown key cleaning.symprek" in stopped.stderr
+
+
+# --- other machines --------------------------------------------------------------------------------
+
+
+def gpus_by_rule(planned):
+    """Numbers of GPUs that the jobs of each rule ask for, in the text of a dry run."""
+    found, rule = {}, None
+    for line in planned.splitlines():
+        if begins := re.match(r"(?:local)?rule (\w+):", line):
+            rule = begins[1]
+        elif line.strip().startswith("resources:"):
+            asked = re.search(r"\bgpu=(\d+)", line)
+            found.setdefault(rule, set()).add(int(asked[1]) if asked else 0)
+    return found
+
+
+@pytest.mark.parametrize(("device", "asked"), [("cpu", 0), ("cuda", 1), ("auto", None)])
+def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
+    """Whatever the machine has that submits: with a driver's program on its path, and without."""
+    config = yaml.safe_load((clone.path / "config/config.yaml").read_text())
+    config["train"].update(device=device, processes=2)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    found = []
+    for path in (clone.environment["PATH"], f"{program.parent}:{clone.environment['PATH']}"):
+        clone = type(clone)(clone.path, {**clone.environment, "PATH": path})
+        arguments = [
+            "-n",
+            "--forceall",
+            "--resources",
+            "gpu=8",
+            "--configfile",
+            tmp_path / "config.yaml",
+            "--",
+            "all",
+        ]
+        planned = clone.run("snakemake", *arguments)
+        gpus = gpus_by_rule(planned.stdout + planned.stderr)
+        found.append({rule: gpus[rule] for rule in ("train_model", "evaluate_model", "robustness", "hybrid")})
+        assert gpus["cddd"] == gpus["observe"] == {0}
+    assert found[0] == found[1]
+    if asked is not None:
+        one, two = {asked}, {2 * asked}
+        assert found[0] == {"train_model": two, "evaluate_model": one, "robustness": one, "hybrid": one}
