@@ -37,7 +37,7 @@ from xtinct.observer.likelihood import (
 from xtinct.observer.peaks import Peaks
 from xtinct.symmetry.families import FAMILIES
 
-#: Score up to which a list has no lattice: of random lists fewer than one in fifty reaches it.
+#: Score up to which a list has no lattice: one of 67 lists of 5 to 30 random lines reached it (3.8, 5 lines).
 NOTHING = 3.0
 #: Orders of the point groups of lattices: how many hkl have one line.
 ORDER = {
