@@ -6,7 +6,7 @@ import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.observer import lattices, lists
-from xtinct.observer.candidates import NOTHING, candidates
+from xtinct.observer.candidates import NOTHING, candidates, shortlist
 from xtinct.observer.merit import merit
 from xtinct.symmetry.families import FAMILIES
 
@@ -63,6 +63,15 @@ def test_shifted_list_with_foreign_and_missing_lines():
     assert lattices.same(best.reduced, lattices.reduced(np.array(cell, dtype=float)), 0.005, 0.3)
     assert best.shift == pytest.approx(0.07, abs=0.02)
     assert best.bravais == "mP"
+
+
+def test_shortlist_keeps_places_for_larger_cells_of_the_best():
+    group, cell = KNOWN["tP"]
+    found = candidates(lists.from_d(listed(group, cell)), QUICK)
+    short = shortlist(found, 8, 2)
+    assert short[:6] == found[:6]
+    assert len(short) == 8
+    assert all(lattices.relation(one.reduced, found[0].reduced) > 1 for one in short[6:])
 
 
 def test_order_of_lines_and_unit_do_not_matter():
