@@ -12,6 +12,7 @@ from xtinct.observer.found import Found
 from xtinct.observer.lattices import CENTRINGS, GENERAL, reduced_of, volume
 from xtinct.observer.pawley import FitSettings, LatticeFit, fit_lattice
 from xtinct.observer.profile import Profile, q_of, shift, true_angle
+from xtinct.observer.ranking import PeakEvidence, peak_evidence
 from xtinct.observer.sets import Lines, lines_of
 
 #: Peaks that the range holds at most, degrees after the last, and most lines of a lattice in it.
@@ -31,6 +32,7 @@ class Judged:
     candidate   its metric refined along the pattern
     fit         over the common range; posterior, of its classes
     evidence    log p(pattern | lattice), foreign lines and the numbers of the metric charged
+    listed      what the list of peaks says of the lattice, None where it has too few or too many lines
     foreign     number of lines that are not the lattice's; strong, of those among the ten highest peaks
     centring    most probable by the classes; reduced, float64 (6,), Niggli cell of that lattice
     """
@@ -39,6 +41,7 @@ class Judged:
     fit: LatticeFit
     posterior: ClassPosterior
     evidence: float
+    listed: PeakEvidence | None
     foreign: int
     strong: int
     centring: str
@@ -104,6 +107,7 @@ class Court:
             fit,
             posterior,
             evidence,
+            peak_evidence(peaks, candidate.family, metric, profile.zero),
             len(foreign),
             int(missed.sum()),
             letter,

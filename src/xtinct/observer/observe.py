@@ -23,6 +23,7 @@ from xtinct.observer.observation import ClassAnswer, LatticeAnswer, LineAnswer, 
 from xtinct.observer.pawley import LatticeFit
 from xtinct.observer.peaks import Peaks
 from xtinct.observer.profile import q_of, shift, true_angle
+from xtinct.observer.ranking import peak_evidence
 from xtinct.observer.refinement import fit_cell
 from xtinct.observer.sets import lines_of
 from xtinct.observer.weighing import WEIGHTS, probabilities, tempered
@@ -31,8 +32,10 @@ from xtinct.symmetry.classes import extinction_classes
 from xtinct.symmetry.families import FAMILIES, conventional_cell_errors, space_groups
 from xtinct.symmetry.operations import bravais_lattice
 
-#: Candidates that are held against the pattern, and how far below the best their score may be.
-_JUDGED, _BELOW = 12, 16.0
+#: Candidates that are held against the list of peaks, how far below the best their score may be, and what
+#: the score counts beside the evidence of the list; those that are held against the pattern, and how many
+#: of them are chosen by their score alone.
+_LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 60, 25.0, 0.25, 12, 5
 #: Lattices that are fitted to the end, and the probability that is worth it.
 _FITTED, _WORTH = 3, 0.03
 #: Rivals whose deciding lines are told.
@@ -166,11 +169,17 @@ def _lattices(found: Found, question: Question) -> tuple[list[Judged], np.ndarra
 
 
 def _pool(found: Found, question: Question) -> list[Candidate]:
-    """Candidates worth a fit: the best by score, and the told cell alone where there is one."""
+    """Candidates worth a fit: the best by their lines and by the list as a whole; a told cell alone."""
     if question.cell is not None:
         return [_told(found, question)]
     pool = candidates(found.peaks, question.families)
-    return [c for c in pool if c.score > pool[0].score - _BELOW][:_JUDGED]
+    pool = [c for c in pool if c.score > pool[0].score - _BELOW][:_LISTED]
+    listed = [peak_evidence(found.peaks, c.family, c.metric, c.shift) for c in pool]
+    worth = [_OF_SCORE * c.score + (p.value if p else -np.inf) for c, p in zip(pool, listed, strict=True)]
+    by_list = [pool[i] for i in np.argsort(-np.array(worth), kind="stable")]
+    chosen = pool[:_BY_SCORE]
+    chosen += [c for c in by_list if not any(c is other for other in chosen)]
+    return chosen[:_JUDGED]
 
 
 def _second(found: Found, question: Question, judged: list[Judged]) -> Pair | None:

@@ -22,14 +22,29 @@ class Weights(NamedTuple):
 
 
 #: Figures of a candidate, in order.
-FIGURES = ("score", "evidence", "foreign", "strong", "higher twin", "lower twin", "volume", "misfit")
+FIGURES = (
+    "score",
+    "listed",
+    "missing",
+    "spurious",
+    "evidence",
+    "foreign",
+    "strong",
+    "higher twin",
+    "lower twin",
+    "volume",
+    "misfit",
+)
 
 
 def figures(judged: list[Judged]) -> np.ndarray:
-    """What speaks for each candidate, float64 (n, 8), as FIGURES names them.
+    """What speaks for each candidate, float64 (n, 11), as FIGURES names them.
 
-    score         below the best one, over 10; evidence, minus half the logarithm of what it lacks, over 5
-    foreign       lines beside the lattice's, over 5; strong, of the ten highest peaks, over 2
+    score         below the best one, over 10
+    listed        evidence of the list of peaks below the best one, over 10
+    missing       lines that should have been seen, over 3; spurious, peaks left over, over 5
+    evidence      of the whole pattern: minus half the logarithm of what it lacks, over 5
+    foreign       peaks beside the lattice's lines, over 5; strong, of the ten highest ones, over 2
     higher twin   whether the same lattice is judged in a higher family too; lower twin, in a lower one
     volume        logarithm of the primitive cell's volume over 500 angstrom^3
     misfit        logarithm of chi^2 over the best one's
@@ -38,10 +53,15 @@ def figures(judged: list[Judged]) -> np.ndarray:
     evidence = np.array([x.evidence for x in judged])
     rank = np.array([RANK[x.candidate.family] for x in judged])
     misfit = np.array([x.fit.chi2 for x in judged])
+    listed = np.array([x.listed.value if x.listed else -np.inf for x in judged])
+    best = listed.max() if np.isfinite(listed).any() else 0.0
     twins = np.array([[x is not y and same(x.reduced, y.reduced) for y in judged] for x in judged])
     return np.stack(
         [
             np.clip((score - score.max()) / 10, -4, 0),
+            np.clip((listed - best) / 10, -6, 0),
+            np.minimum([x.listed.missing if x.listed else 9.0 for x in judged], 12) / 3,
+            np.minimum([x.listed.spurious if x.listed else 15.0 for x in judged], 15) / 5,
             -0.5 * np.log1p(np.minimum(evidence.max() - evidence, 3000) / 5),
             np.minimum([x.foreign for x in judged], 15) / 5,
             np.array([x.strong for x in judged]) / 2,
@@ -73,7 +93,9 @@ def probabilities(judged: list[Judged], peaks: int, weights: Weights) -> tuple[n
 
 #: Fitted on simulated measurements; see `benchmarks/observer/README.md`.
 WEIGHTS = Weights(
-    candidate=(3.0, 0.5, -0.3, -0.5, -0.5, 0.3, -0.2, -0.5), none=(-1.0, -1.0, 0.0, 0.5), temper=0.6
+    candidate=(1.0, 3.0, -0.1, -0.1, 0.2, -0.2, -0.5, -0.5, 0.3, 0.0, -0.3),
+    none=(-1.0, -1.0, 0.0, 0.5),
+    temper=1.0,
 )
 
 
