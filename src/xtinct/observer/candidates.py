@@ -1,7 +1,6 @@
 """From a peak list to lattices, the most likely first."""
 
 import itertools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -178,8 +177,8 @@ def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.
 def _starts(prior: Prior) -> np.ndarray:
     """Shifts (n,) at which the search is done: one for a well aligned diffractometer."""
     reach = max(0.0, 1.7 * prior.spread - 0.1)
-    n = 2 * math.ceil(reach / _STEP) + 1
-    return prior.shift + np.linspace(-reach, reach, n)
+    half = round(reach / _STEP)
+    return prior.shift + np.arange(-half, half + 1) * (reach / max(half, 1))
 
 
 class _Start(NamedTuple):
