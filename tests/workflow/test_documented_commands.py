@@ -82,7 +82,12 @@ COMMANDS = {
         "python -c \"import runpy; runpy.run_path('benchmarks/generators.py')\""
     ),
     "snakemake --cores all gcdd": DRY,
-    "xtinct index rutile.xy --wavelength 1.5406 --family tetragonal": HELP,
+    "xtinct index sample.xrdml": HELP,
+    "xtinct index sample.xy --wavelength CuKa": "xtinct index NaCl.xy --wavelength CuKa1 --plot NaCl.svg",
+    "xtinct index sample.xy --wavelength 1.5406 --family tetragonal --prior mp": HELP,
+    "xtinct index sample.xy --wavelength CuKa --cell 4.6,4.6,2.96,90,90,90": HELP,
+    "xtinct index lines.txt --peaks": HELP,
+    "xtinct index sample.xrdml --plot picture.svg --cif cell.cif --json": HELP,
 }
 
 ROCK_SALT = """data_NaCl
@@ -112,6 +117,7 @@ EXAMPLES = {
         "two_theta, counts = instrument.two_theta, xtinct.simulate('NaCl.cif', instrument)\n",
         {},
     ),
+    "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct.indexing.observer import Observer": (
         "import xtinct.api\npatterns = xtinct.ulbd_patterns(225, [[7, 7, 7, 90, 90, 90]], draws=1, seed=1)\n",
         {'family="all"': 'family="cubic"'},

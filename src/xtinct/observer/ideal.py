@@ -10,11 +10,13 @@ from dataclasses import replace
 import numpy as np
 
 from xtinct.diffraction.instrument import Instrument
+from xtinct.indexing.finding import Lattice
 from xtinct.indexing.observer import Answer, Observer
 from xtinct.observer.classes import DecidingLine
 from xtinct.observer.found import Found
-from xtinct.observer.merits import f20
 from xtinct.observer.observation import ClassAnswer, LatticeAnswer, LineAnswer, Observation, Statement, spread
+from xtinct.observer.profile import q_of, true_angle
+from xtinct.observer.sets import lines_of
 from xtinct.symmetry.classes import extinction_classes
 from xtinct.symmetry.operations import bravais_lattice, centring
 
@@ -63,7 +65,6 @@ def observe_ideal(
 
 def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> Observation:
     lattice, groups = answer.lattice, dict(answer.groups)
-    q = (2 * np.sin(np.radians(answer.lines.two_theta / 2)) / wavelength) ** 2
     axes, cosines = lattice.cell[:3], np.cos(np.radians(lattice.cell[3:]))
     factor = 1 - (cosines**2).sum() + 2 * cosines.prod()
     classes = [
@@ -79,7 +80,7 @@ def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> 
         cell_error=np.full(6, np.nan),
         probability=1.0,
         m20=lattice.merit,
-        f20=f20(lattice.family, lattice.metric, q, wavelength),
+        f20=_f20(lattice, answer.lines.two_theta, wavelength),
         score=math.inf,
         volume=float(axes.prod() * math.sqrt(max(factor, 0.0))),
     )
@@ -100,6 +101,15 @@ def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> 
         deciding={rival: _deciding(answer)} if rival else {},
         statements=[*nothing.statements, *said],
     )
+
+
+def _f20(lattice: Lattice, two_theta: np.ndarray, wavelength: float) -> float:
+    """F20 of Smith and Snyder (1979, J. Appl. Cryst. 12, 60): all lines of the metric count as possible."""
+    two_theta = two_theta[:20]
+    own = lines_of(lattice.family, lattice.metric, 1e-9, float(q_of(two_theta[-1], wavelength)) * 1.001)
+    possible = true_angle(own.forms @ lattice.metric, wavelength)
+    off = np.abs(two_theta[:, None] - possible).min(axis=1).mean()
+    return float(len(two_theta) / (max(off, 1e-9) * len(possible)))
 
 
 def _lines(answer: Answer, wavelength: float) -> list[LineAnswer]:

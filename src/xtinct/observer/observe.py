@@ -11,13 +11,13 @@ from xtinct.indexing.cells import cell_of
 from xtinct.measurements.radiation import Radiation
 from xtinct.measurements.records import Measurement
 from xtinct.observer import remarks
-from xtinct.observer.candidates import Candidate, candidates
+from xtinct.observer.candidates import NOTHING, Candidate, candidates
 from xtinct.observer.classes import ClassPosterior, class_posterior
 from xtinct.observer.found import Found, find
 from xtinct.observer.ideal import is_ideal, observe_ideal
 from xtinct.observer.judging import Court, Judged, centring_of
-from xtinct.observer.lattices import bravais, reduced_of, same
-from xtinct.observer.merits import f20, m20
+from xtinct.observer.lattices import bravais, same
+from xtinct.observer.merit import merit
 from xtinct.observer.mixture import Pair, explained, pair_of
 from xtinct.observer.observation import ClassAnswer, LatticeAnswer, LineAnswer, Observation, Statement, spread
 from xtinct.observer.pawley import LatticeFit
@@ -122,7 +122,9 @@ def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> 
     """Index a list of peaks; there are no heights to judge classes by, so these have the prior's weight."""
     question = question or Question()
     nothing = replace(_nothing(name, None, question), lines=_lines(peaks))
-    found = [c for c in candidates(peaks, question.families) if c.score > 0] if len(peaks) >= _LEAST else []
+    found = (
+        [c for c in candidates(peaks, question.families) if c.score > NOTHING] if len(peaks) >= _LEAST else []
+    )
     if not found:
         return replace(nothing, statements=[Statement("no lattice", *remarks.NO_LATTICE)])
     best = found[0].score
@@ -200,8 +202,18 @@ def _told(found: Found, question: Question) -> Candidate:
     family = fitting[0]
     start = form_metric(family, cell[None])[0]
     fit = fit_cell(found.measured, family, start, found.peaks.profile)
-    near = np.zeros(len(found.peaks), dtype=bool)
-    return Candidate(family, fit.metric, "P", fit.profile.zero, 0.0, near, reduced_of(family, fit.metric))
+    nothing = np.zeros(0)
+    return Candidate(
+        family=family,
+        metric=fit.metric,
+        centring="P",
+        shift=fit.profile.zero,
+        score=0.0,
+        rows=nothing.astype(np.int64),
+        explained=nothing.astype(bool),
+        first=nothing,
+        parts=nothing,
+    )
 
 
 def _answer(nothing: Observation, found: Found, question: Question, weighed: _Weighed) -> Observation:
@@ -257,9 +269,9 @@ def _fitted_lattice(one: Judged, letter: str, probability: float, peaks: Peaks) 
 
 
 def _lattice(candidate: Candidate, letter: str, probability: float, peaks: Peaks) -> LatticeAnswer:
-    near = explained(candidate, peaks)
-    # Figures of merit are those of the lattice's own lines.
-    q = q_of(peaks.two_theta[near if near.any() else slice(None)] - candidate.shift, peaks.wavelength)
+    # Figures of merit are those of all lines of the lattice, whatever the search looked at.
+    rows = np.flatnonzero(explained(candidate, peaks))
+    own = merit(replace(candidate, rows=rows, explained=np.ones(len(rows), dtype=bool)), peaks)
     cell = cell_of(candidate.family, candidate.metric)
     return LatticeAnswer(
         family=candidate.family,
@@ -268,8 +280,8 @@ def _lattice(candidate: Candidate, letter: str, probability: float, peaks: Peaks
         cell=cell,
         cell_error=np.full(6, np.nan),
         probability=float(probability),
-        m20=m20(candidate.family, candidate.metric, q),
-        f20=f20(candidate.family, candidate.metric, q, peaks.wavelength),
+        m20=own.m20,
+        f20=own.f20,
         score=candidate.score,
         volume=float(np.prod(cell[:3]) * _volume_factor(cell)),
     )
