@@ -56,7 +56,6 @@ class Limits:
     prior: Prior = field(default_factory=lambda: Prior(0.04, 0.05))  # shift of the list, degree
     searched: int = 20  # lines that the search uses
     kept: int = 60  # lattices of a family that are refined
-    doubt: float = 0.0  # least probability of every line to be foreign
     parameter_cost: float = 5.0  # log-likelihood that each free number of a metric must earn
     largest: dict[str, float] = field(
         default_factory=lambda: {
@@ -139,7 +138,7 @@ def used_lines(peaks: Peaks, limits: Limits) -> _Lines:
         return Found(
             peaks.two_theta[rows].astype(np.float64),
             error[rows],
-            np.maximum(foreign[rows], limits.doubt),
+            foreign[rows],
             area[rows],
             peaks.fwhm[rows].astype(np.float64),
             float(np.quantile(area, 0.1)),

@@ -18,7 +18,7 @@ from xtinct.observer.ideal import is_ideal, observe_ideal
 from xtinct.observer.judging import Court, Judged, centring_of
 from xtinct.observer.lattices import bravais, same
 from xtinct.observer.merit import merit
-from xtinct.observer.mixture import Pair, explained, pair_of
+from xtinct.observer.mixture import explained, second_phase
 from xtinct.observer.observation import ClassAnswer, LatticeAnswer, LineAnswer, Observation, Statement, spread
 from xtinct.observer.pawley import LatticeFit
 from xtinct.observer.peaks import Peaks
@@ -106,16 +106,12 @@ def observe(
         )
         if exact is not None:
             return exact
-    judged, share, unknown = _lattices(found, question)
-    if not judged:
+    weighed = _lattices(found, question)
+    if weighed is None:
         return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
-    pair = _second(found, question, judged)
-    if pair is not None and (first := Court.of(found, [pair.first]).judge(pair.first)) is not None:
-        surely = 1 / (1 + np.exp(-0.3 * (pair.score - max(x.candidate.score for x in judged))))
-        judged = [first, *judged]
-        share, unknown = np.append(surely, (1 - surely) * share), (1 - surely) * unknown
-        nothing = replace(nothing, statements=[*said, remarks.two_phases(pair)])
-    return _answer(nothing, found, question, _Weighed(judged, share, unknown))
+    if weighed.second is not None:
+        nothing = replace(nothing, statements=[*said, remarks.two_phases(weighed.second)])
+    return _answer(nothing, found, question, weighed)
 
 
 def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> Observation:
@@ -148,26 +144,32 @@ def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> 
 
 @dataclass(frozen=True)
 class _Weighed:
-    """Judged candidates, most probable first, their probabilities, and that it is none of them."""
+    """Judged candidates, most probable first, their probabilities, and that it is none of them.
+
+    second: the lattice of a second phase, None without one
+    """
 
     judged: list[Judged]
     share: np.ndarray
     unknown: float
+    second: Candidate | None
 
 
-def _lattices(found: Found, question: Question) -> tuple[list[Judged], np.ndarray, float]:
+def _lattices(found: Found, question: Question) -> _Weighed | None:
     pool = _pool(found, question)
     if not pool:
-        return [], np.zeros(0), 1.0
+        return None
     court = Court.of(found, pool)
     judged = [one for c in pool if (one := court.judge(c)) is not None]
     if not judged:
-        return [], np.zeros(0), 1.0
-    share, unknown = probabilities(judged, len(found.peaks), WEIGHTS)
+        return None
     if question.cell is not None:
-        share, unknown = share / share.sum(), 0.0
+        return _Weighed(judged, np.ones(1), 0.0, None)
+    first = max(judged, key=lambda x: x.candidate.score)
+    second = second_phase(first.candidate, found.peaks, question.families)
+    share, unknown = probabilities(judged, len(found.peaks), WEIGHTS, second.score if second else None)
     order = np.argsort(-share, kind="stable")
-    return [judged[i] for i in order], share[order], unknown
+    return _Weighed([judged[i] for i in order], share[order], unknown, second)
 
 
 def _pool(found: Found, question: Question) -> list[Candidate]:
@@ -182,13 +184,6 @@ def _pool(found: Found, question: Question) -> list[Candidate]:
     chosen = pool[:_BY_SCORE]
     chosen += [c for c in by_list if not any(c is other for other in chosen)]
     return chosen[:_JUDGED]
-
-
-def _second(found: Found, question: Question, judged: list[Judged]) -> Pair | None:
-    """Two lattices that explain the lines clearly better than the best single one, or None."""
-    if question.cell is not None:
-        return None
-    return pair_of(found.peaks, question.families, max(x.candidate.score for x in judged))
 
 
 def _told(found: Found, question: Question) -> Candidate:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from xtinct.observer.candidates import Candidate
 from xtinct.observer.found import Found
-from xtinct.observer.mixture import Pair
 from xtinct.observer.observation import Observation, Statement
 from xtinct.observer.peaks import Peaks
 from xtinct.observer.profile import q_of
@@ -98,14 +98,14 @@ def no_lattice(found: Found) -> list[Statement]:
     return [Statement("no lattice", *NO_LATTICE)]
 
 
-def two_phases(pair: Pair) -> Statement:
+def two_phases(second: Candidate) -> Statement:
     """That two lattices explain the lines, and which the second is."""
-    cell = " ".join(f"{x:.4f}" for x in pair.second.cell[:3]) + " "
-    cell += " ".join(f"{x:.2f}" for x in pair.second.cell[3:])
+    cell = " ".join(f"{x:.4f}" for x in second.cell[:3]) + " "
+    cell += " ".join(f"{x:.2f}" for x in second.cell[3:])
     return Statement(
         "second phase",
-        "Two phases: no single lattice explains the lines as well as two. The answer is of the one with more "
-        f"intensity; the other has {pair.second.bravais} {cell} (angstrom, degrees).",
+        f"Two phases: the lines that the best lattice leaves fit another, {second.bravais} {cell} (angstrom, "
+        "degrees). The answer is of the first.",
         "Take off the lines of the other phase for a closer look at one.",
     )
 

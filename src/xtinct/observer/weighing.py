@@ -37,6 +37,10 @@ FIGURES = (
 )
 
 
+#: Figures that speak of what a lattice leaves of the lines.
+_LEFT = [FIGURES.index(name) for name in ("spurious", "foreign", "strong")]
+
+
 def figures(judged: list[Judged]) -> np.ndarray:
     """What speaks for each candidate, float64 (n, 11), as FIGURES names them.
 
@@ -81,11 +85,21 @@ def none_of_them(judged: list[Judged], peaks: int) -> np.ndarray:
     return np.array([1.0, max(best, -10.0) / 10, min(peaks, 60) / 30 - 1, first.strong / 2])
 
 
-def probabilities(judged: list[Judged], peaks: int, weights: Weights) -> tuple[np.ndarray, float]:
-    """(probability of each candidate float64 (n,), that it is none of them)."""
-    with_none = np.append(
-        figures(judged) @ np.array(weights.candidate), none_of_them(judged, peaks) @ np.array(weights.none)
-    )
+def probabilities(
+    judged: list[Judged], peaks: int, weights: Weights, second: float | None = None
+) -> tuple[np.ndarray, float]:
+    """(probability of each candidate float64 (n,), that it is none of them).
+
+    second  score of another lattice that explains what the first by score leaves of the lines, None without
+            one: what it leaves then does not speak against it
+    """
+    each, none = figures(judged), none_of_them(judged, peaks)
+    if second is not None:
+        first = int(np.argmax([x.candidate.score for x in judged]))
+        each[first, _LEFT] = 0.0
+        none[1] += second / 10
+        none[-1] = 0.0
+    with_none = np.append(each @ np.array(weights.candidate), none @ np.array(weights.none))
     share = np.exp(with_none - with_none.max())
     share /= share.sum()
     return share[:-1], float(share[-1])
@@ -93,9 +107,9 @@ def probabilities(judged: list[Judged], peaks: int, weights: Weights) -> tuple[n
 
 #: Fitted on simulated measurements; see `benchmarks/observer/README.md`.
 WEIGHTS = Weights(
-    candidate=(1.0, 3.0, -0.1, -0.1, 0.2, -0.2, -0.5, -0.5, 0.3, 0.0, -0.3),
-    none=(-1.0, -1.0, 0.0, 0.5),
-    temper=1.0,
+    candidate=(2.19, 0.25, 0.16, 0.74, 0.67, -2.44, -0.26, -0.45, 0.69, -0.05, -2.26),
+    none=(-0.48, -1.18, -2.28, 0.34),
+    temper=0.8,
 )
 
 
