@@ -223,7 +223,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     lists = list(SOURCES[options.source](options.path, options))
-    Path(options.out).write_text(json.dumps(lists, indent=0) + "\n", encoding="utf-8")
+    rows = ",\n".join(json.dumps(one) for one in lists)
+    Path(options.out).write_text(f"[\n{rows}\n]\n", encoding="utf-8")
     print(f"{len(lists)} lists, {sum(len(one['two_theta']) for one in lists)} lines")
 
 

@@ -18,8 +18,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import savgol_filter
 
 from xtinct.diffraction.gemmi_tables import dispersion
-from xtinct.diffraction.geometry import geometric_factor
-from xtinct.diffraction.instrument import Instrument
+from xtinct.diffraction.lorentz import geometric_factor
 from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
 from xtinct.errors import XtinctError
 from xtinct.measurements.radiation import ANODES, TUNGSTEN_L_ALPHA, Radiation
@@ -360,16 +359,8 @@ def _areas(
 
 def _geometry(setup: Setup, sine: np.ndarray) -> np.ndarray:
     """Lorentz-polarisation factor of sin(theta) (n,)."""
-    diffractometer = Instrument(
-        wavelength=ANODES[setup.anode].alpha1,
-        two_theta_min=setup.first,
-        two_theta_max=setup.last,
-        points=2,
-        lorentz="lorentz-polarisation",
-        fwhm=1.0,
-        monochromator=setup.monochromator,
-    )
-    return geometric_factor(diffractometer, sine, np.sqrt(1 - sine**2))
+    polarisation = math.cos(math.radians(setup.monochromator)) ** 2
+    return geometric_factor(sine, np.sqrt(1 - sine**2), polarisation)
 
 
 def _render(
