@@ -291,6 +291,7 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
 @wavelength_option
 @click.option("--family", default="all", show_default=True, help="Crystal family, or all.")
 @click.option("--cell", help="Cell that is known: a,b,c,alpha,beta,gamma in angstrom and degrees.")
+@click.option("--centring", help="Centring that is known: P, A, B, C, I, F or R.")
 @click.option("--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known.")
 @click.option("--scan", help="Scan or block of a file that holds several.")
 @click.option(

@@ -22,6 +22,7 @@ def index(
     *,
     family: str = "all",
     cell: str | Sequence[float] | None = None,
+    centring: str | None = None,
     peaks: bool = False,
     scan: str | None = None,
     prior: Mapping[int, Any] | str | Path | None = None,
@@ -32,7 +33,8 @@ def index(
     pattern     a file of any format of powder diffraction, a Measurement or PeakTable of
                 `xtinct.measurements`, or two float (n,) arrays: 2theta in degrees, and intensity
     wavelength  angstrom, a name (CuKa), or the two of a doublet; None: what the file says
-    family      the crystal family, if it is known; cell, six numbers in angstrom and degrees, if it is known
+    family      the crystal family, if it is known; cell, six numbers in angstrom and degrees, if it is known;
+                centring, its letter, if that is known
     peaks       whether the file is a list of peaks; scan, which of several scans
     prior       weights of space groups: a mapping, a table (.csv, .parquet), or "mp" for the frequencies of
                 the Materials Project; None: all groups alike
@@ -47,6 +49,7 @@ def index(
         families=tuple(FAMILIES) if family == "all" else (family,),
         prior=read_prior(prior) if isinstance(prior, str | Path) else prior,
         cell=_six(cell) if cell is not None else None,
+        centring=centring,
         law=law,
     )
     radiation = None if wavelength is None else radiation_of(wavelength)

@@ -99,14 +99,25 @@ def measured(
 
 
 def _equidistant(two_theta: np.ndarray, intensity: np.ndarray, sigma: np.ndarray | None):
+    """The pattern on equal steps; of unequal ones about the longest, each point the mean of its step."""
     steps = np.diff(two_theta)
     step = float(np.median(steps))
     if np.abs(steps - step).max() < 0.02 * step:
         grid = np.linspace(two_theta[0], two_theta[-1], len(two_theta))
         return grid, intensity, sigma
-    grid = np.arange(two_theta[0], two_theta[-1] + 0.5 * step, step)
-    between = [np.interp(grid, two_theta, y) if y is not None else None for y in (intensity, sigma)]
-    return grid, *between
+    step = float(np.quantile(steps, 0.9))
+    grid = np.arange(two_theta[0] + step / 2, two_theta[-1] - step / 2, step)
+    edges = np.append(grid - step / 2, grid[-1] + step / 2)
+    means = [_means(edges, two_theta, y) if y is not None else None for y in (intensity, sigma)]
+    return grid, *means
+
+
+def _means(edges: np.ndarray, two_theta: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Means of straight lines through the points between `edges` (n + 1,)."""
+    points = np.union1d(two_theta, edges)
+    values = np.interp(points, two_theta, y)
+    area = np.concatenate([[0.0], np.cumsum(np.diff(points) * (values[1:] + values[:-1]) / 2)])
+    return np.diff(area[np.searchsorted(points, edges)]) / np.diff(edges)
 
 
 def _joined(two_theta: np.ndarray, intensity: np.ndarray, sigma: np.ndarray | None, k: int):

@@ -30,7 +30,7 @@ from xtinct.observer.weighing import WEIGHTS, probabilities, tempered
 from xtinct.symmetry.ceilings import Weight
 from xtinct.symmetry.classes import extinction_classes
 from xtinct.symmetry.families import FAMILIES, conventional_cell_errors, space_groups
-from xtinct.symmetry.operations import bravais_lattice
+from xtinct.symmetry.operations import bravais_lattice, centring
 
 #: Candidates that are held against the list of peaks, how far below the best their score may be, and what
 #: the score counts beside the evidence of the list; those that are held against the pattern, and how many
@@ -51,12 +51,14 @@ class Question:
     families   crystal families that are possible
     prior      weight of every space group; None: all groups alike
     cell       six numbers, angstrom and degrees, on conventional axes, about right; None: unknown
+    centring   letter of the centring (P A B C I F R), where it is known; A, B and C are one
     law        intensity law of patterns without noise: physical, or uniform for random intensities
     """
 
     families: tuple[str, ...] = tuple(FAMILIES)
     prior: Mapping[int, Weight] | None = None
     cell: tuple[float, ...] | None = None
+    centring: str | None = None
     law: str = "physical"
 
     def __post_init__(self) -> None:
@@ -68,13 +70,38 @@ class Question:
             if cell.shape != (6,) or not (np.isfinite(cell).all() and (cell > 0).all()):
                 raise XtinctError(f"cell {self.cell}: expected six positive numbers, a b c alpha beta gamma")
 
+        if self.centring is not None and self.centring not in tuple("PABCIFR"):
+            raise XtinctError(f"centring {self.centring!r}: expected one of P A B C I F R")
+
+    @property
+    def informed(self) -> bool:
+        """Whether groups are weighted, by a prior or by a known centring."""
+        return self.prior is not None or self.centring is not None
+
+    def suits(self, family: str, letter: str) -> bool:
+        """Whether a lattice of a family may have a centring; a monoclinic I is a C on other axes."""
+        if self.centring is None:
+            return True
+        faces = "ABCI" if family == "monoclinic" else "ABC"
+        alike = faces if self.centring in faces else self.centring
+        return letter in alike
+
+    def of_family(self, family: str) -> dict[int, float] | None:
+        """Weights of the groups of a family; None where they are alike, or the prior has none of them."""
+        weights = self.weights()
+        own = {g: weights[g] for g in space_groups(family) if weights.get(g)}
+        return own if self.informed and own else None
+
     def weights(self) -> dict[int, float]:
         """Prior of the groups of all families asked for, float, summing to 1."""
-        groups = [g for f in self.families for g in space_groups(f)]
+        groups = [g for f in self.families for g in space_groups(f) if self.suits(f, centring(g))]
         raw = {g: 1.0 if self.prior is None else float(self.prior.get(g, 0)) for g in groups}
         total = sum(raw.values())
         if not total > 0:
-            raise XtinctError(f"prior: no weight on any group of {', '.join(self.families)}")
+            raise XtinctError(
+                f"prior: no weight on any group of {', '.join(self.families)}"
+                + (f" with centring {self.centring}" if self.centring else "")
+            )
         return {g: w / total for g, w in raw.items()}
 
 
@@ -119,7 +146,13 @@ def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> 
     question = question or Question()
     nothing = replace(_nothing(name, None, question), lines=_lines(peaks))
     found = (
-        [c for c in candidates(peaks, question.families) if c.score > NOTHING] if len(peaks) >= _LEAST else []
+        [
+            c
+            for c in candidates(peaks, question.families)
+            if c.score > NOTHING and question.suits(c.family, c.centring)
+        ]
+        if len(peaks) >= _LEAST
+        else []
     )
     if not found:
         return replace(nothing, statements=[Statement("no lattice", *remarks.NO_LATTICE)])
@@ -177,6 +210,7 @@ def _pool(found: Found, question: Question) -> list[Candidate]:
     if question.cell is not None:
         return [_told(found, question)]
     pool = candidates(found.peaks, question.families)
+    pool = [c for c in pool if question.suits(c.family, c.centring)]
     pool = [c for c in pool if c.score > pool[0].score - _BELOW][:_LISTED]
     listed = [peak_evidence(found.peaks, c.family, c.metric, c.shift) for c in pool]
     worth = [_OF_SCORE * c.score + (p.value if p else -np.inf) for c, p in zip(pool, listed, strict=True)]
@@ -225,7 +259,8 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         lattices.append(_fitted_lattice(replace(one, fit=fit), letter, float(p), found.peaks))
         power = tempered(posterior.group_probability, WEIGHTS.temper)
         for number, share in zip(posterior.groups, power, strict=True):
-            groups[int(number)] += float(p) * float(share)
+            if int(number) in groups:
+                groups[int(number)] += float(p) * float(share)
     for number, weight in question.weights().items():
         groups[number] += weighed.unknown * weight
     fit, posterior = fits[0]
@@ -254,7 +289,7 @@ def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, C
         fit = fit_cell(found.measured, one.candidate.family, one.candidate.metric, profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
         return one.fit, one.posterior
-    return fit, class_posterior(fit, question.prior)
+    return fit, class_posterior(fit, question.of_family(fit.family))
 
 
 def _fitted_lattice(one: Judged, letter: str, probability: float, peaks: Peaks) -> LatticeAnswer:

@@ -8,6 +8,7 @@ from pymatgen.core import Lattice, Structure
 
 import xtinct
 from xtinct.errors import XtinctError
+from xtinct.symmetry.operations import hermann_mauguin
 
 
 def told(observation, kind):
@@ -130,6 +131,14 @@ def test_a_cell_that_is_known_is_taken():
     assert answer.classes[0].symbol == "P - n -"
 
 
+def test_a_centring_that_is_known_leaves_no_others():
+    answer = xtinct.index(pattern(yttria()), "Cu", centring="I")
+    assert answer.lattice.bravais == "cI"
+    assert all(hermann_mauguin(g).startswith(("I", "C", "A")) for g, p in answer.groups if p > 0)
+    with pytest.raises(XtinctError, match="centring 'X'"):
+        xtinct.index(pattern(yttria()), "Cu", centring="X")
+
+
 def test_a_list_of_peaks_is_indexed(tmp_path):
     d = 10.604 / np.sqrt([6, 8, 12, 14, 16, 18, 20, 22, 24, 26, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48])
     path = tmp_path / "yttria.txt"
@@ -156,6 +165,10 @@ def test_what_cannot_be_asked_is_said(options, said):
 
 def test_the_prior_weighs_the_groups_of_a_class(measured_yttria):
     answer = xtinct.index(pattern(yttria()), "Cu", family="cubic", prior={206: 1.0, 199: 3.0, 230: 1.0})
+    natural = xtinct.index(pattern(yttria()), "Cu", prior="mp")
+    # Of the groups of I - - - the Materials Project has most structures of Im-3m (229).
+    rest = {g: p for g, p in natural.groups if g in (197, 204, 211, 217, 229)}
+    assert max(rest, key=rest.get) == 229
     groups = dict(answer.groups)
     assert {g for g, p in groups.items() if p > 0.01} <= {206, 199, 230}
     assert groups[206] > 0.8
