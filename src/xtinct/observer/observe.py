@@ -189,6 +189,8 @@ class _Weighed:
 
 
 def _lattices(found: Found, question: Question) -> _Weighed | None:
+    if question.cell is not None:
+        return _Weighed([_told(found, question)], np.ones(1), 0.0, None)
     pool = _pool(found, question)
     if not pool:
         return None
@@ -196,8 +198,6 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
     judged = [one for c in pool if (one := court.judge(c)) is not None]
     if not judged:
         return None
-    if question.cell is not None:
-        return _Weighed(judged, np.ones(1), 0.0, None)
     first = max(judged, key=lambda x: x.candidate.score)
     second = second_phase(first.candidate, found.peaks, question.families)
     share, unknown = probabilities(judged, len(found.peaks), WEIGHTS, second.score if second else None)
@@ -206,9 +206,7 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
 
 
 def _pool(found: Found, question: Question) -> list[Candidate]:
-    """Candidates worth a fit: the best by their lines and by the list as a whole; a told cell alone."""
-    if question.cell is not None:
-        return [_told(found, question)]
+    """Candidates worth a fit: the best by their lines and by the list as a whole."""
     pool = candidates(found.peaks, question.families)
     pool = [c for c in pool if question.suits(c.family, c.centring)]
     pool = [c for c in pool if c.score > pool[0].score - _BELOW][:_LISTED]
@@ -220,7 +218,8 @@ def _pool(found: Found, question: Question) -> list[Candidate]:
     return chosen[:_JUDGED]
 
 
-def _told(found: Found, question: Question) -> Candidate:
+def _told(found: Found, question: Question) -> Judged:
+    """The cell that is told, fitted to the whole pattern from several starts."""
     cell = np.asarray(question.cell, dtype=np.float64)
     fitting = [f for f in question.families if conventional_cell_errors(f, cell[None]).max() < 1e-3]
     if not fitting:
@@ -232,16 +231,27 @@ def _told(found: Found, question: Question) -> Candidate:
     start = form_metric(family, cell[None])[0]
     fit = fit_cell(found.measured, family, start, found.peaks.profile)
     nothing = np.zeros(0)
-    return Candidate(
+    candidate = Candidate(
         family=family,
         metric=fit.metric,
         centring="P",
-        shift=fit.profile.zero,
+        shift=float(shift(np.array([20.0]), fit.profile)[0]),
         score=0.0,
         rows=nothing.astype(np.int64),
         explained=nothing.astype(bool),
         first=nothing,
         parts=nothing,
+    )
+    return Judged(
+        candidate,
+        fit,
+        class_posterior(fit, question.of_family(family)),
+        evidence=0.0,
+        listed=None,
+        foreign=len(fit.foreign),
+        strong=0,
+        centring="P",
+        reduced=candidate.reduced,
     )
 
 
