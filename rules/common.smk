@@ -1,7 +1,8 @@
-import os
+from functools import cache
 
 import xtinct.experiments
-from xtinct.pipeline import code_digest
+from xtinct.pipeline import code_digest, has_gpu
+from xtinct.structures.sources import source_content
 
 # The merged configuration: with values from the command line it may differ from the file.
 xtinct.config.exit_if_wrong_values(config)
@@ -171,7 +172,7 @@ def gpus(wildcards):
     """
     device = config["train"]["device"]
     if device == "auto" and workflow.local_exec:
-        return int(os.path.isdir("/proc/driver/nvidia/gpus"))
+        return int(has_gpu())
     return int(device != "cpu")
 
 
@@ -208,3 +209,10 @@ def final_targets():
         "results/generated/comparison.csv",
         *[f"data/{copies}/manifest.json" for copies in COPIES],
     ]
+
+
+@cache
+def content(source):
+    """Digests of what a source reads on this disk: Snakemake sees no edit within a folder."""
+    kept = f"data/cache/listings/{source}.parquet"
+    return source_content(config["sources"][source], kept, PROJECT)

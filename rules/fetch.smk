@@ -1,13 +1,3 @@
-from functools import cache
-
-
-@cache
-def content(source):
-    """Digests of what a source reads on this disk: Snakemake sees no edit within a folder."""
-    kept = f"data/cache/listings/{source}.parquet"
-    return source_content(config["sources"][source], kept, PROJECT)
-
-
 rule fetch:
     input:
         expand("data/raw/{source}.parquet", source=config["sources"]),

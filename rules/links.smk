@@ -1,4 +1,4 @@
-from xtinct.structures.sources import source_content, source_inputs
+from xtinct.structures.sources import source_inputs
 
 
 rule links:

@@ -378,7 +378,8 @@ def test_malformed_cif_is_received_and_set_aside_later(pull):
     pull.run()
     row = pull.rows()[entry["file"]]
     assert row["cif"] == entry["cif"]
-    with pytest.raises(RejectedError, match="unreadable"):
+    # Its open quote is closed; what is left has no sites.
+    with pytest.raises(RejectedError, match="no_sites"):
         clean_row(row, yaml.safe_load((ROOT / "config/config.yaml").read_text())["cleaning"])
 
 

@@ -30,7 +30,11 @@ def checkout(root, tmp_path, monkeypatch):
 
 def run_script(root, settings, code):
     """The rule's script, as Snakemake runs it."""
-    job = f"SimpleNamespace(log=['job.log'], params=SimpleNamespace(settings={settings!r}, code={code!r}))"
+    model = f"{settings['output_dir']}/model.safetensors"
+    job = (
+        f"SimpleNamespace(log=['job.log'], params=SimpleNamespace(settings={settings!r}, code={code!r}), "
+        f"input=[], output=SimpleNamespace(model={model!r}))"
+    )
     program = (
         "import runpy\nfrom types import SimpleNamespace\n"
         f"runpy.run_path({str(root / 'workflow/scripts/train_model.py')!r}, {{'snakemake': {job}}})"

@@ -60,6 +60,8 @@ np.savetxt("NaCl.xy", np.column_stack([instrument.two_theta, xtinct.simulate("Na
 assert xtinct.ulbd_patterns(225, [[5, 5, 5, 90, 90, 90]], draws=2, seed=1).shape == (2, 8192)
 assert len(xtinct.extinction_classes("cubic")) == 17
 assert float(xtinct.ceilings("cubic")[1]) == 17 / 36
+counts = np.random.default_rng(0).poisson(20 + 2000 * xtinct.simulate("NaCl.cif", instrument)).astype(float)
+assert xtinct.index((instrument.two_theta, counts), 1.5406, family="cubic").lattice is not None
 try:
     xtinct.line_list({POSCAR!r})
 except xtinct.XtinctError as error:
@@ -195,7 +197,7 @@ def test_every_offered_function_runs(functions_ran):
     if refused.startswith("refused: "):
         assert "pymatgen, which is not installed: pip install 'xtinct[workflow]'" in refused
     assert set(xtinct.__all__) == {
-        "simulate", "line_list", "ulbd_patterns", "extinction_classes", "ceilings", "predict", "Instrument",
+        "simulate", "line_list", "ulbd_patterns", "extinction_classes", "ceilings", "index", "predict", "Instrument",
         "XtinctError",
     }, "a new function needs a call above"  # fmt: skip
 

@@ -101,7 +101,7 @@ def test_the_background_goes_and_the_lines_stay(copper):
         ([10, 20], [1, np.nan], 1.5, "must be finite"),
         ([10, 20], [0, -1], 1.5, "somewhere positive"),
         ([10, 20, 30], [1, 1], 1.5, r"must be \(n,\)"),
-        ([10, 20], [1, 1], 0, "wavelength 0"),
+        ([10, 20], [1, 1], 0, "wavelength: 0"),
         ([10, 190], [1, 1], 1.5, "10.0-190.0 degrees"),
     ],
 )

@@ -29,9 +29,13 @@ def without_clock(text):
 
 
 def tables(clone):
-    """Every Parquet file that the pipeline keeps, but for the embedded source."""
+    """Every Parquet file that the pipeline makes: not the embedded source, nor listings with their times."""
     found = {**clone.files("data/**/*.parquet"), **clone.files("results/**/*.parquet")}
-    return {path: content for path, content in found.items() if not path.startswith("data/prototypes/")}
+    return {
+        path: content
+        for path, content in found.items()
+        if not path.startswith(("data/prototypes/", "data/cache/"))
+    }
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,19 @@ DRY = "dry run"
 HELP = "help"
 
 #: Words after the program that name what its help is asked of.
-SUBCOMMANDS = {"adopt", "index", "metrics", "plots", "predict", "pull", "show", "snapshot"}
+SUBCOMMANDS = {
+    "adopt",
+    "checkout",
+    "index",
+    "metrics",
+    "plots",
+    "predict",
+    "pull",
+    "show",
+    "snapshot",
+    "status",
+    "verify",
+}
 
 #: Command as documented -> how it is run, or another command that stands for it.
 COMMANDS = {
@@ -82,6 +94,17 @@ COMMANDS = {
         "python -c \"import runpy; runpy.run_path('benchmarks/generators.py')\""
     ),
     "snakemake --cores all gcdd": DRY,
+    "xtinct verify": HELP,
+    # docs/interruptions.md
+    "snakemake ...": HELP,
+    "snakemake --unlock": HELP,
+    "snakemake --cores all --force FILE": HELP,
+    "dvc status": HELP,
+    "dvc checkout --force FILE": HELP,
+    "kill -9": "command -v kill",
+    "kill 24043": "command -v kill",
+    "ulimit -v": "command -v ulimit",
+    # docs/observer.md
     "xtinct index sample.xrdml": HELP,
     "xtinct index sample.xy --wavelength CuKa": "xtinct index NaCl.xy --wavelength CuKa1 --plot NaCl.svg",
     "xtinct index sample.xy --wavelength 1.5406 --family tetragonal --prior mp": HELP,
