@@ -191,7 +191,7 @@ class _Weighed:
 def _lattices(found: Found, question: Question) -> _Weighed | None:
     if question.cell is not None:
         return _Weighed([_told(found, question)], np.ones(1), 0.0, None)
-    pool = _pool(found, question)
+    pool = worth_fitting(found, question)
     if not pool:
         return None
     court = Court.of(found, pool)
@@ -205,7 +205,7 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
     return _Weighed([judged[i] for i in order], share[order], unknown, second)
 
 
-def _pool(found: Found, question: Question) -> list[Candidate]:
+def worth_fitting(found: Found, question: Question) -> list[Candidate]:
     """Candidates worth a fit: the best by their lines and by the list as a whole."""
     pool = candidates(found.peaks, question.families)
     pool = [c for c in pool if question.suits(c.family, c.centring)]
