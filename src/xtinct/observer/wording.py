@@ -49,7 +49,10 @@ def _classes(observation: "Observation") -> str:
         number, probability = groups[i] if i < len(groups) else (0, 0.0)
         group = f"{hermann_mauguin(number)} ({number})" if number else ""
         rows.append((item.family, item.symbol, f"{item.probability:.2f}", group, f"{probability:.2f}"))
-    return table(("family", "extinction class", "probability", "space group", "probability"), rows)
+    text = table(("family", "extinction class", "probability", "space group", "probability"), rows)
+    if any("R(obv)" in item.symbol for item in observation.classes[:_TOLD]):
+        text += "\nR(obv): a rhombohedral lattice on hexagonal axes, obverse setting."
+    return text
 
 
 def _deciding(observation: "Observation") -> str:
