@@ -111,6 +111,12 @@ COMMANDS = {
     "xtinct index sample.xy --wavelength CuKa --cell 4.6,4.6,2.96,90,90,90": HELP,
     "xtinct index lines.txt --peaks": HELP,
     "xtinct index sample.xrdml --plot picture.svg --cif cell.cif --json": HELP,
+    "xtinct index yttria.xy --wavelength CuKa --plot yttria.png": HELP,
+    "xtinct index rutile.xy --wavelength CuKa --plot rutile.png": HELP,
+    "xtinct index quartz.xy --wavelength CuKa --plot quartz.png": HELP,
+    "xtinct index baddeleyite.xy --wavelength CuKa --plot baddeleyite.png": HELP,
+    "xtinct index mixture.xy --wavelength CuKa --plot mixture.png": HELP,
+    "xtinct index glass.xy --wavelength CuKa --plot glass.png": HELP,
 }
 
 ROCK_SALT = """data_NaCl

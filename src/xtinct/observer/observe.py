@@ -138,7 +138,12 @@ def observe(
         return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
     if weighed.second is not None:
         nothing = replace(nothing, statements=[*said, remarks.two_phases(weighed.second)])
-    return _answer(nothing, found, question, weighed)
+    answer = _answer(nothing, found, question, weighed)
+    if all(line.hkl is not None for line in answer.lines):
+        # The whole-pattern fit has found its place for every peak that the list of peaks seemed to leave.
+        kept = [statement for statement in answer.statements if statement.kind != "second phase"]
+        answer = replace(answer, statements=kept)
+    return answer
 
 
 def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> Observation:

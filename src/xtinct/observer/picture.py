@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from xtinct.observer.observation import Observation
 
 _FORMATS = (".svg", ".png", ".html")
-_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "xtinct", "font.size": 9, "axes.spines.top": False}
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "xtinct",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+    "svg.fonttype": "none",
+    "svg.hashsalt": "xtinct",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 _MEASURED, _FITTED, _BACKGROUND, _DIFFERENCE, _TICKS, _ABSENT, _FOREIGN = (
     "#1a1a1a",
     "#c8102e",
@@ -60,7 +72,10 @@ def picture(observation: "Observation") -> "Figure":
     measured, fit = observation.measured, observation.fit
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(11, 5.6), layout="constrained")
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1.15))
+        if fit is None:
+            upper = lower = figure.subplots()
+        else:
+            upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1.15))
         two_theta = measured.two_theta
         upper.plot(two_theta, measured.intensity, ".", ms=2, color=_MEASURED, label="measured")
         if fit is None:
@@ -71,14 +86,15 @@ def picture(observation: "Observation") -> "Figure":
             upper.plot(fit.two_theta, fit.background, lw=1, color=_BACKGROUND, label="background")
             upper.plot(fit.two_theta, fit.fitted, lw=1, color=_FITTED, label="fit of the lattice's lines")
             lower.plot(fit.two_theta, fit.residual, lw=0.8, color=_DIFFERENCE, label="measured - fit")
+            lower.set_ylabel("difference")
             _ticks(lower, observation)
         upper.set_ylabel("intensity")
         # Weak lines decide, so the scale shows them.
         highest = float(measured.intensity.max())
         upper.set_yscale("function", functions=(_root, _square))
         upper.set_ylim(max(0.0, 0.5 * float(measured.background.min())), 1.05 * highest)
+        upper.margins(x=0.01)
         lower.set_xlabel("2theta (degrees)")
-        lower.set_ylabel("difference")
         upper.set_title(_title(observation), loc="left")
         upper.legend(loc="upper right", frameon=False)
     return figure
@@ -109,6 +125,7 @@ def _ticks(axes: "Axes", observation: "Observation") -> None:
         y = low - (0.18 + 0.16 * row) * height
         if len(places):
             axes.plot(places, np.full(len(places), y), "|", ms=6, color=colour, label=name)
+    axes.set_ylim(bottom=low - 0.62 * height)
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.35), ncols=4, frameon=False)
 
 
