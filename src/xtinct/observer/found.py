@@ -48,17 +48,18 @@ def find(
     """
     told = _found(two_theta, intensity, radiation, sigma)
     best, note = told, None
+    width = float(np.median(told[1].fwhm)) if len(told[1]) else None
     for other, text in _alternatives(radiation):
-        tried = _found(two_theta, intensity, other, sigma)
+        tried = _found(two_theta, intensity, other, sigma, width)
         margin = _cost(best) - _cost(tried)
         if margin > max(_CLEARLY * _cost(best), _LEAST) and not _companions(tried, radiation):
             best, note = tried, text
     return Found(*best, notes=(note,) if note else ())
 
 
-def _found(two_theta, intensity, radiation, sigma) -> tuple[Measured, Peaks, PeakFit | None]:
+def _found(two_theta, intensity, radiation, sigma, width=None) -> tuple[Measured, Peaks, PeakFit | None]:
     pattern = measured(two_theta, intensity, radiation, sigma)
-    return pattern, *find_peaks(pattern)
+    return pattern, *find_peaks(pattern, width)
 
 
 def _cost(found: tuple[Measured, Peaks, PeakFit | None]) -> float:

@@ -114,6 +114,10 @@ class Court:
             reduced_of(candidate.family, metric, letter),
         )
 
+    def left_over(self, one: Judged) -> np.ndarray:
+        """bool (n,): peaks that are far from every line of a judged lattice, as its fit places them."""
+        return self._away(one.candidate, one.fit.metric, one.fit.profile)
+
     def _away(self, candidate: Candidate, metric: np.ndarray, profile: Profile) -> np.ndarray:
         """bool (n,): peaks that are far from every line of the lattice."""
         peaks = self.found.peaks

@@ -13,14 +13,15 @@ from xtinct.observer.sets import lines_of
 #: Fewest lines that a second phase is seen by, their share of the intensity, and the score of its lattice:
 #: random lists reach 3 at most.
 _LINES, _SHARE, _SCORE = 4, 0.03, 8.0
+_SIMPLE = "cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic"
 
 
-def second_phase(first: Candidate, peaks: Peaks, families: tuple[str, ...]) -> Candidate | None:
-    """The lattice that explains the peaks which `first` leaves, None where none clearly does."""
-    left = ~explained(first, peaks)
+def second_phase(left: np.ndarray, peaks: Peaks, families: tuple[str, ...]) -> Candidate | None:
+    """The lattice that explains the peaks which another leaves (bool (n,)), None where none clearly does."""
     if left.sum() < _LINES or peaks.area[left].sum() < _SHARE * peaks.area.sum():
         return None
-    found = candidates(_part(peaks, left), families)
+    # What a first phase leaves is too little for lattices of many free numbers.
+    found = candidates(_part(peaks, left), tuple(f for f in families if f in _SIMPLE))
     return found[0] if found and found[0].score > _SCORE else None
 
 

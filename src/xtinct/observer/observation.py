@@ -146,6 +146,7 @@ class Observation:
     statements   what is to be known
     measured     the pattern as it was judged, None for a list; fit, the whole-pattern fit of the best lattice
     absent       2theta of the lines that the best class forbids, degrees
+    axes         of every group of the best class: int64 (3, 3), hkl @ this are those of its standard setting
     """
 
     name: str
@@ -161,6 +162,7 @@ class Observation:
     measured: Measured | None = None
     fit: LatticeFit | None = None
     absent: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    axes: dict[int, np.ndarray] = field(default_factory=dict)
 
     @property
     def lattice(self) -> LatticeAnswer | None:
@@ -214,6 +216,8 @@ class Observation:
     def to_cif(self, path: str | Path | None = None) -> str:
         """CIF text with the best cell, one block for every group of the best class; written to `path`.
 
+        Each block has the axes of its group's standard setting.
+
         There are no atoms in it: it carries cell, uncertainties and symmetry to the next program.
         """
         if not self.lattices or not self.classes:
@@ -225,7 +229,7 @@ class Observation:
             block = document.add_new_block(f"group_{number}")
             block.set_pair("_audit_creation_method", gemmi.cif.quote("Xtinct: whole-pattern fit"))
             names = [f"_cell_length_{x}" for x in "abc"] + [f"_cell_angle_{x}" for x in CELL[3:]]
-            for name, text in zip(names, lattice.cell_text(), strict=True):
+            for name, text in zip(names, _on_axes(lattice, self.axes.get(number)), strict=True):
                 block.set_pair(name, text)
             block.set_pair("_cell_volume", f"{lattice.volume:.3f}")
             block.set_pair("_space_group_IT_number", str(number))
@@ -247,6 +251,14 @@ class Observation:
         from xtinct.observer.wording import told
 
         return told(self)
+
+
+def _on_axes(lattice: LatticeAnswer, matrix: np.ndarray | None) -> list[str]:
+    """The six numbers of a cell; those of an orthorhombic one with its axes exchanged by `matrix`."""
+    text = lattice.cell_text()
+    if matrix is None or lattice.family != "orthorhombic":
+        return text
+    return [text[i] for i in np.abs(matrix).argmax(axis=0)] + text[3:]
 
 
 def with_error(value: float, error: float) -> str:

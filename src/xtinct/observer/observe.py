@@ -16,7 +16,7 @@ from xtinct.observer.classes import ClassPosterior, class_posterior
 from xtinct.observer.found import Found, find
 from xtinct.observer.ideal import is_ideal, observe_ideal
 from xtinct.observer.judging import Court, Judged, centring_of
-from xtinct.observer.lattices import bravais, same
+from xtinct.observer.lattices import bravais, cells_of, gram, same
 from xtinct.observer.merit import merit
 from xtinct.observer.mixture import explained, second_phase
 from xtinct.observer.observation import ClassAnswer, LatticeAnswer, LineAnswer, Observation, Statement, spread
@@ -27,8 +27,9 @@ from xtinct.observer.ranking import peak_evidence
 from xtinct.observer.refinement import fit_cell
 from xtinct.observer.sets import lines_of
 from xtinct.observer.weighing import WEIGHTS, probabilities, tempered
+from xtinct.symmetry.absences import absent
 from xtinct.symmetry.ceilings import Weight
-from xtinct.symmetry.classes import extinction_classes
+from xtinct.symmetry.classes import extinction_classes, relabellings
 from xtinct.symmetry.families import FAMILIES, conventional_cell_errors, space_groups
 from xtinct.symmetry.operations import bravais_lattice, centring
 
@@ -138,12 +139,7 @@ def observe(
         return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
     if weighed.second is not None:
         nothing = replace(nothing, statements=[*said, remarks.two_phases(weighed.second)])
-    answer = _answer(nothing, found, question, weighed)
-    if all(line.hkl is not None for line in answer.lines):
-        # The whole-pattern fit has found its place for every peak that the list of peaks seemed to leave.
-        kept = [statement for statement in answer.statements if statement.kind != "second phase"]
-        answer = replace(answer, statements=kept)
-    return answer
+    return _answer(nothing, found, question, weighed)
 
 
 def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> Observation:
@@ -204,7 +200,7 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
     if not judged:
         return None
     first = max(judged, key=lambda x: x.candidate.score)
-    second = second_phase(first.candidate, found.peaks, question.families)
+    second = second_phase(court.left_over(first), found.peaks, question.families)
     share, unknown = probabilities(judged, len(found.peaks), WEIGHTS, second.score if second else None)
     order = np.argsort(-share, kind="stable")
     return _Weighed([judged[i] for i in order], share[order], unknown, second)
@@ -290,6 +286,11 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         deciding={rival: posterior.deciding(rival) for rival in rivals},
         fit=fit,
         absent=fit.centre[: len(fit.lines)][~allowed],
+        axes={
+            number: matrix
+            for number in posterior.members(best)
+            if (matrix := axes_of(number, fit, allowed)) is not None
+        },
         **_spread(groups, question),
     )
     return replace(result, statements=[*nothing.statements, *remarks.of_answer(result, found)])
@@ -304,7 +305,44 @@ def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, C
         fit = fit_cell(found.measured, one.candidate.family, one.candidate.metric, profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
         return one.fit, one.posterior
+    posterior = class_posterior(fit, question.of_family(fit.family))
+    metric = standard_metric(fit, posterior)
+    if metric is None:
+        return fit, posterior
+    # Once more on the axes on which the best class has its symbol: cell, hkl and symbol then agree.
+    try:
+        fit = fit_cell(found.measured, fit.family, metric, fit.profile, known=True)
+    except (XtinctError, np.linalg.LinAlgError):
+        return fit, posterior
     return fit, class_posterior(fit, question.of_family(fit.family))
+
+
+def axes_of(number: int, fit: LatticeFit, allowed: np.ndarray) -> np.ndarray | None:
+    """int64 (3, 3): hkl @ this are those of the group's standard setting, None where no naming of the axes
+    leaves just the lines `allowed` (m,). The identity, where it does."""
+    for matrix in sorted(relabellings(fit.family), key=lambda m: (m != np.eye(3)).any()):
+        shown = np.zeros(len(fit.lines), dtype=bool)
+        np.logical_or.at(shown, fit.lines.owner, ~absent(number, fit.lines.hkl @ matrix))
+        if (shown == allowed).all():
+            return matrix
+    return None
+
+
+def standard_metric(fit: LatticeFit, posterior: ClassPosterior) -> np.ndarray | None:
+    """The metric on the axes that the symbol of the best class means; None where it has them already.
+
+    An orthorhombic or monoclinic lattice does not name its axes, but a symbol such as P 1 21/c 1 does.
+    """
+    best = posterior.symbols[0]
+    matrix = axes_of(posterior.members(best)[0], fit, posterior.allowed(best))
+    if matrix is None:
+        return None
+    if fit.family not in ("orthorhombic", "monoclinic") or (matrix == np.eye(3)).all():
+        return None
+    cell = cells_of(matrix.T @ gram(cell_of(fit.family, fit.metric)) @ matrix)
+    if fit.family == "monoclinic" and cell[4] < 90:
+        cell[4] = 180 - cell[4]
+    return form_metric(fit.family, cell[None])[0]
 
 
 def _fitted_lattice(one: Judged, letter: str, probability: float, peaks: Peaks) -> LatticeAnswer:

@@ -17,6 +17,8 @@ BEGIN = 2.5
 _MOST = 110
 #: Widths of peaks that a search begins with: the widest, degree, and the ratio of one to the next.
 _WIDEST, _RATIO = 0.95, 1.75
+#: A known width is tried within this factor.
+_NEAR = 2.0
 #: Height over its error that a peak needs at the end, and share of the highest peak.
 _SIGNIFICANT, _LEAST = 4.0, 0.006
 #: Height over its error at which a bump is tried; more in the first rounds.
@@ -67,23 +69,27 @@ class Peaks:
         return q_of(self.two_theta, self.wavelength)
 
 
-def find_peaks(measured: Measured) -> tuple[Peaks, PeakFit | None]:
-    """Peaks of a pattern, and the fit that they are of (None where there is no peak)."""
+def find_peaks(measured: Measured, width: float | None = None) -> tuple[Peaks, PeakFit | None]:
+    """Peaks of a pattern, and the fit that they are of (None where there is no peak).
+
+    width  about the FWHM of the peaks, degree, where it is known; None: all widths are tried
+    """
     low = measured.two_theta[0] + BEGIN * measured.width
     end = measured.two_theta[-1]
     reach = float(true_angle(np.array([_REACH]), measured.radiation.wavelength)[0])
     part = measured.between(low, min(end, reach))
-    found = _search(part) if len(part.two_theta) > 20 else None
+    found = _search(part, width) if len(part.two_theta) > 20 else None
     if (found is None or len(found[0]) < _FEW) and end > reach:
-        found = _search(measured.between(low, end)) or found
+        found = _search(measured.between(low, end), width) or found
     if found is None:
         nothing = np.zeros(0)
         return Peaks(*([nothing] * 6), measured.radiation.wavelength, Profile()), None
     return found
 
 
-def _search(measured: Measured) -> tuple[Peaks, PeakFit] | None:
-    starts = [fit for width in _widths(measured.step) if (fit := _begin(measured, width)) is not None]
+def _search(measured: Measured, known: float | None) -> tuple[Peaks, PeakFit] | None:
+    widths = [w for w in _widths(measured.step) if known is None or 1 / _NEAR < w / known < _NEAR]
+    starts = [fit for w in widths if (fit := _begin(measured, w)) is not None]
     if not starts:
         return None
     fit = min(starts, key=lambda fit: fit.chi2)

@@ -23,12 +23,6 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-    "svg.fonttype": "none",
-    "svg.hashsalt": "xtinct",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 _MEASURED, _FITTED, _BACKGROUND, _DIFFERENCE, _TICKS, _ABSENT, _FOREIGN = (
     "#1a1a1a",
     "#c8102e",

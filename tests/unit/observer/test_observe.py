@@ -8,6 +8,7 @@ from pymatgen.core import Lattice, Structure
 
 import xtinct
 from xtinct.errors import XtinctError
+from xtinct.symmetry.absences import absent
 from xtinct.symmetry.operations import hermann_mauguin
 
 
@@ -110,6 +111,41 @@ def test_two_phases_are_said():
     assert any("Two phases" in text for text in told(answer, "second phase"))
     assert answer.lattice.bravais == "cI"
     assert answer.lattice.cell[0] == pytest.approx(10.604, abs=0.02)
+
+
+def test_one_phase_is_not_called_two(measured_yttria):
+    for answer in (measured_yttria, xtinct.index(pattern(rutile()), "Cu")):
+        assert not told(answer, "second phase")
+
+
+#: Baddeleyite and cotunnite, rounded: axes in an order that their lengths do not tell.
+ZIRCONIA = Structure.from_spacegroup(
+    "P2_1/c",
+    Lattice.monoclinic(5.1505, 5.2116, 5.3173, 99.23),
+    ["Zr", "O", "O"],
+    [[0.2754, 0.0395, 0.2083], [0.0700, 0.3317, 0.3447], [0.4496, 0.7569, 0.4792]],
+)
+LEAD_CHLORIDE = Structure.from_spacegroup(
+    "Pnma",
+    Lattice.orthorhombic(7.62, 4.534, 9.045),
+    ["Pb", "Cl", "Cl"],
+    [[0.246, 0.25, 0.088], [0.142, 0.25, 0.428], [0.023, 0.75, 0.163]],
+)
+
+
+@pytest.mark.parametrize(
+    ("structure", "symbol", "number"), [(ZIRCONIA, "P 1 21/c 1", 14), (LEAD_CHLORIDE, "P n a -", 62)]
+)
+def test_the_cell_stands_on_the_axes_that_the_symbol_means(structure, symbol, number):
+    answer = xtinct.index(pattern(structure, height=50_000, fwhm=0.08), "Cu")
+    assert answer.classes[0].symbol == symbol
+    block = next(b for b in gemmi.cif.read_string(answer.to_cif()) if b.name == f"group_{number}")
+    cell = gemmi.make_small_structure_from_block(block).cell
+    assert np.allclose([cell.a, cell.b, cell.c], structure.lattice.abc, atol=0.01)
+    assert cell.beta == pytest.approx(structure.lattice.beta, abs=0.05)
+    # On these axes no indexed line breaks the law of the group.
+    hkl = np.array([line.hkl for line in answer.lines if line.hkl]) @ answer.axes[number]
+    assert not absent(number, hkl).any()
 
 
 def test_glass_gets_no_lattice():
