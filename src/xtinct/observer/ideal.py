@@ -116,7 +116,7 @@ def _lines(answer: Answer, wavelength: float) -> list[LineAnswer]:
     lines, width = answer.lines, answer.lattice.fwhm
     d = wavelength / (2 * np.sin(np.radians(lines.two_theta / 2)))
     area = lines.height * width * math.sqrt(math.pi / math.log(2)) / 2
-    return [
+    found = [
         LineAnswer(
             tuple(int(x) for x in hkl) if hkl.any() else None,
             float(angle),
@@ -131,6 +131,23 @@ def _lines(answer: Answer, wavelength: float) -> list[LineAnswer]:
             answer.hkl, lines.two_theta, lines.error, d, area, strict=True
         )
     ]
+    return _joined(found)
+
+
+def _joined(lines: list[LineAnswer]) -> list[LineAnswer]:
+    """Lines of one hkl, which the fit of peaks may split in two, as one at the mean by area."""
+    joined: list[LineAnswer] = []
+    for line in lines:
+        last = joined[-1] if joined else None
+        if last is None or line.hkl is None or line.hkl != last.hkl:
+            joined.append(line)
+            continue
+        total = last.area + line.area
+        share = line.area / total if total else 0.5
+        names = ("two_theta", "calculated", "d")
+        mean = {n: (1 - share) * getattr(last, n) + share * getattr(line, n) for n in names}
+        joined[-1] = replace(last, area=total, **mean)
+    return joined
 
 
 def _deciding(answer: Answer) -> list[DecidingLine]:

@@ -93,6 +93,16 @@ def test_patterns_without_noise_are_read_by_the_exact_law():
     assert np.allclose(answer.lattice.cell[[0, 2]], [4.594, 2.959], atol=1e-5)
 
 
+def test_a_line_of_one_reflection_stands_once():
+    two_theta, y = pattern(
+        rock_salt(), noise=False, doublet=False, background=0.0, eta=0.0, shift=0.0, fwhm=0.23548, step=0.01
+    )
+    for intensity in (y, np.round(y), np.random.default_rng(0).poisson(y + 20).astype(float)):
+        answer = xtinct.index((two_theta, intensity), 1.540593, family="cubic")
+        hkl = [line.hkl for line in answer.lines if line.hkl]
+        assert len(hkl) == len(set(hkl)) == 9
+
+
 def test_whole_numbers_and_few_counts_are_no_obstacle():
     two_theta, y = pattern(rock_salt(), height=800, background=20)
     answer = xtinct.index((two_theta, y), "Cu")
