@@ -100,7 +100,8 @@ def test_a_line_of_one_reflection_stands_once():
     for intensity in (y, np.round(y), np.random.default_rng(0).poisson(y + 20).astype(float)):
         answer = xtinct.index((two_theta, intensity), 1.540593, family="cubic")
         hkl = [line.hkl for line in answer.lines if line.hkl]
-        assert len(hkl) == len(set(hkl)) == 9
+        assert (2, 2, 2) in hkl
+        assert len(hkl) == len(set(hkl))
 
 
 def test_whole_numbers_and_few_counts_are_no_obstacle():
