@@ -3,18 +3,18 @@
 #   snakemake -n all               what that would be, and why
 import os
 
-import xtinct.config
+import xtinct.project.configuration
 from snakemake.utils import min_version
 
 min_version("9.20")
 
 # "" in the project's own folder; elsewhere (--directory, module) where the project lies.
-PROJECT = xtinct.config.project_folder(workflow.current_basedir)
-CONFIG = os.path.join(PROJECT, xtinct.config.CONFIG)
+PROJECT = xtinct.project.configuration.project_folder(workflow.current_basedir)
+CONFIG = os.path.join(PROJECT, xtinct.project.configuration.CONFIG)
 # Read once before Snakemake does, which would name neither the line nor a key that stands twice.
 # As a module the project is given its configuration, which rules/common.smk checks.
 if workflow.modifier.is_main_snakefile():
-    xtinct.config.exit_if_wrong(*(workflow.overwrite_configfiles or [CONFIG]))
+    xtinct.project.configuration.exit_if_wrong(*(workflow.overwrite_configfiles or [CONFIG]))
 
 
 configfile: CONFIG

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.linelists import LineLists
-from xtinct.diffraction.profile import render
-from xtinct.structures.generators.online import CrystalLines
-from xtinct.structures.generators.sampling import GroupSampler, read_statistics
-from xtinct.structures.generators.statistical import generate_one, structure_row
+from xtinct.generators.online import CrystalLines
+from xtinct.generators.sampling import GroupSampler, read_statistics
+from xtinct.generators.statistical import generate_one, structure_row
+from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.rendering import render
 
 GROUPS = range(1, 231)
 SYMPREC = 0.01

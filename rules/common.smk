@@ -1,17 +1,18 @@
 from functools import cache
 
-import xtinct.experiments
-from xtinct.pipeline import code_digest, has_gpu
-from xtinct.structures.sources import source_content
+import xtinct.project.experiments
+from xtinct.project.digests import code_digest
+from xtinct.project.job import has_gpu
+from xtinct.sources.fetching import source_content
 
 # The merged configuration: with values from the command line it may differ from the file.
-xtinct.config.exit_if_wrong_values(config)
+xtinct.project.configuration.exit_if_wrong_values(config)
 
 FAMILIES = config["families"]
 DATASETS = ["cddd", "ulbd", "gcdd"]
 VARIANTS = config["variants"]
 # Real test crystals with coordinates, lattice or both drawn anew.
-COPIES = list(xtinct.config.COPIES)
+COPIES = list(xtinct.project.configuration.COPIES)
 SHARDS = [f"{i:04d}" for i in range(config["shards"])]
 # (experiment, family, seed) of every model.
 MODELS = [
@@ -30,8 +31,8 @@ wildcard_constraints:
     seed=r"\d+",
     test="|".join([*DATASETS, *COPIES, *VARIANTS]),
     copies="|".join(COPIES),
-    cddd="|".join(xtinct.config.versions(config, "cddd")),
-    ulbd="|".join(xtinct.config.versions(config, "ulbd")),
+    cddd="|".join(xtinct.project.configuration.versions(config, "cddd")),
+    ulbd="|".join(xtinct.project.configuration.versions(config, "ulbd")),
 
 
 def part(*paths, of=config):
@@ -48,12 +49,12 @@ def part(*paths, of=config):
 
 def line_lists(dataset, family):
     """The file of one family of a dataset or of a variant."""
-    return xtinct.experiments.line_lists(config, dataset, family)
+    return xtinct.project.experiments.line_lists(config, dataset, family)
 
 
 def cddd_part(wildcards):
     """What the lines of real structures depend on, in this version of them."""
-    of = xtinct.config.with_variant(config, wildcards.cddd)
+    of = xtinct.project.configuration.with_variant(config, wildcards.cddd)
     return part("lines", "splits.cddd", "splits.fractions", of=of)
 
 
@@ -66,7 +67,7 @@ def ulbd_part(wildcards):
         "lines.convention",
         "splits.ulbd",
         "splits.fractions",
-        of=xtinct.config.with_variant(config, wildcards.ulbd),
+        of=xtinct.project.configuration.with_variant(config, wildcards.ulbd),
     )
 
 
@@ -161,7 +162,7 @@ def hybrid_model(name):
 
 def test_files(wildcards):
     """Line lists of a test set, by family."""
-    families = xtinct.experiments.families_of(wildcards.family)
+    families = xtinct.project.experiments.families_of(wildcards.family)
     return [line_lists(wildcards.test, family) for family in families]
 
 
@@ -178,7 +179,7 @@ def gpus(wildcards):
 
 def training(wildcards):
     """What a model is trained with."""
-    return xtinct.experiments.training_settings(
+    return xtinct.project.experiments.training_settings(
         config, wildcards.experiment, wildcards.family, int(wildcards.seed)
     )
 
@@ -187,7 +188,7 @@ def variant_files():
     """Files of each variant that experiments ask for, by variant and family."""
     files = {name: {} for name in VARIANTS}
     for experiment in config["experiments"].values():
-        for dataset in (*xtinct.config.training_sets(experiment), *experiment["tests"]):
+        for dataset in (*xtinct.project.configuration.training_sets(experiment), *experiment["tests"]):
             every = (
                 FAMILIES if "all" in experiment["families"] else experiment["families"]
             )

@@ -29,7 +29,7 @@ rule evaluate_model:
         precision=config["train"]["precision"],
         threads=config["train"]["threads"],
         confidence=config["report"]["confidence"],
-        code=code_digest("xtinct.learning.evaluation"),
+        code=code_digest("xtinct.evaluation.networks"),
     script:
         "../workflow/scripts/evaluate_model.py"
 
@@ -55,7 +55,7 @@ rule robustness:
         precision=config["train"]["precision"],
         threads=config["train"]["threads"],
         confidence=config["report"]["confidence"],
-        code=code_digest("xtinct.learning.robustness"),
+        code=code_digest("xtinct.evaluation.robustness"),
     script:
         "../workflow/scripts/robustness.py"
 

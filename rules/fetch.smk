@@ -18,6 +18,6 @@ rule fetch_source:
         source=lambda wildcards: config["sources"][wildcards.source],
         content=lambda wildcards: content(wildcards.source),
         project=PROJECT,
-        code=code_digest("xtinct.structures.sources"),
+        code=code_digest("xtinct.sources.fetching"),
     script:
         "../workflow/scripts/fetch_source.py"

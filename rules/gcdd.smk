@@ -9,7 +9,7 @@ rule gcdd_statistics:
     params:
         learn_from=config["gcdd"]["learn_from"],
         split=config["splits"]["cddd"],
-        code=code_digest("xtinct.datasets.gcdd_statistics"),
+        code=code_digest("xtinct.datasets.gcdd_occupations"),
     script:
         "../workflow/scripts/gcdd_statistics.py"
 
@@ -26,7 +26,7 @@ rule gcdd_occupations:
         config=part(*GCDD_DRAWS, "gcdd.occupations"),
         seed=config["seed"],
         families=FAMILIES,
-        code=code_digest("xtinct.structures.generators.statistical"),
+        code=code_digest("xtinct.generators.statistical"),
     script:
         "../workflow/scripts/gcdd_occupations.py"
 
@@ -103,7 +103,7 @@ rule gcdd_evidence:
     log:
         "logs/gcdd_evidence.log",
     params:
-        code=code_digest("xtinct.structures.generators.evidence"),
+        code=code_digest("xtinct.generators.evidence"),
     script:
         "../workflow/scripts/gcdd_evidence.py"
 
@@ -125,6 +125,6 @@ rule cddd_copies:
         config=part("lines", "splits.cddd", "cleaning.symprec"),
         seed=config["seed"],
         families=FAMILIES,
-        code=code_digest("xtinct.datasets.randomised"),
+        code=code_digest("xtinct.datasets.cddd_copies"),
     script:
         "../workflow/scripts/cddd_copies.py"

@@ -20,7 +20,7 @@ rule limitations:
         instrument=config["instrument"],
         d_star_max=config["lines"]["d_star_max"],
         ceilings=config["ceilings"],
-        code=code_digest("xtinct.limits.tables"),
+        code=code_digest("xtinct.ceiling.limitations"),
     script:
         "../workflow/scripts/limitations.py"
 
@@ -39,6 +39,6 @@ rule wilson:
         lattices=config["ulbd"]["lattices"],
         instrument=config["instrument"],
         ceilings=config["ceilings"],
-        code=code_digest("xtinct.limits.tables"),
+        code=code_digest("xtinct.ceiling.limitations"),
     script:
         "../workflow/scripts/wilson.py"

@@ -1,4 +1,4 @@
-from xtinct.structures.sources import source_inputs
+from xtinct.sources.fetching import source_inputs
 
 
 rule links:
@@ -16,6 +16,6 @@ rule link_source:
         paths=lambda wildcards: source_inputs(
             config["sources"][wildcards.source], PROJECT
         ),
-        code=code_digest("xtinct.structures.links"),
+        code=code_digest("xtinct.sources.links"),
     script:
         "../workflow/scripts/link_source.py"

@@ -19,7 +19,7 @@ rule observe:
         lengths=observed_lengths,
         instrument=config["instrument"],
         confidence=config["report"]["confidence"],
-        code=code_digest("xtinct.indexing.evaluation"),
+        code=code_digest("xtinct.evaluation.observers"),
     script:
         "../workflow/scripts/observe.py"
 
@@ -45,6 +45,6 @@ rule hybrid:
         device=config["train"]["device"],
         precision=config["train"]["precision"],
         confidence=config["report"]["confidence"],
-        code=code_digest("xtinct.indexing.evaluation"),
+        code=code_digest("xtinct.evaluation.observers"),
     script:
         "../workflow/scripts/observe.py"

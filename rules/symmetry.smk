@@ -25,7 +25,7 @@ rule extinction_classes:
     log:
         "logs/extinction_classes.log",
     params:
-        code=code_digest("xtinct.symmetry.ceilings"),
+        code=code_digest("xtinct.ceiling.extinction"),
     script:
         "../workflow/scripts/extinction_classes.py"
 
@@ -38,6 +38,6 @@ rule ceilings:
         "logs/ceilings.log",
     params:
         ks=config["ceilings"]["ks"],
-        code=code_digest("xtinct.symmetry.ceilings"),
+        code=code_digest("xtinct.ceiling.extinction"),
     script:
         "../workflow/scripts/ceilings.py"

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 
-from xtinct.diffraction.lines import INTENSITY_LAWS, UlbdLines
+from xtinct.linelists.ulbd_lines import INTENSITY_LAWS, UlbdLines
 from xtinct.symmetry.families import family_of
 
 SAMPLES, LONGEST, WAVELENGTH = 400, 25.0, 1.5406

@@ -36,9 +36,9 @@ def xtinct20(one, _):
 
 
 def _ours(one, first):
-    from xtinct.observer.candidates import Limits, candidates
-    from xtinct.observer.likelihood import Prior
-    from xtinct.observer.lists import Known, from_two_theta
+    from xtinct.observer.indexing.candidates import Limits, candidates
+    from xtinct.observer.indexing.likelihood import Prior
+    from xtinct.observer.peaks.peak_lists import Known, from_two_theta
 
     known = Known(np.array(one["intensity"][:first]), one.get("error"))
     peaks = from_two_theta(np.array(one["two_theta"][:first]), one["wavelength"], known)

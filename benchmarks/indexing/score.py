@@ -25,7 +25,7 @@ import gemmi
 import numpy as np
 from pymatgen.core import Lattice
 
-from xtinct.observer.candidates import Limits
+from xtinct.observer.indexing.candidates import Limits
 
 LEAGUE, CLOSE = (0.05, 3.0), (0.01, 0.5)
 FREE = {

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import xtinct
-from xtinct.learning.metrics import wilson_interval
-from xtinct.observer.lattices import reduced, same
+from xtinct.lattices.bravais import reduced, same
+from xtinct.scores.metrics import wilson_interval
 from xtinct.symmetry.families import family_of
 from xtinct.symmetry.operations import centring
 

@@ -17,9 +17,9 @@ from PIL import Image
 
 from xtinct import index
 from xtinct.errors import XtinctError
-from xtinct.observer.profile import Profile
+from xtinct.observer.peaks.peak_shapes import Profile
 from xtinct.observer.simulation import Background, Processing, Setup, measure
-from xtinct.structures.given import standard_of
+from xtinct.sources.given import standard_of
 
 WAVELENGTH = "CuKa"
 #: Colours that are kept of a picture: it has few, and a page should load quickly.

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
+from xtinct.files.parquet import write_parquet
 from xtinct.observer.simulation import as_plain, simulate_measurement
-from xtinct.parquet import write_parquet
 from xtinct.randomness import stream_key
-from xtinct.structures.given import standard_of
+from xtinct.sources.given import standard_of
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")

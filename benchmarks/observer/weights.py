@@ -1,4 +1,4 @@
-"""Fit the weights of `xtinct.observer.weighing` on patterns with known cells.
+"""Fit the weights of `xtinct.observer.judging.weighing` on patterns with known cells.
 
     python benchmarks/observer/weights.py SIMULATED.parquet [MEASURED.parquet --source NAME --rows even]
 
@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from scipy.optimize import minimize
 
+from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import Radiation, radiation_of
-from xtinct.observer.found import find
-from xtinct.observer.judging import Court
-from xtinct.observer.lattices import reduced, same
+from xtinct.observer.judging.court import Court
+from xtinct.observer.judging.weighing import FIGURES, figures, none_of_them
 from xtinct.observer.observe import Question, worth_fitting
-from xtinct.observer.weighing import FIGURES, figures, none_of_them
+from xtinct.observer.peaks.radiation_found import find
 from xtinct.symmetry.families import family_of
 from xtinct.symmetry.operations import centring
 

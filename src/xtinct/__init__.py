@@ -14,7 +14,7 @@ _OFFERED = {
     "ceilings": "xtinct.api",
     "predict": "xtinct.api",
     "index": "xtinct.observer.asking",
-    "Instrument": "xtinct.diffraction.instrument",
+    "Instrument": "xtinct.patterns.instrument",
     "XtinctError": "xtinct.errors",
 }
 __all__ = sorted(_OFFERED)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
 from xtinct.extras import names_extra
+from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.instrument import Instrument
 
 #: The instrument of the default configuration and of the models it trains: Cu K-alpha1, 5-90 degrees.
 DEFAULT_INSTRUMENT = Instrument(
@@ -42,8 +42,8 @@ def line_list(
     conventional cell, summed over the hkl of the line. XtinctError if there is no structure in
     `structure`.
     """
-    from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
-    from xtinct.structures.given import atoms_of, standard_of
+    from xtinct.linelists.structure_factors import StructureRefusedError, structure_lines
+    from xtinct.sources.given import atoms_of, standard_of
 
     crystal = standard_of(structure, symprec=symprec).crystal
     d_star_max = DEFAULT_INSTRUMENT.d_star_reach if d_star_max is None else d_star_max
@@ -64,7 +64,7 @@ def simulate(structure: Any, instrument: Instrument | None = None, **options: An
     `structure` and `options` as in `line_list`; `instrument` is DEFAULT_INSTRUMENT if None, and
     `instrument.two_theta` gives the abscissa in degrees.
     """
-    from xtinct.diffraction.profile import render
+    from xtinct.patterns.rendering import render
 
     instrument = instrument or DEFAULT_INSTRUMENT
     d_star, intensity = line_list(structure, **{"d_star_max": instrument.d_star_reach, **options})
@@ -80,8 +80,8 @@ def ulbd_patterns(
     degrees. Every line that the law allows gets an intensity U(0, 1), anew for each of `draws`.
     Returns float32 (n * draws, instrument.points), the draws of a cell next to each other, maximum 1.
     """
-    from xtinct.diffraction.lines import UlbdLines
-    from xtinct.diffraction.patterns import ulbd_patterns as patterns
+    from xtinct.linelists.ulbd_lines import UlbdLines
+    from xtinct.patterns.ulbd_patterns import ulbd_patterns as patterns
     from xtinct.randomness import stream_key
     from xtinct.symmetry.families import conventional_cell_errors, family_of
 
@@ -133,9 +133,9 @@ def ceilings(
 ) -> dict[int, Fraction]:
     """The best top-k accuracy that the extinction laws allow, exactly.
 
-    See `xtinct.symmetry.ceilings.ceilings`.
+    See `xtinct.ceiling.extinction.ceilings`.
     """
-    from xtinct.symmetry.ceilings import ceilings as exact
+    from xtinct.ceiling.extinction import ceilings as exact
 
     return exact(family, target, ks, prior)
 
@@ -164,8 +164,8 @@ def predict(
     `prior`: weights of space groups, which share out a class among its groups (as in `ceilings`; None:
     equal weights). `models`: folders of trained models, or a folder that holds some; None means
     DEFAULT_MODELS. There is one model per crystal family, and each answers as if the pattern were of its
-    family. Whether it is, the positions of the lines are asked (`xtinct.indexing.explaining`): where they
-    speak against the family, or cannot be checked, probabilities stand without a set.
+    family. Whether it is, the positions of the lines are asked (`xtinct.observer.exact.explaining`): where
+    they speak against the family, or cannot be checked, probabilities stand without a set.
 
     Returns {family: {"condition": text, "lattice": dict, "classes": [(symbol, probability), ...],
     "groups": [(number, probability), ...], "space_groups": [dict, ...], "set": [symbol, ...],
@@ -178,10 +178,15 @@ def predict(
     and where `prior` changes the probabilities of classes (models of crystal systems). Every warning has
     one cause.
     """
-    from xtinct.indexing.explaining import best_families
     from xtinct.learning.prediction import Predictor
-    from xtinct.measured import checked_pattern, on_grid, with_model_widths, without_background
-    from xtinct.peaks import require_peaks, strong_lines
+    from xtinct.measurements.preparation import (
+        checked_pattern,
+        on_grid,
+        with_model_widths,
+        without_background,
+    )
+    from xtinct.measurements.strong_peaks import require_peaks, strong_lines
+    from xtinct.observer.exact.explaining import best_families
     from xtinct.symmetry.operations import hermann_mauguin
 
     two_theta, intensity = checked_pattern(two_theta, intensity, wavelength)
@@ -238,7 +243,7 @@ def _condition(family: str) -> str:
 
 def _lattice_of(predictor: Any, explained: Mapping[str, Any], best: str | None) -> tuple[dict, str | None]:
     """("lattice" of an answer, why there is no set of classes or None), from `explaining.best_families`."""
-    from xtinct.indexing.explaining import FEWEST
+    from xtinct.observer.exact.explaining import FEWEST
 
     family = predictor.family
     own = explained.get(family)

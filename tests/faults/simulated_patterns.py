@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.diffraction.lines import form_metric
-from xtinct.observer.profile import Profile, doublet, true_angle
-from xtinct.observer.sets import lines_of
+from xtinct.lattices.metric import form_metric
+from xtinct.observer.fitting.line_sets import lines_of
+from xtinct.observer.peaks.peak_shapes import Profile, doublet, true_angle
 
 
 @dataclass(frozen=True)

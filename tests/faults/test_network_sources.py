@@ -42,9 +42,9 @@ from loopback_servers import (
 from pymatgen.core import Structure
 
 from xtinct.errors import XtinctError
+from xtinct.sources.fetching import fetch
 from xtinct.structures.cleaning import clean_row
 from xtinct.structures.crystal import RejectedError
-from xtinct.structures.sources import fetch
 
 NETWORK = {"timeout": 0.5, "patience": 6.0, "backoff": [0.01, 0.05], "rate": 2000, "parallel": 3}
 #: What a request for data looks like, for each source (as opposed to version, count and list).
@@ -457,7 +457,7 @@ def test_killed_in_the_middle(pull, undisturbed):
     pull.server.faults = [Fault(DATA[pull.kind], silent, skip=1, times=np.inf)]
     (pull.folder / "config.json").write_text(json.dumps(pull.config))
     code = (
-        "import json; from xtinct.structures.sources import fetch; "
+        "import json; from xtinct.sources.fetching import fetch; "
         "fetch('source', json.load(open('config.json')), 'pulled.parquet')"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=pull.folder, stderr=subprocess.DEVNULL)

@@ -7,7 +7,7 @@ import pytest
 from loopback_servers import KEY, Answer, Fault, MaterialsProject, Optimade, deliver
 
 from xtinct.errors import XtinctError
-from xtinct.structures.sources import fetch
+from xtinct.sources.fetching import fetch
 
 NETWORK = {"timeout": 5, "patience": 60.0, "backoff": [0.01, 0.02], "rate": 2000, "parallel": 2}
 

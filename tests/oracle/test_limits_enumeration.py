@@ -13,10 +13,10 @@ import gemmi
 import numpy as np
 import pytest
 
-from xtinct.diffraction.lattice import LatticeSpec
-from xtinct.limits.hypotheses import Window
-from xtinct.limits.lattices import lattice_ceiling
-from xtinct.limits.measurement import Measurement, measurement_ceiling
+from xtinct.ceiling.hypotheses import Window
+from xtinct.ceiling.lattice_ranges import lattice_ceiling
+from xtinct.ceiling.measured_lines import Measurement, measurement_ceiling
+from xtinct.lattices.distributions import LatticeSpec
 
 NUMBERS = {
     "cubic": range(195, 231),

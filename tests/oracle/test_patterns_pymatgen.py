@@ -14,10 +14,10 @@ from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from pymatgen.core import Lattice, Structure
 
 from xtinct.datasets.cddd import read_atoms
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.linelists import LineLists
-from xtinct.diffraction.profile import render
-from xtinct.diffraction.structure_factors import structure_lines
+from xtinct.linelists.line_lists import LineLists
+from xtinct.linelists.structure_factors import structure_lines
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.rendering import render
 
 #: pymatgen's table departs from the International Tables by 0.5 % of Z (median over the elements, up
 #: to 1/d = 0.92), by 2.5 % at most, but for hydrogen (9 %) and tin (7 %).

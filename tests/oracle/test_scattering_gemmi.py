@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.datasets.cddd import read_atoms
-from xtinct.diffraction.gemmi_tables import dispersion
-from xtinct.diffraction.structure_factors import structure_lines
+from xtinct.linelists.gemmi_tables import dispersion
+from xtinct.linelists.structure_factors import structure_lines
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, crystal_system
 
 PROTOTYPES = Path(__file__).parents[2] / "data" / "prototypes" / "aflow_prototypes.parquet"

@@ -49,7 +49,7 @@ COMPARE = """
 import sys
 import gemmi
 import numpy as np
-from xtinct.diffraction.structure_factors import structure_lines
+from xtinct.linelists.structure_factors import structure_lines
 
 stored = np.load(sys.argv[1])
 names = sorted({key.split("/")[0] for key in stored})

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.datasets.cddd import read_atoms
-from xtinct.diffraction.structure_factors import structure_lines
+from xtinct.linelists.structure_factors import structure_lines
 from xtinct.structures.parsing import expand, read_listing
 from xtinct.structures.standard import standardise
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, crystal_system

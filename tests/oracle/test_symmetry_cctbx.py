@@ -11,7 +11,7 @@ CHECK_ABSENCES = """
 from cctbx import sgtbx
 import numpy as np
 from xtinct.symmetry.absences import absent
-from xtinct.symmetry.conditions import box
+from xtinct.symmetry.reflection_conditions import box
 from xtinct.symmetry.operations import settings
 
 hkl = box(6)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from xtinct.symmetry.absences import absent
-from xtinct.symmetry.conditions import box
 from xtinct.symmetry.operations import settings
+from xtinct.symmetry.reflection_conditions import box
 
 HKL = box(8)
 EXTENSIONS = ("", ":2", ":H")

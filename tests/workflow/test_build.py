@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from xtinct import schema
+from xtinct.files import schema
 
 pytestmark = pytest.mark.workflow
 

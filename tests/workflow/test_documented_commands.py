@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from xtinct import config as configuration
+from xtinct.project import configuration
 
 pytestmark = pytest.mark.workflow
 
@@ -147,7 +147,7 @@ EXAMPLES = {
         {},
     ),
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
-    "from xtinct.indexing.observer import Observer": (
+    "from xtinct.observer.exact.exact_observer import Observer": (
         "import xtinct.api\npatterns = xtinct.ulbd_patterns(225, [[7, 7, 7, 90, 90, 90]], draws=1, seed=1)\n",
         {'family="all"': 'family="cubic"'},
     ),

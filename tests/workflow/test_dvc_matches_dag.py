@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from xtinct.pipeline import SOURCE, source_files
+from xtinct.project.digests import SOURCE, source_files
 
 pytestmark = pytest.mark.workflow
 
@@ -219,8 +219,8 @@ def test_scripts_and_the_code_behind_them_are_dependencies_and_in_the_digest(clo
         scripts = {f"workflow/scripts/{name}" for name in re.findall(r"workflow/scripts/(\w+\.py)", text)}
         assert scripts, stage.name
         assert {dep for dep in deps(stage) if dep.startswith("workflow/")} == scripts, stage.name
-        # pipeline.py starts the jobs; what they write does not depend on it.
-        modules = set().union(*(imported(clone.path / script) for script in scripts)) - {"xtinct.pipeline"}
+        # job.py starts the jobs; what they write does not depend on it.
+        modules = set().union(*(imported(clone.path / script) for script in scripts)) - {"xtinct.project.job"}
         behind = set(source_files(*modules))
         code = {f"src/xtinct/{path.relative_to(SOURCE).as_posix()}" for path in behind}
         assert {path for path in code if not inside(path, deps(stage))} == set(), stage.name

@@ -2,8 +2,8 @@
 
 from xtinct.datasets.cddd import cddd_config, merge_quarantine
 from xtinct.datasets.manifest import write_manifest
-from xtinct.parquet import open_parquet
-from xtinct.pipeline import job
+from xtinct.files.parquet import open_parquet
+from xtinct.project.job import job
 
 inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
 

@@ -1,7 +1,7 @@
 """Test crystals -> copies with coordinates, lattice or both drawn anew, and their line lists."""
 
-from xtinct.datasets.randomised import build_copies
-from xtinct.pipeline import job
+from xtinct.datasets.cddd_copies import build_copies
+from xtinct.project.job import job
 
 inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
 

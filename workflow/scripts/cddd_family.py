@@ -1,7 +1,7 @@
 """Shards of one family's line lists of real structures -> one table."""
 
 from xtinct.datasets.cddd import cddd_config, merge
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 with job(snakemake.log):
     merge(

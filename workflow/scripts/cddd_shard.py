@@ -1,7 +1,7 @@
 """Part of the structures -> line lists by family, and quarantine."""
 
 from xtinct.datasets.cddd import build_shard, cddd_config
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 params = snakemake.params
 

@@ -1,6 +1,6 @@
 """Part of the structures as received -> symmetrised structures and quarantine."""
 
-from xtinct.pipeline import job
+from xtinct.project.job import job
 from xtinct.structures.cleaning import clean_shard
 
 with job(snakemake.log):

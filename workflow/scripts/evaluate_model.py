@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from xtinct.learning.evaluation import evaluate_model
-from xtinct.pipeline import job
+from xtinct.evaluation.networks import evaluate_model
+from xtinct.project.job import job
 
 params = snakemake.params
 

@@ -1,7 +1,7 @@
 """One source -> table of structures as received."""
 
-from xtinct.pipeline import job
-from xtinct.structures.sources import fetch
+from xtinct.project.job import job
+from xtinct.sources.fetching import fetch
 
 params = snakemake.params
 

@@ -2,7 +2,7 @@
 
 from xtinct.datasets import gcdd
 from xtinct.datasets.manifest import write_manifest
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
 

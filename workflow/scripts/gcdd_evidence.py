@@ -1,7 +1,7 @@
 """Real and generated crystals, and the attempts -> tables that compare them."""
 
-from xtinct.pipeline import job
-from xtinct.structures.generators.evidence import write_evidence
+from xtinct.generators.evidence import write_evidence
+from xtinct.project.job import job
 
 inputs, outputs = snakemake.input, snakemake.output
 

@@ -1,7 +1,7 @@
 """Shards of one family's line lists of generated crystals -> one table."""
 
 from xtinct.datasets.gcdd import gcdd_config, merge_lines
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 with job(snakemake.log):
     merge_lines(

@@ -1,7 +1,7 @@
 """Statistics -> confirmed occupations of Wyckoff positions, for training that draws its crystals itself."""
 
-from xtinct.pipeline import job
-from xtinct.structures.generators.statistical import write_occupations
+from xtinct.generators.statistical import write_occupations
+from xtinct.project.job import job
 
 params = snakemake.params
 

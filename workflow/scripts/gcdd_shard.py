@@ -1,7 +1,7 @@
 """Part of the requested crystals -> structures, line lists by family, and quarantine."""
 
 from xtinct.datasets.gcdd import build_shard, gcdd_config
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 outputs, params = snakemake.output, snakemake.params
 

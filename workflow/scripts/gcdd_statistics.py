@@ -1,7 +1,7 @@
 """Structures -> the statistics that crystals are generated from."""
 
-from xtinct.datasets.gcdd_statistics import learn_part
-from xtinct.pipeline import job
+from xtinct.datasets.gcdd_occupations import learn_part
+from xtinct.project.job import job
 
 inputs, params = snakemake.input, snakemake.params
 

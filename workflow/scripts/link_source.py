@@ -1,7 +1,7 @@
 """A source -> a link to what it reads, which DVC follows."""
 
-from xtinct.pipeline import job
-from xtinct.structures.links import link_source
+from xtinct.project.job import job
+from xtinct.sources.links import link_source
 
 with job(snakemake.log):
     link_source(snakemake.params.paths, snakemake.output[0])

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from xtinct.indexing.evaluation import evaluate_observer
-from xtinct.pipeline import job
+from xtinct.evaluation.observers import evaluate_observer
+from xtinct.project.job import job
 
 params = snakemake.params
 model = snakemake.input.get("model")

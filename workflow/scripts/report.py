@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from xtinct.pipeline import job, provenance
+from xtinct.project.job import job
+from xtinct.project.provenance import provenance
 from xtinct.report.page import write_report
 
 inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from xtinct.learning.robustness import measure_robustness
-from xtinct.pipeline import job
+from xtinct.evaluation.robustness import measure_robustness
+from xtinct.project.job import job
 
 params = snakemake.params
 

@@ -3,7 +3,7 @@
 import logging
 
 from xtinct.datasets.structure_splits import write_structure_splits
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 with job(snakemake.log):
     counts = write_structure_splits(

@@ -1,6 +1,6 @@
 """Shards of structures -> one table, one quarantine, one manifest."""
 
-from xtinct.pipeline import job
+from xtinct.project.job import job
 from xtinct.structures.cleaning import merge
 
 with job(snakemake.log):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xtinct.pipeline import job
+from xtinct.project.job import job
 from xtinct.symmetry.cctbx_tables import write_tables
 
 with job(snakemake.log):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from xtinct.learning.parallel import launch
 from xtinct.learning.training import train_model
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 settings = snakemake.params.settings
 # As a module of another workflow, files may stand elsewhere than the settings say; their order is the same.

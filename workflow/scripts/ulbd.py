@@ -1,7 +1,7 @@
 """Manifest of the uniform lattices."""
 
 from xtinct.datasets.manifest import write_manifest
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 params = snakemake.params
 

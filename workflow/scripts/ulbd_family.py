@@ -1,7 +1,7 @@
 """Shards of one family's uniform lattices -> one table."""
 
 from xtinct.datasets.ulbd import merge, ulbd_config
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 with job(snakemake.log):
     merge(

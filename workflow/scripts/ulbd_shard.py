@@ -1,7 +1,7 @@
 """Part of one family's lattices -> line lists with random intensities."""
 
 from xtinct.datasets.ulbd import build_shard, ulbd_config
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 params, wildcards = snakemake.params, snakemake.wildcards
 

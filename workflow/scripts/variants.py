@@ -1,7 +1,7 @@
 """Manifest of the variants of the datasets."""
 
 from xtinct.datasets.manifest import write_variants
-from xtinct.pipeline import job
+from xtinct.project.job import job
 
 inputs, params = snakemake.input, snakemake.params
 

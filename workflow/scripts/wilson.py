@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.lattice import LatticeSpec
-from xtinct.limits.tables import write_wilson
-from xtinct.pipeline import job
+from xtinct.ceiling.limitations import write_wilson
+from xtinct.lattices.distributions import LatticeSpec
+from xtinct.patterns.instrument import Instrument
+from xtinct.project.job import job
 
 params = snakemake.params
 with job(snakemake.log):

@@ -11,21 +11,21 @@ import gemmi
 import numpy as np
 import pyarrow as pa
 
-from xtinct.datasets.linetables import count_rows, lines_table
 from xtinct.datasets.manifest import file_identity
-from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
 from xtinct.datasets.splits import split_of, structure_split_keys
-from xtinct.diffraction import wang2025
-from xtinct.diffraction.gemmi_tables import dispersion
-from xtinct.diffraction.linelists import LineLists
-from xtinct.diffraction.scattering import ISOTOPES, scatterer_number
-from xtinct.diffraction.structure_factors import (
+from xtinct.files.parquet import open_parquet, write_parquet
+from xtinct.files.schema import CELL, LINES, QUARANTINE, STRUCTURES, check_table
+from xtinct.files.shards import iter_rows, merge_shards, shard_rows
+from xtinct.linelists import wang2025
+from xtinct.linelists.gemmi_tables import dispersion
+from xtinct.linelists.line_lists import LineLists
+from xtinct.linelists.line_tables import count_rows, lines_table
+from xtinct.linelists.scattering import ISOTOPES, scatterer_number
+from xtinct.linelists.structure_factors import (
     StructureRefusedError,
     preferred_orientation,
     structure_lines,
 )
-from xtinct.parquet import open_parquet, write_parquet
-from xtinct.schema import CELL, LINES, QUARANTINE, STRUCTURES, check_table
 from xtinct.symmetry.families import FAMILIES, conventional_cell, conventional_cell_errors, family_of
 
 #: Columns of `structures.parquet` that lines are made from.
@@ -38,7 +38,7 @@ _HELD = 256
 #: Relative (lengths) or absolute (degrees) departure from the family's metric that printing explains.
 _METRIC_TOLERANCE = 1e-3
 
-#: Reasons of this module beside those of `diffraction.structure_factors.REASONS`.
+#: Reasons of this module beside those of `linelists.structure_factors.REASONS`.
 REASONS = {
     "unreadable_cif": "the CIF does not parse into atoms",
     "cell_not_conventional": "the cell does not have the metric of its space group's family",

@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import xtinct
-from xtinct.datasets.linetables import line_lists
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
-from xtinct.files import write_text
-from xtinct.parquet import file_metadata, open_parquet, read_batches, read_table, write_parquet
-from xtinct.schema import DATASETS, LINES, SPLITS, check_table
+from xtinct.files.parquet import file_metadata, open_parquet, read_batches, read_table, write_parquet
+from xtinct.files.schema import DATASETS, LINES, SPLITS, check_table
+from xtinct.files.writing import write_text
+from xtinct.linelists.line_tables import line_lists
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.rendering import render
 
 DTYPES = ("float32", "uint16")
 #: uint16 stands for value x FULL_SCALE, rounded.

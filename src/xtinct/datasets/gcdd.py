@@ -15,19 +15,19 @@ from typing import Any
 import pyarrow as pa
 
 from xtinct.datasets import cddd
-from xtinct.datasets.shards import merge_shards, shard_rows
 from xtinct.errors import XtinctError
-from xtinct.files import write_text
-from xtinct.parquet import read_table, write_parquet
-from xtinct.schema import QUARANTINE, STRUCTURES
-from xtinct.structures.generators.sampling import read_statistics
-from xtinct.structures.generators.statistical import unreached_row
+from xtinct.files.parquet import read_table, write_parquet
+from xtinct.files.schema import QUARANTINE, STRUCTURES
+from xtinct.files.shards import merge_shards, shard_rows
+from xtinct.files.writing import write_text
+from xtinct.generators.sampling import read_statistics
+from xtinct.generators.statistical import unreached_row
 from xtinct.symmetry.families import FAMILIES, space_groups
 
 #: gcdd.generator -> module whose `generate` makes the crystals.
 GENERATORS = {
-    "statistical": "xtinct.structures.generators.statistical",
-    "pyxtal": "xtinct.structures.generators.pyxtal_recipe",
+    "statistical": "xtinct.generators.statistical",
+    "pyxtal": "xtinct.generators.pyxtal_recipe",
 }
 
 _BATCH = 512
@@ -67,7 +67,7 @@ def build_shard(
 ) -> dict[str, int]:
     """Generate one part of the requested crystals and compute their lines.
 
-    statistics      file of `structures.generators.statistics.learn_to_file`
+    statistics      file of `generators.occupations.learn_to_file`
     gcdd            the configuration's `gcdd`
     symprec         `cleaning.symprec`: tolerance at which moyo must find exactly the group
     second_finder   `cleaning.second_finder`: record spglib's answer as well

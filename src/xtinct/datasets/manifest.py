@@ -10,9 +10,9 @@ import pyarrow as pa
 
 import xtinct
 from xtinct.errors import XtinctError
-from xtinct.files import write_text
-from xtinct.parquet import open_parquet, read_batches
-from xtinct.schema import LINES, QUARANTINE, SCHEMA_VERSION, check_table
+from xtinct.files.parquet import open_parquet, read_batches
+from xtinct.files.schema import LINES, QUARANTINE, SCHEMA_VERSION, check_table
+from xtinct.files.writing import write_text
 
 
 def config_digest(config: Mapping[str, object]) -> str:

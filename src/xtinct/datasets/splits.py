@@ -8,8 +8,8 @@ therefore met in expectation over groups, not exactly over samples.
 from collections.abc import Callable, Mapping, Sequence
 
 from xtinct.errors import XtinctError
+from xtinct.files.schema import SPLITS
 from xtinct.randomness import stream_key
-from xtinct.schema import SPLITS
 from xtinct.structures.labels import prototype
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from xtinct.datasets.splits import split_of, structure_split_keys
-from xtinct.parquet import open_parquet, write_parquet
-from xtinct.schema import CELL, STRUCTURE_SPLITS, STRUCTURES, check_table
+from xtinct.files.parquet import open_parquet, write_parquet
+from xtinct.files.schema import CELL, STRUCTURE_SPLITS, STRUCTURES, check_table
 
 #: Two structures of one protostructure and formula whose cells differ by no more are one crystal:
 #: relative difference of lengths, difference of angles in degrees.

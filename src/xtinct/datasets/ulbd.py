@@ -11,16 +11,16 @@ import numpy as np
 import pyarrow as pa
 
 from xtinct.compiling import njit
-from xtinct.datasets.linetables import count_rows, lines_table
 from xtinct.datasets.manifest import file_identity
-from xtinct.datasets.shards import merge_shards, shard_rows
 from xtinct.datasets.splits import split_of
-from xtinct.diffraction.lattice import LatticeSpec
-from xtinct.diffraction.lines import UlbdLines
 from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet, write_parquet
+from xtinct.files.parquet import open_parquet, write_parquet
+from xtinct.files.schema import CELL, LINES, OWN_LICENCE, check_table
+from xtinct.files.shards import merge_shards, shard_rows
+from xtinct.lattices.distributions import LatticeSpec
+from xtinct.linelists.line_tables import count_rows, lines_table
+from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.randomness import stream_key, subkey
-from xtinct.schema import CELL, LINES, OWN_LICENCE, check_table
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups
 
 SPLIT_KINDS = ("lattice", "draw")

@@ -1,1 +1,1 @@
-"""Data streams, models, training, evaluation and prediction."""
+"""Learning: data streams, networks, training and prediction."""

@@ -12,11 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
-from xtinct.files import write_bytes, write_text
+from xtinct.files.writing import write_bytes, write_text
 from xtinct.learning.models import build_model
-from xtinct.learning.outputs import Outputs
+from xtinct.patterns.instrument import Instrument
+from xtinct.scores.outputs import Outputs
 
 FORMAT = "xtinct-model/1"
 WEIGHTS, CARD, HISTORY = "model.safetensors", "card.json", "history.csv"

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from xtinct.ceiling.extinction import ceilings
 from xtinct.errors import XtinctError
 from xtinct.learning.checkpoint import Progress, load_checkpoint, save_checkpoint
 from xtinct.learning.device import after_failed_compiling, autocast, compiled
 from xtinct.learning.loading import Batch, Loader, PatternRenderer
 from xtinct.learning.memory import Portion, is_out_of_memory
-from xtinct.learning.metrics import wilson_interval
 from xtinct.learning.models.normalisation import measure_statistics, set_ghost_batch
 from xtinct.learning.optim import clip_gradients, make_optimizers, schedule
-from xtinct.learning.outputs import Outputs
 from xtinct.learning.parallel import Processes
 from xtinct.randomness import stream_key
-from xtinct.symmetry.ceilings import ceilings
+from xtinct.scores.metrics import wilson_interval
+from xtinct.scores.outputs import Outputs
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from xtinct.diffraction.conditions import Conditions, Variation
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.linelists import LineLists
-from xtinct.diffraction.profile import render
-from xtinct.diffraction.profile_torch import Renderer
 from xtinct.learning.streams import Stream
+from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.measuring import Conditions, Variation
+from xtinct.patterns.rendering import render
+from xtinct.patterns.rendering_torch import Renderer
 
 
 class PatternRenderer:

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from xtinct.diffraction.conditions import Conditions
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.linelists import LineLists
 from xtinct.errors import XtinctError
-from xtinct.learning.calibration import Calibration, prediction_sets, tempered
 from xtinct.learning.card import load_model
 from xtinct.learning.device import autocast, reproducible, resolve_device, resolve_precision
 from xtinct.learning.loading import PatternRenderer
-from xtinct.learning.metrics import rank
-from xtinct.learning.outputs import training_prior
+from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.measuring import Conditions
+from xtinct.scores.calibration import Calibration, prediction_sets, tempered
+from xtinct.scores.metrics import rank
+from xtinct.scores.outputs import training_prior
 
 
 @dataclass(frozen=True)

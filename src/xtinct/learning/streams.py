@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow.compute as pc
 
 from xtinct.compiling import njit
-from xtinct.diffraction.lattice import LatticeSpec
-from xtinct.diffraction.linelists import LabelledLines, LineLists
-from xtinct.diffraction.lines import UlbdLines
 from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet
+from xtinct.files.parquet import open_parquet
+from xtinct.files.schema import LINES, check_table
+from xtinct.lattices.distributions import LatticeSpec
+from xtinct.linelists.line_lists import LabelledLines, LineLists
+from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.randomness import integer, stream_key, subkeys
-from xtinct.schema import LINES, check_table
 from xtinct.symmetry.families import family_of, space_groups
 
 #: Samples after which a mixture of arbitrary weights begins anew.

@@ -13,19 +13,19 @@ import numpy as np
 import torch
 
 import xtinct
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
-from xtinct.files import write_text
-from xtinct.learning.calibration import fit_calibration
+from xtinct.files.writing import write_text
 from xtinct.learning.card import HISTORY, save_model
 from xtinct.learning.checkpoint import NAME
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
 from xtinct.learning.fitting import Run, step_seed
 from xtinct.learning.loading import PatternRenderer
 from xtinct.learning.models import build_model, count_parameters
-from xtinct.learning.outputs import Outputs, training_prior
 from xtinct.learning.parallel import processes
-from xtinct.learning.sources import Sources, name_of
+from xtinct.learning.training_sets import Sources, name_of
+from xtinct.patterns.instrument import Instrument
+from xtinct.scores.calibration import fit_calibration
+from xtinct.scores.outputs import Outputs, training_prior
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def train_model(
     datasets      stored training set -> its line-list files, one for each family; empty for online training
     occupations   file of confirmed occupations; needed where crystals are drawn while training
     output_dir    receives model.safetensors, history.csv and card.json; all processes must see it
-    code          digest of the code that trains (`pipeline.code_digest`); "" where nobody changes it
+    code          digest of the code that trains (`digests.code_digest`); "" where nobody changes it
 
     Called in every process that torchrun started, it trains one model together; the card is that of the
     first. A run that was killed goes on from its checkpoint in `output_dir` to the same result, unless

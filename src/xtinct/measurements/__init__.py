@@ -1,8 +1,8 @@
 """Reading of measured powder patterns and peak lists, in every format that diffractometers write."""
 
-from xtinct.measurements.radiation import ANODES, Radiation, radiation_of
 from xtinct.measurements.reading import read_measurement, read_measurements, read_peaks
 from xtinct.measurements.records import Measurement, PeakTable
+from xtinct.radiation.tubes import ANODES, Radiation, radiation_of
 
 __all__ = [
     "ANODES",

@@ -8,8 +8,8 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import NAMED, SCALED, Axis, to_d, to_two_theta
-from xtinct.measurements.radiation import Radiation, radiation_of, same
 from xtinct.measurements.records import Measurement, PeakTable, Scan
+from xtinct.radiation.tubes import Radiation, radiation_of, same
 
 #: A list of positions is one of peaks if the logarithm of neighbouring steps differs by more than this in
 #: the median (steps of a profile are alike, even jittered; those of peaks are nearly exponential) ...

@@ -9,9 +9,9 @@ from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis
 from xtinct.measurements.decoding import lines_of
 from xtinct.measurements.headers import graphite_angle, number, said_radiation
-from xtinct.measurements.radiation import Radiation
 from xtinct.measurements.records import Scan
 from xtinct.measurements.xml import number_of, root_of, text_of
+from xtinct.radiation.tubes import Radiation
 
 
 def read_xrdml(text: str, name: str, suffix: str) -> list[Scan]:

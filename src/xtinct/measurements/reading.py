@@ -8,8 +8,8 @@ from xtinct.measurements.axes import Axis, axis_named
 from xtinct.measurements.decoding import decoded, read_bytes, refuse_foreign
 from xtinct.measurements.finishing import finished
 from xtinct.measurements.formats import binary_reader, text_reader
-from xtinct.measurements.radiation import Radiation
 from xtinct.measurements.records import Measurement, PeakTable, Scan
+from xtinct.radiation.tubes import Radiation
 
 Wavelength = float | str | Sequence[float] | Radiation | None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from xtinct.measurements.axes import Axis
-from xtinct.measurements.radiation import Radiation
+from xtinct.radiation.tubes import Radiation
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis
 from xtinct.measurements.decoding import lines_of
 from xtinct.measurements.headers import said_of, said_radiation
-from xtinct.measurements.radiation import ANODES
 from xtinct.measurements.records import Scan
+from xtinct.radiation.tubes import ANODES
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _THREE = re.compile(rf"^\s*({_NUMBER})[\s,]+({_NUMBER})[\s,]+({_NUMBER})(?=[\s,]|$)")

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from xtinct.ceiling.priors import read_prior
 from xtinct.errors import XtinctError
 from xtinct.measurements import Measurement, PeakTable, Radiation, radiation_of, read_measurement, read_peaks
-from xtinct.observer.lists import WAVELENGTH, Known, from_d, from_two_theta
-from xtinct.observer.observation import Observation
+from xtinct.observer.answer.observation import Observation
 from xtinct.observer.observe import Question, observe, observe_peaks
-from xtinct.observer.peaks import Peaks
+from xtinct.observer.peaks.peak_lists import WAVELENGTH, Known, from_d, from_two_theta
+from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.symmetry.families import FAMILIES
-from xtinct.symmetry.priors import read_prior
 
 
 def index(

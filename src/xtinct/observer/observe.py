@@ -5,30 +5,37 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xtinct.diffraction.lines import form_metric
+from xtinct.ceiling.extinction import Weight
 from xtinct.errors import XtinctError
-from xtinct.indexing.cells import cell_of
-from xtinct.measurements.radiation import Radiation
+from xtinct.lattices.bravais import bravais, cells_of, gram, same
+from xtinct.lattices.cells import cell_of
+from xtinct.lattices.metric import form_metric
 from xtinct.measurements.records import Measurement
-from xtinct.observer import remarks
-from xtinct.observer.candidates import NOTHING, Candidate, candidates
-from xtinct.observer.classes import ClassPosterior, class_posterior
-from xtinct.observer.found import Found, find
-from xtinct.observer.ideal import is_ideal, observe_ideal
-from xtinct.observer.judging import Court, Judged, centring_of
-from xtinct.observer.lattices import bravais, cells_of, gram, same
-from xtinct.observer.merit import merit
-from xtinct.observer.mixture import explained, second_phase
-from xtinct.observer.observation import ClassAnswer, LatticeAnswer, LineAnswer, Observation, Statement, spread
-from xtinct.observer.pawley import LatticeFit
-from xtinct.observer.peaks import Peaks
-from xtinct.observer.profile import q_of, shift, true_angle
-from xtinct.observer.ranking import peak_evidence
-from xtinct.observer.refinement import fit_cell
-from xtinct.observer.sets import lines_of
-from xtinct.observer.weighing import WEIGHTS, probabilities, tempered
+from xtinct.observer.answer import remarks
+from xtinct.observer.answer.observation import (
+    ClassAnswer,
+    LatticeAnswer,
+    LineAnswer,
+    Observation,
+    Statement,
+    spread,
+)
+from xtinct.observer.exact_answer import is_ideal, observe_ideal
+from xtinct.observer.fitting.line_sets import lines_of
+from xtinct.observer.fitting.pawley import LatticeFit
+from xtinct.observer.fitting.refinement import fit_cell
+from xtinct.observer.indexing.candidates import NOTHING, Candidate, candidates
+from xtinct.observer.indexing.merit import merit
+from xtinct.observer.judging.court import Court, Judged, centring_of
+from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
+from xtinct.observer.judging.mixture import explained, second_phase
+from xtinct.observer.judging.ranking import peak_evidence
+from xtinct.observer.judging.weighing import WEIGHTS, probabilities, tempered
+from xtinct.observer.peaks.peak_search import Peaks
+from xtinct.observer.peaks.peak_shapes import q_of, shift, true_angle
+from xtinct.observer.peaks.radiation_found import Found, find
+from xtinct.radiation.tubes import Radiation
 from xtinct.symmetry.absences import absent
-from xtinct.symmetry.ceilings import Weight
 from xtinct.symmetry.classes import extinction_classes, relabellings
 from xtinct.symmetry.families import FAMILIES, conventional_cell_errors, space_groups
 from xtinct.symmetry.operations import bravais_lattice, centring

@@ -17,15 +17,15 @@ from pybaselines import Baseline
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import savgol_filter
 
-from xtinct.diffraction.gemmi_tables import dispersion
-from xtinct.diffraction.lorentz import geometric_factor
-from xtinct.diffraction.structure_factors import StructureRefusedError, structure_lines
 from xtinct.errors import XtinctError
-from xtinct.measurements.radiation import ANODES, TUNGSTEN_L_ALPHA, Radiation
-from xtinct.observer import profile as shape
-from xtinct.observer.profile import Grid, Profile
+from xtinct.linelists.gemmi_tables import dispersion
+from xtinct.linelists.structure_factors import StructureRefusedError, structure_lines
+from xtinct.observer.peaks import peak_shapes
+from xtinct.observer.peaks.peak_shapes import Grid, Profile
+from xtinct.patterns.lorentz import geometric_factor
+from xtinct.radiation.tubes import ANODES, TUNGSTEN_L_ALPHA, Radiation
 from xtinct.randomness import stream_key
-from xtinct.structures.given import atoms_of, standard_of
+from xtinct.sources.given import atoms_of, standard_of
 from xtinct.structures.labels import reduced_formula
 from xtinct.structures.standard import Standard
 
@@ -367,13 +367,13 @@ def _render(
     d_star: np.ndarray, area: np.ndarray, radiation: Radiation, setup: Setup, grid: Grid
 ) -> np.ndarray:
     """Peaks of the lines at `d_star` (m,) on the grid, float64 (points,)."""
-    true = shape.true_angle(d_star**2, radiation.wavelength)
+    true = peak_shapes.true_angle(d_star**2, radiation.wavelength)
     shown = (true > 0.5) & (true < min(grid.start + grid.step * grid.points + _MARGIN, 175.0))
     true, area = true[shown], area[shown]
-    lines = shape.doublet(true, radiation, setup.profile)
-    forms = shape.shapes(true, setup.profile, 1e-3)
-    made = shape.columns(grid, lines, forms.fwhm, forms.eta, forms.skew, _REACH, False)
-    return shape.add_up(made, 0, np.ascontiguousarray(area), grid.points)
+    lines = peak_shapes.doublet(true, radiation, setup.profile)
+    forms = peak_shapes.shapes(true, setup.profile, 1e-3)
+    made = peak_shapes.columns(grid, lines, forms.fwhm, forms.eta, forms.skew, _REACH, False)
+    return peak_shapes.add_up(made, 0, np.ascontiguousarray(area), grid.points)
 
 
 def _foreign(

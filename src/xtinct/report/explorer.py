@@ -5,7 +5,7 @@ from itertools import permutations
 
 import numpy as np
 
-from xtinct.diffraction.lattice import reciprocal_metric
+from xtinct.lattices.metric import reciprocal_metric
 from xtinct.randomness import stream_key, uniform
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import FAMILIES, space_groups

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import open_parquet
-from xtinct.schema import CEILINGS, EXTINCTION_CLASSES, LINES, PREDICTIONS, QUARANTINE, check_table
+from xtinct.files.parquet import open_parquet
+from xtinct.files.schema import CEILINGS, EXTINCTION_CLASSES, LINES, PREDICTIONS, QUARANTINE, check_table
 from xtinct.symmetry.families import FAMILIES
 
 #: What identifies an evaluation record; records are sorted and paired by these keys.

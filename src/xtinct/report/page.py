@@ -8,14 +8,14 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
-from xtinct.files import write_text
+from xtinct.files.writing import write_text
+from xtinct.patterns.instrument import Instrument
 from xtinct.report import generated, inputs, panels, tables
 from xtinct.report.claims import claim_rows
 from xtinct.report.curves import evaluation_charts, read_tables, size_charts, training_sizes
+from xtinct.report.example_patterns import example_patterns, patterns_of_lattices
 from xtinct.report.explorer import explorer_data
-from xtinct.report.patterns import example_patterns, patterns_of_lattices
 from xtinct.report.summary import TARGET_NAMES, summary_sentences
 from xtinct.symmetry.absences import conditions
 from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS
@@ -62,8 +62,8 @@ def write_report(
     summary_dir       a small file for each model and test set, for `dvc metrics show`; older ones are removed
     plots_dir         accuracy.csv, training.csv, confusion.csv, counts.csv
     curve_paths       tidy tables of `curves.read_tables`: beside the evaluations, and results/generated
-    limits_path       limits.json of xtinct.limits.tables.write_limitations, if it was made
-    wilson_path       wilson.json of xtinct.limits.tables.write_wilson, if it was made
+    limits_path       limits.json of xtinct.ceiling.limitations.write_limitations, if it was made
+    wilson_path       wilson.json of xtinct.ceiling.limitations.write_wilson, if it was made
 
     Equal inputs give equal bytes. Raises XtinctError for an input that is missing or malformed, and
     if the page would exceed MAX_BYTES.

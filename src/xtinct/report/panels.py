@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from xtinct.files.schema import DATASETS
 from xtinct.report import figures
 from xtinct.report.summary import TARGET_NAMES, is_ulbd
 from xtinct.report.tables import ALL, SETS, Row, in_order, set_name, set_place, to_csv
-from xtinct.schema import DATASETS
 from xtinct.symmetry.families import FAMILIES, space_groups
 
 #: Datasets in the order of their colours, as in page.js.

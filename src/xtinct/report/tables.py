@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xtinct.files.schema import DATASETS, SPLITS
 from xtinct.report.inputs import Evaluation
-from xtinct.schema import DATASETS, SPLITS
 from xtinct.symmetry.families import FAMILIES, family_of
 
 Row = dict[str, object]

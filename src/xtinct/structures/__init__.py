@@ -1,1 +1,1 @@
-"""Structure sources, cleaning, labels and generators."""
+"""Structures: reading, cleaning, symmetry and labels."""

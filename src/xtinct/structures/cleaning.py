@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xtinct.datasets.shards import iter_rows, merge_shards, shard_rows
-from xtinct.files import write_text
-from xtinct.parquet import file_metadata, open_parquet, read_batches, write_parquet
-from xtinct.schema import CELL, QUARANTINE, RAW, STRUCTURES, check_table
+from xtinct.files.parquet import file_metadata, open_parquet, read_batches, write_parquet
+from xtinct.files.schema import CELL, QUARANTINE, RAW, STRUCTURES, check_table
+from xtinct.files.shards import iter_rows, merge_shards, shard_rows
+from xtinct.files.writing import write_text
 from xtinct.structures.crystal import Crystal, RejectedError, format_cif, without_isotopes
+from xtinct.structures.distances import widest_gap
 from xtinct.structures.filling import AMBIGUOUS, CONTRADICTION, Reading, resolve
-from xtinct.structures.geometry import widest_gap
 from xtinct.structures.isolated import Outcome, isolated_map
 from xtinct.structures.labels import reduced_formula
 from xtinct.structures.parsing import read_listing

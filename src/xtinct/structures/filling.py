@@ -14,7 +14,7 @@ import gemmi
 import numpy as np
 
 from xtinct.structures.crystal import Crystal, RejectedError, Species
-from xtinct.structures.geometry import MIN_CELL_HEIGHT, cell_heights, close_pairs
+from xtinct.structures.distances import MIN_CELL_HEIGHT, cell_heights, close_pairs
 from xtinct.structures.groups import Operations, metric_tensor
 from xtinct.structures.statements import (
     AGREES,

@@ -1,1 +1,1 @@
-"""Reflection conditions, extinction classes and ceilings of the 230 space groups."""
+"""The 230 space groups: operations, reflection conditions, extinction classes."""

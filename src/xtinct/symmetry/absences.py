@@ -6,9 +6,9 @@ from functools import lru_cache
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import read_table
-from xtinct.symmetry.conditions import DENOMINATOR, Condition
+from xtinct.files.parquet import read_table
 from xtinct.symmetry.operations import DATA, find_setting, hermann_mauguin
+from xtinct.symmetry.reflection_conditions import DENOMINATOR, Condition
 
 
 @lru_cache(maxsize=1)

@@ -13,10 +13,10 @@ from cctbx import sgtbx  # before anything compiled
 import numpy as np
 import pyarrow as pa
 
-from xtinct import schema
-from xtinct.parquet import write_parquet
-from xtinct.symmetry.conditions import DENOMINATOR, reflection_conditions
+from xtinct.files import schema
+from xtinct.files.parquet import write_parquet
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, N_SPACE_GROUPS
+from xtinct.symmetry.reflection_conditions import DENOMINATOR, reflection_conditions
 
 #: Tables written by `write_tables`, one Parquet file each.
 TABLES = ("operations", "reflection_conditions", "wyckoff")

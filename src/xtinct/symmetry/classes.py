@@ -14,7 +14,6 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.symmetry.absences import absent, absent_under, conditions
-from xtinct.symmetry.conditions import box
 from xtinct.symmetry.families import (
     CRYSTAL_SYSTEMS,
     FAMILIES,
@@ -23,6 +22,7 @@ from xtinct.symmetry.families import (
     space_groups,
 )
 from xtinct.symmetry.operations import group_of_name, hermann_mauguin, settings
+from xtinct.symmetry.reflection_conditions import box
 from xtinct.symmetry.symbols import extinction_symbol, unique_axis_of
 
 AXES = ("unlabelled", "labelled")

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import read_table
-from xtinct.symmetry.conditions import DENOMINATOR
+from xtinct.files.parquet import read_table
 from xtinct.symmetry.families import N_SPACE_GROUPS, crystal_system
+from xtinct.symmetry.reflection_conditions import DENOMINATOR
 
 #: Folder of the packaged tables, made by `xtinct.symmetry.cctbx_tables`.
 DATA = Path(__file__).parent / "data"

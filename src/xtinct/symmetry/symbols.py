@@ -3,13 +3,13 @@
 A symbol is the centring letter followed by one entry per symmetry direction: the glide plane
 and/or screw axis whose condition is observed, or a dash. The rules below are ITA's letters for
 conditions; which conditions a group has is computed from its operations. Conditions that follow
-from others (a row from its plane) carry no letter: `xtinct.symmetry.conditions` leaves them out.
+from others (a row from its plane) carry no letter: `xtinct.symmetry.reflection_conditions` leaves them out.
 """
 
 from collections.abc import Iterable
 
 from xtinct.errors import XtinctError
-from xtinct.symmetry.conditions import Condition
+from xtinct.symmetry.reflection_conditions import Condition
 
 _CENTRING = {
     frozenset(): "P",

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.datasets import cddd
-from xtinct.datasets.linetables import line_lists
 from xtinct.datasets.manifest import write_manifest
-from xtinct.diffraction.structure_factors import REASONS, StructureRefusedError
 from xtinct.errors import XtinctError
-from xtinct.parquet import write_parquet
-from xtinct.schema import LINES, QUARANTINE, STRUCTURES, check_table
+from xtinct.files.parquet import write_parquet
+from xtinct.files.schema import LINES, QUARANTINE, STRUCTURES, check_table
+from xtinct.linelists.line_tables import line_lists
+from xtinct.linelists.structure_factors import REASONS, StructureRefusedError
 from xtinct.symmetry.families import FAMILIES, crystal_system
 
 LINE_SETTINGS = {

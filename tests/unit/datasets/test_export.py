@@ -18,12 +18,12 @@ from xtinct.cli import cli
 from xtinct.datasets import ulbd
 from xtinct.datasets.cddd import build_shard
 from xtinct.datasets.export import About, export, read_patterns
-from xtinct.datasets.linetables import line_lists
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
-from xtinct.parquet import write_parquet
-from xtinct.schema import LINES, STRUCTURES
+from xtinct.files.parquet import write_parquet
+from xtinct.files.schema import LINES, STRUCTURES
+from xtinct.linelists.line_tables import line_lists
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.rendering import render
 
 ABOUT = About(name="mono", licence="mit", published="2026-11-01")
 INSTRUMENT = Instrument(1.5406, 10, 60, 1000, "lorentz", 0.3)

@@ -6,10 +6,10 @@ import pytest
 
 from xtinct.datasets import gcdd
 from xtinct.errors import XtinctError
-from xtinct.schema import LINES, STRUCTURES, check_table
+from xtinct.files.schema import LINES, STRUCTURES, check_table
+from xtinct.generators.occupations import learn_to_file
+from xtinct.sources.fetching import fetch
 from xtinct.structures.cleaning import clean_shard
-from xtinct.structures.generators.statistics import learn_to_file
-from xtinct.structures.sources import fetch
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import family_of
 

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtinct.datasets.structure_splits import write_structure_splits
-from xtinct.schema import STRUCTURE_SPLITS, STRUCTURES, check_table
+from xtinct.files.schema import STRUCTURE_SPLITS, STRUCTURES, check_table
 
 FRACTIONS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.datasets import ulbd
-from xtinct.datasets.linetables import line_lists
 from xtinct.datasets.manifest import write_manifest
 from xtinct.errors import XtinctError
-from xtinct.parquet import file_metadata
-from xtinct.schema import LINES, check_table
+from xtinct.files.parquet import file_metadata
+from xtinct.files.schema import LINES, check_table
+from xtinct.linelists.line_tables import line_lists
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import space_groups

@@ -10,15 +10,15 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
 from xtinct.learning.checkpoint import Progress
 from xtinct.learning.fitting import Run
 from xtinct.learning.loading import PatternRenderer
 from xtinct.learning.models.logq import LogQ
-from xtinct.learning.outputs import Outputs
 from xtinct.learning.parallel import Processes, launch
 from xtinct.learning.training import train_model
+from xtinct.patterns.instrument import Instrument
+from xtinct.scores.outputs import Outputs
 
 
 def trained(settings, folder):
@@ -234,7 +234,7 @@ def make_run(settings, folder, family, target, prior):
 def test_the_statistics_of_an_evaluation_are_those_of_the_final_weights(short, tmp_path):
     """Mean and variance of the first convolution's outputs on fresh patterns, by hand."""
     from xtinct.learning.card import load_model
-    from xtinct.learning.sources import Sources
+    from xtinct.learning.training_sets import Sources
 
     train_model(**short, output_dir=tmp_path)
     model, _, instrument, _ = load_model(tmp_path, torch.device("cpu"))

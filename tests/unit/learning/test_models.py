@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.linelists import LineLists
-from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
 from xtinct.learning.models import MODELS, build_model, count_parameters
 from xtinct.learning.models.logq import LogSinTheta
+from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.rendering import render
 
 
 def instrument(points: int) -> Instrument:

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
 from xtinct.learning.models import MODELS, build_model
 from xtinct.learning.optim import KernelMuon, clip_gradients, make_optimizers, schedule
+from xtinct.patterns.instrument import Instrument
 
 OPTIONS = {"optimizer": "muon", "learning_rate": 0.01, "muon_learning_rate": 0.1, "weight_decay": 0.0}
 

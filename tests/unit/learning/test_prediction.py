@@ -7,17 +7,17 @@ from click.testing import CliRunner
 
 import xtinct
 from xtinct.cli import cli
-from xtinct.diffraction.conditions import Conditions
-from xtinct.diffraction.instrument import Instrument
-from xtinct.diffraction.lattice import LatticeSpec
-from xtinct.diffraction.profile import render
 from xtinct.errors import XtinctError
-from xtinct.learning.calibration import COVERAGES, log_loss
+from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.card import save_model
 from xtinct.learning.models import build_model
-from xtinct.learning.outputs import Outputs
 from xtinct.learning.prediction import Predictor
 from xtinct.learning.streams import UlbdStream, read_lines
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.measuring import Conditions
+from xtinct.patterns.rendering import render
+from xtinct.scores.calibration import COVERAGES, log_loss
+from xtinct.scores.outputs import Outputs
 from xtinct.symmetry.families import space_groups
 
 

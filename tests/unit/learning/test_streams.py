@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from xtinct.diffraction.conditions import Variation
-from xtinct.diffraction.lattice import LatticeSpec
 from xtinct.errors import XtinctError
+from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.loading import Loader
 from xtinct.learning.streams import (
     EmptySplitError,
@@ -12,6 +11,7 @@ from xtinct.learning.streams import (
     UlbdStream,
     read_lines,
 )
+from xtinct.patterns.measuring import Variation
 
 GROUPS = [225, 227, 221, 198, 216, 230, 205, 195, 220, 199]
 

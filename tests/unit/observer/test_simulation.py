@@ -9,7 +9,7 @@ from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from pymatgen.core import Lattice, Structure
 
 from xtinct.errors import XtinctError
-from xtinct.observer.profile import Profile
+from xtinct.observer.peaks.peak_shapes import Profile
 from xtinct.observer.simulation import (
     Background,
     Processing,
@@ -20,7 +20,7 @@ from xtinct.observer.simulation import (
     measure,
     simulate_measurement,
 )
-from xtinct.structures.given import standard_of
+from xtinct.sources.given import standard_of
 
 _SITES = """_space_group_name_H-M_alt '{group}'
 _cell_length_a {a}

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from scipy.stats import ks_2samp
 
-from xtinct.learning.metrics import proportion
-from xtinct.parquet import write_parquet
-from xtinct.schema import LINES, PREDICTIONS, QUARANTINE
-from xtinct.symmetry.ceilings import ceiling_of_samples, write_ceilings, write_extinction_classes
+from xtinct.ceiling.extinction import ceiling_of_samples, write_ceilings, write_extinction_classes
+from xtinct.files.parquet import write_parquet
+from xtinct.files.schema import LINES, PREDICTIONS, QUARANTINE
+from xtinct.scores.metrics import proportion
 from xtinct.symmetry.classes import class_symbol, extinction_classes
 from xtinct.symmetry.families import crystal_system, space_groups
 

@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from xtinct.learning.evaluation import csv_text
+from xtinct.evaluation.networks import csv_text
 from xtinct.report.curves import evaluation_charts, read_tables
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xtinct.diffraction.instrument import Instrument
-from xtinct.parquet import write_parquet
+from xtinct.files.parquet import write_parquet
+from xtinct.files.schema import LINES
+from xtinct.patterns.instrument import Instrument
 from xtinct.report import generated, inputs, tables
 from xtinct.report.curves import read_tables
-from xtinct.report.patterns import patterns_of_lattices
-from xtinct.schema import LINES
+from xtinct.report.example_patterns import patterns_of_lattices
 
 
 @pytest.fixture(scope="module")

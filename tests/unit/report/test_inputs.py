@@ -4,9 +4,9 @@ import random
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.parquet import write_parquet
+from xtinct.files.parquet import write_parquet
+from xtinct.files.schema import PREDICTIONS
 from xtinct.report import inputs
-from xtinct.schema import PREDICTIONS
 
 GOOD = {
     "experiment": "e",

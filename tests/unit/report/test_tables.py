@@ -4,10 +4,10 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from xtinct.learning.metrics import proportion
 from xtinct.report import inputs, tables
 from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED
 from xtinct.report.summary import pooled, summary_sentences
+from xtinct.scores.metrics import proportion
 
 
 def record(**changes) -> dict:

@@ -12,8 +12,8 @@ from pymatgen.core import Structure
 
 from xtinct.datasets.cddd import structure_line_list
 from xtinct.errors import XtinctError
-from xtinct.parquet import file_metadata, write_parquet
-from xtinct.schema import CELL, RAW
+from xtinct.files.parquet import file_metadata, write_parquet
+from xtinct.files.schema import CELL, RAW
 from xtinct.structures.cleaning import clean_or_reject, clean_shard, merge
 from xtinct.structures.labels import prototype
 from xtinct.structures.parsing import expand, read_listing

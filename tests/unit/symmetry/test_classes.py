@@ -6,8 +6,8 @@ import pytest
 from xtinct.errors import XtinctError
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import SCOPES, class_symbol, extinction_classes, scope_groups
-from xtinct.symmetry.conditions import box
 from xtinct.symmetry.families import FAMILIES, family_of
+from xtinct.symmetry.reflection_conditions import box
 
 # Unlabelled: 17, 31 and 9 are the classes of the seed paper's Table I and of its released models;
 # 33 + 6 + 1 follow from ITA Table 3.1.4.1 by counting orbits of axis permutations.

@@ -5,7 +5,7 @@ import sys
 
 CHECK = """
 import sys
-import xtinct.symmetry.ceilings, xtinct.symmetry.priors
+import xtinct.ceiling.extinction, xtinct.ceiling.priors
 from xtinct.symmetry.classes import class_symbol
 assert class_symbol(14) == "P 1 21/c 1"
 engines = ("cctbx", "gemmi", "spglib", "pymatgen", "numba", "torch", "scipy")

@@ -9,12 +9,12 @@ import inspect
 
 from torch import nn
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
 from xtinct.learning.models.fcn13 import FCN13
 from xtinct.learning.models.logq import LogQ
 from xtinct.learning.models.parkcnn import ParkCNN
 from xtinct.learning.models.resnet import ResNet
+from xtinct.patterns.instrument import Instrument
 
 MODELS: dict[str, type[nn.Module]] = {
     "fcn13": FCN13,

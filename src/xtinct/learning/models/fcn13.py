@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
+from xtinct.patterns.instrument import Instrument
 
 FILTERS = (16, 16, 32, 32, 64, 64, 128, 128, 256, 256, 512, 512, 256)
 

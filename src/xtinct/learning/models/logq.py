@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
 from xtinct.learning.models.normalisation import GhostBatchNorm
+from xtinct.patterns.instrument import Instrument
 
 #: Length that the convolutions leave to the flattening head.
 HEAD_LENGTH = 16

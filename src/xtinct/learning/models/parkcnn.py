@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
+from xtinct.patterns.instrument import Instrument
 
 #: Widths of the two dense layers.
 SIZES = {"small": (700, 70), "medium": (4040, 202), "big": (2300, 1150)}

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from xtinct.diffraction.instrument import Instrument
 from xtinct.errors import XtinctError
+from xtinct.patterns.instrument import Instrument
 
 #: Residual blocks of the four stages; networks of depth 50 and more use bottleneck blocks.
 BLOCKS = {10: (1, 1, 1, 1), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

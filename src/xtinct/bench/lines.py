@@ -1,0 +1,292 @@
+"""Speed, measured as ratios: baseline and own code take turns in one process.
+
+A ratio of neighbours in time survives a busy machine where a time does not, and processor time leaves
+out the turns of other processes. Every case names its
+baseline; the published ULBD loop is written here from its description (Wang et al. 2025), with the
+extinction test of gemmi for every hkl and one Gaussian over the full grid per line and draw.
+"""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import gemmi
+import llvmlite.binding
+import numpy as np
+
+from xtinct.errors import XtinctError
+from xtinct.files.writing import write_text
+from xtinct.lattices.distributions import LatticeSpec
+from xtinct.lattices.metric import reciprocal_metric
+from xtinct.linelists.line_lists import LineLists
+from xtinct.linelists.structure_factors import structure_lines
+from xtinct.linelists.ulbd_lines import UlbdLines
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.rendering import render
+from xtinct.patterns.ulbd_patterns import ulbd_patterns
+from xtinct.randomness import stream_key, subkeys
+from xtinct.symmetry.operations import hermann_mauguin
+
+#: The measurement of the published datasets.
+INSTRUMENT = Instrument(1.5406, 5.0, 90.0, 8192, "lorentz", 0.23548)
+D_STAR_MAX = 0.93
+#: Half-width of the published box of hkl.
+_BOX = 10
+_DRAWS = 30
+#: Patterns of one own round: 64 MiB, more than the caches hold.
+_PATTERNS = 2048
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two ways to the same result.
+
+    baseline, ours  do the work once and return how many items that were
+    target          ratio of the times per item: at least this, or at most if `at_most`
+    """
+
+    name: str
+    baseline_name: str
+    baseline: Callable[[], int]
+    ours: Callable[[], int]
+    target: float
+    at_most: bool = False
+
+
+def measure(case: Case, rounds: int) -> dict[str, object]:
+    """Run both sides in turn, after one round to warm up, and return ratios and times per item."""
+    case.baseline()
+    case.ours()
+    base, own = [], []
+    for _ in range(rounds):
+        base.append(_seconds_per_item(case.baseline))
+        own.append(_seconds_per_item(case.ours))
+    # What is asked for is how much faster, or (at_most) how much slower, ours is.
+    ratios = [o / b if case.at_most else b / o for b, o in zip(base, own, strict=True)]
+    ratio = statistics.median(ratios)
+    return {
+        "case": case.name,
+        "baseline": case.baseline_name,
+        "baseline_us": 1e6 * statistics.median(base),
+        "ours_us": 1e6 * statistics.median(own),
+        "ratio": ratio,
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "target": f"{'<=' if case.at_most else '>='} {case.target:g}",
+        "met": ratio <= case.target if case.at_most else ratio >= case.target,
+        "rounds": rounds,
+    }
+
+
+def _seconds_per_item(work: Callable[[], int]) -> float:
+    start = time.process_time()
+    items = work()
+    return (time.process_time() - start) / items
+
+
+def published_ulbd(number: int, cell: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Patterns (draws, points) by the published algorithm: loops over hkl, draws and lines."""
+    operations = gemmi.find_spacegroup_by_name(hermann_mauguin(number)).operations()
+    g11, g22, g33, g23, g13, g12 = reciprocal_metric(cell)[0]
+    grid, sigma = INSTRUMENT.two_theta, INSTRUMENT.sigma
+    positions: set[float] = set()
+    for h in range(-_BOX, _BOX + 1):
+        for k in range(-_BOX, _BOX + 1):
+            for l in range(-_BOX, _BOX + 1):  # noqa: E741
+                if h == k == l == 0 or operations.is_systematically_absent([h, k, l]):
+                    continue
+                d_star2 = g11 * h * h + g22 * k * k + g33 * l * l
+                d_star2 += 2 * (g23 * k * l + g13 * h * l + g12 * h * k)
+                sin_theta = INSTRUMENT.wavelength / 2 * d_star2**0.5
+                if sin_theta < 1:
+                    two_theta = float(np.degrees(2 * np.arcsin(sin_theta)))
+                    if grid[0] <= two_theta <= grid[-1]:
+                        positions.add(round(two_theta, 6))
+    patterns = np.zeros((draws, len(grid)))
+    for pattern in patterns:
+        for two_theta in positions:
+            theta = np.radians(two_theta / 2)
+            weight = rng.uniform() / (np.sin(2 * theta) * np.sin(theta))
+            pattern += weight * np.exp(-0.5 * ((grid - two_theta) / sigma) ** 2)
+        pattern /= pattern.max()
+    return patterns
+
+
+def ulbd_cases() -> Iterable[Case]:
+    """ULBD patterns of six groups, each on a lattice of its own, 30 draws each."""
+    out = np.zeros((_PATTERNS, INSTRUMENT.points), dtype=np.float32)
+    for family, lengths, target in (("cubic", (5, 15), 1500), ("trigonal-hexagonal", (10, 15), 3500)):
+        spec = LatticeSpec("continuous", lengths, count=6)
+        lines = UlbdLines(family, D_STAR_MAX, spec.length_max)
+        groups = lines.groups[:: len(lines.groups) // 6][:6]
+        cells = spec.cells(family, 1, np.arange(6))
+        repeats = _PATTERNS // (6 * _DRAWS)
+        group_of, cell_of = np.tile(groups, repeats), np.tile(cells, (repeats, 1))
+        keys = np.empty(len(group_of) * _DRAWS, dtype=np.uint64)
+        subkeys(stream_key(1, "benchmark"), 0, keys)
+        memory = out[: len(keys)].reshape(len(group_of), _DRAWS, -1)
+        rng = np.random.default_rng(1)
+
+        def baseline(groups=groups, cells=cells, rng=rng) -> int:
+            for number, cell in zip(groups, cells, strict=True):
+                published_ulbd(int(number), cell, _DRAWS, rng)
+            return len(groups) * _DRAWS
+
+        def ours(lines=lines, group_of=group_of, cell_of=cell_of, keys=keys, memory=memory) -> int:
+            ulbd_patterns(lines, group_of, cell_of, keys.reshape(memory.shape[:2]), INSTRUMENT, memory)
+            return len(keys)
+
+        yield Case(f"ULBD {family}, pattern", "published loop", baseline, ours, target)
+        if family == "cubic":
+
+            def fill(memory=memory) -> int:
+                memory[:] = 1.0
+                return memory.shape[0] * memory.shape[1]
+
+            yield Case("ULBD cubic, pattern", "filling the same memory", fill, ours, 2.2, at_most=True)
+
+
+def cddd_cases(cifs: Sequence[str]) -> Iterable[Case]:
+    """Structures to merged lines and to patterns, from arrays and from CIF text, against pymatgen."""
+    from pymatgen.analysis.diffraction.xrd import XRDCalculator
+    from pymatgen.core import Lattice, Structure
+    from pymatgen.io.cif import CifParser
+
+    from xtinct.datasets.cddd import read_atoms
+
+    atoms = [read_atoms(cif) for cif in cifs]
+    structures = [
+        Structure(Lattice.from_parameters(*cell), [gemmi.Element(int(z)).name for z in species], frac)
+        for cell, species, frac, _ in atoms
+    ]
+    calculator = XRDCalculator(wavelength=INSTRUMENT.wavelength)
+    window = (0.5, INSTRUMENT.two_theta_max)
+    out = np.zeros((1, INSTRUMENT.points), dtype=np.float32)
+
+    def line_list(atoms_of) -> LineLists:
+        d_star, intensity = structure_lines(*atoms_of, d_star_max=D_STAR_MAX)
+        return LineLists(np.array([0, len(d_star)]), d_star, intensity.astype(np.float32))
+
+    def each(work: Callable[[object], object], items: Sequence[object]) -> Callable[[], int]:
+        def run() -> int:
+            for item in items:
+                work(item)
+            return len(items)
+
+        return run
+
+    pymatgen = each(lambda s: calculator.get_pattern(s, scaled=False, two_theta_range=window), structures)
+    pymatgen_cif = each(
+        lambda text: calculator.get_pattern(
+            CifParser.from_str(text).parse_structures(primitive=False)[0],
+            scaled=False,
+            two_theta_range=window,
+        ),
+        cifs,
+    )
+    name = "pymatgen XRDCalculator, to lines"
+    yield Case("CDDD, arrays to merged lines", name, pymatgen, each(line_list, atoms), 150)
+    yield Case(
+        "CDDD, arrays to pattern",
+        name,
+        pymatgen,
+        each(lambda a: render(line_list(a), INSTRUMENT, out), atoms),
+        250,
+    )
+    yield Case(
+        "CDDD, CIF text to pattern",
+        "pymatgen CifParser and XRDCalculator, to lines",
+        pymatgen_cif,
+        each(lambda text: render(line_list(read_atoms(text)), INSTRUMENT, out), cifs),
+        40,
+    )
+
+
+def read_cifs(path: str | Path, n: int) -> list[str]:
+    """`n` CIF texts, evenly spread over the `cif` column of a Parquet table of structures."""
+    from xtinct.files.parquet import open_parquet
+
+    file = open_parquet(path)
+    if "cif" not in file.schema_arrow.names:
+        raise XtinctError(f"{path}: column 'cif' is missing")
+    columns = [name for name in ("cif", "disordered") if name in file.schema_arrow.names]
+    rows = [row for row in file.read(columns).to_pylist() if not row.get("disordered")]
+    if not rows:
+        raise XtinctError(f"{path}: no structures")
+    texts = [rows[i * len(rows) // n]["cif"] for i in range(min(n, len(rows)))]
+    return [text for text in texts if _usable(text)]
+
+
+def _usable(text: str) -> bool:
+    from xtinct.datasets.cddd import read_atoms
+
+    _, species, _, _ = read_atoms(text)
+    return all(z and gemmi.Element(int(z)).it92 for z in species)
+
+
+def run(structures: str | Path, *, rounds: int = 5, n_structures: int = 40) -> dict[str, object]:
+    """Measure every case and return records with the machine they were taken on."""
+    import warnings
+
+    records = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pymatgen remarks on the style of CIFs
+        for case in (*ulbd_cases(), *cddd_cases(read_cifs(structures, n_structures))):
+            records.append(measure(case, rounds))
+    return {
+        "machine": {
+            "processor": _processor(),
+            "logical_processors": os.cpu_count(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "vectors": _vectors(),
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "numba", "gemmi", "pymatgen")},
+        },
+        "structures": str(structures),
+        "records": records,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _vectors() -> str:
+    """The widest vectors that compiled code may use here."""
+    features = llvmlite.binding.get_host_cpu_features()
+    names = {"avx512f": "512 bits", "avx2": "256 bits"}
+    return next((width for name, width in names.items() if features.get(name)), "128 bits")
+
+
+def table(result: dict[str, object]) -> list[tuple[str, ...]]:
+    """Rows of text for printing, the heading first."""
+    rows = [("case", "baseline", "baseline us", "ours us", "ratio", "spread", "target", "met")]
+    for r in result["records"]:
+        rows.append(
+            (
+                r["case"],
+                r["baseline"],
+                f"{r['baseline_us']:,.1f}",
+                f"{r['ours_us']:,.2f}",
+                f"{r['ratio']:,.4g}",
+                f"{r['ratio_min']:,.4g}-{r['ratio_max']:,.4g}",
+                r["target"],
+                "yes" if r["met"] else "no",
+            )
+        )
+    return rows
+
+
+def write_json(result: dict[str, object], out: str | Path) -> None:
+    """Write the result of `run` as JSON with sorted keys."""
+    write_text(out, json.dumps(result, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,220 @@
+"""Speed of training: what the data cost, and how soon a model is at the ceiling."""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from xtinct.learning.checkpoint import Progress
+from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
+from xtinct.learning.fitting import Run, step_seed
+from xtinct.learning.loading import Batch, PatternRenderer
+from xtinct.learning.models import build_model
+from xtinct.learning.optim import make_optimizers
+from xtinct.learning.parallel import Processes
+from xtinct.learning.training_sets import Sources
+from xtinct.patterns.instrument import Instrument
+from xtinct.scores.outputs import Outputs
+
+#: The published training of fcn13 (Wang et al. 2025: Adam, constant rate 2e-4) as settings of `train`.
+PUBLISHED = {
+    "optimizer": "adam",
+    "learning_rate": 2.0e-4,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warmup": 0.0,
+    "batch_size": 256,
+    "gradient_clip": 0.0,
+}
+#: What a model has to reach, of the ceiling.
+SHARE = 0.99
+#: Steps of one turn when loop and model take turns, and how many more per processor on a GPU: there two
+#: batches a processor are prepared ahead, and a turn must not live on what the turn before left.
+_STEPS, _STEPS_PER_PROCESSOR = 10, 20
+
+
+class _TimeOverError(Exception):
+    """The time of a race is over."""
+
+
+@dataclass
+class _Race(Run):
+    """A run that ends at SHARE of the ceiling, or after `limit` seconds; keeps (seconds, accuracy)."""
+
+    limit: float = 0.0
+    reached: bool = False
+    cpu_seconds: float = 0.0
+    curve: list[tuple[float, float]] = field(default_factory=list)
+
+    def fit(self) -> Progress:
+        """Train until the model is there or the time is over."""
+        self._started, cpu = time.perf_counter(), time.process_time()
+        try:
+            progress = super().fit()
+        except _TimeOverError:
+            progress = self._progress
+            progress.history.append(self._row(progress.step, torch.zeros(3), progress))
+            self.finished(progress.history[-1])
+        self.cpu_seconds = time.process_time() - cpu
+        return progress
+
+    def gradients(self, batch: Batch, step: int, progress: Progress) -> torch.Tensor:
+        """As of any run while there is time: validations may be minutes apart."""
+        if step and time.perf_counter() - self._started > self.limit:
+            self._progress = progress
+            raise _TimeOverError
+        return super().gradients(batch, step, progress)
+
+    def finished(self, row: dict) -> bool:
+        """Whether the model is there; notes the accuracy."""
+        self.curve.append((round(time.perf_counter() - self._started, 1), row["validation_accuracy"]))
+        self.reached = row["validation_accuracy"] >= SHARE * row["validation_ceiling"]
+        return self.reached
+
+
+def race(config: Mapping, *, limit: float, patterns: int = 150_000) -> list[dict]:
+    """Seconds until 99 % of the cubic ceiling, lattices of [5, 15] angstrom drawn anew for ever.
+
+    Xtinct's model with the settings of `config`, then fcn13 as published; one record each. A model
+    that is not there after `limit` seconds has `seconds` None and the accuracy that it has reached.
+    `cpu_seconds`: of all threads in that time, which a busy machine changes less.
+    Validations are part of the time, and compiling would be; neither is compiled. `patterns` is the budget
+    of Xtinct's schedule.
+    """
+    records = []
+    for name, model, changes, budget in (
+        ("logq", config["models"]["logq"], {"validations": 40, "compile": "never"}, patterns),
+        # A constant rate has no budget; 10 million patterns are more than the limit allows.
+        ("fcn13", {"kind": "fcn13"}, {**PUBLISHED, "validations": 2000, "compile": "never"}, 10_000_000),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            run = _run(_Race, config, model, changes, budget, Path(folder), limit=limit)
+            with reproducible(config["train"]["threads"]):
+                progress = run.fit()
+        seconds, accuracy = run.curve[-1]
+        records.append(
+            {
+                "model": name,
+                "seconds": seconds if run.reached else None,
+                "accuracy": accuracy,
+                "limit": limit,
+                "cpu_seconds": round(run.cpu_seconds, 1),
+                "patterns": progress.history[-1]["patterns"],
+                "curve": run.curve,
+                "device": describe(run.renderer.device, run.precision),
+            }
+        )
+    return records
+
+
+def throughput(config: Mapping, *, rounds: int = 7) -> dict:
+    """Patterns per second of whole training steps and of the model alone, in turn in one process.
+
+    The model alone takes the same steps on patterns that lie ready on the device. `data_share`: what
+    the stream and the rendering add to a step, as a share of the whole step (median over rounds); of the
+    time on a GPU, of the processor's time on a CPU, which other programs do not change.
+    """
+    with tempfile.TemporaryDirectory() as folder, reproducible(config["train"]["threads"]):
+        run = _run(Run, config, config["models"]["logq"], {}, 10**9, Path(folder))
+        settings, device, size = run.settings, run.renderer.device, run.settings["batch_size"]
+        optimizers = make_optimizers(
+            run.model,
+            optimizer=settings["optimizer"],
+            learning_rate=settings["learning_rate"],
+            muon_learning_rate=settings["muon_learning_rate"],
+            weight_decay=settings["weight_decay"],
+        )
+        source = run.batches(Progress())
+        ready = next(source)
+        patterns = run.renderer(ready.lines, ready.conditions)
+        render = run.renderer
+        steps, share_of = _STEPS, time.process_time
+        if device.type != "cpu":
+            steps, share_of = _STEPS_PER_PROCESSOR * len(os.sched_getaffinity(0)), time.perf_counter
+
+        def turn(whole: bool) -> tuple[float, float]:
+            # The same step either way; the model alone is given patterns in place of lines.
+            run.renderer = render if whole else _Ready(patterns, device)
+            _wait(device)
+            started, cost = time.perf_counter(), share_of()
+            for step in range(steps):
+                run.gradients(next(source) if whole else ready, step, Progress())
+                for optimizer in optimizers:
+                    optimizer.step()
+            _wait(device)
+            return (time.perf_counter() - started) / steps, (share_of() - cost) / steps
+
+        turn(True)
+        turn(False)
+        pairs = [(turn(True), turn(False)) for _ in range(rounds)]
+    return {
+        "loop_patterns_per_second": round(size / statistics.median(whole[0] for whole, _ in pairs), 1),
+        "model_patterns_per_second": round(size / statistics.median(alone[0] for _, alone in pairs), 1),
+        "data_share": round(statistics.median(1 - alone[1] / whole[1] for whole, alone in pairs), 4),
+        "batch_size": size,
+        "rounds": rounds,
+        "device": describe(device, run.precision),
+    }
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """In place of a renderer: patterns that are there already."""
+
+    patterns: torch.Tensor
+    device: torch.device
+
+    def __call__(self, lines: object, conditions: object = None) -> torch.Tensor:
+        return self.patterns
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _run(
+    kind: Callable[..., Run],
+    config: Mapping,
+    model: Mapping,
+    changes: Mapping,
+    patterns: int,
+    folder: Path,
+    **more: float,
+) -> Run:
+    lattice = {"kind": "continuous", "lengths": [5, 15], "angles": [90, 90], "spacing": "uniform"}
+    sources = Sources(
+        experiment={"name": "benchmark", "train": "ulbd-online"},
+        scope="cubic",
+        seed=0,
+        lines=config["lines"],
+        ulbd={"intensities": "uniform", "lattices": {"cubic": lattice}},
+        datasets={},
+        occupations=None,
+    )
+    settings = {**config["train"], **changes}
+    device = resolve_device(settings["device"])
+    optics = Instrument.from_config(config["instrument"])
+    outputs = Outputs.of("cubic", "extinction_class")
+    hyperparameters = {key: value for key, value in model.items() if key != "kind"}
+    torch.manual_seed(step_seed(0, "weights", 0))
+    return kind(
+        model=build_model(model["kind"], optics, len(outputs), hyperparameters).to(device),
+        outputs=outputs,
+        loader=sources.training(),
+        validation=sources.validation(settings["validation_patterns"]),
+        renderer=PatternRenderer(optics, device),
+        precision=resolve_precision(settings["precision"], device),
+        patterns=patterns,
+        seed=0,
+        settings=settings,
+        checkpoint=folder / "none",
+        digest="",
+        processes=Processes(),
+        **more,
+    )

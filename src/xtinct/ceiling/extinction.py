@@ -1,0 +1,213 @@
+"""Ceilings: the best top-k accuracy that the extinction laws allow, as exact fractions.
+
+A classifier that sees only which reflections are absent sees the extinction class. With a prior
+P(g) over the groups of a scope, and a target that maps each group to a label, the best it can do is
+to name, for every class, the k labels with the largest prior inside the class:
+
+    ceiling(k) = sum over classes X of the k largest values of P(label, X)
+
+For the space group itself and a uniform prior over N groups this is sum over classes of min(k, n) / N
+(Table I of the paper that introduced uniform lattice-based datasets).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from xtinct.errors import XtinctError
+from xtinct.files import schema
+from xtinct.files.parquet import write_parquet
+from xtinct.files.writing import write_text
+from xtinct.symmetry.classes import AXES, SCOPES, class_symbol, extinction_classes, scope_groups
+from xtinct.symmetry.families import crystal_system, family_of
+from xtinct.symmetry.operations import bravais_lattice, laue_class, point_group
+
+#: What can be asked of a pattern. Each maps a space group to a label.
+TARGETS = ("spacegroup", "extinction_class", "crystal_system", "bravais_lattice", "laue_class", "point_group")
+
+Weight = int | float | Fraction | str
+
+
+def labels(family: str, target: str, axes: str = "unlabelled") -> dict[int, str | int]:
+    """Label of every space group of a scope, for a target of TARGETS."""
+    if target == "extinction_class":
+        classes = extinction_classes(family, axes)
+        return {number: index for index, cls in enumerate(classes) for number in cls.members}
+    of_group = {
+        "spacegroup": int,
+        "crystal_system": crystal_system,
+        "bravais_lattice": bravais_lattice,
+        "laue_class": laue_class,
+        "point_group": point_group,
+    }.get(target)
+    if of_group is None:
+        raise XtinctError(f"target {target!r}: expected one of {', '.join(TARGETS)}")
+    return {number: of_group(number) for number in scope_groups(family)}
+
+
+def ceilings(
+    family: str,
+    target: str = "spacegroup",
+    ks: Iterable[int] = (1, 2, 3, 4, 5),
+    prior: Mapping[int, Weight] | None = None,
+    axes: str = "unlabelled",
+) -> dict[int, Fraction]:
+    """Best top-k accuracy of a classifier that sees only the extinction class, exactly.
+
+    `family`: a crystal family, a crystal system or a pooled scope (`xtinct.symmetry.classes.SCOPES`).
+    `prior`: weight of each space group, not necessarily summing to 1; groups left out weigh nothing;
+    None weighs all groups of the scope equally. Integers, fractions and strings ("0.1", "3/7") are
+    taken exactly, floats as the binary fractions they are.
+    """
+    ks = checked_ks(ks)
+    weights = prior_weights(family, prior)
+    label = labels(family, target, axes)
+    groups_of_classes = [cls.members for cls in extinction_classes(family, axes)]
+    return _best(groups_of_classes, weights, label, ks)
+
+
+def checked_ks(ks: Iterable[int]) -> tuple[int, ...]:
+    """`ks` as a tuple of positive integers, or XtinctError naming the one that is none."""
+    ks = tuple(ks)
+    for k in ks:
+        if not isinstance(k, int | np.integer) or k < 1:
+            raise XtinctError(f"k = {k!r}: expected a whole number of answers, 1 or more")
+    return tuple(int(k) for k in ks)
+
+
+def prior_weights(family: str, prior: Mapping[int, Weight] | None) -> dict[int, Fraction]:
+    """Exact weight of every space group of a scope that has one; XtinctError for a prior that is none."""
+    groups = scope_groups(family)
+    if prior is None:
+        return dict.fromkeys(groups, Fraction(1))
+    weights = {}
+    for number, weight in prior.items():
+        if number not in groups:
+            raise XtinctError(f"prior: space group {number!r} is not in {family}")
+        try:
+            weights[int(number)] = Fraction(weight)
+        except (ValueError, OverflowError, TypeError, ZeroDivisionError):
+            raise XtinctError(f"prior: weight {weight!r} of space group {number} is no number") from None
+        if weights[int(number)] < 0:
+            raise XtinctError(f"prior: weight {weight!r} of space group {number} is negative")
+    if not any(weights.values()):
+        raise XtinctError(f"prior: all weights of {family} are zero")
+    return weights
+
+
+def _best(
+    classes: Sequence[Sequence[int]],
+    weights: Mapping[int, Fraction],
+    label: Mapping[int, str | int],
+    ks: Sequence[int],
+) -> dict[int, Fraction]:
+    total = sum(weights.values())
+    won = dict.fromkeys(ks, Fraction(0))
+    for members in classes:
+        of_label: dict[str | int, Fraction] = {}
+        for number in members:
+            of_label[label[number]] = of_label.get(label[number], Fraction(0)) + weights.get(
+                number, Fraction(0)
+            )
+        falling = sorted(of_label.values(), reverse=True)
+        for k in ks:
+            won[k] += sum(falling[:k], Fraction(0))
+    return {k: won[k] / total for k in ks}
+
+
+def ceiling_of_samples(
+    numbers: Sequence[int] | np.ndarray, target: str = "spacegroup", ks: Iterable[int] = (1, 2, 3, 4, 5)
+) -> dict[int, float]:
+    """Best top-k accuracy on exactly these samples of a classifier that sees family and class.
+
+    `numbers`: space group of every sample; their frequencies are the prior. Samples of several
+    families may be mixed: the metric tells the family.
+    """
+    values, counts = np.unique(np.asarray(numbers, dtype=np.int64), return_counts=True)
+    if not len(values):
+        raise XtinctError("ceiling of samples: there are no samples")
+    prior = {int(number): int(count) for number, count in zip(values, counts, strict=True)}
+    return {k: float(value) for k, value in ceilings("all", target, ks, prior).items()}
+
+
+def ceiling_rows(
+    scopes: Iterable[str] = SCOPES,
+    targets: Iterable[str] = TARGETS,
+    ks: Iterable[int] = (1, 2, 3, 4, 5),
+    prior: Mapping[int, Weight] | None = None,
+) -> list[dict]:
+    """Rows of schema.CEILINGS: every scope, both senses of the axes, every target and k.
+
+    Scopes to which the prior gives no weight have no ceiling and no row.
+    """
+    ks = tuple(ks)
+    rows = []
+    for family in scopes:
+        inside = None
+        if prior is not None:
+            inside = {number: weight for number, weight in prior.items() if number in scope_groups(family)}
+            if not any(Fraction(weight) for weight in inside.values()):
+                continue
+        for axes in AXES:
+            for target in targets:
+                for k, value in ceilings(family, target, ks, inside, axes).items():
+                    rows.append(
+                        {
+                            "family": family,
+                            "axes": axes,
+                            "target": target,
+                            "k": k,
+                            "numerator": value.numerator,
+                            "denominator": value.denominator,
+                            "ceiling": float(value),
+                        }
+                    )
+    return rows
+
+
+def write_ceilings(
+    csv_path: str | Path,
+    json_path: str | Path,
+    ks: Iterable[int] = (1, 2, 3, 4, 5),
+    prior: Mapping[int, Weight] | None = None,
+) -> None:
+    """Write the ceilings of every scope and target as CSV and as a JSON list of the same records."""
+    rows = ceiling_rows(ks=ks, prior=prior)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=schema.CEILINGS.names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(csv_path, text.getvalue())
+    write_text(json_path, json.dumps(rows, indent=1) + "\n")
+
+
+def write_extinction_classes(path: str | Path) -> None:
+    """Write the extinction classes of every scope, in both senses, as Parquet."""
+    rows = [
+        {"family": family, "axes": axes, "symbol": cls.symbol, "members": cls.members}
+        for family in SCOPES
+        for axes in AXES
+        for cls in extinction_classes(family, axes)
+    ]
+    write_parquet(
+        path, [pa.Table.from_pylist(rows, schema=schema.EXTINCTION_CLASSES)], schema.EXTINCTION_CLASSES
+    )
+
+
+def group_facts(number: int) -> dict[str, str | int]:
+    """Every label of a space group, for tables: family, system, class, lattice, Laue class, point group."""
+    return {
+        "spacegroup": number,
+        "family": family_of(number),
+        "crystal_system": crystal_system(number),
+        "extinction_class": class_symbol(number),
+        "bravais_lattice": bravais_lattice(number),
+        "laue_class": laue_class(number),
+        "point_group": point_group(number),
+    }

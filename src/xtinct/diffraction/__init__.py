@@ -1,1 +1,0 @@
-"""Lattices, lines, structure factors, instruments and patterns."""

@@ -1,0 +1,67 @@
+"""How fast a model answers."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from xtinct.learning.prediction import Predictor
+from xtinct.linelists.line_lists import LineLists
+
+#: Patterns of a large batch, and seconds after which a measurement is not repeated again.
+LARGE_BATCH = 256
+_SECONDS = 0.3
+
+
+#: What is measured: one by one, in large batches, and from line lists.
+_WHAT = ("1", str(LARGE_BATCH), "lines")
+
+
+def speeds(
+    model_dir: str | Path, lines: LineLists | None, *, precision: str = "auto", threads: int = 1
+) -> dict[str, float | None]:
+    """Patterns per second of a model folder, `patterns_per_second_{cpu,gpu}_{1,256,lines}`.
+
+    `1` and `256`: network alone, so many patterns at a time, from patterns that lie on the device to
+    probabilities in the host's memory; `lines`: from line lists, 256 at a time. `precision` as in
+    `Predictor`, `threads` of the CPU. Medians of repetitions; the first answer is not counted. None
+    without any lines, and where there is no GPU.
+    """
+    found: dict[str, float | None] = {}
+    for name, device in (("cpu", "cpu"), ("gpu", "cuda")):
+        measured: dict[str, float | None] = dict.fromkeys(_WHAT)
+        if lines and (device == "cpu" or torch.cuda.is_available()):
+            predictor = Predictor(model_dir, device=device, precision=precision, threads=threads)
+            measured = _patterns_per_second(predictor, lines)
+        found |= {f"patterns_per_second_{name}_{what}": value for what, value in measured.items()}
+    return found
+
+
+def _patterns_per_second(predictor: Predictor, lines: LineLists) -> dict[str, float | None]:
+    # Few samples are repeated to fill the batch.
+    parts = [lines.slice(0, LARGE_BATCH)] * -(-LARGE_BATCH // min(len(lines), LARGE_BATCH))
+    batch = LineLists.concatenate(parts).slice(0, LARGE_BATCH)
+    patterns = predictor.render(batch)
+    times = (
+        _median_seconds(lambda: predictor.outputs_of_patterns(patterns[:1]), predictor.device),
+        _median_seconds(lambda: predictor.outputs_of_patterns(patterns), predictor.device),
+        _median_seconds(lambda: predictor.outputs_of_lines(batch, batch_size=LARGE_BATCH), predictor.device),
+    )
+    return {
+        what: round(n / seconds, 1)
+        for what, n, seconds in zip(_WHAT, (1, LARGE_BATCH, LARGE_BATCH), times, strict=True)
+    }
+
+
+def _median_seconds(answer: Callable[[], object], device: torch.device) -> float:
+    answer()
+    times: list[float] = []
+    while sum(times) < _SECONDS:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        started = time.perf_counter()
+        answer()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))

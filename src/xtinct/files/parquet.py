@@ -1,0 +1,165 @@
+"""Parquet files whose bytes depend on their content alone, written whole or not at all."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xtinct.errors import XtinctError
+from xtinct.files.writing import naming, written_whole
+
+#: Rows of a row group: large enough to compress, small enough to read one at a time.
+ROW_GROUP_ROWS = 4096
+
+
+def write_parquet(
+    path: str | Path,
+    batches: Iterable[pa.Table | pa.RecordBatch],
+    schema: pa.Schema,
+    metadata: dict[str, object] | None = None,
+) -> int:
+    """Write `batches` (any sizes) to `path` and return the number of rows.
+
+    Rows are regrouped to ROW_GROUP_ROWS, so the bytes do not depend on how they were batched.
+    `metadata` values are stored as sorted JSON beside those of the schema. The file appears under
+    its name only when it is complete (`files.written_whole`); XtinctError naming it where the disk does
+    not take it.
+    """
+    path = Path(path)
+    extra = {key: json.dumps(value, sort_keys=True) for key, value in (metadata or {}).items()}
+    schema = schema.with_metadata(
+        {**(schema.metadata or {}), **{k.encode(): v.encode() for k, v in extra.items()}}
+    )
+    rows = 0
+    with written_whole(path) as temporary:
+        with naming(path):
+            writer = pq.ParquetWriter(
+                temporary,
+                schema,
+                compression="zstd",
+                compression_level=3,
+                # Floats do not repeat: a dictionary only costs time and size there.
+                use_dictionary=[
+                    f.name
+                    for f in schema
+                    if pa.types.is_string(f.type) and f.name not in ("cif", "sample_id")
+                ],
+                store_schema=True,
+                # Neither Parquet nor its codec would notice a flipped bit without them.
+                write_page_checksum=True,
+            )
+        try:
+            for table in _regroup(batches, schema):
+                with naming(path):
+                    writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+                rows += table.num_rows
+        finally:
+            with naming(path):
+                writer.close()
+    return rows
+
+
+def _regroup(batches: Iterable[pa.Table | pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    held: list[pa.Table] = []
+    n_held = 0
+    for batch in batches:
+        table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        held.append(table.cast(schema))
+        n_held += table.num_rows
+        while n_held >= ROW_GROUP_ROWS:
+            joined = pa.concat_tables(held).combine_chunks()
+            yield joined.slice(0, ROW_GROUP_ROWS).combine_chunks()
+            held, n_held = [joined.slice(ROW_GROUP_ROWS)], n_held - ROW_GROUP_ROWS
+    if n_held:
+        yield pa.concat_tables(held).combine_chunks()
+
+
+class ParquetFile(pq.ParquetFile):
+    """A Parquet file whose pages are held against their checksums, and whose faults name it.
+
+    Bytes that have changed since they were written are an XtinctError where they are read.
+    """
+
+    def __init__(self, path: str | Path, **options: Any) -> None:
+        self.path = path
+        with _readable(path):
+            super().__init__(path, page_checksum_verification=True, **options)
+
+    def read(self, *arguments: Any, **options: Any) -> pa.Table:
+        """As of pyarrow."""
+        with _readable(self.path):
+            return super().read(*arguments, **options)
+
+    def read_row_group(self, *arguments: Any, **options: Any) -> pa.Table:
+        """As of pyarrow."""
+        with _readable(self.path):
+            return super().read_row_group(*arguments, **options)
+
+    def iter_batches(self, *arguments: Any, **options: Any) -> Iterator[pa.RecordBatch]:
+        """As of pyarrow."""
+        with _readable(self.path):
+            batches = super().iter_batches(*arguments, **options)
+        while True:
+            with _readable(self.path):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    """Name the file in whatever pyarrow says of it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise XtinctError(f"{path}: no such file") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise XtinctError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); "
+            "if it was one, its bytes have changed: make or fetch it again"
+        ) from None
+
+
+def open_parquet(path: str | Path, mapped: bool = True) -> ParquetFile:
+    """Open a Parquet file, or raise XtinctError naming it.
+
+    A file that is not `mapped` is read in pieces of 1 MiB: what was read does not count as memory.
+    """
+    return ParquetFile(path, memory_map=mapped, buffer_size=0 if mapped else 1 << 20)
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole Parquet file (or some columns of it) in memory, or XtinctError naming it."""
+    with open_parquet(path) as file:
+        return file.read(columns=None if columns is None else list(columns))
+
+
+def read_batches(
+    file: pq.ParquetFile, rows: int, columns: Sequence[str] | None = None, groups: Iterable[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a file (of the row groups `groups`), at most `rows` at a time, a row group in memory.
+
+    A reader of several row groups holds what it has read of the file until its end.
+    """
+    columns = None if columns is None else list(columns)
+    for group in range(file.num_row_groups) if groups is None else groups:
+        yield from file.iter_batches(rows, row_groups=[group], columns=columns)
+
+
+def file_metadata(path: str | Path) -> dict[str, object]:
+    """The metadata that `write_parquet` stored, decoded."""
+    stored = open_parquet(path).schema_arrow.metadata or {}
+    decoded: dict[str, object] = {}
+    for key, value in stored.items():
+        with _readable(path):
+            text = value.decode()
+        try:
+            decoded[key.decode()] = json.loads(text)
+        except json.JSONDecodeError:
+            decoded[key.decode()] = text
+    return decoded

@@ -1,0 +1,1 @@
+"""Lattices: metrics, cells, shapes, Bravais lattices, and the distributions that cells are drawn from."""

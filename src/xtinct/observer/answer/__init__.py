@@ -1,0 +1,1 @@
+"""What the observer says: as an object, in words, as a picture."""

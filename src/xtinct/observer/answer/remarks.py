@@ -1,0 +1,164 @@
+"""What is to be known of an answer: why there is none, what speaks against it, and what would help."""
+
+import numpy as np
+
+from xtinct.observer.answer.observation import Observation, Statement
+from xtinct.observer.indexing.candidates import Candidate
+from xtinct.observer.peaks.peak_search import Peaks
+from xtinct.observer.peaks.peak_shapes import q_of
+from xtinct.observer.peaks.radiation_found import Found
+
+#: FWHM at copper's wavelength, degree, above which a hump is no crystal's peak; and above which lines hide.
+_HUMP, _BROAD = 1.2, 0.45
+#: Peaks below which little can be told, and 1/d of the first point above which low lines are missing.
+_FEW, _FIRST_Q = 8, 0.04
+#: Share of the area in foreign lines that another phase explains, and their number.
+_SECOND_SHARE, _SECOND_LINES = 0.04, 3
+#: Shift of the lines, degree, that is said.
+_SHIFT = 0.02
+_COPPER = 1.5406
+
+NO_LATTICE = (
+    "No lattice explains the lines better than chance.",
+    "More than one phase, a wrong wavelength or too few lines are the usual causes: measure longer, begin at "
+    "lower angles, take off the lines of known phases, or give the family or the cell.",
+)
+
+
+def _scaled(found: Found) -> float:
+    """Widths in degrees at this wavelength over those at copper's."""
+    return found.measured.radiation.wavelength / _COPPER
+
+
+def amorphous(found: Found) -> bool:
+    """Whether the pattern shows humps and no peaks."""
+    if not len(found.peaks):
+        return True
+    return bool(np.median(found.peaks.fwhm) > _HUMP * _scaled(found))
+
+
+def _places(peaks: Peaks) -> str:
+    strongest = np.sort(peaks.two_theta[np.argsort(-peaks.area, kind="stable")[:4]])
+    return ", ".join(f"{x:.1f}" for x in strongest)
+
+
+def of_peaks(found: Found) -> list[Statement]:
+    """What the peaks alone tell."""
+    peaks = found.peaks
+    if not len(peaks):
+        return [
+            Statement(
+                "amorphous",
+                "No peak stands out of noise and background.",
+                "The specimen is amorphous, or was counted too briefly.",
+            )
+        ]
+    if amorphous(found):
+        return [
+            Statement(
+                "amorphous",
+                f"The pattern shows humps {np.median(peaks.fwhm):.1f} degrees wide at {_places(peaks)} "
+                "degrees, and no peaks of a crystal.",
+                "A glass has no lattice.",
+            )
+        ]
+    said = []
+    if len(peaks) < _FEW:
+        said.append(
+            Statement(
+                "few lines",
+                f"Only {len(peaks)} lines were found; several lattices explain so few.",
+                "Measure longer or further, or give the family or the cell.",
+            )
+        )
+    if np.median(peaks.fwhm) > _BROAD * _scaled(found):
+        said.append(
+            Statement(
+                "broad",
+                f"The peaks are {np.median(peaks.fwhm):.2f} degrees wide (FWHM): weak lines hide under "
+                "strong ones.",
+                "A better crystallised specimen or a sharper instrument shows more.",
+            )
+        )
+    first = float(q_of(found.measured.two_theta[0], found.measured.radiation.wavelength))
+    if np.sqrt(first) > 5 * _FIRST_Q:
+        said.append(
+            Statement(
+                "range",
+                f"The pattern begins at d = {1 / np.sqrt(first):.2f} angstrom; lines of longer spacing are "
+                "missing.",
+                "Begin at lower angles: the first lines decide most.",
+            )
+        )
+    return said
+
+
+def no_lattice(found: Found) -> list[Statement]:
+    """Why no lattice was found."""
+    return [Statement("no lattice", *NO_LATTICE)]
+
+
+def two_phases(second: Candidate) -> Statement:
+    """That two lattices explain the lines, and which the second is."""
+    cell = " ".join(f"{x:.4f}" for x in second.cell[:3]) + " "
+    cell += " ".join(f"{x:.2f}" for x in second.cell[3:])
+    return Statement(
+        "second phase",
+        f"Two phases: the lines that the best lattice leaves fit another, {second.bravais} {cell} (angstrom, "
+        "degrees). The answer is of the first.",
+        "Take off the lines of the other phase for a closer look at one.",
+    )
+
+
+def of_answer(answer: Observation, found: Found) -> list[Statement]:
+    """What the best lattice leaves open."""
+    said = []
+    best = answer.lattices[0]
+    foreign = [line for line in answer.lines if line.hkl is None]
+    share = sum(line.area for line in foreign) / max(sum(line.area for line in answer.lines), 1e-300)
+    known = any(statement.kind == "second phase" for statement in answer.statements)
+    if len(foreign) >= _SECOND_LINES and share > _SECOND_SHARE and not known:
+        said.append(
+            Statement(
+                "second phase",
+                f"{len(foreign)} lines with {100 * share:.0f} % of the intensity do not belong to the best "
+                "lattice: more than one phase, or the wrong lattice.",
+                "Identify the other phase, or take its lines off (--peaks with the rest).",
+            )
+        )
+    elif foreign and not known:
+        places = ", ".join(f"{line.two_theta:.2f}" for line in foreign[:6])
+        said.append(
+            Statement(
+                "foreign lines",
+                f"{len(foreign)} line{'s' if len(foreign) > 1 else ''} ({places} degrees) not of the best "
+                f"lattice: {100 * share:.1f} % of the intensity.",
+            )
+        )
+    profile = answer.fit.profile if answer.fit is not None else None
+    if profile is not None and abs(profile.zero + profile.displacement) > _SHIFT:
+        said.append(
+            Statement(
+                "shift",
+                f"At low angle lines lie {profile.zero + profile.displacement:+.3f} degrees from where the "
+                f"lattice has them (zero {profile.zero:+.3f}, displacement of the specimen "
+                f"{profile.displacement:+.3f}).",
+            )
+        )
+    if answer.unknown > 0.5:
+        said.append(
+            Statement(
+                "no lattice",
+                f"Probably none of these lattices is right ({answer.unknown:.2f}).",
+                NO_LATTICE[1],
+            )
+        )
+    elif best.probability < 0.5:
+        said.append(
+            Statement(
+                "undecided",
+                f"The best lattice has a probability of {best.probability:.2f} only.",
+                "Longer counting, a range that begins lower, or the family or cell, if known, would decide.",
+            )
+        )
+    return said

@@ -1,0 +1,98 @@
+"""What the observer says, as text for a terminal or a page."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from xtinct.symmetry.operations import hermann_mauguin
+
+if TYPE_CHECKING:
+    from xtinct.observer.answer.observation import Observation
+
+#: How many lattices, classes and groups are told.
+_TOLD = 5
+
+
+def told(observation: "Observation") -> str:
+    """The answer as text: lattices, classes and groups, deciding lines, lines, and what is to be known."""
+    parts = [f"{observation.name}", _lattices(observation)]
+    if observation.lattices:
+        parts += [_classes(observation), _deciding(observation)]
+    parts += [_lines(observation), _statements(observation)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns as wide as their widest cell."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    cells.insert(1, ["-" * width for width in widths])
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(lines)
+
+
+def _lattices(observation: "Observation") -> str:
+    if not observation.lattices:
+        return "No lattice was found; probabilities are those of the prior."
+    rows = [
+        (x.bravais, *x.cell_text(), f"{x.volume:.1f}", f"{x.m20:.0f}", f"{x.f20:.0f}", f"{x.probability:.2f}")
+        for x in observation.lattices[:_TOLD]
+    ]
+    degrees = [f"{x} (deg)" for x in ("alpha", "beta", "gamma")]
+    header = ("lattice", "a (A)", "b (A)", "c (A)", *degrees, "V (A^3)", "M20", "F20", "probability")
+    return table(header, rows) + f"\nnone of these: {observation.unknown:.2f}"
+
+
+def _classes(observation: "Observation") -> str:
+    rows = []
+    groups = observation.groups[:_TOLD]
+    for i, item in enumerate(observation.classes[:_TOLD]):
+        number, probability = groups[i] if i < len(groups) else (0, 0.0)
+        group = f"{hermann_mauguin(number)} ({number})" if number else ""
+        rows.append((item.family, item.symbol, f"{item.probability:.2f}", group, f"{probability:.2f}"))
+    text = table(("family", "extinction class", "probability", "space group", "probability"), rows)
+    if any("R(obv)" in item.symbol for item in observation.classes[:_TOLD]):
+        text += "\nR(obv): a rhombohedral lattice on hexagonal axes, obverse setting."
+    return text
+
+
+def _deciding(observation: "Observation") -> str:
+    parts = []
+    for rival, lines in list(observation.deciding.items())[:2]:
+        if not lines:
+            continue
+        rows = [
+            (
+                " ".join(str(x) for x in line.hkl[0]) + (" ..." if len(line.hkl) > 1 else ""),
+                f"{line.two_theta:.3f}",
+                "allowed" if line.allowed else "forbidden",
+                f"{line.decibans:+.0f}",
+            )
+            for line in lines[:_TOLD]
+        ]
+        best = observation.classes[0].symbol
+        parts.append(
+            f"Lines that decide for {best} against {rival} (10 decibans: ten times as probable):\n"
+            + table(("hkl", "2theta (deg)", f"in {best}", "evidence (decibans)"), rows)
+        )
+    return "\n\n".join(parts)
+
+
+def _lines(observation: "Observation") -> str:
+    if not observation.lines:
+        return ""
+    highest = max(line.area for line in observation.lines)
+    rows = [
+        (
+            *(line.hkl or ("-", "-", "-")),
+            f"{line.two_theta:.3f}",
+            f"{line.calculated:.3f}" if line.calculated is not None else "-",
+            f"{line.d:.4f}",
+            f"{100 * line.area / highest:.1f}",
+        )
+        for line in observation.lines
+    ]
+    return table(("h", "k", "l", "2theta (deg)", "calculated (deg)", "d (A)", "area (%)"), rows)
+
+
+def _statements(observation: "Observation") -> str:
+    return "\n".join(f"* {statement}" for statement in observation.statements)

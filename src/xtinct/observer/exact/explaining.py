@@ -1,0 +1,223 @@
+"""Whether some lattice of a crystal family explains the strong lines of a pattern better than chance does.
+
+For patterns of any instrument: positions alone are asked, errors of a few hundredths of a degree and foreign
+lines are allowed, and what a lattice with many lines explains by chance counts for nothing.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+
+from xtinct.compiling import njit
+from xtinct.lattices.cells import GENERAL, LONG, SHORTEST, axes_of, cell_of, hit, positive
+from xtinct.lattices.metric import quadratic_forms
+from xtinct.measurements.strong_peaks import StrongPeaks
+
+#: Families whose lattices are tried, from high symmetry to low.
+EXPLAINED = ("cubic", "tetragonal", "trigonal-hexagonal")
+#: First lines that are asked, and the fewest that say anything.
+MOST, FEWEST = 25, 5
+#: Largest error of a position, and shifts of the zero that are tried, degree.
+TOLERANCE = 0.04
+_ZEROS = {1: (0.0, 0.04, -0.04, 0.08, -0.08, 0.12, -0.12), 2: (0.0, 0.06, -0.06)}
+#: Natural logarithm of the evidence against chance that a lattice needs. Of patterns of ULBD as the default
+#: configuration draws them, 40 of each family, 36 cubic, 31 tetragonal and 38 trigonal-hexagonal ones are
+#: found to be of their family, 13 of 80 orthorhombic and monoclinic ones of one of these three.
+NEEDED = 10.0
+#: How far the evidence of a lattice of lower symmetry, which has more freedom, may exceed it, and the share
+#: of the lines on such a one that must lie on that of higher symmetry.
+_FREEDOM, _FEWER = 4.0, 0.8
+#: Probability that a line of the lattice is not where it should be: foreign, or moved by overlap.
+_LOST = 0.1
+#: Equivalent reflections of a general line, with Friedel opposites.
+_MULTIPLICITY = {"cubic": 36.0, "tetragonal": 12.0, "trigonal-hexagonal": 18.0}
+#: K-alpha2 over K-alpha1 of every tube, 1.0025 to 1.0023 (copper to molybdenum differ in the third digit).
+_SECOND = 1.0025
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The lattice of a family that explains lines best.
+
+    family     crystal family
+    cell       float64 (6,), angstrom and degrees; None: too few lines, or no lattice in range
+    evidence   natural logarithm of the probability of the lines under it over that by chance, less that of
+               the number of lattices that were tried
+    lines      number of lines that were asked
+    explained  number of them that lie on it
+    zero       shift of the zero that was assumed, degree
+    """
+
+    family: str
+    cell: np.ndarray | None
+    evidence: float
+    lines: int
+    explained: int
+    zero: float
+
+
+def best_families(peaks: StrongPeaks, wavelength: float) -> tuple[dict[str, Explanation], str | None]:
+    """(the explanation of every family of EXPLAINED, the family of highest symmetry that explains the lines).
+
+    None where none does better than chance. A lattice of higher symmetry is also one of lower: the first of
+    EXPLAINED counts whose evidence suffices and is not clearly less than that of those after it.
+    """
+    found = {family: explain(family, peaks, wavelength) for family in EXPLAINED}
+    for i, family in enumerate(EXPLAINED):
+        own = found[family]
+        # Tetragonal and hexagonal lattices have as many parameters: neither is of the higher symmetry.
+        equals = [found[other] for other in EXPLAINED[1:] if i and other != family]
+        below = [found[other] for other in EXPLAINED[1:] if not i]
+        if own.evidence <= max(NEEDED, *(other.evidence for other in equals), -math.inf):
+            continue
+        if all(
+            own.evidence > other.evidence - _FREEDOM and own.explained >= _FEWER * other.explained
+            for other in below
+        ):
+            return found, family
+    return found, None
+
+
+def explain(family: str, peaks: StrongPeaks, wavelength: float) -> Explanation:
+    """The best lattice of `family`, one of EXPLAINED, for the first lines; wavelength in angstrom.
+
+    As many lines as the lattice has parameters are given small indices in turn; a lattice is judged by all
+    lines: one that lies on it counts by how seldom chance would do that, one that does not counts against it.
+    """
+    two_theta = _without_second_line(peaks)[:MOST]
+    best = Explanation(family, None, -math.inf, len(two_theta), 0, 0.0)
+    if len(two_theta) < FEWEST:
+        return best
+    general = np.array(GENERAL[family], dtype=np.float64)
+    p = len(general)
+    forms, basis, tried = _guesses(family, min(len(two_theta), p + 3))
+    zeros = _ZEROS[p]
+    for zero in zeros:
+        angle = np.radians(two_theta - zero)
+        if angle[0] <= 0:
+            continue
+        q = (2 * np.sin(angle / 2) / wavelength) ** 2
+        tolerance = 2 * np.sin(angle) / wavelength**2 * math.radians(TOLERANCE)
+        metric, evidence, hits = _best(
+            q, tolerance, forms, basis, general, _MULTIPLICITY[family], SHORTEST, LONG
+        )
+        evidence -= math.log(len(zeros) * tried)
+        if evidence > best.evidence and hits:
+            best = Explanation(family, cell_of(family, metric), evidence, len(q), int(hits), zero)
+    return best
+
+
+def _without_second_line(peaks: StrongPeaks) -> np.ndarray:
+    """Positions without those where the K-alpha2 line of a stronger peak stands apart from it."""
+    sine = np.sin(np.radians(peaks.two_theta / 2)) * _SECOND
+    second = np.degrees(2 * np.arcsin(np.minimum(sine, 1.0)))
+    near = np.abs(peaks.two_theta[:, None] - second) < TOLERANCE
+    near &= peaks.prominence[:, None] < peaks.prominence / 1.2
+    near &= second - peaks.two_theta > TOLERANCE
+    return peaks.two_theta[~near.any(axis=1)]
+
+
+@lru_cache(maxsize=64)
+def _guesses(family: str, first: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """(forms int (n, p), sets of `first` lines int (m, p), lattices that they make)."""
+    reach = (6, 6, 6) if family == "cubic" else (4, 4, 8)
+    grid = np.meshgrid(*(np.arange(n + 1) for n in reach), indexing="ij")
+    hkl = np.stack(grid, axis=-1).reshape(-1, 3)
+    forms = np.unique(quadratic_forms(family, hkl[hkl.any(axis=1)]), axis=0)
+    if family == "cubic":
+        forms = forms[forms[:, 0] <= 48]
+    p = forms.shape[1]
+    basis = np.array(list(combinations(range(first), p)), dtype=np.int64)
+    return forms.astype(np.float64), basis, len(basis) * len(forms) ** p
+
+
+@njit(cache=True)
+def _best(q, tolerance, forms, basis, general, multiplicity, shortest, longest):
+    """(metric (p,), evidence, lines on it) of the best lattice."""
+    p = general.shape[0]
+    n = forms.shape[0]
+    index = np.zeros(p, np.int64)
+    matrix, side = np.empty((p, p)), np.empty(p)
+    metric, g, axes, hkl = np.empty(p), np.empty(5), np.empty(3), np.empty(3, np.int64)
+    best, best_metric, best_hits = -1e300, np.zeros(p), 0
+    for b in range(basis.shape[0]):
+        for i in range(p):
+            side[i] = q[basis[b, i]]
+        index[:] = 0
+        while True:
+            for i in range(p):
+                for j in range(p):
+                    matrix[i, j] = forms[index[i], j]
+            if _solve(matrix, side, metric):
+                for x in range(5):
+                    g[x] = 0.0
+                    for j in range(p):
+                        g[x] += metric[j] * general[j, x]
+                if positive(g):
+                    axes_of(g, axes)
+                    least, most = min(axes[0], axes[1], axes[2]), max(axes[0], axes[1], axes[2])
+                    if least >= shortest and most <= longest:
+                        value, hits = _evidence(q, tolerance, g, axes, multiplicity, hkl, best)
+                        if value > best:
+                            best, best_hits = value, hits
+                            best_metric[:] = metric
+            last = p - 1
+            while last >= 0:
+                index[last] += 1
+                if index[last] < n:
+                    break
+                index[last] = 0
+                last -= 1
+            if last < 0:
+                break
+    return best_metric, best, best_hits
+
+
+@njit(cache=True)
+def _solve(a, b, x):
+    """Solve a x = b for 1 or 2 unknowns by Cramer's rule; False if there is no single positive solution."""
+    p = b.size
+    if p == 1:
+        x[0] = b[0] / a[0, 0]
+    else:
+        d = a[0, 0] * a[1, 1] - a[0, 1] * a[1, 0]
+        if d == 0.0:
+            return False
+        x[0] = (b[0] * a[1, 1] - b[1] * a[0, 1]) / d
+        x[1] = (a[0, 0] * b[1] - a[1, 0] * b[0]) / d
+    for i in range(p):  # noqa: SIM110 (numba has no generators)
+        if not x[i] > 0.0:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _evidence(q, tolerance, g, axes, multiplicity, hkl, best):
+    """(evidence, lines on it) of a lattice; given up where it cannot reach `best`.
+
+    Lines of a lattice of volume V lie 2 pi V sqrt(q) / multiplicity to a unit of q = 1/d^2; a line within its
+    tolerance of one is chance with probability 1 - exp(-2 tolerance density).
+    """
+    n = q.size
+    volume = axes[0] * axes[1] * axes[2]
+    if g[4] != 0.0:
+        volume *= 0.8660254037844386
+    one = g[0] == g[1] and g[1] == g[2] and g[4] == 0.0
+    total, hits = 0.0, 0
+    for i in range(n):
+        density = 2.0 * math.pi * volume * math.sqrt(q[i]) / multiplicity
+        if one:  # a cubic lattice has no more lines than whole numbers
+            density = min(density, 1.0 / g[0])
+        chance = min(0.999, max(1e-3, 1.0 - math.exp(-2.0 * tolerance[i] * density)))
+        if hit(g, axes, q[i], tolerance[i], True, hkl):
+            total += math.log((1.0 - _LOST + _LOST * chance) / chance)
+            hits += 1
+        else:
+            total += math.log(_LOST)
+        # What is left gives at most this much.
+        if total + (n - 1 - i) * 6.91 < best or (i >= 7 and 2 * hits < i + 1):
+            return -1e300, 0
+    return total, hits

@@ -1,0 +1,164 @@
+"""Patterns without noise, of Gaussian peaks of one width: read by the exact law of `xtinct.observer.exact`.
+
+What was simulated says far more than what was measured: positions are good to a millionth of a degree, and
+whatever is not there is absent. Whether a pattern is such a one is found in the data.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from xtinct.observer.answer.observation import (
+    ClassAnswer,
+    LatticeAnswer,
+    LineAnswer,
+    Observation,
+    Statement,
+    spread,
+)
+from xtinct.observer.exact.exact_observer import Answer, Observer
+from xtinct.observer.exact.finding import Lattice
+from xtinct.observer.fitting.line_sets import lines_of
+from xtinct.observer.judging.lattice_classes import DecidingLine
+from xtinct.observer.peaks.peak_shapes import q_of, true_angle
+from xtinct.observer.peaks.radiation_found import Found
+from xtinct.patterns.instrument import Instrument
+from xtinct.symmetry.classes import extinction_classes
+from xtinct.symmetry.operations import bravais_lattice, centring
+
+#: Noise over the highest point below which a pattern is ideal: single precision leaves less.
+_NOISE = 2e-6
+#: Share of the Lorentzian, and relative change of the widths over the pattern, of ideal peaks at most.
+_LORENTZIAN, _CHANGE = 0.03, 0.03
+_DECIBANS = 10 / math.log(10)
+
+
+def is_ideal(two_theta: np.ndarray, intensity: np.ndarray, found: Found) -> bool:
+    """Whether points (n,) are equidistant and without noise, their peaks Gaussian, single, of one width."""
+    steps = np.diff(two_theta)
+    if np.abs(steps - steps.mean()).max() > 0.1 * steps.mean() or found.measured.radiation.ratio:
+        return False
+    differences = np.diff(intensity, 8) / math.sqrt(math.comb(16, 8))
+    profile, width = found.peaks.profile, found.peaks.fwhm
+    return bool(
+        np.median(np.abs(differences)) < _NOISE * intensity.max()
+        and len(width)
+        and profile.eta0 < _LORENTZIAN
+        and np.ptp(width) < _CHANGE * width.mean()
+    )
+
+
+def observe_ideal(
+    two_theta: np.ndarray, intensity: np.ndarray, found: Found, nothing: Observation, law: str, prior: object
+) -> Observation | None:
+    """The answer by the exact law, None where it finds no lattice; `nothing`, the answer without one."""
+    families = list(nothing.families)
+    instrument = Instrument(
+        wavelength=found.measured.radiation.wavelength,
+        two_theta_min=float(two_theta[0]),
+        two_theta_max=float(two_theta[-1]),
+        points=len(two_theta),
+        lorentz="lorentz-polarisation",
+        fwhm=float(np.median(found.peaks.fwhm)),
+    )
+    if instrument.sigma < 2 * instrument.step:
+        return None
+    weights = dict(nothing.groups) if prior is not None or len(families) < 6 else None
+    observer = Observer(instrument, families[0] if len(families) == 1 else "all", law, weights)
+    answer = observer.predict(np.maximum(intensity, 0.0))[0]
+    return None if answer.lattice is None else _as_observation(answer, nothing, instrument.wavelength)
+
+
+def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> Observation:
+    lattice, groups = answer.lattice, dict(answer.groups)
+    axes, cosines = lattice.cell[:3], np.cos(np.radians(lattice.cell[3:]))
+    factor = 1 - (cosines**2).sum() + 2 * cosines.prod()
+    classes = [
+        ClassAnswer(f, c.symbol, tuple(c.members), sum(groups.get(g, 0.0) for g in c.members))
+        for f in nothing.families
+        for c in extinction_classes(f)
+    ]
+    found = LatticeAnswer(
+        family=lattice.family,
+        bravais=bravais_lattice(answer.groups[0][0]),
+        centring=centring(answer.groups[0][0]),
+        cell=lattice.cell,
+        cell_error=np.full(6, np.nan),
+        probability=1.0,
+        m20=lattice.merit,
+        f20=_f20(lattice, answer.lines.two_theta, wavelength),
+        score=math.inf,
+        volume=float(axes.prod() * math.sqrt(max(factor, 0.0))),
+    )
+    said = [
+        Statement("reading", "The pattern has no noise and Gaussian peaks, so it was read by the exact law.")
+    ]
+    if lattice.zero:
+        said.append(Statement("shift", f"The zero is shifted by {lattice.zero:+.5f} degrees."))
+    rival = next((s for _, s, _ in answer.classes[1:]), None)
+    return replace(
+        nothing,
+        lattices=[found],
+        unknown=0.0,
+        families={f: sum(c.probability for c in classes if c.family == f) for f in nothing.families},
+        classes=sorted(classes, key=lambda c: -c.probability),
+        groups=spread(groups),
+        lines=_lines(answer, wavelength),
+        deciding={rival: _deciding(answer)} if rival else {},
+        statements=[*nothing.statements, *said],
+    )
+
+
+def _f20(lattice: Lattice, two_theta: np.ndarray, wavelength: float) -> float:
+    """F20 of Smith and Snyder (1979, J. Appl. Cryst. 12, 60): all lines of the metric count as possible."""
+    two_theta = two_theta[:20]
+    own = lines_of(lattice.family, lattice.metric, 1e-9, float(q_of(two_theta[-1], wavelength)) * 1.001)
+    possible = true_angle(own.forms @ lattice.metric, wavelength)
+    off = np.abs(two_theta[:, None] - possible).min(axis=1).mean()
+    return float(len(two_theta) / (max(off, 1e-9) * len(possible)))
+
+
+def _lines(answer: Answer, wavelength: float) -> list[LineAnswer]:
+    lines, width = answer.lines, answer.lattice.fwhm
+    d = wavelength / (2 * np.sin(np.radians(lines.two_theta / 2)))
+    area = lines.height * width * math.sqrt(math.pi / math.log(2)) / 2
+    found = [
+        LineAnswer(
+            tuple(int(x) for x in hkl) if hkl.any() else None,
+            float(angle),
+            float(error),
+            float(angle) if hkl.any() else None,
+            float(spacing),
+            float(size),
+            0.0,
+            width,
+        )
+        for hkl, angle, error, spacing, size in zip(
+            answer.hkl, lines.two_theta, lines.error, d, area, strict=True
+        )
+    ]
+    return _joined(found)
+
+
+def _joined(lines: list[LineAnswer]) -> list[LineAnswer]:
+    """Lines of one hkl, which the fit of peaks may split in two, as one at the mean by area."""
+    joined: list[LineAnswer] = []
+    for line in lines:
+        last = joined[-1] if joined else None
+        if last is None or line.hkl is None or line.hkl != last.hkl:
+            joined.append(line)
+            continue
+        total = last.area + line.area
+        share = line.area / total if total else 0.5
+        names = ("two_theta", "calculated", "d")
+        mean = {n: (1 - share) * getattr(last, n) + share * getattr(line, n) for n in names}
+        joined[-1] = replace(last, area=total, **mean)
+    return joined
+
+
+def _deciding(answer: Answer) -> list[DecidingLine]:
+    return [
+        DecidingLine(np.array([hkl]), angle, seen == (ratio > 0), 0.0, _DECIBANS * ratio)
+        for hkl, angle, seen, ratio in answer.absences
+    ]

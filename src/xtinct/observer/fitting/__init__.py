@@ -1,0 +1,1 @@
+"""Whole-pattern fits of a lattice (Pawley)."""

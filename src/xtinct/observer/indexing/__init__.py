@@ -1,0 +1,1 @@
+"""Indexing: from a list of peaks to candidate lattices."""

@@ -1,0 +1,440 @@
+"""From a peak list to lattices, the most likely first."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from xtinct.lattices.bravais import (
+    CENTRINGS,
+    GENERAL,
+    POINTS,
+    RANK,
+    Lifted,
+    bravais,
+    lifted,
+    neighbours,
+    reduced_of,
+    relation,
+    volume,
+)
+from xtinct.lattices.cells import cell_of
+from xtinct.observer.indexing import trees
+from xtinct.observer.indexing.likelihood import (
+    CODES,
+    KINDS,
+    Found,
+    Prior,
+    all_at,
+    assessed,
+    refined,
+    total_score,
+)
+from xtinct.observer.peaks.peak_search import Peaks
+from xtinct.symmetry.families import FAMILIES
+
+#: Score up to which a list has no lattice: one of 67 lists of 5 to 30 random lines reached it (3.8, 5 lines).
+NOTHING = 3.0
+#: Orders of the point groups of lattices: how many hkl have one line.
+ORDER = {
+    "cubic": 48.0,
+    "trigonal-hexagonal": 24.0,
+    "tetragonal": 16.0,
+    "orthorhombic": 8.0,
+    "monoclinic": 4.0,
+    "triclinic": 2.0,
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the search takes for possible, and how far it goes."""
+
+    prior: Prior = field(default_factory=lambda: Prior(0.04, 0.05))  # shift of the list, degree
+    searched: int = 20  # lines that the search uses
+    kept: int = 60  # lattices of a family that are refined
+    parameter_cost: float = 5.0  # log-likelihood that each free number of a metric must earn
+    largest: dict[str, float] = field(
+        default_factory=lambda: {
+            "cubic": 12000.0,
+            "trigonal-hexagonal": 10000.0,
+            "tetragonal": 10000.0,
+            "orthorhombic": 6000.0,
+            "monoclinic": 4000.0,
+            "triclinic": 2000.0,
+        }
+    )  # volume of the conventional cell, angstrom^3
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A lattice that explains the peaks."""
+
+    family: str
+    metric: np.ndarray  # float64 (p,), of `xtinct.linelists.ulbd_lines.form_metric`
+    centring: str
+    shift: float  # degree, observed less true
+    score: float  # log-likelihood ratio over chance, less the costs of parameters
+    rows: np.ndarray  # int64 (n,), the peaks that were used
+    explained: np.ndarray  # bool (n,), which of them it explains
+    first: np.ndarray  # float64 (12,), 1/d^2 of the first lines of the lattice
+    parts: np.ndarray  # float64 (6,), what the score is made of
+
+    @property
+    def bravais(self) -> str:
+        """Bravais lattice (aP ... cF)."""
+        return bravais(self.family, self.centring)
+
+    @property
+    def cell(self) -> np.ndarray:
+        """Conventional cell float64 (6,)."""
+        return cell_of(self.family, self.metric)
+
+    @cached_property
+    def reduced(self) -> np.ndarray:
+        """Niggli cell float64 (6,) of the primitive lattice."""
+        return reduced_of(self.family, self.metric, self.centring)
+
+    @cached_property
+    def volume(self) -> float:
+        """Volume of the primitive cell, angstrom^3."""
+        return volume(self.metric @ GENERAL[self.family]) / POINTS[self.centring]
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The lines used: those that search and rank, and every peak in their reach."""
+
+    searched: Found
+    every: Found
+    rows: np.ndarray  # int64 (n,), rows of the peaks of the search
+
+
+def used_lines(peaks: Peaks, limits: Limits) -> _Lines:
+    """The peaks that index: how well they are placed and how probably each is foreign."""
+    area = peaks.area / peaks.area.max()
+    certainty = peaks.area / peaks.area_error
+    near = np.abs(peaks.two_theta[:, None] - peaks.two_theta) < 12.0
+    local = area / np.max(np.where(near, area, 0.0), axis=1)
+    foreign = np.where(certainty < 6, 0.35, np.where(certainty < 10, 0.15, 0.05))
+    foreign = np.where((local < 0.015) & (foreign < 0.3), 0.3, foreign)
+    foreign = np.where((local < 0.01) & (foreign < 0.6), 0.6, foreign)
+    foreign = np.where((local > 0.15) & (certainty > 8), 0.03, foreign)
+    foreign = np.where(peaks.two_theta < 6.0, np.maximum(foreign, 0.4), foreign)
+    blended = np.where(peaks.gap < 1.3 * peaks.fwhm, 0.012, 0.0)
+    error = np.sqrt(peaks.error**2 + 0.012**2 + blended**2 + (0.05 * peaks.fwhm) ** 2)
+
+    def chosen(most: int) -> np.ndarray:
+        rows = np.flatnonzero(foreign < 0.34)
+        if len(rows) < most:
+            doubtful = np.flatnonzero((foreign >= 0.34) & (foreign < (0.65 if len(rows) < 10 else 0.5)))
+            rows = np.sort(np.concatenate([rows, doubtful[: most - len(rows)]]))
+        return rows[:most]
+
+    def found(rows: np.ndarray) -> Found:
+        return Found(
+            peaks.two_theta[rows].astype(np.float64),
+            error[rows],
+            foreign[rows],
+            area[rows],
+            peaks.fwhm[rows].astype(np.float64),
+            float(np.quantile(area, 0.1)),
+            float(peaks.wavelength),
+        )
+
+    rows = chosen(limits.searched)
+    return _Lines(found(rows), found(np.arange(len(rows) and rows[-1] + 1)), rows)
+
+
+def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.ndarray]:
+    """General metrics (6,) of the family that the lines of a shifted list suggest."""
+    q, slope = all_at(found.two_theta, shift, found.wavelength)
+    sure = np.flatnonzero(found.foreign < 0.3)
+    if len(sure) < 4:
+        sure = np.arange(len(q))
+    smallest = 10.0 if ORDER[family] > 8 else 30.0
+    kind = {"triclinic": 0, "monoclinic": 1}.get(family, 2)
+    error = float(np.median(found.error))
+    test = trees.test_of(
+        (q, slope, found.foreign),
+        trees.Window(max(_COARSE, 3.0 * error), max(_FINE, 1.5 * error), min(limits.prior.spread, _STEP)),
+        GENERAL[family],
+        kind,
+        ORDER[family],
+        (smallest, limits.largest[family]),
+    )
+    kept = trees.kept(limits.kept, -3.0 if family == "cubic" else 0.0)
+    _SEARCHES[family](_Start(q, sure, found.area, test, kept))
+    count = int(kept.count[0])
+    order = np.argsort(-kept.score[:count])
+    return list(kept.metric[order])
+
+
+def _starts(prior: Prior) -> np.ndarray:
+    """Shifts (n,) at which the search is done: one for a well aligned diffractometer."""
+    reach = max(0.0, 1.7 * prior.spread - 0.1)
+    half = round(reach / _STEP)
+    return prior.shift + np.arange(-half, half + 1) * (reach / max(half, 1))
+
+
+class _Start(NamedTuple):
+    """What a family's search begins with, and where its lattices go."""
+
+    q: np.ndarray  # float64 (n,), 1/d^2 of the lines
+    sure: np.ndarray  # int64 (m,), those that may get indices
+    area: np.ndarray  # float64 (n,)
+    test: trees.Test
+    kept: trees.Kept
+
+    def base(self, low: int, strong: int) -> np.ndarray:
+        """1/d^2 of the lines that get indices: the first sure ones and, of the others, the strongest.
+
+        Where one axis is long, all of the first lines may lie in one plane or row.
+        """
+        first, rest = self.sure[:low], self.sure[low:]
+        rest = np.sort(rest[np.argsort(-self.area[rest], kind="stable")][:strong])
+        return self.q[np.concatenate([first, rest])]
+
+
+def _cubic(start: _Start) -> None:
+    trees.one_number(start.base(7, 4), np.arange(1.0, 49.0), start.test, start.kept)
+
+
+def _uniaxial(hexagonal: bool) -> Callable[[_Start], None]:
+    forms = {
+        (h * h + k * k + (h * k if hexagonal else 0), l * l)
+        for h in range(5)
+        for k in range(h + 1)
+        for l in range(7)  # noqa: E741
+        if h or k or l
+    }
+    forms = np.array(sorted(x for x in forms if sum(x) <= 40), dtype=np.float64)
+
+    def search(start: _Start) -> None:
+        trees.two_numbers(start.base(7, 3), forms, hexagonal, start.test, start.kept)
+
+    return search
+
+
+def _orthorhombic(start: _Start) -> None:
+    trees.three_numbers(start.base(6, 3), _SQUARES, _FIRST, start.test, start.kept)
+
+
+def _monoclinic(start: _Start) -> None:
+    base = start.base(8, 3)
+    axes = np.concatenate([base, base[:7] / 4])
+    zone = trees.zones(axes, start.q, start.test.fine)
+    trees.zone_and_row(axes, zone[:600], start.base(9, 3), start.test, start.kept)
+    trees.row_by_row(start.base(5, 2), _PAIRS, _SECOND, _THIRD, start.test, start.kept)
+
+
+def _triclinic(start: _Start) -> None:
+    base = start.base(10, 3)
+    axes = np.concatenate([base, base[:5] / 4])
+    zone = trees.zones(axes, start.q, start.test.fine)
+    trees.three_zones(axes, zone, 24, start.test, start.kept, _MOST_TESTED)
+
+
+#: How far lines may lie from a lattice of few lines, and from one refined on all, degree, at least.
+_COARSE, _FINE = 0.06, 0.03
+#: Step of the shifts at which the search is done, degree.
+_STEP = 0.1
+#: Triclinic metrics that are tested at most.
+_MOST_TESTED = 600_000
+_SQUARES, _FIRST = trees.squares_of(4, 4)
+_HK = [(1, 0), (2, 0), (0, 1), (0, 2), (1, 1), (2, 1), (1, 2)]
+_PAIRS = np.array(
+    [(a, b) for a, b in itertools.product(_HK, _HK) if a[0] ** 2 * b[1] ** 2 != a[1] ** 2 * b[0] ** 2],
+    dtype=np.float64,
+)
+_SECOND = np.array([(0, 1), (0, 2), (1, 1), (2, 1), (1, 2)], dtype=np.int64)
+_THIRD = np.array(
+    [(1, 0, 1), (1, 1, 1), (2, 0, 1), (1, 0, 2), (2, 1, 1), (1, 1, 2), (1, 2, 1)], dtype=np.int64
+)
+_SEARCHES = {
+    "cubic": _cubic,
+    "tetragonal": _uniaxial(False),
+    "trigonal-hexagonal": _uniaxial(True),
+    "orthorhombic": _orthorhombic,
+    "monoclinic": _monoclinic,
+    "triclinic": _triclinic,
+}
+#: Distance of atoms, angstrom, within which relatives of a candidate have a symmetry, and their largest size.
+_LIFTED, _MOST_REDUCED = 0.06, 8000.0
+_WIDTHS = np.array([0.05, 0.03, 0.02, 0.0, 0.0])
+#: Weight of the lines that are not seen: their absence has many reasons.
+_UNSEEN = 0.4
+#: Score that a centring may have less than the best one of a cell, and how many are kept.
+_LESS, _CENTRINGS = 8.0, 3
+_FINAL = np.array([0.02, 0.0])
+
+
+def _scored(
+    start: Lifted, shift: float, lines: _Lines, limits: Limits, widths: np.ndarray = _WIDTHS
+) -> list[Candidate]:
+    """The refined lattices of a start, in its own centring and in those that score best."""
+    family, metric = start.family, start.metric
+    general, kind = GENERAL[family], KINDS[family]
+    found = lines.searched
+    n = found.two_theta.size
+    metric = np.ascontiguousarray(metric, dtype=np.float64)
+    metric, shift = refined(metric, general, kind, 0, found, n, shift, limits.prior, widths)
+    if not np.isfinite(shift):
+        return []
+    result = []
+    for centring in CENTRINGS[family]:
+        one, moved, code = metric, shift, CODES[centring]
+        if centring != "P":
+            one, moved = refined(metric, general, kind, code, found, n, shift, limits.prior, _FINAL)
+            if not np.isfinite(moved):
+                continue
+        score, far, missing, first, reach = assessed(one @ general, kind, code, found, lines.every, moved)
+        if not len(score):
+            continue
+        parts = np.array([total_score(score, found.foreign), score.sum(), missing, reach, n, moved])
+        total = _ranking(parts, len(one), limits)
+        explained = np.abs(far) < 3.0 * found.error
+        result.append(
+            Candidate(family, one, centring, float(moved), total, lines.rows, explained, first, parts)
+        )
+    result.sort(key=lambda c: -c.score)
+    likely = [one for one in result if one.score > result[0].score - _LESS][:_CENTRINGS]
+    return likely + [one for one in result if one.centring == start.centring and one not in likely]
+
+
+def _ranking(parts: np.ndarray, numbers: int, limits: Limits) -> float:
+    """Score of a lattice of so many free numbers from the parts of its likelihood."""
+    return float(parts[0] + _UNSEEN * parts[2] - limits.parameter_cost * numbers)
+
+
+def candidates(
+    peaks: Peaks, families: tuple[str, ...] = tuple(FAMILIES), *, limits: Limits | None = None
+) -> list[Candidate]:
+    """Different lattices that explain the peaks, the most likely first."""
+    limits = limits or Limits()
+    if len(peaks) < 3:
+        return []
+    lines = used_lines(peaks, limits)
+    if lines.searched.two_theta.size < 3:
+        return []
+    pool: list[Candidate] = []
+    for family in families:
+        for shift in _starts(limits.prior):
+            for metric in _search(family, lines.searched, float(shift), limits):
+                pool += _scored(_own(family, metric), float(shift), lines, limits)
+    pool = _different(pool)
+    pool = _different(pool + _lifts(pool[:40], families, lines, limits))
+    pool = _different(pool + _related(pool[:4], families, lines, limits))
+    return [_named(one) for one in pool]
+
+
+def _named(one: Candidate) -> Candidate:
+    """The candidate with the axes of an orthorhombic cell in the usual order: a <= b <= c, or C-centred."""
+    if one.family != "orthorhombic":
+        return one
+    a, b, c = one.metric
+    if one.centring in "ABC":
+        third = {"A": a, "B": b, "C": c}[one.centring]
+        first = sorted({"A": (b, c), "B": (a, c), "C": (a, b)}[one.centring], reverse=True)
+        return replace(one, metric=np.array([*first, third]), centring="C")
+    return replace(one, metric=np.sort(one.metric)[::-1].copy())
+
+
+def _lifts(
+    pool: list[Candidate], families: tuple[str, ...], lines: _Lines, limits: Limits
+) -> list[Candidate]:
+    """The candidates in the higher symmetries that they nearly have."""
+    result: list[Candidate] = []
+    tried: list[Lifted] = []
+    for one in pool:
+        for tolerance in (0.03, 0.1, 0.2):
+            high = lifted(one.reduced, tolerance)
+            if high is None or high.family not in families or RANK[high.family] >= RANK[one.family]:
+                continue
+            if _known(high, tried):
+                continue
+            tried.append(high)
+            result += _scored(high, one.shift, lines, limits)
+    return result
+
+
+def _related(
+    pool: list[Candidate], families: tuple[str, ...], lines: _Lines, limits: Limits
+) -> list[Candidate]:
+    """The sublattices and superlattices of small index of the candidates, in their symmetry."""
+    result: list[Candidate] = []
+    tried: list[Lifted] = []
+    for rank, one in enumerate(pool):
+        for index, larger in itertools.product((2, 3) if rank else (2, 3, 4), (False, True)):
+            for cell in neighbours(one.reduced, index, larger):
+                high = lifted(cell, _LIFTED)
+                if high is None or high.family not in families or not _MOST_REDUCED > np.prod(cell[:3]) > 8.0:
+                    continue
+                if _known(high, tried):
+                    continue
+                tried.append(high)
+                result += _scored(high, one.shift, lines, limits, _FINAL)
+    return result
+
+
+def _known(high: Lifted, tried: list[Lifted]) -> bool:
+    """Whether a lattice is nearly one of those tried, on the same axes."""
+    metric = high.metric.tolist()
+    near = 2e-3 * metric[0]
+    return any(
+        one.family == high.family
+        and all(abs(x - y) <= near for x, y in zip(one.metric.tolist(), metric, strict=True))
+        for one in tried
+    )
+
+
+def _own(family: str, general: np.ndarray) -> Lifted:
+    """The lattice of the family, of no centring yet, of a general metric (6,)."""
+    columns = {
+        "cubic": [0],
+        "tetragonal": [0, 2],
+        "trigonal-hexagonal": [0, 2],
+        "orthorhombic": [0, 1, 2],
+        "monoclinic": [0, 1, 2, 4],
+        "triclinic": range(6),
+    }
+    return Lifted(family, general[list(columns[family])], "")
+
+
+def _different(pool: list[Candidate]) -> list[Candidate]:
+    """The pool, best first, without lattices that are the same in the same family."""
+    order = sorted(pool, key=lambda c: -c.score)
+    if not order:
+        return []
+    first = np.array([one.first for one in order])
+    family = np.array([RANK[one.family] for one in order])
+    kept: list[int] = []
+    for i in range(len(order)):
+        others = np.array(kept, dtype=np.int64)
+        close = np.abs(first[others] - first[i]) < 0.004 * first[i] + 1e-12
+        if not (close.all(axis=1) & (family[others] == family[i])).any():
+            kept.append(i)
+    return [order[i] for i in kept]
+
+
+def shortlist(found: list[Candidate], most: int = 10, larger: int = 3) -> list[Candidate]:
+    """The candidates to be judged on the whole pattern: the best, and larger cells of the very best.
+
+    Superlattice lines are weak, and a list of peaks may lack all of them; `larger` of the places are kept
+    for the best sublattices (larger primitive cells) of the first candidate.
+    """
+    if len(found) <= most:
+        return list(found)
+    result = list(found[: most - larger])
+    for one in found[most - larger :]:
+        if len(result) == most:
+            break
+        if one.volume > 1.5 * found[0].volume and relation(one.reduced, found[0].reduced) > 1.0:
+            result.append(one)
+    for one in found[most - larger :]:
+        if len(result) < most and one not in result:
+            result.append(one)
+    return result

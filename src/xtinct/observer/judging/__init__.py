@@ -1,0 +1,1 @@
+"""How probable lattices and extinction classes are, given the whole pattern."""

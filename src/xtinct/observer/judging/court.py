@@ -1,0 +1,182 @@
+"""Candidate lattices held against the whole pattern, over one range and with one idea of the noise."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xtinct.errors import XtinctError
+from xtinct.lattices.bravais import CENTRINGS, GENERAL, reduced_of, volume
+from xtinct.observer.fitting.line_sets import Lines, lines_of
+from xtinct.observer.fitting.pawley import FitSettings, LatticeFit, fit_lattice
+from xtinct.observer.indexing.candidates import ORDER, Candidate
+from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
+from xtinct.observer.judging.ranking import PeakEvidence, peak_evidence
+from xtinct.observer.peaks.peak_shapes import Profile, q_of, shift, true_angle
+from xtinct.observer.peaks.radiation_found import Found
+
+#: Peaks that the range holds at most, degrees after the last, and most lines of a lattice in it.
+_PEAKS, _BEYOND, _LINES = 40, 1.0, 230
+#: Distance from every line of the lattice beyond which a peak is foreign: degree, and in widths.
+_FOREIGN = 0.06, 0.65
+#: Charge of a foreign line, and more for every factor of ten above a share of the highest.
+_CHARGE, _PER_TEN, _FROM = 2.0, 2.5, 0.003
+#: Logarithm of the prior range of a number of the metric over its error.
+_PARAMETER = 8.0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate with what the whole pattern says of it.
+
+    candidate   its metric refined along the pattern
+    fit         over the common range; posterior, of its classes
+    evidence    log p(pattern | lattice), foreign lines and the numbers of the metric charged
+    listed      what the list of peaks says of the lattice, None where it has too few or too many lines
+    foreign     number of lines that are not the lattice's; strong, of those among the ten highest peaks
+    centring    most probable by the classes; reduced, float64 (6,), Niggli cell of that lattice
+    """
+
+    candidate: Candidate
+    fit: LatticeFit
+    posterior: ClassPosterior
+    evidence: float
+    listed: PeakEvidence | None
+    foreign: int
+    strong: int
+    centring: str
+    reduced: np.ndarray
+
+
+@dataclass(frozen=True)
+class Court:
+    """What all candidates of a pattern are judged by: the range, and the variance of its points."""
+
+    found: Found
+    low: float
+    high: float
+    variance: np.ndarray
+
+    @classmethod
+    def of(cls, found: Found, candidates: list[Candidate]) -> "Court":
+        """The range up to the 40th peak, or to where the largest candidate has too many lines."""
+        pattern, peaks = found.measured, found.peaks
+        low, high = float(pattern.two_theta[0]), float(pattern.two_theta[-1])
+        if len(peaks) >= 25:
+            high = min(high, float(peaks.two_theta[min(_PEAKS, len(peaks)) - 1]) + _BEYOND)
+        least = float(peaks.two_theta[min(12, len(peaks)) - 1]) + _BEYOND
+        wavelength = pattern.radiation.wavelength
+        for candidate in candidates:
+            # 4 pi / 3 q^(3/2) V hkl lie within q; as many of them are one line as the lattice is symmetric.
+            size = volume(candidate.metric @ GENERAL[candidate.family])
+            density = 4 * math.pi / 3 * size / ORDER[candidate.family]
+            q = (_LINES / density) ** (2 / 3)
+            high = min(high, max(least, float(true_angle(np.array([q]), wavelength)[0])))
+        return cls(found, low, high, _variance(found))
+
+    def judge(self, candidate: Candidate) -> Judged | None:
+        """The candidate judged; None where its lines do not suit the range."""
+        found = self.found
+        peaks, pattern = found.peaks, found.measured
+        profile = peaks.profile._replace(zero=candidate.shift, displacement=0.0)
+        settings = FitSettings(
+            refine=("zero", "displacement"), steps=4, range=(self.low, self.high), variance=self.variance
+        )
+        metric, foreign = candidate.metric, self._foreign(candidate, candidate.metric, profile)
+        try:
+            for steps in (4, 1):
+                settings = replace(settings, steps=steps)
+                fit = fit_lattice(
+                    pattern, candidate.family, metric, profile, foreign=foreign, settings=settings
+                )
+                metric, profile = fit.metric, fit.profile
+                if steps == 4:
+                    foreign = self._foreign(candidate, metric, profile)
+        except (XtinctError, np.linalg.LinAlgError, ValueError):
+            return None
+        posterior = class_posterior(fit)
+        highest = float(fit.area.max(initial=1e-300))
+        share = fit.area[len(fit.lines) :] / highest
+        charge = _CHARGE + _PER_TEN * np.clip(np.log10(np.maximum(share, 1e-9) / _FROM), 0, 3)
+        evidence = posterior.evidence - float(charge.sum()) - _PARAMETER * len(metric)
+        letter = centring_of(fit.lines, posterior.allowed(posterior.symbols[0]))
+        strong = np.sort(np.argsort(-peaks.area, kind="stable")[:10])
+        missed = self._away(candidate, metric, profile)[strong]
+        return Judged(
+            replace(candidate, metric=metric, shift=profile.zero),
+            fit,
+            posterior,
+            evidence,
+            peak_evidence(peaks, candidate.family, metric, profile.zero),
+            len(foreign),
+            int(missed.sum()),
+            letter,
+            reduced_of(candidate.family, metric, letter),
+        )
+
+    def left_over(self, one: Judged) -> np.ndarray:
+        """bool (n,): peaks that are far from every line of a judged lattice, as its fit places them."""
+        return self._away(one.candidate, one.fit.metric, one.fit.profile)
+
+    def _away(self, candidate: Candidate, metric: np.ndarray, profile: Profile) -> np.ndarray:
+        """bool (n,): peaks that are far from every line of the lattice."""
+        peaks = self.found.peaks
+        q_max = float(q_of(min(self.found.measured.two_theta[-1], 170.0), peaks.wavelength))
+        own = lines_of(candidate.family, metric, 1e-9, q_max)
+        lines = true_angle(own.forms @ metric, peaks.wavelength)
+        lines = np.sort(lines + shift(lines, profile))
+        if not len(lines):
+            return np.ones(len(peaks), dtype=bool)
+        right = np.clip(np.searchsorted(lines, peaks.two_theta), 1, max(1, len(lines) - 1))
+        right = np.minimum(right, len(lines) - 1)
+        near = np.minimum(
+            np.abs(peaks.two_theta - lines[right]), np.abs(peaks.two_theta - lines[np.maximum(right - 1, 0)])
+        )
+        return near > np.maximum(_FOREIGN[0], _FOREIGN[1] * peaks.fwhm)
+
+    def _foreign(self, candidate: Candidate, metric: np.ndarray, profile: Profile) -> np.ndarray:
+        peaks = self.found.peaks
+        away = self._away(candidate, metric, profile) & (peaks.two_theta < self.high)
+        return peaks.two_theta[away]
+
+
+def _variance(found: Found) -> np.ndarray:
+    """Variance (n,) of all points: that of the fitted peaks, larger where they leave more than that."""
+    pattern, fit = found.measured, found.fit
+    smooth = np.convolve(np.pad(pattern.intensity, 3, mode="edge"), np.full(7, 1 / 7), "valid")
+    variance = pattern.variance(np.maximum(smooth, pattern.background), 0.03)
+    first = int(np.searchsorted(pattern.two_theta, found.fit_start))
+    square = fit.residual**2 / fit.variance
+    half = max(3, round(8 * pattern.width / pattern.step))
+    local = np.convolve(np.pad(square, half, mode="edge"), np.full(2 * half + 1, 1 / (2 * half + 1)), "valid")
+    variance[first : first + len(local)] = fit.variance * np.maximum(local, 1.0)
+    return variance
+
+
+#: hkl (k, 3) that a centring lets show.
+_SHOWN = {
+    "F": lambda h, k, l: ((h + k) % 2 == 0) & ((k + l) % 2 == 0),  # noqa: E741
+    "I": lambda h, k, l: (h + k + l) % 2 == 0,  # noqa: E741
+    "R": lambda h, k, l: ((-h + k + l) % 3 == 0) | ((h - k + l) % 3 == 0),  # noqa: E741
+    "A": lambda h, k, l: (k + l) % 2 == 0,  # noqa: E741
+    "B": lambda h, k, l: (h + l) % 2 == 0,  # noqa: E741
+    "C": lambda h, k, l: (h + k) % 2 == 0,  # noqa: E741
+}
+
+
+def shown_lines(lines: Lines, letter: str) -> np.ndarray:
+    """bool (m,): lines that a centring lets show."""
+    kept = np.zeros(len(lines), dtype=bool)
+    np.logical_or.at(kept, lines.owner, _SHOWN[letter](*lines.hkl.T) if letter != "P" else True)
+    return kept
+
+
+def centring_of(lines: Lines, allowed: np.ndarray) -> str:
+    """The centring whose absent lines are all among those not `allowed` (m,), at least two; P without one."""
+    for letter in _SHOWN:
+        if letter not in CENTRINGS[lines.family]:
+            continue
+        kept = shown_lines(lines, letter)
+        if (~kept).sum() >= 2 and not allowed[~kept].any():
+            return letter
+    return "P"

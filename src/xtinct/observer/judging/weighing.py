@@ -1,0 +1,119 @@
+"""How probable each candidate lattice is, and that none is right: a conditional logit of a few figures.
+
+The evidence of a whole-pattern fit supposes exact profiles and is far too sure of itself; the score of
+the lines is a good gauge, but knows nothing of heights. What each is worth was fitted once, on simulated
+measurements of known crystals (`benchmarks/observer/`), and is checked on measured patterns there.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from xtinct.lattices.bravais import RANK, same
+from xtinct.observer.judging.court import Judged
+
+
+class Weights(NamedTuple):
+    """Coefficients of the logit, of the figures of `figures` and of `none_of_them`."""
+
+    candidate: tuple[float, ...]
+    none: tuple[float, ...]
+    temper: float
+
+
+#: Figures of a candidate, in order.
+FIGURES = (
+    "score",
+    "listed",
+    "missing",
+    "spurious",
+    "evidence",
+    "foreign",
+    "strong",
+    "higher twin",
+    "lower twin",
+    "volume",
+    "misfit",
+)
+
+
+#: Figures that speak of what a lattice leaves of the lines.
+_LEFT = [FIGURES.index(name) for name in ("spurious", "foreign", "strong")]
+
+
+def figures(judged: list[Judged]) -> np.ndarray:
+    """What speaks for each candidate, float64 (n, 11), as FIGURES names them.
+
+    score         below the best one, over 10
+    listed        evidence of the list of peaks below the best one, over 10
+    missing       lines that should have been seen, over 3; spurious, peaks left over, over 5
+    evidence      of the whole pattern: minus half the logarithm of what it lacks, over 5
+    foreign       peaks beside the lattice's lines, over 5; strong, of the ten highest ones, over 2
+    higher twin   whether the same lattice is judged in a higher family too; lower twin, in a lower one
+    volume        logarithm of the primitive cell's volume over 500 angstrom^3
+    misfit        logarithm of chi^2 over the best one's
+    """
+    score = np.array([x.candidate.score for x in judged])
+    evidence = np.array([x.evidence for x in judged])
+    rank = np.array([RANK[x.candidate.family] for x in judged])
+    misfit = np.array([x.fit.chi2 for x in judged])
+    listed = np.array([x.listed.value if x.listed else -np.inf for x in judged])
+    best = listed.max() if np.isfinite(listed).any() else 0.0
+    twins = np.array([[x is not y and same(x.reduced, y.reduced) for y in judged] for x in judged])
+    return np.stack(
+        [
+            np.clip((score - score.max()) / 10, -4, 0),
+            np.clip((listed - best) / 10, -6, 0),
+            np.minimum([x.listed.missing if x.listed else 9.0 for x in judged], 12) / 3,
+            np.minimum([x.listed.spurious if x.listed else 15.0 for x in judged], 15) / 5,
+            -0.5 * np.log1p(np.minimum(evidence.max() - evidence, 3000) / 5),
+            np.minimum([x.foreign for x in judged], 15) / 5,
+            np.array([x.strong for x in judged]) / 2,
+            (twins & (rank[None] < rank[:, None])).any(axis=1).astype(float),
+            (twins & (rank[None] > rank[:, None])).any(axis=1).astype(float),
+            np.log(np.array([x.candidate.volume for x in judged]) / 500),
+            np.clip(np.log(misfit / misfit.min()), 0, 2),
+        ],
+        axis=1,
+    )
+
+
+def none_of_them(judged: list[Judged], peaks: int) -> np.ndarray:
+    """What speaks for a lattice that is not among the candidates, float64 (4,)."""
+    best = max(x.candidate.score for x in judged)
+    first = max(judged, key=lambda x: x.candidate.score)
+    return np.array([1.0, max(best, -10.0) / 10, min(peaks, 60) / 30 - 1, first.strong / 2])
+
+
+def probabilities(
+    judged: list[Judged], peaks: int, weights: Weights, second: float | None = None
+) -> tuple[np.ndarray, float]:
+    """(probability of each candidate float64 (n,), that it is none of them).
+
+    second  score of another lattice that explains what the first by score leaves of the lines, None without
+            one: what it leaves then does not speak against it
+    """
+    each, none = figures(judged), none_of_them(judged, peaks)
+    if second is not None:
+        first = int(np.argmax([x.candidate.score for x in judged]))
+        each[first, _LEFT] = 0.0
+        none[1] += second / 10
+        none[-1] = 0.0
+    with_none = np.append(each @ np.array(weights.candidate), none @ np.array(weights.none))
+    share = np.exp(with_none - with_none.max())
+    share /= share.sum()
+    return share[:-1], float(share[-1])
+
+
+#: Fitted on simulated measurements; see `benchmarks/observer/README.md`.
+WEIGHTS = Weights(
+    candidate=(2.19, 0.25, 0.16, 0.74, 0.67, -2.44, -0.26, -0.45, 0.69, -0.05, -2.26),
+    none=(-0.48, -1.18, -2.28, 0.34),
+    temper=0.8,
+)
+
+
+def tempered(probability: np.ndarray, power: float) -> np.ndarray:
+    """Probabilities made less sure: their power, normalised."""
+    out = np.power(np.maximum(probability, 1e-300), power)
+    return out / out.sum()

@@ -1,0 +1,1 @@
+"""Peaks of a measured pattern: background, noise, shapes, search."""

@@ -1,0 +1,273 @@
+"""A measured pattern on an equidistant grid, with its background and what is known of its noise."""
+
+import math
+import warnings
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from pybaselines import Baseline
+from pybaselines.utils import ParameterWarning
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import find_peaks, peak_widths
+
+from xtinct.errors import XtinctError
+from xtinct.observer.peaks.peak_shapes import Grid, Wavelengths
+
+#: A pattern is joined to coarser steps, up to the second number (degree), as long as a peak keeps this many
+#: within its full width.
+_STEPS_A_PEAK, _COARSEST = 5.0, 0.03
+#: Stiffness of the background: its shortest bend, degree, at the wavelength of copper.
+_BEND = 0.63
+#: Fewest points that can be judged.
+_FEWEST = 50
+
+
+class Noise(NamedTuple):
+    """Variance of a point: gain times level, plus floor. `correlated`: neighbours share their noise."""
+
+    gain: float
+    floor: float
+    correlated: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A pattern on an equidistant grid.
+
+    two_theta   float64 (n,), degrees; intensity and background alike, in units of the file
+    radiation   wavelengths; noise, of the points
+    width       about the FWHM of the strongest peaks, degree
+    """
+
+    two_theta: np.ndarray
+    intensity: np.ndarray
+    background: np.ndarray
+    radiation: Wavelengths
+    noise: Noise
+    width: float
+
+    @property
+    def step(self) -> float:
+        """Distance of two points, degree."""
+        return float(self.two_theta[1] - self.two_theta[0])
+
+    @property
+    def grid(self) -> Grid:
+        """The points, for the kernels."""
+        return Grid(float(self.two_theta[0]), self.step, len(self.two_theta))
+
+    @property
+    def narrowest(self) -> float:
+        """Smallest FWHM that the points can show, degree."""
+        return 1.5 * self.step
+
+    def between(self, low: float, high: float) -> "Measured":
+        """The part from `low` to `high`, degrees."""
+        inside = (self.two_theta >= low) & (self.two_theta <= high)
+        cut = {name: getattr(self, name)[inside] for name in ("two_theta", "intensity", "background")}
+        return replace(self, **cut)
+
+    def variance(self, fitted: np.ndarray, misfit: float) -> np.ndarray:
+        """Variance (n,) of the points around `fitted` (n,): noise, and a share `misfit` of the peaks.
+
+        No profile fits perfectly: where a peak is high, its misfit exceeds the noise of counting.
+        """
+        peaks = np.maximum(fitted - self.background, 0.0)
+        return self.noise.gain * np.maximum(fitted, 0.0) + self.noise.floor + (misfit * peaks) ** 2
+
+
+def measured(
+    two_theta: np.ndarray, intensity: np.ndarray, radiation: Wavelengths, sigma: np.ndarray | None = None
+) -> Measured:
+    """`two_theta` (n,) ascending, degrees, `intensity` (n,) and its uncertainty (n,) or None, as `Measured`.
+
+    XtinctError where there is nothing to be judged: too few points, or no variation.
+    """
+    two_theta, intensity = np.asarray(two_theta, dtype=np.float64), np.asarray(intensity, dtype=np.float64)
+    if len(two_theta) < _FEWEST:
+        raise XtinctError(f"pattern: {len(two_theta)} points, too few to hold peaks (at least {_FEWEST})")
+    if not np.ptp(intensity) > 0:
+        raise XtinctError("pattern: the intensity is the same everywhere, so there are no peaks")
+    two_theta, intensity, sigma = _equidistant(two_theta, intensity, sigma)
+    width = peak_width(two_theta, intensity)
+    join = max(1, int(min(width / _STEPS_A_PEAK, _COARSEST) / (two_theta[1] - two_theta[0]) + 1e-6))
+    two_theta, intensity, sigma = _joined(two_theta, intensity, sigma, join)
+    background = background_of(two_theta, intensity, width, radiation.wavelength)
+    noise = noise_of(intensity, background, two_theta[1] - two_theta[0], width, sigma)
+    return Measured(two_theta, intensity, background, radiation, noise, width)
+
+
+def _equidistant(two_theta: np.ndarray, intensity: np.ndarray, sigma: np.ndarray | None):
+    """The pattern on equal steps; of unequal ones about the longest, each point the mean of its step."""
+    steps = np.diff(two_theta)
+    step = float(np.median(steps))
+    if np.abs(steps - step).max() < 0.02 * step:
+        grid = np.linspace(two_theta[0], two_theta[-1], len(two_theta))
+        return grid, intensity, sigma
+    step = float(np.quantile(steps, 0.9))
+    grid = np.arange(two_theta[0] + step / 2, two_theta[-1] - step / 2, step)
+    edges = np.append(grid - step / 2, grid[-1] + step / 2)
+    means = [_means(edges, two_theta, y) if y is not None else None for y in (intensity, sigma)]
+    return grid, *means
+
+
+def _means(edges: np.ndarray, two_theta: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Means of straight lines through the points between `edges` (n + 1,)."""
+    points = np.union1d(two_theta, edges)
+    values = np.interp(points, two_theta, y)
+    area = np.concatenate([[0.0], np.cumsum(np.diff(points) * (values[1:] + values[:-1]) / 2)])
+    return np.diff(area[np.searchsorted(points, edges)]) / np.diff(edges)
+
+
+def _joined(two_theta: np.ndarray, intensity: np.ndarray, sigma: np.ndarray | None, k: int):
+    """Means of `k` points each."""
+    if k == 1:
+        return two_theta, intensity, sigma
+    n = len(two_theta) // k * k
+    mean = [y[:n].reshape(-1, k).mean(axis=1) for y in (two_theta, intensity)]
+    if sigma is not None:
+        sigma = np.sqrt((sigma[:n].reshape(-1, k) ** 2).mean(axis=1) / k)
+    return *mean, sigma
+
+
+def peak_width(two_theta: np.ndarray, intensity: np.ndarray) -> float:
+    """About the FWHM of the strongest peaks, degree; points (n,) equidistant.
+
+    The pattern is smoothed over as few points as make its peaks stand out of the noise of differences.
+    """
+    step = two_theta[1] - two_theta[0]
+    noise = 1.4826 * float(np.median(np.abs(np.diff(intensity)))) / math.sqrt(2)
+    for window in (1, 3, 7, 19):
+        smooth = uniform_filter1d(intensity, window)
+        least = max(0.1 * float(np.ptp(smooth)), 8 * noise / math.sqrt(window))
+        tops, found = find_peaks(smooth, prominence=least, wlen=max(9, round(6 / step)))
+        if len(tops):
+            strong = tops[np.argsort(-found["prominences"], kind="stable")[:12]]
+            wide = float(np.median(peak_widths(smooth, strong, rel_height=0.5)[0]))
+            return min(max(math.sqrt(max(wide**2 - (window**2 - 1) / 2, 1.0)) * step, 2 * step), 1.0)
+    return 0.12
+
+
+def background_of(
+    two_theta: np.ndarray, intensity: np.ndarray, width: float, wavelength: float
+) -> np.ndarray:
+    """What varies slowly, float64 (n,), nowhere negative (arPLS: Baek et al. 2015, Analyst 140, 250)."""
+    step = two_theta[1] - two_theta[0]
+    bend = max(_BEND * min(1.0, wavelength / 1.54), 4 * width)
+    # Smoothed first: the lower envelope of a few counts lies below their mean.
+    half = max(1, round(0.5 * width / step))
+    smooth = uniform_filter1d(intensity, 2 * half + 1, mode="nearest")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ParameterWarning)  # 40 steps are enough, converged or not
+        found, _ = Baseline(two_theta).arpls(smooth, lam=(bend / step) ** 4, max_iter=40, tol=1e-4)
+    return np.maximum(found, 0.0)
+
+
+#: Noise counts as correlated where the scatter over a peak's width exceeds that of neighbours by this.
+_CORRELATED = 2.0
+#: Widths, in FWHM, over which scatter is noise to a search for peaks.
+_SCALES = 0.85, 1.35
+
+
+def noise_of(
+    intensity: np.ndarray, background: np.ndarray, step: float, width: float, sigma: np.ndarray | None
+) -> Noise:
+    """Noise of a pattern (n,): of its uncertainties, or of its own scatter.
+
+    Raw counts scatter independently, and differences of neighbours tell the gain (1, or less where counts
+    were scaled or joined). Where the pattern was smoothed or resampled, neighbours agree and differences
+    call the noise far too small: the scatter over the width of a peak, in the quieter parts, counts there.
+    """
+    gain = _gain_of(intensity) if sigma is None else _gain_of_sigma(intensity, sigma)
+    if sigma is None and abs(gain - 1) < 0.5 and np.mean(intensity == np.round(intensity)) > 0.9:
+        gain = 1.0  # counts
+    floor = 0.5 * gain * max(1.0 if gain > 0.3 else 0.0, 0.5 * float(np.percentile(intensity, 5)))
+    highest = float(intensity.max())
+    level = float(np.median(background))
+    correlated = False
+    found = _scatter_at_peak_scale(intensity, step, width)
+    if found is not None:
+        a, b, ratio = found
+        was = gain * level + floor
+        if level < 3e-3 * highest:  # background taken off: the level says nothing of the noise
+            if np.mean(intensity <= intensity.min() + 1e-9 * highest) > 0.1:
+                a *= 3  # clipped at zero: half of the noise is gone
+            a, b = max(a, (7e-4 * highest) ** 2), min(b, 1e-3 * highest)
+        if ratio > _CORRELATED and a + b * level > 1.6 * was:
+            gain, floor, correlated = max(b, 1e-12), max(a, (1e-4 * highest) ** 2), True
+    if gain < 1e-6 * highest and gain * level + 2 * floor < 1e-8 * highest**2:  # no noise at all
+        gain, floor, correlated = max(gain, 1e-5 * highest), max(floor, (3e-4 * highest) ** 2), True
+    return Noise(gain, floor, correlated)
+
+
+def _gain_of(intensity: np.ndarray) -> float:
+    """Variance over level, from fourth differences in blocks of 100 points; 1 for raw counts."""
+    differences = np.convolve(intensity, [1, -4, 6, -4, 1], "valid") / math.sqrt(70)
+    blocks = len(differences) // 100
+    if not blocks:
+        return 1.0
+    scatter = np.median(np.abs(differences[: 100 * blocks].reshape(-1, 100)), axis=1)
+    level = intensity[2 : 2 + 100 * blocks].reshape(-1, 100).mean(axis=1)
+    ok = level > 0
+    return float(max(np.median((1.4826 * scatter[ok]) ** 2 / level[ok]), 1e-12)) if ok.any() else 1.0
+
+
+def _gain_of_sigma(intensity: np.ndarray, sigma: np.ndarray) -> float:
+    ok = (intensity > 0) & np.isfinite(sigma) & (sigma > 0)
+    if not ok.any():
+        return _gain_of(intensity)
+    return float(max(np.median(sigma[ok] ** 2 / intensity[ok]), 1e-12))
+
+
+def _contrast(y: np.ndarray, points: int) -> np.ndarray:
+    """Mean over `points` less the mean beside them; white noise keeps its variance."""
+    kernel = np.concatenate([np.full(points, -0.5), np.ones(points), np.full(points, -0.5)])
+    return np.convolve(y, kernel / math.sqrt(1.5 * points), "valid")
+
+
+def _scatter_at_peak_scale(y: np.ndarray, step: float, width: float) -> tuple[float, float, float] | None:
+    """(a, b, ratio): variance a + b * level at the width of a peak, and how far it exceeds neighbours'."""
+    block = max(24, round(13 * width / step))
+    scales = [max(2, round(scale * width / step)) for scale in _SCALES]
+    first = _contrast(y, 1)
+    rows = []
+    for i in range(0, len(y) - block + 1, block // 2):
+        part, near = y[i : i + block], first[i : i + block - 2]
+        wide = [_contrast(part, points) for points in scales if block > 3 * points + 4]
+        if not wide:
+            return None
+        variance = max(max((1.4826 * np.median(np.abs(c))) ** 2, 0.35 * np.mean(c**2)) for c in wide)
+        rows.append((np.median(part), variance, (1.4826 * np.median(np.abs(near))) ** 2, np.mean(near**2)))
+    rows = np.array(rows).reshape(-1, 4)
+    rows = rows[(rows[:, 1] > 0) & (rows[:, 3] > 0)]  # a constant says nothing of noise
+    if len(rows) < 5:
+        return None
+    level, variance = rows[:, 0], rows[:, 1]
+    neighbours = np.maximum(rows[:, 2], 0.3 * rows[:, 3])
+    unit, above = max(float(np.median(np.abs(level))), 1e-9), np.maximum(level, 0.0)
+
+    def fitted(chosen: np.ndarray) -> tuple[float, float]:
+        """Share of the floor, and the logarithm of the scale, of the lower third of the scatter."""
+        best = (math.inf, 0.0, 0.0)
+        for share in (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0):
+            excess = np.log(variance[chosen] / (share + (1 - share) * above[chosen] / unit + 1e-6))
+            centre = np.quantile(excess, 0.35)
+            excess = excess - centre
+            loss = np.mean(np.where(excess > 0, 0.35 * np.minimum(excess, 1.5), -0.65 * excess))
+            best = min(best, (float(loss) + 0.01 * share, share, float(centre)))
+        return best[1], best[2]
+
+    chosen = np.ones(len(rows), dtype=bool)
+    for _ in range(3):
+        share, centre = fitted(chosen)
+        excess = np.log(variance / (share + (1 - share) * above / unit + 1e-6)) - centre
+        chosen = excess < np.quantile(excess, 0.6)
+        if chosen.sum() < 5:
+            chosen = excess < np.quantile(excess, 0.9)
+        if chosen.sum() < 3:
+            break
+    quiet = excess <= np.quantile(excess, 0.35)
+    ratio = float(np.median(variance[quiet] / np.maximum(neighbours[quiet], 1e-30)))
+    scale = 1.15 * math.exp(centre)
+    return scale * share, scale * (1 - share) / unit, ratio

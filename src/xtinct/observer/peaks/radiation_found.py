@@ -1,0 +1,98 @@
+"""What a pattern shows before any lattice: its peaks, and the wavelengths that it was measured with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from xtinct.observer.peaks.gridded import Measured, measured
+from xtinct.observer.peaks.peak_fit import PeakFit
+from xtinct.observer.peaks.peak_search import BEGIN, Peaks, find_peaks
+from xtinct.radiation.tubes import ANODES, Radiation, doublet_of
+
+#: A peak must lower chi^2 by this, and other wavelengths the sum by this share, and by so much.
+_PEAK_COST, _CLEARLY, _LEAST = 10.0, 0.1, 100.0
+#: Relative difference within which a wavelength is that of an anode.
+_SAME = 1e-3
+#: Peaks that are looked at for their K-alpha2 lines.
+_STRONGEST = 6
+
+
+@dataclass(frozen=True)
+class Found:
+    """A pattern with its peaks.
+
+    measured   the pattern; its radiation is the one that explains it best
+    peaks      those that stand out; fit, of all of them, None where there are none
+    notes      what was found instead of what was told, one sentence each
+    """
+
+    measured: Measured
+    peaks: Peaks
+    fit: PeakFit | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fit_start(self) -> float:
+        """2theta of the first point of `fit`, degrees."""
+        return float(self.measured.two_theta[0] + BEGIN * self.measured.width)
+
+
+def find(
+    two_theta: np.ndarray, intensity: np.ndarray, radiation: Radiation, sigma: np.ndarray | None = None
+) -> Found:
+    """The peaks of a pattern (n,), with the radiation that is told or with one that fits it clearly better.
+
+    A tube that is not monochromatised shows each line twice, and people call such a measurement 1.5406:
+    the doublet is tried beside a single wavelength, and a single one beside a doublet.
+    """
+    told = _found(two_theta, intensity, radiation, sigma)
+    best, note = told, None
+    width = float(np.median(told[1].fwhm)) if len(told[1]) else None
+    for other, text in _alternatives(radiation):
+        tried = _found(two_theta, intensity, other, sigma, width)
+        margin = _cost(best) - _cost(tried)
+        if margin > max(_CLEARLY * _cost(best), _LEAST) and not _companions(tried, radiation):
+            best, note = tried, text
+    return Found(*best, notes=(note,) if note else ())
+
+
+def _found(two_theta, intensity, radiation, sigma, width=None) -> tuple[Measured, Peaks, PeakFit | None]:
+    pattern = measured(two_theta, intensity, radiation, sigma)
+    return pattern, *find_peaks(pattern, width)
+
+
+def _cost(found: tuple[Measured, Peaks, PeakFit | None]) -> float:
+    """chi^2 of the peaks and what they cost; the points are the same for all radiations of one range."""
+    fit = found[2]
+    return np.inf if fit is None else fit.chi2 + _PEAK_COST * len(fit.two_theta)
+
+
+def _companions(found: tuple[Measured, Peaks, PeakFit | None], told: Radiation) -> bool:
+    """Whether the strongest peaks, found as single ones, have K-alpha2 lines beside them."""
+    fit, peaks = found[2], found[1]
+    if not told.ratio or fit is None or not len(peaks):
+        return False
+    sine = np.sin(np.radians(fit.two_theta / 2)) * told.second / told.wavelength
+    second = 2 * np.degrees(np.arcsin(np.minimum(sine, 1.0)))
+    width = float(np.median(peaks.fwhm))
+    resolved = np.flatnonzero(second - fit.two_theta > width)
+    strongest = resolved[np.argsort(-fit.area[resolved], kind="stable")[:_STRONGEST]]
+    near = [np.abs(fit.two_theta - second[j]).min() < 0.5 * width for j in strongest]
+    return sum(near) > len(near) / 2
+
+
+def _alternatives(radiation: Radiation) -> Iterator[tuple[Radiation, str]]:
+    if radiation.ratio:
+        yield (
+            Radiation(radiation.wavelength, anode=radiation.anode),
+            f"The peaks are single, so {radiation.wavelength:.5g} angstrom alone was taken, not the doublet.",
+        )
+        return
+    for anode, lines in ANODES.items():
+        if abs(radiation.wavelength / lines.alpha1 - 1) < _SAME:
+            yield (
+                doublet_of(anode),
+                f"The peaks are doublets of {anode} K-alpha: {lines.alpha1:.5g} and {lines.alpha2:.5g} "
+                "angstrom were taken, not one wavelength.",
+            )

@@ -1,0 +1,304 @@
+"""The measurement that turns line lists into patterns, as one immutable object."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from xtinct.errors import XtinctError
+from xtinct.patterns.widths import widths
+from xtinct.radiation.wavelength import KALPHA2_WEIGHT, TUBES, check_wavelength
+
+#: Geometric factors: 1 / (sin 2theta sin theta), and the same times (1 + A cos^2 2theta) / (1 + A) of an
+#: unpolarised source, A = cos^2 of the monochromator's 2theta, 1 without one (ITC vol. C, section 6.2.5).
+#: Neutrons are not polarised by scattering: lorentz. Scale is free: maximum 1.
+LORENTZ = ("lorentz", "lorentz-polarisation")
+
+#: Shapes of a peak. thompson-cox-hastings: the instrument's width is Gaussian, that of the crystallites
+#: Lorentzian, and both together a pseudo-Voigt (J. Appl. Cryst. 20, 79-83, 1987).
+PROFILES = ("gaussian", "lorentzian", "pseudo-voigt", "thompson-cox-hastings")
+
+#: Full width at half maximum of a Gaussian in units of its standard deviation.
+FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+
+#: Points of a grid, at most: 180 degrees in steps of 0.0002.
+MOST_POINTS = 1_000_000
+
+#: Standard deviations after which a Gaussian may be cut; exp(-5.7^2 / 2) = 9e-8.
+CUT_SIGMAS = 5.7
+
+#: Widths (FWHM) up to which the tails of lines beyond the grid are asked for: there a Lorentzian has
+#: fallen to 0.25 %. The tails of lines that are there are not cut.
+LORENTZIAN_REACH = 10.0
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """Wavelength, 2theta grid, geometric factor, peak shape and errors of a powder diffractometer.
+
+    wavelength           angstrom; of several, the one that counts for ranges
+    two_theta_min        first point, degree
+    two_theta_max        last point, degree
+    points               number of equidistant points, both ends included
+    lorentz              one of LORENTZ
+    fwhm                 full width at half maximum, degree 2theta: a number, or Caglioti's (U, V, W) in
+                         degree^2, FWHM^2 = U tan^2 theta + V tan theta + W
+    further_wavelengths  (angstrom, intensity relative to `wavelength`) of each further one
+    monochromator        2theta of the monochromator's reflection, degree; 0: none
+    profile              one of PROFILES; peaks have equal areas for equal intensities
+    eta                  share of the Lorentzian in a pseudo-Voigt, 0 to 1
+    crystallite_size     angstrom, broadens by Scherrer's formula; 0: no broadening. Widths add as
+                         squares, those of a Lorentzian as they are
+    zero_shift           observed minus true 2theta, degree
+    displacement         s of the specimen from the goniometer's axis, mm; moves a line by
+                         -2 s cos(theta) / R radians (Bragg-Brentano geometry)
+    goniometer_radius    R, mm
+    background           Chebyshev coefficients over the 2theta range, in units of the peaks' maximum
+    humps                (height in the same units, 2theta, FWHM in degree) of amorphous humps
+    counts               counts at the maximum, for Poisson noise; 0: no noise
+    impurities           (1/d in 1/angstrom, integrated intensity in units of the strongest line)
+    """
+
+    wavelength: float
+    two_theta_min: float
+    two_theta_max: float
+    points: int
+    lorentz: str
+    fwhm: float | tuple[float, float, float]
+    further_wavelengths: tuple[tuple[float, float], ...] = ()
+    monochromator: float = 0.0
+    profile: str = "gaussian"
+    eta: float = 0.0
+    crystallite_size: float = 0.0
+    zero_shift: float = 0.0
+    displacement: float = 0.0
+    goniometer_radius: float = 200.0
+    background: tuple[float, ...] = ()
+    humps: tuple[tuple[float, float, float], ...] = ()
+    counts: float = 0.0
+    impurities: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        for key in ("fwhm", "further_wavelengths", "background", "humps", "impurities"):
+            # JSON and YAML give lists; an immutable object has tuples.
+            object.__setattr__(self, key, _tuples(getattr(self, key)))
+        self._check_optics()
+        self._check_widths()
+        self._check_errors()
+
+    def _check_optics(self) -> None:
+        if not 0 <= self.two_theta_min < self.two_theta_max < 180:
+            raise XtinctError(
+                f"instrument.two_theta: {self.two_theta_min}-{self.two_theta_max} degrees, "
+                "expected 0 <= min < max < 180"
+            )
+        for wavelength, weight in self.wavelengths:
+            check_wavelength("instrument.wavelength", wavelength, self.two_theta_max)
+            _positive("wavelength", weight)
+        if not 2 <= self.points <= MOST_POINTS:
+            raise XtinctError(f"instrument.two_theta.points: {self.points}, expected 2 to {MOST_POINTS:,}")
+        _one_of("lorentz", self.lorentz, LORENTZ)
+        if not 0 <= self.monochromator < 180:
+            raise XtinctError(
+                f"instrument.monochromator: {self.monochromator}, expected 2theta from 0 to 180 degrees"
+            )
+        if self.monochromator and self.lorentz != "lorentz-polarisation":
+            raise XtinctError("instrument.monochromator: needs lorentz: lorentz-polarisation")
+
+    def _check_widths(self) -> None:
+        _one_of("profile", self.profile, PROFILES)
+        if not 0 <= self.eta <= 1:
+            raise XtinctError(f"instrument.profile: eta {self.eta}, expected 0 to 1")
+        _not_negative("crystallite_size", self.crystallite_size)
+        if not isinstance(self.fwhm, tuple):
+            if not 0 <= self.fwhm < math.inf or (self.fwhm == 0 and not self.crystallite_size):
+                raise XtinctError(f"instrument.fwhm: {self.fwhm}, expected a positive number")
+            return
+        if len(self.fwhm) != 3 or not np.isfinite(self.fwhm).all():
+            raise XtinctError(f"instrument.fwhm: {self.fwhm}, expected a number or three, u, v and w")
+        u, v, w = self.fwhm
+        tan = np.tan(np.radians(self.two_theta / 2))
+        squares = (u * tan + v) * tan + w
+        if squares.min() < 0 or (squares.min() == 0 and not self.crystallite_size):
+            raise XtinctError(
+                f"instrument.fwhm: u {u}, v {v}, w {w} give no width at "
+                f"{self.two_theta[squares.argmin()]:.2f} degrees"
+            )
+
+    def _check_errors(self) -> None:
+        for key in ("zero_shift", "displacement", "background", "humps", "impurities"):
+            if not np.isfinite(np.asarray(getattr(self, key), dtype=float)).all():
+                raise XtinctError(f"instrument.{key}: {getattr(self, key)}, expected finite numbers")
+        _positive("goniometer_radius", self.goniometer_radius)
+        _not_negative("counts", self.counts)
+        for height, _, width in self.humps:
+            _positive("background.humps", height)
+            _positive("background.humps", width)
+        for d_star, intensity in self.impurities:
+            _positive("impurities", d_star)
+            _positive("impurities", intensity)
+
+    @classmethod
+    def from_config(cls, settings: Mapping[str, object]) -> "Instrument":
+        """From the configuration's `instrument`. Keys that are left out, as in the cards of older
+        models, switch nothing on."""
+        grid = settings["two_theta"]
+        first, *further = _wavelengths(settings["wavelength"])
+        fwhm, profile = settings["fwhm"], settings.get("profile", "gaussian")
+        eta = 0.0
+        if isinstance(profile, Mapping):
+            ((profile, options),) = profile.items()
+            eta = float(options["eta"])
+        background = settings.get("background", {})
+        return cls(
+            wavelength=first[0],
+            two_theta_min=float(grid["min"]),
+            two_theta_max=float(grid["max"]),
+            points=int(grid["points"]),
+            lorentz=str(settings["lorentz"]),
+            fwhm=tuple(float(fwhm[x]) for x in "uvw") if isinstance(fwhm, Mapping) else float(fwhm),
+            further_wavelengths=tuple((angstrom, weight / first[1]) for angstrom, weight in further),
+            monochromator=float(settings.get("monochromator", 0.0)),
+            profile=str(profile),
+            eta=eta,
+            crystallite_size=float(settings.get("crystallite_size", 0.0)),
+            zero_shift=float(settings.get("zero_shift", 0.0)),
+            displacement=float(settings.get("displacement", 0.0)),
+            goniometer_radius=float(settings.get("goniometer_radius", 200.0)),
+            background=background.get("chebyshev", ()),
+            humps=tuple((h["height"], h["two_theta"], h["fwhm"]) for h in background.get("humps", ())),
+            counts=float(settings.get("counts", 0.0)),
+            impurities=settings.get("impurities", ()),
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for metadata; `Instrument(**d)` gives the same instrument."""
+        return asdict(self)
+
+    def digest(self) -> str:
+        """SHA-256 (hexadecimal) of everything that shapes a pattern."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether a pattern is nothing but Gaussians of one width and one wavelength."""
+        switched_off = [
+            getattr(self, field.name) == field.default
+            for field in fields(self)
+            if field.default is not MISSING and field.name != "goniometer_radius"
+        ]
+        return all(switched_off) and not isinstance(self.fwhm, tuple)
+
+    @property
+    def two_theta(self) -> np.ndarray:
+        """Grid float64 (points,), degree."""
+        return np.linspace(self.two_theta_min, self.two_theta_max, self.points)
+
+    @property
+    def step(self) -> float:
+        """Distance of neighbouring points, degree."""
+        return (self.two_theta_max - self.two_theta_min) / (self.points - 1)
+
+    @property
+    def wavelengths(self) -> tuple[tuple[float, float], ...]:
+        """(angstrom, relative intensity) of every wavelength, `wavelength` first with intensity 1."""
+        return ((self.wavelength, 1.0), *self.further_wavelengths)
+
+    @property
+    def caglioti(self) -> tuple[float, float, float]:
+        """U, V and W of the instrument's width, degree^2."""
+        return self.fwhm if isinstance(self.fwhm, tuple) else (0.0, 0.0, self.fwhm**2)
+
+    @property
+    def polarisation(self) -> float:
+        """A of the factor 1 + A cos^2 2theta (LORENTZ, `lorentz.geometric_factor`); 0: not polarised."""
+        return polarisation_of(self.lorentz, self.monochromator)
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the Gaussian peaks of a plain instrument, degree."""
+        return self.fwhm / FWHM_PER_SIGMA
+
+    @property
+    def resolution(self) -> float:
+        """Full width at half maximum in the middle of the range, degree."""
+        if self.plain:
+            return self.fwhm
+        return self._fwhm_at(0.5 * (self.two_theta_min + self.two_theta_max))
+
+    def widths_at(self, xp: ModuleType, theta: Any, wavelength: float) -> tuple[Any, Any]:
+        """FWHM (degree 2theta) and Lorentzian share of lines at `theta` (radians; `xp`: numpy or torch)."""
+        return widths(xp, theta, wavelength, self.profile, self.caglioti, self.crystallite_size, eta=self.eta)
+
+    def _fwhm_at(self, two_theta: float) -> float:
+        return float(self.widths_at(np, np.radians(np.array([two_theta]) / 2), self.wavelength)[0][0])
+
+    @property
+    def d_star_reach(self) -> float:
+        """Largest 1/d (1/angstrom) of a line that reaches into the grid with its tail."""
+        if self.plain:
+            tail = CUT_SIGMAS * self.sigma
+        else:
+            gaussian = self.profile == "gaussian" or (self.profile == "pseudo-voigt" and self.eta == 0)
+            tail = CUT_SIGMAS / FWHM_PER_SIGMA if gaussian else LORENTZIAN_REACH
+            tail *= self._fwhm_at(self.two_theta_max)
+            tail += abs(self.zero_shift) + math.degrees(2 * abs(self.displacement) / self.goniometer_radius)
+        last = min(180.0, self.two_theta_max + tail)
+        return 2.0 * math.sin(math.radians(last / 2.0)) / min(x for x, _ in self.wavelengths)
+
+    def check_reach(self, d_star_max: float) -> None:
+        """XtinctError if lines up to `d_star_max` (1/angstrom) would leave the grid's end empty."""
+        if d_star_max < self.d_star_reach:
+            raise XtinctError(
+                f"lines.d_star_max: {d_star_max:g} 1/angstrom is below {self.d_star_reach:.4f}, what the "
+                f"instrument shows up to {self.two_theta_max:g} degrees at {self.wavelength:g} angstrom"
+            )
+
+
+def polarisation_of(lorentz: str, monochromator: float) -> float:
+    """cos^2 of the monochromator's 2theta (degree; without one 1) for lorentz-polarisation, else 0."""
+    return math.cos(math.radians(monochromator)) ** 2 if lorentz == "lorentz-polarisation" else 0.0
+
+
+def _tuples(value: object) -> object:
+    return tuple(_tuples(x) for x in value) if isinstance(value, Sequence) else value
+
+
+def _positive(key: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise XtinctError(f"instrument.{key}: {value}, expected a positive number")
+
+
+def _not_negative(key: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise XtinctError(f"instrument.{key}: {value}, expected 0 or more")
+
+
+def _one_of(key: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise XtinctError(f"instrument.{key}: {value!r}, expected one of {', '.join(choices)}")
+
+
+def _wavelengths(setting: object) -> list[tuple[float, float]]:
+    """(angstrom, weight) of a number, a named tube or a list of such pairs."""
+    if isinstance(setting, str):
+        name, kind = setting[:2], setting[2:]
+        if name not in TUBES or kind not in ("Ka", "Ka1"):
+            raise XtinctError(
+                f"instrument.wavelength: {setting!r}, expected a number, pairs of numbers, or "
+                f"{', '.join(TUBES)} with Ka (both lines) or Ka1"
+            )
+        first, second = TUBES[name]
+        return [(first, 1.0)] if kind == "Ka1" else [(first, 1.0), (second, KALPHA2_WEIGHT)]
+    if isinstance(setting, Sequence):
+        pairs = [(float(angstrom), float(weight)) for angstrom, weight in setting]
+        if not pairs or not all(weight > 0 for _, weight in pairs):
+            raise XtinctError("instrument.wavelength: expected [angstrom, weight] pairs, weights positive")
+        return pairs
+    return [(float(setting), 1.0)]

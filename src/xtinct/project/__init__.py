@@ -1,0 +1,1 @@
+"""A checkout of the project: its configuration, its jobs, its provenance, and DVC."""

@@ -1,0 +1,77 @@
+"""The bridges between Snakemake and DVC: `xtinct snapshot` and `xtinct adopt`."""
+
+import importlib.metadata
+import importlib.util
+import json
+import subprocess
+import sys
+
+from xtinct.errors import XtinctError
+from xtinct.extras import what_to_install
+
+_NOTHING_TO_DO = "Nothing to be done"
+
+
+def snapshot() -> None:
+    """Record in DVC what a plain Snakemake run has made; refuse while anything is out of date."""
+    reason = _snakemake_needs()
+    if reason:
+        raise XtinctError(
+            f"snapshot: the outputs are not up to date ({reason}); run `snakemake --cores all all` first"
+        )
+    _run("dvc", "commit", "--force", "--quiet")
+
+
+def adopt() -> None:
+    """Tell Snakemake that the files DVC brought are up to date; refuse if they are not DVC's."""
+    _require("dvc")
+    _link_sources()
+    status = json.loads(_run("dvc", "status", "--json").stdout)
+    if status:
+        raise XtinctError(
+            f"adopt: {len(status)} DVC stages are out of date ({', '.join(sorted(status)[:3])}, ...); "
+            "run `dvc pull` or `dvc repro`, and see `dvc status`"
+        )
+    _run("snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
+    reason = _snakemake_needs()
+    if reason:
+        raise XtinctError(f"adopt: Snakemake still wants to run jobs ({reason}); see `snakemake -n all`")
+
+
+def _link_sources() -> None:
+    """Make the links through which DVC sees what sources read: they are not among what it brings."""
+    from xtinct.project.configuration import load
+    from xtinct.sources.fetching import source_inputs
+    from xtinct.sources.links import link_source
+
+    for name, source in load()["sources"].items():
+        link_source(source_inputs(source), f"data/links/{name}.json")
+
+
+def _snakemake_needs() -> str:
+    """Why Snakemake would run something, in a few words; empty if it would not."""
+    output = _run("snakemake", "--dry-run", "--cores", "1", "--", "all")
+    text = output.stdout + output.stderr
+    if _NOTHING_TO_DO in text:
+        return ""
+    rules = {
+        line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith(("rule ", "localrule "))
+    }
+    return "to run: " + ", ".join(sorted(rules - {"all"}))
+
+
+def _require(tool: str) -> None:
+    if importlib.util.find_spec(tool) is None:
+        raise XtinctError(what_to_install(tool))
+
+
+def _run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run snakemake or dvc of this environment; XtinctError with its last line if it fails."""
+    _require(tool)
+    done = subprocess.run(
+        [sys.executable, "-m", tool, *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise XtinctError(f"{tool} {' '.join(arguments)}: {lines[-1].strip() if lines else 'failed'}")
+    return done

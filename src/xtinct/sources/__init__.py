@@ -1,0 +1,1 @@
+"""Sources of structures: databases, folders, archives, and what a user hands over."""

@@ -1,0 +1,185 @@
+"""Texts out of folders and archives, without trusting their names or sizes.
+
+Nothing is ever unpacked to disk, so a member's path cannot leave its archive; sizes are counted while
+bytes come out, not taken from headers.
+"""
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from xtinct.errors import XtinctError
+from xtinct.sources.listing import content_digest, folder_names, matches, printable
+
+#: Largest text taken from one file or member: ten times the largest CIF of the COD.
+MAX_TEXT_BYTES = 64 * 2**20
+#: An archive may unpack to this many times its own size (CIFs: 3 to 30), or to `FREE_BYTES` if that is more.
+MAX_RATIO = 200
+FREE_BYTES = 256 * 2**20
+
+_TAR_OPENERS = {
+    ".tar": lambda raw: raw,
+    ".gz": gzip.open,
+    ".tgz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name is that of a .zip, .tar, .tgz or .tar.gz/bz2/xz file."""
+    name = path.name.lower()
+    return path.suffix.lower() in (".zip", ".tar", ".tgz") or name.endswith(
+        (".tar.gz", ".tar.bz2", ".tar.xz")
+    )
+
+
+def texts(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
+    """(name, text, error) of every file below a folder or in an archive whose base name matches `pattern`.
+
+    Several patterns are separated by `|`; capitals do not matter.
+
+    `error` is "reason: detail" where there is no text. XtinctError, beginning with `where`, if the
+    whole cannot be read, or unpacks to far more than any archive of texts does.
+    """
+    if path.is_dir():
+        yield from _folder(path, pattern)
+    elif not path.is_file():
+        raise XtinctError(f"{where}.path: {path}: no such file or folder")
+    elif is_archive(path):
+        try:
+            yield from (_zip if path.suffix.lower() == ".zip" else _tar)(path, pattern, where)
+        except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, lzma.LZMAError, ValueError) as error:
+            raise XtinctError(f"{where}.path: {path}: damaged archive ({_one_line(error)})") from None
+    else:
+        with path.open("rb") as stream:
+            yield printable(path.name), *_text(stream)
+
+
+def digest(path: Path, pattern: str) -> str:
+    """SHA-256 of a file's content, or of the names and contents of a folder's matching files."""
+    return content_digest(path, pattern)
+
+
+def _folder(folder: Path, pattern: str) -> Iterator[tuple[str, str, str]]:
+    root = folder.resolve()
+    for name in folder_names(folder, pattern):
+        path, shown = folder / name, printable(name)
+        if not path.resolve().is_relative_to(root):
+            yield shown, "", "unsafe_path: a link that leads out of the folder"
+        elif not path.is_file():
+            yield shown, "", "unreadable: not a regular file"
+        else:
+            try:
+                with path.open("rb") as stream:
+                    yield shown, *_text(stream)
+            except OSError as error:
+                yield shown, "", f"unreadable: {_one_line(error)}"
+
+
+def _zip(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
+    budget = _Budget(path, where)
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.is_dir() or not matches(member.filename, pattern):
+                continue
+            if _unsafe(member.filename):
+                yield printable(member.filename), "", "unsafe_path: a member's path may not leave its archive"
+                continue
+            try:
+                with archive.open(member) as stream:
+                    yield printable(member.filename), *_text(budget.limit(stream))
+            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+                # A wrong checksum, a password, or an unknown method costs only this member.
+                yield printable(member.filename), "", f"unreadable: {_one_line(error)}"
+
+
+def _tar(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
+    budget = _Budget(path, where)
+    with path.open("rb") as raw:
+        unpacked = budget.limit(_TAR_OPENERS[path.suffix.lower()](raw))
+        with tarfile.open(fileobj=unpacked, mode="r|") as archive:
+            for member in archive:
+                if member.isdir() or not matches(member.name, pattern):
+                    continue
+                if _unsafe(member.name):
+                    yield printable(member.name), "", "unsafe_path: a member's path may not leave its archive"
+                elif not member.isfile():
+                    yield printable(member.name), "", "unreadable: a link or device, not a file"
+                else:
+                    yield printable(member.name), *_text(archive.extractfile(member))
+
+
+def _unsafe(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or ":" in path.parts[0]
+
+
+class _Budget:
+    """Counts the bytes that come out of one archive, and stops a decompression bomb."""
+
+    def __init__(self, path: Path, where: str) -> None:
+        self.left = max(MAX_RATIO * path.stat().st_size, FREE_BYTES)
+        self.message = (
+            f"{where}.path: {path}: unpacks to over {MAX_RATIO} times its size: a decompression bomb?"
+        )
+
+    def limit(self, stream: BinaryIO) -> BinaryIO:
+        return io.BufferedReader(_Counted(stream, self), 2**16)
+
+
+class _Counted(io.RawIOBase):
+    def __init__(self, stream: BinaryIO, budget: _Budget) -> None:
+        self.stream = stream
+        self.budget = budget
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        data = self.stream.read(len(buffer))
+        self.budget.left -= len(data)
+        if self.budget.left < 0:
+            raise XtinctError(self.budget.message)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _text(stream: BinaryIO) -> tuple[str, str]:
+    data = stream.read(MAX_TEXT_BYTES + 1)
+    if len(data) > MAX_TEXT_BYTES:
+        return "", f"too_large: more than {MAX_TEXT_BYTES // 2**20} MiB of text"
+    try:
+        return decoded(data), ""
+    except ValueError as error:
+        return "", f"unreadable: {error}"
+
+
+def decoded(data: bytes) -> str:
+    """Text of a file: UTF-8 or UTF-16 with a byte order mark, UTF-8, or else Latin-1.
+
+    ValueError if it is no text.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError:
+            raise ValueError("damaged UTF-16, expected text") from None
+    if b"\0" in data:
+        raise ValueError("binary data, expected text")
+    # Old CIFs are Latin-1; the structure itself is ASCII in every encoding they use.
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

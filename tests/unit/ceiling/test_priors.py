@@ -1,0 +1,48 @@
+"""Priors from tables: exact weights, frequencies of structures, and what is refused."""
+
+from fractions import Fraction
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from xtinct.ceiling.extinction import ceilings
+from xtinct.ceiling.priors import read_prior
+from xtinct.errors import XtinctError
+
+
+def test_weights_of_a_csv_file_are_exact(tmp_path):
+    path = tmp_path / "prior.csv"
+    path.write_text("spacegroup_number,weight\n1,0.1\n2,0.2\n")
+    prior = read_prior(path)
+    assert prior == {1: Fraction(1, 10), 2: Fraction(1, 5)}
+    assert ceilings("triclinic", prior=prior, ks=[1]) == {1: Fraction(2, 3)}
+
+
+def test_structures_count_once_each(tmp_path):
+    path = tmp_path / "structures.parquet"
+    pq.write_table(
+        pa.table({"spacegroup_number": pa.array([225, 221, 225], pa.int16()), "cif": ["", "", ""]}), path
+    )
+    assert read_prior(path) == {221: 1, 225: 2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "number\n1\n",
+        "spacegroup_number,weight\n231,1\n",
+        "spacegroup_number,weight\n1,-1\n",
+        "spacegroup_number,weight\n1,many\n",
+        "spacegroup_number,weight\n1,0\n",
+        "spacegroup_number\nP 1\n",
+        "",
+    ],
+)
+def test_tables_that_are_no_prior_are_refused(tmp_path, text):
+    path = tmp_path / "prior.csv"
+    path.write_text(text)
+    with pytest.raises(XtinctError, match=r"prior\.csv"):
+        read_prior(path)
+    with pytest.raises(XtinctError, match="no such file"):
+        read_prior(tmp_path / "none.csv")

@@ -1,0 +1,152 @@
+"""What stands on the disk: whole files, their permissions, a full disk, and bytes that have changed."""
+
+import os
+import resource
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from xtinct.errors import XtinctError
+from xtinct.files.parquet import file_metadata, open_parquet, read_table, write_parquet
+from xtinct.files.writing import write_text, written_whole
+
+SCHEMA = pa.schema([pa.field("sample_id", pa.string()), pa.field("d_star", pa.list_(pa.float32()))])
+
+
+def table(rows=300):
+    rng = np.random.default_rng(1)
+    ids = [f"{i:04d}" for i in range(rows)]
+    return pa.table({"sample_id": ids, "d_star": list(rng.random((rows, 20), np.float32))}, schema=SCHEMA)
+
+
+def run(code, folder, *, limit=None):
+    """Run a program in `folder`, whose files may grow to `limit` bytes: the disk is full beyond that."""
+
+    def limited():
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limited,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(folder / "compiled"), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@pytest.fixture
+def umask():
+    """Set the umask to what a test asks for, and set it back."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0o000, 0o666)])
+def test_the_umask_decides_who_may_read_a_file(tmp_path, umask, mask, mode):
+    from xtinct.learning.card import write_tensors
+
+    umask(mask)
+    write_text(tmp_path / "a.json", "{}")
+    write_parquet(tmp_path / "a.parquet", [table()], SCHEMA)
+    write_tensors(tmp_path / "a.safetensors", {}, {})
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"a.json": mode, "a.parquet": mode, "a.safetensors": mode}
+
+
+def test_a_file_that_cannot_be_ended_leaves_the_one_before(tmp_path):
+    path = tmp_path / "a.json"
+    write_text(path, "before")
+
+    def half(path):
+        with written_whole(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        half(path)
+    assert path.read_text() == "before"
+    assert [left.name for left in tmp_path.iterdir()] == ["a.json"]
+
+
+WRITERS = {
+    "table.parquet": "write_parquet(path, [table], table.schema)",
+    "text.json": "write_text(path, 'x' * 9000)",
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_is_one_line_with_the_files_name_and_leaves_nothing(tmp_path, name):
+    code = (
+        "import pyarrow as pa\nfrom xtinct.files.writing import write_text\n"
+        "from xtinct.files.parquet import write_parquet\ntable = pa.table({'x': list(range(9000))})\n"
+        f"from xtinct.project.job import one_line_errors\npath = 'out/{name}'\n"
+        f"with one_line_errors():\n    {WRITERS[name]}\n"
+    )
+    done = run(code, tmp_path, limit=1000)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"xtinct: error: out/{name}: cannot be written (File too large)\n"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_job_on_a_full_disk_ends_with_one_line_whatever_wrote(tmp_path):
+    """A library's own write, of whose file nothing is known but what the system says."""
+    code = (
+        "from pathlib import Path\nfrom xtinct.project.job import job\n"
+        "with job(['job.log']):\n    Path('other.bin').write_bytes(b'x' * 9000)\n"
+    )
+    done = run(code, tmp_path, limit=1000)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("xtinct: error: ")
+    assert done.stderr.splitlines()[-1].endswith("File too large")
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    for write in (write_text, lambda path, _: write_parquet(path, [table()], SCHEMA)):
+        with pytest.raises(
+            XtinctError, match=r"file/a\.parquet: cannot be written \((Not a directory|File exists)"
+        ):
+            write(tmp_path / "file" / "a.parquet", "")
+
+
+def test_no_flipped_byte_gives_other_values(tmp_path):
+    """Every 7th byte in turn: the file is refused by name, or what it holds is what was written."""
+    path = tmp_path / "lines.parquet"
+    write_parquet(path, [table()], SCHEMA, {"seed": 1})
+    whole, expected = path.read_bytes(), read_table(path)
+    footer = len(whole) - int.from_bytes(whole[-8:-4], "little") - 8
+    refused, said, wrong = 0, set(), []
+    for at in range(0, footer, 7):
+        torn = bytearray(whole)
+        torn[at] ^= 0x10
+        path.write_bytes(torn)
+        try:
+            if not read_table(path).equals(expected):
+                wrong.append(at)
+        except XtinctError as error:
+            refused += 1
+            said.add(str(error))
+    assert wrong == []
+    assert refused > 0.9 * footer / 7
+    for text in said:
+        assert text.startswith(f"{path}: not a readable Parquet file (")
+        assert "\n" not in text
+
+
+@pytest.mark.parametrize("size", [0, 3, 8, 100, -1])
+def test_a_torn_file_is_refused_by_name(tmp_path, size):
+    path = tmp_path / "torn.parquet"
+    write_parquet(path, [table()], SCHEMA)
+    path.write_bytes(path.read_bytes()[:size])
+    for read in (open_parquet, read_table, file_metadata):
+        with pytest.raises(XtinctError, match=r"torn\.parquet: not a readable Parquet file"):
+            read(path)

@@ -1,0 +1,117 @@
+"""What experiments train on: mixtures, lattices of their own, and the joint problem."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xtinct.errors import XtinctError
+from xtinct.learning.training import train_model
+from xtinct.learning.training_sets import Sources, name_of
+from xtinct.scores.outputs import ALL
+from xtinct.symmetry.families import FAMILIES
+
+WIDE = {
+    "kind": "continuous",
+    "lengths": [9, 10],
+    "angles": [90, 90],
+    "spacing": "uniform",
+    "count": 1,
+    "draws": 1,
+}
+
+
+@pytest.fixture
+def sources(settings):
+    def make(**experiment):
+        return Sources(
+            experiment=settings["experiment"] | experiment,
+            scope="cubic",
+            seed=3,
+            lines=settings["lines"],
+            ulbd=settings["ulbd"],
+            datasets={},
+            occupations=None,
+        )
+
+    return make
+
+
+@pytest.fixture
+def joint(settings):
+    """Settings of a model that is not told the family."""
+    angles = {"monoclinic": [95, 115], "triclinic": [70, 110]}
+    lattices = {f: WIDE | {"lengths": [4, 5], "angles": angles.get(f, [90, 90])} for f in FAMILIES}
+    settings["family"] = ALL
+    settings["ulbd"] = {"intensities": "uniform", "lattices": lattices}
+    settings["experiment"]["patterns"] = 32 * 5
+    return settings
+
+
+def first_lines(batch):
+    return batch.lines.d_star[batch.lines.offsets[:-1]]
+
+
+def test_lattices_of_an_experiment_take_the_place_of_the_datasets(sources):
+    """The first line of a cubic lattice has N = h^2 + k^2 + l^2 of at most 8, so d* <= sqrt(8) / a."""
+    assert first_lines(sources().training().take(0, 300)).max() > 8**0.5 / 9
+    own = sources(lattices={"cubic": WIDE})
+    assert first_lines(own.training().take(0, 300)).max() < 8**0.5 / 9 + 1e-9
+    assert own.record() != sources().record()
+
+
+def test_a_mixture_is_named_by_its_parts_and_holds_them_in_its_proportions(sources):
+    train = {"ulbd-online": 1, "physical-online": 2}
+    assert name_of(train) == "ulbd-online + 2 physical-online"
+    mixed = sources(train=train)
+    uniform = first_lines(sources().training().take(0, 300))
+    assert np.isin(first_lines(mixed.training().take(0, 300)), uniform).sum() == 100
+    assert mixed.group_counts() is None
+
+
+def test_a_training_set_without_its_files_is_refused_by_name(sources):
+    for train in ("gcdd-online", {"ulbd-online": 1, "cddd": 1}):
+        with pytest.raises(
+            XtinctError, match=r"experiment 'small': train '(gcdd-online|cddd)' needs its files"
+        ):
+            sources(train=train)
+
+
+def test_stored_and_online_sets_mix_and_the_prior_follows(sources, settings, write_lines):
+    datasets = {"ulbd": [write_lines([225] * 3 + [198] * 3)]}
+    experiment = settings["experiment"] | {"train": {"ulbd": 1, "ulbd-online": 1}}
+    keys = ("lines", "ulbd")
+    mixed = Sources(
+        experiment=experiment, scope="cubic", seed=3, datasets=datasets, occupations=None,
+        **{key: settings[key] for key in keys},
+    )  # fmt: skip
+    counts = mixed.group_counts()
+    total = sum(counts.values())
+    # Half is the file, of which every third sample is for training: one of each group.
+    assert counts["225"] / total == pytest.approx(0.25 + 0.5 / 36, abs=1e-4)
+    assert counts["230"] / total == pytest.approx(0.5 / 36, abs=1e-4)
+    groups = mixed.training().take(0, 4000).groups
+    assert (groups == 225).mean() == pytest.approx(0.25 + 0.5 / 36, abs=0.03)
+
+
+def test_every_group_has_equal_weight_in_the_joint_problem(joint):
+    keys = ("experiment", "seed", "lines", "ulbd", "datasets", "occupations")
+    groups = Sources(**{key: joint[key] for key in keys}, scope=ALL).training().take(0, 230 * 100).groups
+    counts = np.bincount(groups, minlength=231)[1:]
+    # Chi-squared with 229 degrees of freedom exceeds 300 with a probability of 0.001.
+    assert ((counts - 100) ** 2 / 100).sum() < 300
+    # Of any ten samples in a row about 68 / 230 are tetragonal.
+    tetragonal = ((groups >= 75) & (groups <= 142)).reshape(-1, 115).sum(axis=1)
+    assert tetragonal.min() >= 33
+    assert tetragonal.max() <= 35
+
+
+def test_the_joint_problem_is_trained_and_its_outputs_are_told_apart(joint, tmp_path):
+    card = train_model(**joint, output_dir=tmp_path)
+    assert card["family"] == ALL
+    assert len(card["outputs"]) == 97  # classes over all groups, axes unlabelled
+    assert len({output["symbol"] for output in card["outputs"]}) == 97
+    assert sorted(g for output in card["outputs"] for g in output["members"]) == list(range(1, 231))
+    assert card["unseen_outputs"] == []
+    assert json.loads((Path(tmp_path) / "card.json").read_text())["group_counts"] is None

@@ -1,0 +1,127 @@
+"""Lattices of peak lists: exact lists of every Bravais lattice, noise, lists of lines, relations."""
+
+import gemmi
+import numpy as np
+import pytest
+
+from xtinct.errors import XtinctError
+from xtinct.lattices import bravais
+from xtinct.observer.indexing.candidates import NOTHING, candidates, shortlist
+from xtinct.observer.indexing.merit import merit
+from xtinct.observer.peaks import peak_lists
+from xtinct.symmetry.families import FAMILIES
+
+#: One cell of each Bravais lattice and a space group without other absences (ITA 2016).
+KNOWN = {
+    "cP": ("P m -3 m", (7.31, 7.31, 7.31, 90, 90, 90)),
+    "cI": ("I m -3 m", (9.17, 9.17, 9.17, 90, 90, 90)),
+    "cF": ("F m -3 m", (8.39, 8.39, 8.39, 90, 90, 90)),
+    "tP": ("P 4/m m m", (6.13, 6.13, 9.41, 90, 90, 90)),
+    "tI": ("I 4/m m m", (5.77, 5.77, 13.7, 90, 90, 90)),
+    "hP": ("P 6/m m m", (7.03, 7.03, 8.87, 90, 90, 120)),
+    "hR": ("R -3 m :H", (8.11, 8.11, 13.7, 90, 90, 120)),
+    "oP": ("P m m m", (5.12, 7.43, 9.07, 90, 90, 90)),
+    "oC": ("C m m m", (8.31, 11.2, 6.17, 90, 90, 90)),
+    "oI": ("I m m m", (6.41, 8.72, 10.9, 90, 90, 90)),
+    "oF": ("F m m m", (9.31, 11.9, 14.7, 90, 90, 90)),
+    "mP": ("P 1 2/m 1", (6.23, 7.91, 8.87, 90, 103.7, 90)),
+    "mC": ("C 1 2/m 1", (11.3, 7.17, 8.03, 90, 107.1, 90)),
+    "aP": ("P -1", (5.41, 6.83, 8.07, 83.2, 76.4, 71.9)),
+}
+#: The families of few free numbers: their searches take a tenth of the time of the others.
+QUICK = ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic")
+
+
+def listed(name: str, cell: tuple[float, ...], most: int = 40) -> np.ndarray:
+    """d of the first lines of a cell by gemmi, the longest first."""
+    group, cell = gemmi.SpaceGroup(name), gemmi.UnitCell(*cell)
+    hkl = gemmi.make_miller_array(cell, group, 1.0, 50.0)
+    d = np.unique(np.round([cell.calculate_d(list(map(int, row))) for row in hkl], 7))[::-1]
+    return d[:most]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_exact_list_of_every_bravais_lattice_is_indexed(name):
+    group, cell = KNOWN[name]
+    found = candidates(
+        peak_lists.from_d(listed(group, cell)), QUICK if name[0] in "ctho" else tuple(FAMILIES)
+    )
+    best = found[0]
+    truth = bravais.reduced(np.array(cell, dtype=float), group[0])
+    assert best.bravais == name
+    assert bravais.same(best.reduced, truth, 0.001, 0.1)  # Niggli cells by gemmi
+    assert best.score > NOTHING
+    assert best.explained.all()
+    assert abs(best.shift) < 0.01
+    assert merit(best, peak_lists.from_d(listed(group, cell))).m20 > 100
+
+
+def test_shifted_list_with_foreign_and_missing_lines():
+    group, cell = KNOWN["mP"]
+    peaks = peak_lists.from_d(listed(group, cell))
+    rng = np.random.default_rng(5)
+    kept = np.sort(rng.permutation(30)[4:])
+    two_theta = np.concatenate([peaks.two_theta[kept] + 0.07 + rng.normal(0, 0.008, 26), [17.3, 26.1]])
+    best = candidates(peak_lists.from_two_theta(two_theta, peaks.wavelength))[0]
+    assert bravais.same(best.reduced, bravais.reduced(np.array(cell, dtype=float)), 0.005, 0.3)
+    assert best.shift == pytest.approx(0.07, abs=0.02)
+    assert best.bravais == "mP"
+
+
+def test_shortlist_keeps_places_for_larger_cells_of_the_best():
+    group, cell = KNOWN["tP"]
+    found = candidates(peak_lists.from_d(listed(group, cell)), QUICK)
+    short = shortlist(found, 8, 2)
+    assert short[:6] == found[:6]
+    assert len(short) == 8
+    assert all(bravais.relation(one.reduced, found[0].reduced) > 1 for one in short[6:])
+
+
+def test_order_of_lines_and_unit_do_not_matter():
+    group, cell = KNOWN["oP"]
+    d = listed(group, cell)
+    first = candidates(peak_lists.from_d(d), QUICK)[0]
+    for peaks in (
+        peak_lists.from_q(2 * np.pi / d[::-1]),
+        peak_lists.from_two_theta(
+            2 * np.degrees(np.arcsin(peak_lists.WAVELENGTH / 2 / d)), peak_lists.WAVELENGTH
+        ),
+    ):
+        other = candidates(peaks, QUICK)[0]
+        assert other.family == first.family
+        assert other.metric == pytest.approx(first.metric, rel=1e-9)
+        assert other.score == pytest.approx(first.score, abs=1e-6)
+
+
+def test_random_lists_have_no_lattice():
+    rng = np.random.default_rng(11)
+    for n in (6, 12, 25):
+        two_theta = np.sort(rng.uniform(12, 70, n))
+        found = candidates(peak_lists.from_two_theta(two_theta, peak_lists.WAVELENGTH), QUICK)
+        assert not found or found[0].score < NOTHING
+
+
+def test_too_few_lines_have_no_lattice():
+    assert candidates(peak_lists.from_d(np.array([3.0, 2.0]))) == []
+
+
+@pytest.mark.parametrize(
+    ("d", "named"),
+    [
+        ([3.0, -1.0], "row 2"),
+        ([3.0, np.nan], "row 2"),
+        ([0.5], "0.5 angstrom in row 1"),
+        ([], "at least one"),
+    ],
+)
+def test_bad_lists_are_refused_by_row(d, named):
+    with pytest.raises(XtinctError, match=named):
+        peak_lists.from_d(np.array(d))
+
+
+def test_errors_of_d_become_errors_of_angle():
+    # By Bragg's law, numerically.
+    d, error = 3.1, 0.004
+    angle = [2 * np.degrees(np.arcsin(peak_lists.WAVELENGTH / 2 / x)) for x in (d - error, d + error)]
+    peaks = peak_lists.from_d(np.array([d]), peak_lists.Known(error=error))
+    assert peaks.error[0] == pytest.approx((angle[0] - angle[1]) / 2, rel=1e-4)

@@ -1,0 +1,266 @@
+"""The configuration is refused with one line that names the key, the value and what is allowed."""
+
+import copy
+
+import pytest
+import yaml
+
+from xtinct.errors import XtinctError
+from xtinct.project import configuration
+
+FILES = (
+    "config.yaml",
+    "smoke.yaml",
+    "paper.yaml",
+    "../benchmarks/paper/logq.yaml",
+    "../benchmarks/paper/fcn13.yaml",
+    "../benchmarks/accuracy/narrow.yaml",
+    "../benchmarks/accuracy/transfer.yaml",
+)
+
+
+@pytest.fixture(scope="module")
+def schema(root):
+    return root / "config" / "config.schema.yaml"
+
+
+@pytest.fixture(scope="module")
+def default(root, schema):
+    return configuration.load(root / "config" / "config.yaml", schema)
+
+
+def refusal(config, schema) -> str:
+    with pytest.raises(XtinctError) as caught:
+        configuration.check(config, schema=schema, where="c.yaml")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("c.yaml: ")
+    return message.removeprefix("c.yaml: ")
+
+
+def changed(default, path, value):
+    config = copy.deepcopy(default)
+    *parents, key = path.split(".")
+    target = config
+    for parent in parents:
+        target = target[parent]
+    if value is KeyError:
+        del target[key]
+    else:
+        target[key] = value
+    return config
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_configuration_of_the_project_is_accepted(root, schema, name):
+    path = root / "config" / name
+    loaded = configuration.load(path, schema)
+    assert loaded == yaml.safe_load(path.read_text()), "nothing may be filled in"
+
+
+def objects(node, path=""):
+    """(path, schema) of everything in a schema document that has keys of its own."""
+    if isinstance(node, dict):
+        if "properties" in node and not path.endswith(".if"):
+            yield path, node
+        for key, value in node.items():
+            yield from objects(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for value in node:
+            yield from objects(value, path)
+
+
+def test_schema_is_strict_describes_every_key_and_fills_nothing_in(schema):
+    document = configuration.read_yaml(schema)
+    found = list(objects(document))
+    assert len(found) > 20
+    for path, node in found:
+        # What is told apart by its kind is strict in each of its kinds.
+        assert node.get("additionalProperties") is False or "allOf" in node, f"{path} takes unknown keys"
+        for key, value in node["properties"].items():
+            where = f"{path}.{key}"
+            target = document["$defs"][value["$ref"].split("/")[-1]] if "$ref" in value else {}
+            assert value.get("description") or target.get("description"), f"{where} has no description"
+            assert "default" not in value, f"{where}: one tool would see the default and the other not"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("train.learning_rat", 0.1, "unknown key train.learning_rat; did you mean learning_rate?"),
+        ("train.lr", 0.1, "unknown key train.lr: write train.learning_rate"),
+        ("experiments.ulbd.epochs", 5, "unknown key experiments.ulbd.epochs: training never repeats"),
+        ("colour", "red", "unknown key colour; allowed here: seed, families, shards"),
+        ("seed", KeyError, "key seed is missing: seed of every random draw"),
+        ("seed", True, "seed = True: must be a whole number"),
+        ("seed", 1.5, "seed = 1.5: must be a whole number"),
+        ("shards", 0, "shards = 0: must be at least 1 and at most 9999"),
+        ("train.warmup", 1, "train.warmup = 1: must be at least 0 and less than 1"),
+        ("train.learning_rate", "1e-3", "(YAML reads this as text; write 1.0e-03)"),
+        ("cleaning.disordered", "drop", "cleaning.disordered = 'drop': must be one of keep, reject"),
+        ("families", [], "families = []: must be a list of at least 1 values"),
+        ("families", ["cubic", "cubic"], "must be a list without repeated values"),
+        ("families", ["cubik"], "did you mean cubic?"),
+        ("ulbd.lattices.cubic.lengths", [5], "must be a list of 2 values"),
+        (
+            "ulbd.lattices.cubic.step",
+            0.1,
+            "unknown key ulbd.lattices.cubic.step; allowed here: kind, lengths",
+        ),
+        ("sources.aflow", {"kind": "files"}, "key sources.aflow.path is missing: a folder"),
+        ("sources", {"9": {"kind": "prototypes"}}, "sources: '9' is not allowed here; allowed: letters"),
+        (
+            "instrument.wavelength",
+            "CuKb",
+            "instrument.wavelength: 'CuKb' is not allowed here; allowed: angstrom;",
+        ),
+        ("instrument.wavelength", True, "must be a number or text or a list"),
+        ("instrument.fwhm", {"u": 0.1, "w": 0.1}, "key instrument.fwhm.v is missing: of tan theta"),
+        ("instrument.profile", "voigt", "instrument.profile: 'voigt' is not allowed here; allowed: shape"),
+        ("instrument.profile", {"pseudo-voigt": {"eta": 2}}, "must be at least 0 and at most 1"),
+        ("instrument.sample_displacement", 0.1, "did you mean displacement?"),
+        ("instrument.background", {"chebyshev": []}, "key instrument.background.humps is missing"),
+        ("lines.march_dollase.r", 0, "lines.march_dollase.r = 0: must be more than 0"),
+        ("sources", {}, "sources = {}: must be a mapping with at least one entry"),
+        ("experiments", [], "experiments = []: must be a mapping of keys"),
+    ],
+)
+def test_a_wrong_key_type_or_range_is_named(default, schema, path, value, expected):
+    assert expected in refusal(changed(default, path, value), schema)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        # 2 sin(60 degrees) / 1.5406 = 1.124 1/angstrom, and the last line's tail reaches a little further.
+        ("instrument.two_theta.max", 120, "lines.d_star_max: 0.93 1/angstrom is below 1.12"),
+        ("instrument.two_theta.max", 4, "instrument.two_theta"),
+        ("ulbd.lattices.cubic", KeyError, "ulbd.lattices.cubic is missing: families asks for cubic"),
+        ("ulbd.lattices.cubic.lengths", [15, 5], "ulbd.lattices.cubic: lengths 15"),
+        ("ulbd.lattices.triclinic.angles", [60, 130], "ulbd.lattices.triclinic: angles 60"),
+        ("experiments.cddd.model", "logs", "experiments.cddd.model = 'logs': must be a key of models: logq"),
+        ("splits.fractions.test", 0.4, "splits.fractions: train + validation + test = 1.1, must be 1"),
+        ("instrument.fwhm", 0, "instrument.fwhm: 0.0, expected a positive number"),
+        ("instrument.monochromator", 26.4, "instrument.monochromator: needs lorentz: lorentz-polarisation"),
+        ("lines.anomalous", 0.71, "lines.anomalous: 0.71 angstrom, but instrument.wavelength is 1.5406"),
+        ("lines.convention", "wang2025", "lines.convention: training that draws its samples knows standard"),
+        ("lines.march_dollase.axis", [0, 0, 0], "lines.march_dollase.axis: 0 0 0 is no direction"),
+        ("gcdd.elements", [5, 1], "gcdd.elements: 5 to 1 is an empty range"),
+        ("observer.hybrid", "ulbdd", "observer.hybrid = 'ulbdd': must be a key of experiments"),
+        ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
+    ],
+)
+def test_values_that_contradict_each_other_are_named(default, schema, path, value, expected):
+    assert expected in refusal(changed(default, path, value), schema)
+
+
+def test_an_observer_is_of_families_that_are_built(default, schema):
+    config = changed(default, "families", [name for name in default["families"] if name != "monoclinic"])
+    for experiment in config["experiments"].values():
+        experiment["families"] = [name for name in experiment["families"] if name != "monoclinic"]
+    assert "observer.families: 'monoclinic' is not in families (cubic, " in refusal(config, schema)
+
+
+def test_neutrons_are_not_polarised_nor_dispersed(default, schema):
+    neutrons = changed(default, "lines.radiation", "neutron")
+    refused = refusal(changed(neutrons, "instrument.lorentz", "lorentz-polarisation"), schema)
+    assert "neutrons are not polarised by scattering" in refused
+    assert "those of X-rays" in refusal(changed(neutrons, "lines.anomalous", 1.5406), schema)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # Both versions of CDDD hold the same structures, each drawn into other parts.
+        ({"train": "cddd-random", "tests": ["cddd"]}, "hold the same samples in other parts"),
+        ({"train": "cddd", "tests": ["cddd-random"]}, "hold the same samples in other parts"),
+        ({"train": "ulbd-imbalancd"}, "did you mean ulbd-imbalanced?"),
+        ({"tests": ["gcddd"]}, "is neither a dataset nor a variant; did you mean gcdd?"),
+    ],
+)
+def test_experiments_name_datasets_and_variants_that_fit(default, schema, changes, expected):
+    config = copy.deepcopy(default)
+    config["experiments"]["cddd-groups"].update(changes)
+    assert expected in refusal(config, schema)
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ({"of": "cddd", "ranges": "cddd"}, "variants.new.ranges: not a setting of cddd"),
+        ({"of": "gcdd"}, "variants.new.of = 'gcdd': must be one of ulbd, cddd"),
+        ({"of": "ulbd", "lattices": {"lengths": [9, 5]}}, "expected 0 < min <= max"),
+    ],
+)
+def test_a_variant_changes_only_what_its_dataset_has(default, schema, variant, expected):
+    config = copy.deepcopy(default)
+    config["variants"]["new"] = variant
+    config["experiments"]["balanced"]["tests"].append("new")
+    assert expected in refusal(config, schema)
+
+
+def test_a_variant_keeps_every_other_key(default):
+    config = copy.deepcopy(default)
+    config["variants"] = {"few": {"of": "ulbd", "lattices": {"count": 3}, "split": "draw"}}
+    changed = configuration.with_variant(config, "variants/few")
+    assert {lattice.pop("count") for lattice in changed["ulbd"]["lattices"].values()} == {3}
+    assert changed["splits"].pop("ulbd") == "draw"
+    for lattice in config["ulbd"]["lattices"].values():
+        del lattice["count"]
+    del config["splits"]["ulbd"]
+    assert changed == config
+
+
+def test_an_experiment_must_ask_for_families_that_are_built(default, schema):
+    config = changed(default, "families", ["tetragonal", "trigonal-hexagonal"])
+    assert "experiments.ulbd.families: 'cubic' is not in families" in refusal(config, schema)
+
+
+def test_several_mistakes_are_counted_and_the_misspelt_key_comes_first(default, schema):
+    config = changed(changed(default, "seed", -1), "shards", KeyError) | {"shard": 8}
+    assert refusal(config, schema) == "unknown key shard; did you mean shards? (and 2 more)"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [1, 2\nb: 3\n", "line 2 not valid YAML"),
+        ("a: 1\na: 2\n", "line 2 not valid YAML: key 'a' stands twice"),
+        ("\tb: 1\n", "line 1 not valid YAML"),
+        ("", "expected keys with values, found None"),
+        ("just words\n", "expected keys with values"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_named_with_its_line(tmp_path, schema, text, expected):
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(XtinctError) as caught:
+        configuration.load(path, schema)
+    assert str(path) in str(caught.value)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_missing_or_no_text_is_named(tmp_path, schema):
+    with pytest.raises(XtinctError, match="no such file"):
+        configuration.load(tmp_path / "nothing.yaml", schema)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(XtinctError, match="not a text file"):
+        configuration.load(tmp_path / "binary.yaml", schema)
+
+
+def test_every_piece_of_advice_names_a_key_that_does_not_exist(schema):
+    """Advice for a key that the schema knows would never be seen."""
+    document = configuration.read_yaml(schema)
+    for pattern in configuration.INSTEAD:
+        node = document
+        for part in pattern.split("."):
+            known = node.get("properties", {})
+            if part == "*":
+                node = node["additionalProperties"]
+            elif part in known:
+                node = known[part]
+            else:
+                break
+        else:
+            pytest.fail(f"{pattern} is a key of the schema")

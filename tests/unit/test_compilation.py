@@ -1,0 +1,86 @@
+"""Compiled code is cached on disk: a fresh process starts quickly, and many may start at once."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+FIRST_CALLS = """
+import time
+import numpy as np
+from xtinct.patterns.measuring import Variation
+from xtinct.patterns.instrument import Instrument
+from xtinct.linelists.ulbd_lines import UlbdLines
+from xtinct.patterns.ulbd_patterns import ulbd_patterns
+from xtinct.patterns.rendering import render
+from xtinct.linelists.structure_factors import structure_lines
+
+cell = np.array([[5.0, 5, 5, 90, 90, 90]])
+lines, instrument = UlbdLines("cubic", 0.93, 15.0), Instrument(1.5406, 5, 90, 8192, "lorentz", 0.2)
+pattern = render(lines.draw([225], cell, np.zeros(1, np.uint64)), instrument)
+pattern += ulbd_patterns(lines, [225], cell, np.zeros((1, 1), np.uint64), instrument)[0]
+lines.draw([225], cell, np.zeros(1, np.uint64), "wilson")
+structure_lines(cell[0], [26], np.zeros((1, 3)), [1.0], d_star_max=0.93)
+conditions = Variation(width_factor=(0.5, 2), counts=(100, 1000)).draw(np.uint64(1), 0, 1)
+mixed = Instrument(1.5406, 5, 90, 8192, "lorentz", 0.2, profile="pseudo-voigt", eta=0.5)
+pattern += render(lines.draw([225], cell, np.zeros(1, np.uint64)), mixed, conditions=conditions)
+print(time.process_time(), float(pattern.sum()))
+"""
+
+ONE_KERNEL = """
+import numpy as np
+from xtinct.lattices.metric import reciprocal_metric
+print(reciprocal_metric(np.array([[4.0, 5, 6, 90, 100, 90]])).tobytes().hex())
+"""
+
+
+def run(code, **environment):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, **environment}
+    ).stdout.split()
+
+
+def test_a_fresh_process_is_quick_once_the_cache_is_there():
+    run(FIRST_CALLS)
+    # Processor time, imports included: the clock on the wall depends on what else runs here.
+    assert float(run(FIRST_CALLS)[0]) < 3.0
+
+
+@pytest.mark.parametrize("processes", [6, pytest.param(64, marks=pytest.mark.slow)])
+def test_many_processes_may_fill_the_cache_at_once(tmp_path, processes):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", ONE_KERNEL], stdout=subprocess.PIPE, env=environment, text=True
+        )
+        for _ in range(processes)
+    ]
+    results = {process.communicate()[0] for process in started}
+    assert all(process.returncode == 0 for process in started)
+    assert len(results) == 1
+    assert run(ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) == results.pop().split()
+
+
+def test_an_installation_that_cannot_be_written_compiles_anew_and_says_once_what_to_set(root, tmp_path):
+    """A file where the folder for compiled code would be: not even root can write there."""
+    shutil.copytree(root / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in [path for path in (tmp_path / "src").rglob("*") if path.is_dir()]:
+        (folder / "__pycache__").write_text("")
+    (tmp_path / "home").write_text("")
+    environment = {
+        **{key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"},
+        "PYTHONPATH": str(tmp_path / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(tmp_path / "home")),
+    }
+    command = [sys.executable, "-c", ONE_KERNEL]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert done.stderr.count("NUMBA_CACHE_DIR") == 1
+    assert done.stdout.split() == run(ONE_KERNEL)
+    folder = {**environment, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=folder)
+    assert done.stderr == ""
+    assert list((tmp_path / "cache").rglob("*.nbc"))
