@@ -626,3 +626,16 @@ def _predicted(row, scale, lists, peaks, metric, shift):
     _places(lines, metric, shift, peaks.wavelength, place)
     order = _visible(lines, peaks, place)
     return place[order], lines.intensity[order]
+
+
+#: Cosine of root intensities from which two structures have the same lines.
+_SAME = 0.95
+
+
+def same_lines(
+    targets: Targets, first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
+) -> bool:
+    """Whether two lists of lines (angles, intensities) look alike at the widths of the peaks."""
+    width = math.hypot(0.035, 0.2 * float(np.median(targets.fwhm)))
+    roots = np.sqrt(first[1]), np.sqrt(second[1])
+    return bool(_cosine(first[0], roots[0], second[0], roots[1], width) > _SAME)
