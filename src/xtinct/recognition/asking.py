@@ -45,7 +45,7 @@ class RecognisedCell(NamedTuple):
     score: float
 
 
-class _Ranked(NamedTuple):
+class Ranked(NamedTuple):
     """Structures of a table that were refined on peaks: rows (n,), what was measured, likeness, scores."""
 
     rows: np.ndarray
@@ -86,7 +86,7 @@ def recognise(
     table = _table(database)
     rows = _rows(table, elements)
     found, targets, name, notes = _targets(pattern, wavelength, peaks, scan)
-    answer = _recognised(table, rows, targets, name, phases)
+    answer = recognise_targets(table, targets, rows, name, phases)
     return replace(answer, notes=(*notes, *(found.notes if found else ()), *answer.notes))
 
 
@@ -98,7 +98,7 @@ def recognised_cells(found: Found, table: Table, most: int = 25) -> list[Recogni
     """
     if len(found.peaks) < FEWEST:
         return []
-    ranked = _ranked(table, np.arange(len(table)), targets_of(found))
+    ranked = rank(table, np.arange(len(table)), targets_of(found))
     out: list[RecognisedCell] = []
     primitive: list[np.ndarray] = []
     for at in ranked.order(_LOOKED):
@@ -176,7 +176,8 @@ def _targets(pattern, wavelength, peaks, scan) -> tuple[Found | None, Targets, s
     return found, targets_of(found), pattern.name or "pattern", pattern.notes
 
 
-def _ranked(table: Table, rows: np.ndarray, targets: Targets) -> _Ranked:
+def rank(table: Table, rows: np.ndarray, targets: Targets) -> Ranked:
+    """Structures of a table that fit peaks best (CANDIDATES of `rows`), refined on them and scored."""
     screened = screen(table, targets, rows)
     chosen = [
         np.argsort(-screened.likeness[:, power], kind="stable")[:most]
@@ -186,23 +187,23 @@ def _ranked(table: Table, rows: np.ndarray, targets: Targets) -> _Ranked:
     at = at[screened.likeness[at, 0] > 0]
     matched = match(table, targets, rows[at], screened.shift[at, 0])
     likeness = screened.likeness[at]
-    return _Ranked(rows[at], matched, likeness, ranking.scores(matched, likeness))
+    return Ranked(rows[at], matched, likeness, ranking.scores(matched, likeness))
 
 
-def _cell(table: Table, ranked: _Ranked, at: int) -> np.ndarray:
+def _cell(table: Table, ranked: Ranked, at: int) -> np.ndarray:
     """Refined conventional cell (6,)."""
     family = int(table.families[ranked.rows[at]])
     with np.errstate(invalid="ignore"):
         return np.asarray(cell_of(list(FAMILIES)[family], ranked.matched.metric[at, : FREE[family]]))
 
 
-def _lines(table: Table, targets: Targets, ranked: _Ranked, at: int) -> tuple[np.ndarray, np.ndarray]:
+def _lines(table: Table, targets: Targets, ranked: Ranked, at: int) -> tuple[np.ndarray, np.ndarray]:
     matched = ranked.matched
     scale, shift = float(matched["scale"][at]), float(matched["shift"][at])
     return predicted(table, targets, int(ranked.rows[at]), matched.metric[at], scale, shift)
 
 
-def _merged(table: Table, targets: Targets, ranked: _Ranked) -> list[list[int]]:
+def _merged(table: Table, targets: Targets, ranked: Ranked) -> list[list[int]]:
     """The best structures, those together that this pattern does not tell apart, each list best first.
 
     Duplicates and ordered variants of one parent: of the same elements, and with lines at the same places and
@@ -225,8 +226,12 @@ def _merged(table: Table, targets: Targets, ranked: _Ranked) -> list[list[int]]:
     return heads
 
 
-def _recognised(table: Table, rows: np.ndarray, targets: Targets, name: str, phases: int) -> Recognition:
-    ranked = _ranked(table, rows, targets)
+def recognise_targets(
+    table: Table, targets: Targets, rows: np.ndarray | None = None, name: str = "pattern", phases: int = 1
+) -> Recognition:
+    """`recognise` of peaks that were found before, among some rows of a table (None: all)."""
+    rows = np.arange(len(table)) if rows is None else rows
+    ranked = rank(table, rows, targets)
     heads = _merged(table, targets, ranked)
     if not heads:
         nothing = ranking.frequencies(table.numbers)
@@ -256,7 +261,7 @@ def _groups(probabilities: np.ndarray) -> dict[int, float]:
     return {int(g): float(probabilities[g]) for g in order if g and probabilities[g] > 0}
 
 
-def _known(table: Table, ranked: _Ranked, heads: list[list[int]], right: float) -> tuple[Known, ...]:
+def _known(table: Table, ranked: Ranked, heads: list[list[int]], right: float) -> tuple[Known, ...]:
     shown = heads[:_TOLD]
     share = ranking.shares(ranked.scores[[head[0] for head in heads]])
     every = [at for head in shown for at in head]
@@ -301,7 +306,7 @@ def _further(table, rows, targets, ranked, at, answer, phases) -> tuple[tuple[Re
     text = f"{int(still.sum())} peaks of {len(targets)} are left that {answer.known[0].formula} does not explain"
     if phases < 2:
         return (), (f"{text}.",)
-    other = _recognised(table, rows, left, answer.name, phases - 1)
+    other = recognise_targets(table, left, rows, answer.name, phases - 1)
     if other.probability < _NAMED:
         return (), (f"{text}, and no structure explains them well: another substance, or not this one.",)
     return (replace(other, others=(), notes=()), *other.others), (*(f"{text}.",), *other.notes)

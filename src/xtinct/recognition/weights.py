@@ -2,33 +2,33 @@
 
 #: Of the features of `ranking.features`.
 SCORE = {
-    "evidence": 0.29,
-    "free": -3.85,
-    "strain": -0.32,
-    "scale": -1.33,
-    "cosine": 1.81,
-    "likeness": -0.02,
-    "fourth": 1.64,
-    "textured": 2.65,
-    "texture": 0.47,
+    "evidence": 0.7622,
+    "free": -2.5404,
+    "strain": -0.3448,
+    "scale": -1.4583,
+    "cosine": 0.6543,
+    "likeness": 0.6358,
+    "fourth": 0.7624,
+    "textured": 1.5188,
+    "texture": 0.0845,
 }
 #: Of the features of `ranking.doubt_features`.
 DOUBT = {
-    "one": 1.0,
-    "score": 0.0,
-    "textured": 0.0,
-    "fourth": 0.0,
-    "evidence": 0.0,
-    "explained": 0.0,
-    "ten": 0.0,
-    "seen": 0.0,
-    "peaks": 0.0,
-    "lines": 0.0,
-    "free": 0.0,
-    "strain": 0.0,
-    "gap": 0.0,
-    "residual": 0.0,
+    "one": -14.7908,
+    "score": -2.5159,
+    "textured": 1.9714,
+    "fourth": 1.2706,
+    "evidence": -0.3714,
+    "explained": 2.9872,
+    "ten": -0.7515,
+    "seen": -0.9711,
+    "peaks": 0.5832,
+    "lines": 0.4864,
+    "free": -2.2459,
+    "strain": -0.591,
+    "gap": 0.6652,
+    "residual": -0.2716,
 }
 #: Temperatures of scores where the best is right, and where it is not; then also the share of the groups'
 #: frequencies.
-VOTES = {"temperature": 1.0, "wide": 3.0, "floor": 0.3}
+VOTES = {"temperature": 0.7, "wide": 3.0, "floor": 0.2}
