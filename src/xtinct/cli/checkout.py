@@ -80,7 +80,7 @@ def bench(what: str, structures: str, config: str, limit: float, rounds: int, ou
     from xtinct.bench.lines import run, table, write_json
 
     if what == "training":
-        from xtinct.bench.training import race, throughput
+        from xtinct.bench.training_speed import race, throughput
         from xtinct.project.configuration import load
 
         settings = load(config)

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from xtinct.bench.training import race, throughput
+from xtinct.bench.training_speed import race, throughput
 from xtinct.learning.loading import PatternRenderer
 
 
