@@ -1,4 +1,4 @@
-"""Looking up a space group: its symbols, settings, reflection conditions, and the groups it is confused with."""
+"""Looking up a space group: its symbols, settings, reflection conditions, and its rivals."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -116,7 +116,7 @@ class SpaceGroup:
 
     @property
     def extinction_symbol(self) -> str | None:
-        """Extinction symbol on the axes of this setting; None on axes that International Tables do not use."""
+        """Extinction symbol on the axes of this setting; None where International Tables have none."""
         if self.symbol.endswith(":R") or not self.tabulated:
             return None
         axis = unique_axis_of(self.symbol) if self.crystal_system == "monoclinic" else "b"
@@ -194,7 +194,7 @@ def space_group(name: int | str) -> SpaceGroup:
 
 
 def _standard(settings: tuple[Setting, ...], number: int) -> Setting:
-    """The setting in the standard orientation, with origin choice 2 and hexagonal axes, if it is among them."""
+    """The setting in the standard orientation, with origin choice 2 or hexagonal axes, if there."""
     symbol = hermann_mauguin(number)
     oriented = [setting for setting in settings if setting.base == symbol] or list(settings)
     return next((setting for setting in oriented if setting.ext in ("2", "H")), oriented[0])
