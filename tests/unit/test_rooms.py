@@ -18,7 +18,7 @@ def rooms(root):
 
 
 def modules():
-    return [path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py"]
+    return [path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or not path.name.startswith("__")]
 
 
 def room_of(path):
