@@ -6,7 +6,6 @@ baseline; the published ULBD loop is written here from its description (Wang et 
 extinction test of gemmi for every hkl and one Gaussian over the full grid per line and draw.
 """
 
-import json
 import os
 import platform
 import statistics
@@ -21,7 +20,6 @@ import llvmlite.binding
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.files.writing import write_text
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.lattices.metric import reciprocal_metric
 from xtinct.linelists.line_lists import LineLists
@@ -285,8 +283,3 @@ def table(result: dict[str, object]) -> list[tuple[str, ...]]:
             )
         )
     return rows
-
-
-def write_json(result: dict[str, object], out: str | Path) -> None:
-    """Write the result of `run` as JSON with sorted keys."""
-    write_text(out, json.dumps(result, indent=2, sort_keys=True) + "\n")

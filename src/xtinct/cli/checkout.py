@@ -77,7 +77,8 @@ def bench(what: str, structures: str, config: str, limit: float, rounds: int, ou
 
     WHAT is generation (datasets, the default) or training (what the data cost, time to the ceiling).
     """
-    from xtinct.bench.lines import run, table, write_json
+    from xtinct.bench.lines import run, table
+    from xtinct.files.writing import write_json
 
     if what == "training":
         from xtinct.bench.training_speed import race, throughput
@@ -86,7 +87,7 @@ def bench(what: str, structures: str, config: str, limit: float, rounds: int, ou
         settings = load(config)
         result = {"throughput": throughput(settings, rounds=rounds), "race": race(settings, limit=limit)}
         if out:
-            write_json(result, out)
+            write_json(out, result)
         print_table(("throughput", "value"), list(result["throughput"].items()))
         rows = [
             (
@@ -103,7 +104,7 @@ def bench(what: str, structures: str, config: str, limit: float, rounds: int, ou
         return
     result = run(structures, rounds=rounds)
     if out:
-        write_json(result, out)
+        write_json(out, result)
     heading, *rows = table(result)
     print_table(heading, rows)
 

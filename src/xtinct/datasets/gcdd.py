@@ -19,7 +19,7 @@ from xtinct.errors import XtinctError
 from xtinct.files.parquet import read_table, write_parquet
 from xtinct.files.schema import QUARANTINE, STRUCTURES
 from xtinct.files.shards import merge_shards, shard_rows
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_json
 from xtinct.generators.sampling import read_statistics
 from xtinct.generators.statistical import unreached_row
 from xtinct.symmetry.families import FAMILIES, space_groups
@@ -168,5 +168,5 @@ def merge_attempts(shards: Sequence[str | Path], *, out: str | Path) -> dict[int
 
 def _write_attempts(out: str | Path, attempts: Mapping[int, Counter[str]]) -> dict[int, dict[str, int]]:
     content = {f"{number:03d}": dict(sorted(counts.items())) for number, counts in sorted(attempts.items())}
-    write_text(out, json.dumps(content, indent=1) + "\n")
+    write_json(out, content, indent=1, sort_keys=False)
     return {number: dict(counts) for number, counts in attempts.items()}

@@ -12,7 +12,7 @@ import xtinct
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.files.schema import LINES, QUARANTINE, SCHEMA_VERSION, check_table
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_json
 
 
 def config_digest(config: Mapping[str, object]) -> str:
@@ -64,7 +64,8 @@ def write_manifest(
                 f"{out}: {received} records received, but {accepted} accepted + "
                 f"{content['quarantined']} quarantined"
             )
-    return _write_json(out, content)
+    write_json(out, content)
+    return content
 
 
 def write_variants(
@@ -89,11 +90,7 @@ def write_variants(
             for name, variant in variants.items()
         },
     }
-    return _write_json(out, content)
-
-
-def _write_json(out: str | Path, content: dict[str, object]) -> dict[str, object]:
-    write_text(out, json.dumps(content, sort_keys=True, indent=2) + "\n")
+    write_json(out, content)
     return content
 
 

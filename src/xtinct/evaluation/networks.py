@@ -1,9 +1,6 @@
 """Judging a trained model on line-list files."""
 
-import csv
 import hashlib
-import io
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +15,7 @@ from xtinct.evaluation.speed import LARGE_BATCH, speeds
 from xtinct.evaluation.test_sets import numbered, read_cells, read_parts
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import PREDICTIONS
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_csv, write_json
 from xtinct.learning.device import describe
 from xtinct.learning.prediction import Prediction, Predictor
 from xtinct.linelists.line_lists import LineLists
@@ -132,7 +129,7 @@ def evaluate_model(
             ceilings = ceilings_of(groups, cells, window, target)
             metrics |= {f"ceiling{k}": float(ceilings[k].mean()) for k in KS}
         records.append({**common, "target": target, **metrics})
-    write_text(Path(output_json), json.dumps(records, indent=2, sort_keys=True) + "\n")
+    write_json(output_json, records)
 
     true_class = np.empty(0)
     if split == "test":
@@ -142,7 +139,7 @@ def evaluate_model(
     tables = evaluation_tables(predictor, groups, lattices, found, before, true_class, confidence)
     for name in TABLES:
         rows = [{**keys, **row} for row in tables[name]]
-        write_text(table_path(output_json, name), csv_text(rows))
+        write_csv(table_path(output_json, name), rows)
     return records
 
 
@@ -335,16 +332,6 @@ def set_measures(
     for name, classes in (("single", 1), ("empty", 0)):
         measures |= share(name, size == classes, confidence, lattices)
     return measures
-
-
-def csv_text(rows: Sequence[Mapping]) -> str:
-    """Rows as CSV with a header; nothing for no rows."""
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue()
 
 
 def _prediction_tables(

@@ -1,6 +1,5 @@
 """Judging the observer, alone and together with a trained model, on a line-list file."""
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from xtinct.ceiling.hypotheses import Window
 from xtinct.ceiling.single_patterns import pattern_ceilings
 from xtinct.files.parquet import open_parquet, write_parquet
 from xtinct.files.schema import CELL, PREDICTIONS
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_json
 from xtinct.lattices.cells import LONGEST, SHORTEST
 from xtinct.learning.device import describe
 from xtinct.learning.prediction import Predictor
@@ -129,7 +128,7 @@ def evaluate_observer(
             ceilings = pattern_ceilings(family, numbers, cells, window, target=target, ks=KS)
             metrics |= {f"ceiling{k}": float(ceilings[k].mean()) for k in KS}
         records.append({**common, "target": target, **metrics})
-    write_text(Path(output_json), json.dumps(records, indent=2, sort_keys=True) + "\n")
+    write_json(output_json, records)
     return records
 
 

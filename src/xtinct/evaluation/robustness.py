@@ -9,13 +9,12 @@ from xtinct.ceiling.hypotheses import Window
 from xtinct.evaluation.networks import (
     TARGETS,
     ceilings_of,
-    csv_text,
     of_target,
     record_keys,
     set_measures,
 )
 from xtinct.evaluation.test_sets import numbered, read_spread
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_csv
 from xtinct.learning.prediction import Prediction, Predictor
 from xtinct.linelists.line_lists import LabelledLines
 from xtinct.patterns.instrument import Instrument
@@ -83,8 +82,7 @@ def measure_robustness(
                     **_sets(predictor, found, samples.groups, lattices, confidence),
                 }
             )
-    Path(output_csv).parent.mkdir(parents=True, exist_ok=True)
-    write_text(Path(output_csv), csv_text(rows))
+    write_csv(output_csv, rows)
     return rows
 
 

@@ -1,7 +1,5 @@
 """How like real crystals the generated ones are: distributions and statistics by crystal system."""
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +13,7 @@ from scipy.stats import ks_2samp
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.files.schema import CELL, STRUCTURES, check_table
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_csv
 from xtinct.generators.occupations import sphere_volume
 from xtinct.generators.reach import RECIPE_ATOMS, group_within
 from xtinct.lattices.shapes import cell_volume
@@ -210,9 +208,9 @@ def write_evidence(
         {name: value for name, value in record.items() if name not in ("edges", "real", "generated")}
         for record in records
     ]
-    _write_csv(comparison_out, statistics)
-    _write_csv(histograms_out, bins)
-    _write_csv(groups_out, group_rows(json.loads(Path(attempts).read_text())))
+    _write_rounded(comparison_out, statistics)
+    _write_rounded(histograms_out, bins)
+    _write_rounded(groups_out, group_rows(json.loads(Path(attempts).read_text())))
 
 
 def _structures(path: str | Path):
@@ -221,11 +219,10 @@ def _structures(path: str | Path):
     return file
 
 
-def _write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_rounded(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         raise XtinctError(f"{path}: no space group has both real and generated crystals to compare")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    write_text(path, text.getvalue())
+    write_csv(
+        path,
+        [{k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows],
+    )

@@ -4,7 +4,6 @@ A draw (`sampling`) has at least the symmetry of its space group; occupied posit
 have more. moyo looks at every draw, and only those with exactly the group asked for are kept.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import numpy as np
 
 import xtinct
 from xtinct.files.schema import CELL
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_json
 from xtinct.generators.draws import DRAWN, OUTCOMES, cell_basis
 from xtinct.generators.online import OCCUPATIONS
 from xtinct.generators.sampling import Draw, GroupSampler, read_statistics
@@ -161,7 +160,7 @@ def write_occupations(
         },
         "statistics": learned,
     }
-    write_text(out, json.dumps(content, sort_keys=True) + "\n")
+    write_json(out, content, indent=None)
     return content
 
 

@@ -1,8 +1,6 @@
 """Training one model: an experiment's settings in, a model folder out."""
 
-import csv
 import hashlib
-import io
 import json
 import logging
 import platform
@@ -14,7 +12,7 @@ import torch
 
 import xtinct
 from xtinct.errors import XtinctError
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_csv
 from xtinct.learning.card import HISTORY, save_model
 from xtinct.learning.checkpoint import NAME
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
@@ -174,7 +172,7 @@ def train_model(
             },
         }
         if team.first:
-            write_text(output_dir / HISTORY, _csv(progress.history))
+            write_csv(output_dir / HISTORY, progress.history)
             save_model(output_dir, model, card)
             (output_dir / NAME).unlink(missing_ok=True)
     return card
@@ -187,11 +185,3 @@ def _architecture(experiment: Mapping, models: Mapping) -> tuple[str, dict]:
         raise XtinctError(f"experiment {experiment['name']!r}: model {name!r} is not in `models`")
     settings = dict(models[name])
     return settings.pop("kind", name), settings
-
-
-def _csv(rows: list[dict]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

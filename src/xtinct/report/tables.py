@@ -4,11 +4,9 @@ A row is a dictionary with the same keys in the same order for every row of a ta
 are fractions.
 """
 
-import csv
-import io
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -19,17 +17,6 @@ from xtinct.report.inputs import Evaluation
 from xtinct.symmetry.families import FAMILIES, family_of
 
 Row = dict[str, object]
-
-
-def to_csv(rows: Sequence[Mapping]) -> str:
-    """CSV text with a header; an empty table gives an empty text."""
-    if not rows:
-        return ""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def percent(value: float, digits: int = 1) -> str:

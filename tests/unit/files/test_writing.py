@@ -1,5 +1,7 @@
 """What stands on the disk: whole files, their permissions, a full disk, and bytes that have changed."""
 
+import csv
+import json
 import os
 import resource
 import stat
@@ -12,7 +14,7 @@ import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import file_metadata, open_parquet, read_table, write_parquet
-from xtinct.files.writing import write_text, written_whole
+from xtinct.files.writing import csv_text, write_csv, write_json, write_text, written_whole
 
 SCHEMA = pa.schema([pa.field("sample_id", pa.string()), pa.field("d_star", pa.list_(pa.float32()))])
 
@@ -78,14 +80,16 @@ def test_a_file_that_cannot_be_ended_leaves_the_one_before(tmp_path):
 
 WRITERS = {
     "table.parquet": "write_parquet(path, [table], table.schema)",
-    "text.json": "write_text(path, 'x' * 9000)",
+    "text.txt": "write_text(path, 'x' * 9000)",
+    "records.json": "write_json(path, list(range(9000)))",
+    "rows.csv": "write_csv(path, [{'x': i} for i in range(9000)])",
 }
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_full_disk_is_one_line_with_the_files_name_and_leaves_nothing(tmp_path, name):
     code = (
-        "import pyarrow as pa\nfrom xtinct.files.writing import write_text\n"
+        "import pyarrow as pa\nfrom xtinct.files.writing import write_csv, write_json, write_text\n"
         "from xtinct.files.parquet import write_parquet\ntable = pa.table({'x': list(range(9000))})\n"
         f"from xtinct.project.job import one_line_errors\npath = 'out/{name}'\n"
         f"with one_line_errors():\n    {WRITERS[name]}\n"
@@ -107,6 +111,31 @@ def test_a_job_on_a_full_disk_ends_with_one_line_whatever_wrote(tmp_path):
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("xtinct: error: ")
     assert done.stderr.splitlines()[-1].endswith("File too large")
+
+
+def test_rows_come_back_from_csv_as_they_were(tmp_path):
+    """What Python's own reader finds, and line ends that no system changes."""
+    rows = [{"name": 'a, "b"', "value": 0.1}, {"name": "two\nlines", "value": None}]
+    write_csv(tmp_path / "rows.csv", rows)
+    with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.DictReader(file)) == [
+            {"name": 'a, "b"', "value": "0.1"},
+            {"name": "two\nlines", "value": ""},
+        ]
+    assert (tmp_path / "rows.csv").read_bytes().count(b"\r") == 0
+    assert csv_text(rows[:1], ["value", "name"]).splitlines()[0] == "value,name"
+    write_csv(tmp_path / "none.csv", [])
+    assert (tmp_path / "none.csv").read_bytes() == b""
+
+
+def test_json_has_sorted_keys_and_ends_its_last_line(tmp_path):
+    content = {"b": [1, 2.5], "a": {"θ": None}}
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == content
+    assert list(json.loads(text)) == ["a", "b"]
+    assert text.endswith("}\n")
+    assert text.isascii()
 
 
 def test_a_folder_in_which_nothing_can_be_written_is_named(tmp_path):
