@@ -47,7 +47,8 @@ rule gcdd_shard:
         seed=config["seed"],
         families=FAMILIES,
         shards=config["shards"],
-        code=code_digest("xtinct.datasets.gcdd"),
+        # The recipe is imported by name, where the configuration asks for it.
+        code=code_digest("xtinct.datasets.gcdd", "xtinct.generators.pyxtal_recipe"),
     script:
         "../workflow/scripts/gcdd_shard.py"
 

@@ -83,6 +83,10 @@ COMMANDS = {
     "verify": (["--help"], ""),
     "snapshot": ([], "needs the package snakemake, which is not installed: pip install 'xtinct[workflow]'"),
     "adopt": ([], "needs the package dvc, which is not installed: pip install 'xtinct[workflow]'"),
+    "dvc-stages": (
+        [],
+        "needs the package ruamel.yaml, which is not installed: pip install 'xtinct[workflow]'",
+    ),
     "bench": (
         ["--structures", "table.parquet", "--rounds", "1"],
         "needs the package pymatgen, which is not installed: pip install 'xtinct[workflow]'",

@@ -135,4 +135,20 @@ def verify(as_json: bool) -> None:
         click.echo(verdict.summary())
 
 
-COMMANDS = (train, check, snapshot, adopt, verify, bench)
+@click.command("dvc-stages")
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit status 1 if a stage differs.")
+def dvc_stages(only_check: bool) -> None:
+    """Write into dvc.yaml what code each stage depends on, as its rules and their imports say.
+
+    Run it after a module, a rule or an import has changed. Prints the stages that differ.
+    """
+    from xtinct.project import dvc_stages as stages
+
+    names = stages.stale_stages() if only_check else stages.write_stages()
+    for name in names:
+        click.echo(f"{name}: its dependencies on code {'differ' if only_check else 'were rewritten'}")
+    if only_check and names:
+        raise SystemExit(1)
+
+
+COMMANDS = (train, check, snapshot, adopt, verify, dvc_stages, bench)
