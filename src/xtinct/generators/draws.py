@@ -10,13 +10,14 @@ import numpy as np
 from xtinct.compiling import njit
 from xtinct.lattices.shapes import FAMILY_CODE, cell_of_shape
 from xtinct.randomness import integer, normal, subkey, uniform
+from xtinct.symmetry.families import ORTHORHOMBIC
 
 #: Smallest volume per atom, cubic angstrom (Schopmans et al. 2023).
 MIN_ATOM_VOLUME = 0.75
 #: Tries for one position under the distance rule, and for one lattice shape.
 _POSITION_TRIES = 40
 _SHAPE_TRIES = 20
-_ORTHORHOMBIC = FAMILY_CODE["orthorhombic"]
+_ORTHORHOMBIC = FAMILY_CODE[ORTHORHOMBIC]
 
 #: What a draw ends in.
 DRAWN, TOO_MANY_SITES, TOO_CLOSE, NO_LATTICE = range(4)

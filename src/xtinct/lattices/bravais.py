@@ -14,44 +14,11 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.lattices.cells import cell_of
 from xtinct.lattices.metric import form_metric
-from xtinct.symmetry.families import FAMILIES, family_of
+from xtinct.symmetry.families import MONOCLINIC, family_of, known_family
 from xtinct.symmetry.operations import centring as centring_of_group
 
-#: General metric = metric (p,) @ this (p, 6).
-GENERAL = {
-    "cubic": np.array([[1, 1, 1, 0, 0, 0]], dtype=np.float64),
-    "tetragonal": np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]], dtype=np.float64),
-    "trigonal-hexagonal": np.array([[1, 1, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0]], dtype=np.float64),
-    "orthorhombic": np.eye(6)[:3],
-    "monoclinic": np.eye(6)[[0, 1, 2, 4]],
-    "triclinic": np.eye(6),
-}
-#: Centrings of each family's conventional cells (ITA 2016, Table 3.1.2.2; monoclinic on any two axes).
-CENTRINGS = {
-    "cubic": "PIF",
-    "tetragonal": "PI",
-    "trigonal-hexagonal": "PR",
-    "orthorhombic": "PABCIF",
-    "monoclinic": "PACI",
-    "triclinic": "P",
-}
 #: Lattice points of a conventional cell.
 POINTS = {"P": 1, "A": 2, "B": 2, "C": 2, "I": 2, "R": 3, "F": 4}
-#: Families from high to low symmetry of the lattice.
-RANK = {
-    family: rank
-    for rank, family in enumerate(
-        ("cubic", "trigonal-hexagonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic")
-    )
-}
-_LETTER = {
-    "cubic": "c",
-    "tetragonal": "t",
-    "trigonal-hexagonal": "h",
-    "orthorhombic": "o",
-    "monoclinic": "m",
-    "triclinic": "a",
-}
 #: Two lattices are the same if lengths agree within this share and angles within so many degrees.
 SAME_LENGTH, SAME_ANGLE = 0.025, 2.0
 #: Indices of sublattices and superlattices that are looked for.
@@ -167,10 +134,11 @@ def relation(first: np.ndarray, second: np.ndarray) -> float:
 
 def bravais(family: str, centring: str) -> str:
     """Bravais lattice: aP mP mC oP oC oI oF tP tI hP hR cP cI cF (one-face and monoclinic centrings as C)."""
-    if family not in FAMILIES or centring not in CENTRINGS[family]:
-        raise XtinctError(f"{family!r} lattice with centring {centring!r}: expected one of {CENTRINGS}")
-    face = (family == "monoclinic" and centring != "P") or centring in "AB"
-    return _LETTER[family] + ("C" if face else centring)
+    own = known_family(family)
+    if centring not in own.centrings:
+        raise XtinctError(f"{family} lattice with centring {centring!r}: expected one of {own.centrings}")
+    face = (family == MONOCLINIC and centring != "P") or centring in "AB"
+    return own.letter + ("C" if face else centring)
 
 
 def lifted(cell: np.ndarray, tolerance: float) -> Lifted | None:

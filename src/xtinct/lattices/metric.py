@@ -1,21 +1,13 @@
 """Metrics of lattices: reciprocal metric tensors, and 1/d^2 as a sum of integer forms of hkl."""
 
 import math
+from functools import reduce
 
 import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
-
-#: 1/d^2 as a sum of (column of the reciprocal metric, factor) x an integer form of hkl.
-_METRIC = {
-    "cubic": ((0, 1.0),),
-    "tetragonal": ((0, 1.0), (2, 1.0)),
-    "trigonal-hexagonal": ((0, 1.0), (2, 1.0)),
-    "orthorhombic": ((0, 1.0), (1, 1.0), (2, 1.0)),
-    "monoclinic": ((0, 1.0), (1, 1.0), (2, 1.0), (4, 2.0)),
-    "triclinic": ((0, 1.0), (1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 2.0)),
-}
+from xtinct.symmetry.families import known_family
 
 
 def reciprocal_metric(cells: np.ndarray) -> np.ndarray:
@@ -85,19 +77,13 @@ def quadratic_forms(family: str, hkl: np.ndarray) -> np.ndarray:
 
     1/d^2 is the product of a row with `form_metric` of the cell.
     """
-    h, k, l = np.asarray(hkl, dtype=np.int64).T  # noqa: E741
-    columns = {
-        "cubic": (h * h + k * k + l * l,),
-        "tetragonal": (h * h + k * k, l * l),
-        "trigonal-hexagonal": (h * h + h * k + k * k, l * l),
-        "orthorhombic": (h * h, k * k, l * l),
-        "monoclinic": (h * h, k * k, l * l, h * l),
-        "triclinic": (h * h, k * k, l * l, k * l, h * l, h * k),
-    }
-    return np.stack(columns[family], axis=1)
+    index = dict(zip("hkl", np.asarray(hkl, dtype=np.int64).T, strict=True))
+    columns = [[index[i] * index[j] for i, j in form] for form in known_family(family).forms]
+    return np.stack([reduce(np.add, products) for products in columns], axis=1)
 
 
 def form_metric(family: str, cells: np.ndarray) -> np.ndarray:
     """Metric float64 (n, p) that `quadratic_forms` are multiplied with, for conventional cells (n, 6)."""
     metric = reciprocal_metric(cells)
-    return np.stack([factor * metric[:, column] for column, factor in _METRIC[family]], axis=1)
+    metric[:, 3:] *= 2.0
+    return np.take(metric, known_family(family).columns, axis=1)

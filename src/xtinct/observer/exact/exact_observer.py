@@ -13,6 +13,7 @@ from xtinct.lattices.cells import (
     SHORTEST,
     indices,
 )
+from xtinct.lattices.conventional import conventional_hkl
 from xtinct.observer.exact import triclinic
 from xtinct.observer.exact.class_posterior import (
     LAWS,
@@ -24,7 +25,7 @@ from xtinct.observer.exact.finding import Lattice, LatticeFinder
 from xtinct.observer.exact.observed_lines import ObservedLines
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.classes import extinction_classes
-from xtinct.symmetry.families import FAMILIES, conventional_hkl, space_groups
+from xtinct.symmetry.families import BY_SYMMETRY, FAMILIES, TRICLINIC, space_groups
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,7 @@ class Observer(LatticeFinder):
             raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
         if isinstance(law, str) and law not in LAWS:
             raise XtinctError(f"intensity law {law!r}: expected one of {', '.join(LAWS)}")
-        self.families = [family] if family != "all" else ["cubic", "trigonal-hexagonal", "tetragonal"]
-        if family == "all":
-            self.families += ["orthorhombic", "monoclinic", "triclinic"]
+        self.families = [family] if family != "all" else list(BY_SYMMETRY)
         self.groups = np.array(sorted(g for f in self.families for g in space_groups(f)), dtype=np.int64)
         weights = [1.0 if prior is None else float(prior.get(int(g), 0)) for g in self.groups]
         if not sum(weights) > 0:
@@ -144,7 +143,7 @@ class Observer(LatticeFinder):
         if lattice is None:
             return answer
         found, sets, seen, q, tolerance = measured
-        read = triclinic.indices if lattice.family == "triclinic" else partial(indices, lattice.family)
+        read = triclinic.indices if lattice.family == TRICLINIC else partial(indices, lattice.family)
         rhombohedral = max(classes, key=lambda item: item[2])[1].startswith("R")
         hkl = conventional_hkl(lattice.family, read(lattice.metric, q, tolerance), obverse=rhombohedral)
         absences = deciding_lines(lattice.family, found, sets, seen, self.prior)
