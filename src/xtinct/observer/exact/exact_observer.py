@@ -25,7 +25,7 @@ from xtinct.observer.exact.finding import Lattice, LatticeFinder
 from xtinct.observer.exact.observed_lines import ObservedLines
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.classes import extinction_classes
-from xtinct.symmetry.families import BY_SYMMETRY, FAMILIES, TRICLINIC, space_groups
+from xtinct.symmetry.families import FAMILIES, space_groups
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,9 @@ class Observer(LatticeFinder):
             raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
         if isinstance(law, str) and law not in LAWS:
             raise XtinctError(f"intensity law {law!r}: expected one of {', '.join(LAWS)}")
-        self.families = [family] if family != "all" else list(BY_SYMMETRY)
+        self.families = [family] if family != "all" else ["cubic", "trigonal-hexagonal", "tetragonal"]
+        if family == "all":
+            self.families += ["orthorhombic", "monoclinic", "triclinic"]
         self.groups = np.array(sorted(g for f in self.families for g in space_groups(f)), dtype=np.int64)
         weights = [1.0 if prior is None else float(prior.get(int(g), 0)) for g in self.groups]
         if not sum(weights) > 0:
@@ -143,7 +145,7 @@ class Observer(LatticeFinder):
         if lattice is None:
             return answer
         found, sets, seen, q, tolerance = measured
-        read = triclinic.indices if lattice.family == TRICLINIC else partial(indices, lattice.family)
+        read = triclinic.indices if lattice.family == "triclinic" else partial(indices, lattice.family)
         rhombohedral = max(classes, key=lambda item: item[2])[1].startswith("R")
         hkl = conventional_hkl(lattice.family, read(lattice.metric, q, tolerance), obverse=rhombohedral)
         absences = deciding_lines(lattice.family, found, sets, seen, self.prior)

@@ -15,10 +15,9 @@ from xtinct.compiling import njit
 from xtinct.lattices.cells import GENERAL, LONG, SHORTEST, axes_of, cell_of, hit, positive
 from xtinct.lattices.metric import quadratic_forms
 from xtinct.measurements.strong_peaks import StrongPeaks
-from xtinct.symmetry.families import CUBIC, FAMILIES, TETRAGONAL, TRIGONAL_HEXAGONAL
 
 #: Families whose lattices are tried, from high symmetry to low.
-EXPLAINED = tuple(name for name, family in FAMILIES.items() if family.a_equals_b)
+EXPLAINED = ("cubic", "tetragonal", "trigonal-hexagonal")
 #: First lines that are asked, and the fewest that say anything.
 MOST, FEWEST = 25, 5
 #: Largest error of a position, and shifts of the zero that are tried, degree.
@@ -34,7 +33,7 @@ _FREEDOM, _FEWER = 4.0, 0.8
 #: Probability that a line of the lattice is not where it should be: foreign, or moved by overlap.
 _LOST = 0.1
 #: Equivalent reflections of a general line, with Friedel opposites.
-_MULTIPLICITY = {CUBIC: 36.0, TETRAGONAL: 12.0, TRIGONAL_HEXAGONAL: 18.0}
+_MULTIPLICITY = {"cubic": 36.0, "tetragonal": 12.0, "trigonal-hexagonal": 18.0}
 #: K-alpha2 over K-alpha1 of every tube, 1.0025 to 1.0023 (copper to molybdenum differ in the third digit).
 _SECOND = 1.0025
 
@@ -124,11 +123,11 @@ def _without_second_line(peaks: StrongPeaks) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _guesses(family: str, first: int) -> tuple[np.ndarray, np.ndarray, int]:
     """(forms int (n, p), sets of `first` lines int (m, p), lattices that they make)."""
-    reach = (6, 6, 6) if family == CUBIC else (4, 4, 8)
+    reach = (6, 6, 6) if family == "cubic" else (4, 4, 8)
     grid = np.meshgrid(*(np.arange(n + 1) for n in reach), indexing="ij")
     hkl = np.stack(grid, axis=-1).reshape(-1, 3)
     forms = np.unique(quadratic_forms(family, hkl[hkl.any(axis=1)]), axis=0)
-    if family == CUBIC:
+    if family == "cubic":
         forms = forms[forms[:, 0] <= 48]
     p = forms.shape[1]
     basis = np.array(list(combinations(range(first), p)), dtype=np.int64)

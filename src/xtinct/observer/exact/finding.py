@@ -42,14 +42,6 @@ from xtinct.observer.exact.search import search
 from xtinct.observer.exact.setting import fwhm_of, shifted, zeros
 from xtinct.patterns.instrument import Instrument
 from xtinct.randomness import stream_key, uniform
-from xtinct.symmetry.families import (
-    CUBIC,
-    MONOCLINIC,
-    ORTHORHOMBIC,
-    TETRAGONAL,
-    TRICLINIC,
-    TRIGONAL_HEXAGONAL,
-)
 
 _ANGLES = 58.0, 122.0  # monoclinic, degrees, of the cells that can be judged
 #: A lattice is accepted when its residual is below this many times what storage, or what noise leaves.
@@ -69,7 +61,7 @@ _ALONE = 5.0, 2e-5
 #: Relative difference from the instrument's width that counts.
 _OTHER_WIDTH = 1e-5
 #: Lines that a lattice must explain beyond as many as it has free parameters.
-_SPARE = {CUBIC: 1, TETRAGONAL: 3, TRIGONAL_HEXAGONAL: 3, ORTHORHOMBIC: 4, MONOCLINIC: 6}
+_SPARE = {"cubic": 1, "tetragonal": 3, "trigonal-hexagonal": 3, "orthorhombic": 4, "monoclinic": 6}
 #: A lattice that leaves this much may be right but for small differences of its axes and angles.
 _NEAR = 0.03
 #: Largest relative changes of the metric from which its fit is begun anew.
@@ -223,7 +215,7 @@ class LatticeFinder:
             limit = self._limit(pattern, lines)
             q, tolerance, sure = self._positions(lines, apart)
             for family in self._looked_for:
-                if family == TRICLINIC or not self._enough(family, lines):
+                if family == "triclinic" or not self._enough(family, lines):
                     continue
                 accepted, near = [], []
                 longest = LONG_CELLS.get(family, LONG) if attempt else LONG
@@ -257,7 +249,7 @@ class LatticeFinder:
         Of lattices that have twofold axes of symmetry the monoclinic or orthorhombic cell is judged; that
         such a one does not explain the pattern is no sign of a triclinic crystal.
         """
-        families = [f for f in (ORTHORHOMBIC, MONOCLINIC, TRICLINIC) if f in self._looked_for]
+        families = [f for f in ("orthorhombic", "monoclinic", "triclinic") if f in self._looked_for]
         for count, tested, missed, apart in _OBLIQUE if families else ():
             lines = find_lines(pattern, self.instrument, count)
             if len(lines) < _FEW:
@@ -269,13 +261,13 @@ class LatticeFinder:
                 q, alone, tolerance, sure, tested=tested, missed=missed, shortest=SHORTEST, longest=LONG
             )
             for metric in metrics[:_FEW]:
-                cell = cell_of(TRICLINIC, metric)
+                cell = cell_of("triclinic", metric)
                 starts = [
                     (family, start)
-                    for family in (ORTHORHOMBIC, MONOCLINIC)
+                    for family in ("orthorhombic", "monoclinic")
                     for start in symmetric(family, cell, _OBLIQUITY)
                 ]
-                for family, start in starts or [(TRICLINIC, cell)]:
+                for family, start in starts or [("triclinic", cell)]:
                     if family not in families or not self._in_range(start):
                         continue
                     start = form_metric(family, start[None])[0]
@@ -355,7 +347,7 @@ class LatticeFinder:
                 if not self._in_range(cell) or cell[:3].max() > LONG_CELLS.get(family, LONG):
                     continue
                 unit = np.abs(metric)
-                if family == MONOCLINIC:
+                if family == "monoclinic":
                     unit[3] = math.sqrt(metric[0] * metric[2])
                 for turn, change in enumerate(_CHANGES):
                     draws = np.array([uniform(key, 8 * turn + i) for i in range(len(metric))])

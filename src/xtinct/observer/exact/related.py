@@ -11,22 +11,21 @@ import numpy as np
 from xtinct.lattices.cells import cell_of
 from xtinct.lattices.metric import form_metric
 from xtinct.observer.exact.search import search
-from xtinct.symmetry.families import CUBIC, MONOCLINIC, ORTHORHOMBIC, TETRAGONAL, TRIGONAL_HEXAGONAL
 
 #: Largest angle between the lattice row and the normal of the lattice plane of a twofold axis, degree.
 _OBLIQUITY = 2.0
 #: Multiples of the metric's parts (a and b, c) of larger cells: a turned in its plane or doubled, c doubled.
 _LARGER = {
-    TETRAGONAL: [(1 / 2, 1), (1, 1 / 4), (1 / 2, 1 / 4), (1 / 4, 1), (1 / 4, 1 / 4)],
-    TRIGONAL_HEXAGONAL: [(1 / 3, 1), (1, 1 / 4), (1, 1 / 9), (1 / 3, 1 / 4), (1 / 4, 1), (1 / 3, 1 / 9)],
+    "tetragonal": [(1 / 2, 1), (1, 1 / 4), (1 / 2, 1 / 4), (1 / 4, 1), (1 / 4, 1 / 4)],
+    "trigonal-hexagonal": [(1 / 3, 1), (1, 1 / 4), (1, 1 / 9), (1 / 3, 1 / 4), (1 / 4, 1), (1 / 3, 1 / 9)],
 }
 
 #: Families of higher symmetry, whose lattices one of a family may nearly be.
 _HIGHER = {
-    TETRAGONAL: (CUBIC,),
-    TRIGONAL_HEXAGONAL: (CUBIC,),
-    ORTHORHOMBIC: (CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL),
-    MONOCLINIC: (CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL, ORTHORHOMBIC),
+    "tetragonal": ("cubic",),
+    "trigonal-hexagonal": ("cubic",),
+    "orthorhombic": ("cubic", "tetragonal", "trigonal-hexagonal"),
+    "monoclinic": ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic"),
 }
 
 
@@ -39,9 +38,9 @@ def of_higher(family: str, q: np.ndarray, tolerance: np.ndarray) -> list[np.ndar
 def _embedded(family: str, higher: str, metric: np.ndarray) -> np.ndarray:
     """Metric (p,) in `family` of a cell that holds the lattice of a higher family."""
     a, b, c = cell_of(higher, metric)[:3]
-    if family == TRIGONAL_HEXAGONAL:  # along the threefold axis of a cube
+    if family == "trigonal-hexagonal":  # along the threefold axis of a cube
         cell = [2**0.5 * a, 2**0.5 * a, 3**0.5 * a, 90.0, 90.0, 120.0]
-    elif higher == TRIGONAL_HEXAGONAL:
+    elif higher == "trigonal-hexagonal":
         cell = [a, 3**0.5 * a, c, 90.0, 90.0, 90.0]
     else:
         cell = [a, b, c, 90.0, 90.0, 90.0]
@@ -53,7 +52,7 @@ def related(family: str, metric: np.ndarray) -> list[np.ndarray]:
     metric = np.asarray(metric, dtype=np.float64)
     if family in _LARGER:
         return [metric, *(metric * np.array(factors) for factors in _LARGER[family])]
-    if family not in (ORTHORHOMBIC, MONOCLINIC):
+    if family not in ("orthorhombic", "monoclinic"):
         return [metric]
     cells = [cell_of(family, metric)]
     cells += symmetric(family, cells[0], _OBLIQUITY)
@@ -65,7 +64,7 @@ def symmetric(family: str, cell: np.ndarray, obliquity: float) -> list[np.ndarra
     """Orthorhombic or monoclinic cells (6,) of the lattice of a cell (6,), within an obliquity in degrees."""
     basis = _basis(cell)
     axes = twofold_axes(basis, obliquity)
-    if family == MONOCLINIC:
+    if family == "monoclinic":
         return [_monoclinic(basis, u, normal) for u, normal in axes]
     return [
         np.array([*(np.linalg.norm(u @ basis) for u in rows), 90.0, 90.0, 90.0])

@@ -30,7 +30,6 @@ from xtinct.lattices.cells import (
 )
 from xtinct.lattices.metric import quadratic_forms
 from xtinct.observer.exact.guesses import tree
-from xtinct.symmetry.families import FAMILIES
 
 #: Lines that are used, and cells that are kept before they are ranked, at most.
 _MOST = 90
@@ -85,8 +84,8 @@ def search(
     if len(q) < len(GENERAL[family]) + 1:
         return []
     guesses = tree(family)
-    general = GENERAL[family]
-    folded = FAMILIES[family].a_equals_b
+    general = np.array(GENERAL[family], dtype=np.float64)
+    folded = family in ("cubic", "tetragonal", "trigonal-hexagonal")
     q, tolerance = np.ascontiguousarray(q[:_MOST]), np.ascontiguousarray(tolerance[:_MOST])
     found: list[tuple[int, int, float, np.ndarray]] = []
     n_tested = min(tested, len(q))
@@ -124,8 +123,8 @@ def _candidates(
     The cost is the evidence for the cell with its sign turned: a line at a deviation r from one of n
     possible positions costs log(n r); deviations have one unknown scale.
     """
-    general = GENERAL[family]
-    folded = FAMILIES[family].a_equals_b
+    general = np.array(GENERAL[family], dtype=np.float64)
+    folded = family in ("cubic", "tetragonal", "trigonal-hexagonal")
     result = []
     forms, known = np.empty((0, len(metric))), np.zeros(len(q), dtype=bool)
     for _ in range(2):
