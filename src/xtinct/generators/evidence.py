@@ -18,7 +18,7 @@ from xtinct.files.schema import CELL, STRUCTURES, check_table
 from xtinct.files.writing import write_text
 from xtinct.generators.occupations import sphere_volume
 from xtinct.generators.reach import RECIPE_ATOMS, group_within
-from xtinct.lattices.shapes import cell_volume
+from xtinct.lattices.metric import cell_volume
 from xtinct.randomness import stream_key
 from xtinct.structures.parsing import read_cleaned
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of_system

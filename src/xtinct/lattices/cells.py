@@ -8,8 +8,7 @@ import math
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.errors import XtinctError
-from xtinct.lattices.metric import quadratic_forms
+from xtinct.lattices.metric import cell_of, quadratic_forms
 from xtinct.symmetry.families import (
     CUBIC,
     FAMILIES,
@@ -33,46 +32,6 @@ LONG_CELLS = {
 }
 #: 1/d^2 of (h k l) = g1 h^2 + g2 k^2 + g3 l^2 + g4 hl + g5 hk with g = metric @ this float64 (p, 5).
 GENERAL = {family: np.delete(FAMILIES[family].general, 3, axis=1) for family in SEARCHED}
-
-
-def cell_of(family: str, metric: np.ndarray) -> np.ndarray:
-    """Conventional cell float64 (6,) of a metric (p,) of `xtinct.linelists.ulbd_lines.form_metric`."""
-    m = [float(x) for x in metric]
-    if family == CUBIC:
-        return np.array([m[0] ** -0.5] * 3 + [90.0] * 3)
-    if family == TETRAGONAL:
-        return np.array([m[0] ** -0.5, m[0] ** -0.5, m[1] ** -0.5, 90.0, 90.0, 90.0])
-    if family == TRIGONAL_HEXAGONAL:
-        a = math.sqrt(4.0 / (3.0 * m[0]))
-        return np.array([a, a, m[1] ** -0.5, 90.0, 90.0, 120.0])
-    if family == ORTHORHOMBIC:
-        return np.array([m[0] ** -0.5, m[1] ** -0.5, m[2] ** -0.5, 90.0, 90.0, 90.0])
-    if family == MONOCLINIC:
-        cosine = -m[3] / (2.0 * math.sqrt(m[0] * m[2]))
-        sine2 = 1.0 - cosine * cosine
-        return np.array(
-            [
-                (m[0] * sine2) ** -0.5,
-                m[1] ** -0.5,
-                (m[2] * sine2) ** -0.5,
-                90.0,
-                math.degrees(math.acos(cosine)),
-                90.0,
-            ]
-        )
-    if family == TRICLINIC:
-        aa, bb, cc, bc, ac, ab = m
-        direct = np.linalg.inv([[aa, ab / 2, ac / 2], [ab / 2, bb, bc / 2], [ac / 2, bc / 2, cc]])
-        a, b, c = np.sqrt(np.diagonal(direct))
-        cosines = [direct[1, 2] / (b * c), direct[0, 2] / (a * c), direct[0, 1] / (a * b)]
-        return np.array([a, b, c, *np.degrees(np.arccos(cosines))])
-    raise XtinctError(f"crystal family {family!r}: expected one of {', '.join(FAMILIES)}")
-
-
-def volume(family: str, metric: np.ndarray) -> float:
-    """Volume of the conventional cell of a metric (p,), angstrom^3."""
-    a, b, c, _, beta, gamma = cell_of(family, metric)
-    return a * b * c * math.sin(math.radians(beta)) * math.sin(math.radians(gamma))
 
 
 def smallest(family: str, metric: np.ndarray, hkl: np.ndarray) -> np.ndarray | None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from xtinct.compiling import njit
+from xtinct.lattices.metric import angle_factor
 from xtinct.symmetry.families import CUBIC, FAMILIES, MONOCLINIC, TETRAGONAL, TRICLINIC, TRIGONAL_HEXAGONAL
 
 #: Numbers of the families in compiled code.
@@ -24,20 +25,6 @@ def shape_of_cell(family: str, cell: np.ndarray) -> list[float]:
         "gamma": gamma,
     }
     return [values[name] for name in FAMILIES[family].shape]
-
-
-def cell_volume(cell: np.ndarray) -> float:
-    """Volume, cubic angstrom, of a cell (6,)."""
-    a, b, c, alpha, beta, gamma = (float(value) for value in cell)
-    return a * b * c * angle_factor(alpha, beta, gamma)
-
-
-@njit(cache=True)
-def angle_factor(alpha, beta, gamma):
-    """Volume of a cell with unit edges and these angles (degrees); 0 where no cell has them."""
-    x, y, z = math.cos(math.radians(alpha)), math.cos(math.radians(beta)), math.cos(math.radians(gamma))
-    square = 1.0 - x * x - y * y - z * z + 2.0 * x * y * z
-    return math.sqrt(square) if square > 0.0 else 0.0
 
 
 @njit(cache=True)

@@ -7,10 +7,9 @@ import numpy as np
 
 from xtinct.ceiling.extinction import Weight
 from xtinct.errors import XtinctError
-from xtinct.lattices.bravais import bravais, cells_of, gram, same
-from xtinct.lattices.cells import cell_of
+from xtinct.lattices.bravais import bravais, same
 from xtinct.lattices.conventional import conventional_cell_errors
-from xtinct.lattices.metric import form_metric
+from xtinct.lattices.metric import cell_of, cells_of_tensors, direct_tensor, form_metric
 from xtinct.measurements.records import Measurement
 from xtinct.observer.answer import remarks
 from xtinct.observer.answer.observation import (
@@ -347,7 +346,7 @@ def standard_metric(fit: LatticeFit, posterior: ClassPosterior) -> np.ndarray | 
         return None
     if fit.family not in (ORTHORHOMBIC, MONOCLINIC) or (matrix == np.eye(3)).all():
         return None
-    cell = cells_of(matrix.T @ gram(cell_of(fit.family, fit.metric)) @ matrix)
+    cell = cells_of_tensors(matrix.T @ direct_tensor(cell_of(fit.family, fit.metric)) @ matrix)
     if fit.family == MONOCLINIC and cell[4] < 90:
         cell[4] = 180 - cell[4]
     return form_metric(fit.family, cell[None])[0]

@@ -16,9 +16,8 @@ from xtinct.lattices.bravais import (
     neighbours,
     reduced_of,
     relation,
-    volume,
 )
-from xtinct.lattices.cells import cell_of
+from xtinct.lattices.metric import cell_of, volume_of_metric
 from xtinct.observer.indexing import trees
 from xtinct.observer.indexing.likelihood import (
     CODES,
@@ -70,7 +69,7 @@ class Candidate:
     """A lattice that explains the peaks."""
 
     family: str
-    metric: np.ndarray  # float64 (p,), of `xtinct.linelists.ulbd_lines.form_metric`
+    metric: np.ndarray  # float64 (p,), of `xtinct.lattices.metric.form_metric`
     centring: str
     shift: float  # degree, observed less true
     score: float  # log-likelihood ratio over chance, less the costs of parameters
@@ -97,7 +96,7 @@ class Candidate:
     @cached_property
     def volume(self) -> float:
         """Volume of the primitive cell, angstrom^3."""
-        return volume(self.metric @ FAMILIES[self.family].general) / POINTS[self.centring]
+        return volume_of_metric(self.metric @ FAMILIES[self.family].general) / POINTS[self.centring]
 
 
 @dataclass(frozen=True)

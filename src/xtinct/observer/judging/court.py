@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.lattices.bravais import reduced_of, volume
+from xtinct.lattices.bravais import reduced_of
+from xtinct.lattices.metric import volume_of_metric
 from xtinct.observer.fitting.line_sets import Lines, lines_of
 from xtinct.observer.fitting.pawley import FitSettings, LatticeFit, fit_lattice
 from xtinct.observer.indexing.candidates import Candidate
@@ -69,7 +70,7 @@ class Court:
         wavelength = pattern.radiation.wavelength
         for candidate in candidates:
             # 4 pi / 3 q^(3/2) V hkl lie within q; as many of them are one line as the lattice is symmetric.
-            size = volume(candidate.metric @ FAMILIES[candidate.family].general)
+            size = volume_of_metric(candidate.metric @ FAMILIES[candidate.family].general)
             density = 4 * math.pi / 3 * size / FAMILIES[candidate.family].order
             q = (_LINES / density) ** (2 / 3)
             high = min(high, max(least, float(true_angle(np.array([q]), wavelength)[0])))
