@@ -29,6 +29,7 @@ from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
 from xtinct.patterns.ulbd_patterns import ulbd_patterns
 from xtinct.randomness import stream_key, subkeys
+from xtinct.symmetry.families import CUBIC, TRIGONAL_HEXAGONAL
 from xtinct.symmetry.operations import hermann_mauguin
 
 #: The measurement of the published datasets.
@@ -119,7 +120,7 @@ def published_ulbd(number: int, cell: np.ndarray, draws: int, rng: np.random.Gen
 def ulbd_cases() -> Iterable[Case]:
     """ULBD patterns of six groups, each on a lattice of its own, 30 draws each."""
     out = np.zeros((_PATTERNS, INSTRUMENT.points), dtype=np.float32)
-    for family, lengths, target in (("cubic", (5, 15), 1500), ("trigonal-hexagonal", (10, 15), 3500)):
+    for family, lengths, target in ((CUBIC, (5, 15), 1500), (TRIGONAL_HEXAGONAL, (10, 15), 3500)):
         spec = LatticeSpec("continuous", lengths, count=6)
         lines = UlbdLines(family, D_STAR_MAX, spec.length_max)
         groups = lines.groups[:: len(lines.groups) // 6][:6]
@@ -141,7 +142,7 @@ def ulbd_cases() -> Iterable[Case]:
             return len(keys)
 
         yield Case(f"ULBD {family}, pattern", "published loop", baseline, ours, target)
-        if family == "cubic":
+        if family == CUBIC:
 
             def fill(memory=memory) -> int:
                 memory[:] = 1.0

@@ -20,6 +20,7 @@ from xtinct.learning.parallel import Processes
 from xtinct.learning.training_sets import Sources
 from xtinct.patterns.instrument import Instrument
 from xtinct.scores.outputs import Outputs
+from xtinct.symmetry.families import CUBIC
 
 #: The published training of fcn13 (Wang et al. 2025: Adam, constant rate 2e-4) as settings of `train`.
 PUBLISHED = {
@@ -190,17 +191,17 @@ def _run(
     lattice = {"kind": "continuous", "lengths": [5, 15], "angles": [90, 90], "spacing": "uniform"}
     sources = Sources(
         experiment={"name": "benchmark", "train": "ulbd-online"},
-        scope="cubic",
+        scope=CUBIC,
         seed=0,
         lines=config["lines"],
-        ulbd={"intensities": "uniform", "lattices": {"cubic": lattice}},
+        ulbd={"intensities": "uniform", "lattices": {CUBIC: lattice}},
         datasets={},
         occupations=None,
     )
     settings = {**config["train"], **changes}
     device = resolve_device(settings["device"])
     optics = Instrument.from_config(config["instrument"])
-    outputs = Outputs.of("cubic", "extinction_class")
+    outputs = Outputs.of(CUBIC, "extinction_class")
     hyperparameters = {key: value for key, value in model.items() if key != "kind"}
     torch.manual_seed(step_seed(0, "weights", 0))
     return kind(

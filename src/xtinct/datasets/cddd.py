@@ -16,6 +16,7 @@ from xtinct.datasets.splits import split_of, structure_split_keys
 from xtinct.files.parquet import open_parquet, write_parquet
 from xtinct.files.schema import CELL, LINES, QUARANTINE, STRUCTURES, check_table
 from xtinct.files.shards import iter_rows, merge_shards, shard_rows
+from xtinct.lattices.conventional import conventional_cell, conventional_cell_errors
 from xtinct.linelists import wang2025
 from xtinct.linelists.gemmi_tables import dispersion
 from xtinct.linelists.line_lists import LineLists
@@ -26,7 +27,7 @@ from xtinct.linelists.structure_factors import (
     preferred_orientation,
     structure_lines,
 )
-from xtinct.symmetry.families import FAMILIES, conventional_cell, conventional_cell_errors, family_of
+from xtinct.symmetry.families import FAMILIES, family_of
 
 #: Columns of `structures.parquet` that lines are made from.
 _COLUMNS = (

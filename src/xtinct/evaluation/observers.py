@@ -23,6 +23,7 @@ from xtinct.patterns.rendering import render
 from xtinct.scores.calibration import expected_calibration_error, log_loss
 from xtinct.scores.metrics import macro_averages, proportion, rank, top_k_right
 from xtinct.symmetry.classes import class_symbol, extinction_classes
+from xtinct.symmetry.families import MONOCLINIC
 
 KS = (1, 2, 3, 4, 5)
 
@@ -69,7 +70,7 @@ def evaluate_observer(
     patterns = render(line_lists(table), machine) if n else np.empty((0, machine.points), np.float32)
 
     # Reduced monoclinic axes may leave the range that the cells were drawn from.
-    known = lengths is not None and family != "monoclinic"
+    known = lengths is not None and family != MONOCLINIC
     observer = Observer(machine, family, law, lengths=lengths if known else (SHORTEST, LONGEST))
     predictor = None if model_dir is None else Predictor(model_dir, device=device, precision=precision)
     started = time.perf_counter()

@@ -16,10 +16,10 @@ from xtinct.files.schema import CELL, STRUCTURES, check_table
 from xtinct.files.writing import write_csv
 from xtinct.generators.occupations import sphere_volume
 from xtinct.generators.reach import RECIPE_ATOMS, group_within
-from xtinct.lattices.shapes import cell_volume
+from xtinct.lattices.metric import cell_volume
 from xtinct.randomness import stream_key
 from xtinct.structures.parsing import read_cleaned
-from xtinct.symmetry.families import CRYSTAL_SYSTEMS
+from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of_system
 
 #: What is compared: name -> unit.
 QUANTITIES = {
@@ -33,12 +33,8 @@ QUANTITIES = {
     "ln(b/a)": "logarithm of the axial ratio",
     "beta": "degree",
 }
-#: Quantities that a crystal system fixes are not compared there.
-_FREE = {
-    "ln(c/a)": ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal"),
-    "ln(b/a)": ("triclinic", "monoclinic", "orthorhombic"),
-    "beta": ("triclinic", "monoclinic"),
-}
+#: Those that a crystal system may fix; there they are not compared.
+_SHAPE = ("ln(c/a)", "ln(b/a)", "beta")
 _HISTOGRAM_BINS = 30
 #: Crystals of one group that are compared at most: enough to see a difference of 10 %.
 _MATCHED = 200
@@ -121,7 +117,7 @@ def compare(real: str | Path, generated: str | Path) -> list[dict[str, Any]]:
     for system in CRYSTAL_SYSTEMS:
         for name, unit in QUANTITIES.items():
             a, b = theirs[system][name], ours[system][name]
-            if not len(a) or system not in _FREE.get(name, (system,)):
+            if not len(a) or (name in _SHAPE and name not in family_of_system(system).shape):
                 continue
             low, high = np.quantile(np.concatenate([a, b]), [0.005, 0.995])
             edges = np.linspace(low, high if high > low else low + 1, _HISTOGRAM_BINS + 1)

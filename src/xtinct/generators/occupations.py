@@ -20,7 +20,8 @@ from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.files.schema import CELL, STRUCTURES, check_table
 from xtinct.files.writing import write_json
 from xtinct.generators.sampling import STATISTICS
-from xtinct.lattices.shapes import cell_volume, shape_of_cell
+from xtinct.lattices.metric import cell_volume
+from xtinct.lattices.shapes import shape_of_cell
 from xtinct.randomness import stream_key
 from xtinct.structures.crystal import Crystal
 from xtinct.structures.parsing import read_cleaned

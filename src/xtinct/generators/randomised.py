@@ -17,7 +17,7 @@ from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches, write_parquet
 from xtinct.files.schema import CELL, QUARANTINE, STRUCTURES, check_table
 from xtinct.generators.sampling import GroupSampler, draw_lattice
-from xtinct.lattices.shapes import cell_volume
+from xtinct.lattices.metric import cell_volume
 from xtinct.randomness import stream_key, subkey, uniform
 from xtinct.structures.crystal import Crystal, format_cif, wrap
 from xtinct.structures.parsing import read_cleaned

@@ -16,9 +16,10 @@ import numpy as np
 import xtinct
 from xtinct.files.schema import CELL
 from xtinct.files.writing import write_json
-from xtinct.generators.draws import DRAWN, OUTCOMES, cell_basis
+from xtinct.generators.draws import DRAWN, OUTCOMES
 from xtinct.generators.online import OCCUPATIONS
 from xtinct.generators.sampling import Draw, GroupSampler, read_statistics
+from xtinct.lattices.metric import cell_basis
 from xtinct.randomness import stream_key, subkey
 from xtinct.structures.crystal import Crystal, format_cif, wrap
 from xtinct.structures.labels import protostructure_label, reduced_formula
