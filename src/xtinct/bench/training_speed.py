@@ -18,8 +18,8 @@ from xtinct.learning.optim import make_optimizers
 from xtinct.learning.parallel import Processes
 from xtinct.learning.training import make_network, make_run
 from xtinct.learning.training_sets import Sources
-from xtinct.symmetry.families import CUBIC
 from xtinct.learning.training_settings import TrainingSettings
+from xtinct.symmetry.families import CUBIC
 
 #: The published training of fcn13 (Wang et al. 2025: Adam, constant rate 2e-4) as settings of `train`.
 PUBLISHED = {

@@ -10,8 +10,8 @@ import numpy as np
 
 from xtinct.ceiling.hypotheses import Window
 from xtinct.errors import XtinctError
+from xtinct.evaluation.evaluation_records import TARGETS, Evaluation, Identity
 from xtinct.evaluation.methods import ModelFolder
-from xtinct.evaluation.records import TARGETS, Evaluation, Identity
 from xtinct.evaluation.speed import LARGE_BATCH, speeds
 from xtinct.evaluation.test_sets import Samples, TestSet
 from xtinct.files.writing import write_csv
@@ -36,9 +36,9 @@ def evaluate_model(
     `output_parquet`, the predictions (schema.PREDICTIONS), and beside them the TABLES, see
     `evaluation_tables`.
 
-    The records are those of `records.Evaluation`. Within a class the groups are ranked by the model's
-    training frequencies. Intervals have cells as the units (`metrics.share`): samples of one lattice tend
-    to fail together, and `n_cells` says how many lattices there are. `n_unseen` counts the samples of a class
+    The records are those of `evaluation_records.Evaluation`. Within a class the groups are ranked by the
+    model's training frequencies. Intervals have cells as the units (`metrics.share`): samples of one lattice
+    tend to fail together, and `n_cells` says how many lattices there are. `n_unseen` counts the samples of a class
     that the model never saw in training; they are part of n. Probabilities are calibrated with the
     temperature of the model's card.
     XtinctError if the model was trained for another instrument, and for files that it was trained on

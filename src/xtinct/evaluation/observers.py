@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xtinct.ceiling.hypotheses import Window
+from xtinct.evaluation.evaluation_records import Evaluation, Identity
 from xtinct.evaluation.methods import ModelFolder, ObserverSettings
-from xtinct.evaluation.records import Evaluation, Identity
 from xtinct.evaluation.test_sets import TestSet
 from xtinct.lattices.cells import LONGEST, SHORTEST
 from xtinct.linelists.line_lists import LineLists
@@ -39,9 +39,8 @@ def evaluate_observer(
             (`xtinct.observer.exact.exact_observer.hybrid`), else of the observer alone
 
     Writes records to `output_json`, one per target, with the keys of a trained model's that the observer has
-    (`records.Evaluation`), and the predictions (schema.PREDICTIONS) to `output_parquet`. Groups are alike for
-    the observer. Each sample counts by itself in intervals: those of a spread have lattices of their own, or
-    nearly so. `found` is the share of patterns whose lattice was found, with its interval; `seconds` are of
+    (`evaluation_records.Evaluation`), and the predictions (schema.PREDICTIONS) to `output_parquet`. Groups
+    are alike for the observer. Each sample counts by itself in intervals. `found` is the share of patterns whose lattice was found, with its interval; `seconds` are of
     all patterns together.
     """
     samples, lines = test.spread(settings.family, settings.samples)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from xtinct.ceiling.hypotheses import Window
+from xtinct.evaluation.evaluation_records import TARGETS, Evaluation, ceilings_of
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import identity_of, set_measures
-from xtinct.evaluation.records import TARGETS, Evaluation, ceilings_of
 from xtinct.evaluation.test_sets import Samples, TestSet
 from xtinct.files.writing import write_csv
 from xtinct.learning.predictor import Predictor

@@ -14,10 +14,10 @@ from xtinct.ceiling.extinction import ceilings
 from xtinct.errors import XtinctError
 from xtinct.learning.checkpoint import Checkpoint, Progress
 from xtinct.learning.device import after_failed_compiling, compiled
+from xtinct.learning.forward_pass import Network
 from xtinct.learning.loading import Batch, Loader
 from xtinct.learning.memory import Portion, is_out_of_memory
 from xtinct.learning.models.normalisation import set_ghost_batch
-from xtinct.learning.network import Network
 from xtinct.learning.optim import clip_gradients, make_optimizers, schedule
 from xtinct.learning.parallel import Processes
 from xtinct.learning.training_settings import FitSettings

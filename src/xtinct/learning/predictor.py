@@ -9,7 +9,7 @@ import torch
 from xtinct.errors import XtinctError
 from xtinct.learning.card import load_model
 from xtinct.learning.device import reproducible, resolve_device, resolve_precision
-from xtinct.learning.network import Network, PatternRenderer
+from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.measuring import Conditions

@@ -17,8 +17,8 @@ from xtinct.learning.card import HISTORY, save_model
 from xtinct.learning.checkpoint import NAME, Checkpoint, Progress
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
 from xtinct.learning.fitting import Run, TrainingData, step_seed
+from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.learning.models import build_model, count_parameters
-from xtinct.learning.network import Network, PatternRenderer
 from xtinct.learning.parallel import Processes, processes
 from xtinct.learning.training_sets import Sources
 from xtinct.learning.training_settings import TrainingSettings

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from xtinct.errors import XtinctError
+from xtinct.learning.forward_pass import Network
 from xtinct.learning.loading import Batch, Loader
 from xtinct.learning.memory import Portion
 from xtinct.learning.models.normalisation import measure_statistics
-from xtinct.learning.network import Network
 
 #: Patterns that the statistics of batch normalisations are measured on before a validation.
 _STATISTICS_PATTERNS = 2048

@@ -9,9 +9,9 @@ import torch
 from xtinct.ceiling.extinction import ceiling_of_samples
 from xtinct.ceiling.hypotheses import Window
 from xtinct.errors import XtinctError
+from xtinct.evaluation.evaluation_records import TARGETS, ceilings_of
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import TABLES, evaluate_model
-from xtinct.evaluation.records import TARGETS, ceilings_of
 from xtinct.evaluation.test_sets import TestSet
 from xtinct.files.schema import PREDICTIONS, check_table
 from xtinct.learning.card import save_model

@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 from xtinct.errors import XtinctError
 from xtinct.learning.checkpoint import Checkpoint, Progress
 from xtinct.learning.fitting import Run, TrainingData
+from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.learning.models.logq import LogQ
-from xtinct.learning.network import Network, PatternRenderer
 from xtinct.learning.parallel import Processes, launch
 from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import FitSettings, TrainingSettings
