@@ -38,8 +38,8 @@ def evaluate_model(
 
     The records are those of `evaluation_records.Evaluation`. Within a class the groups are ranked by the
     model's training frequencies. Intervals have cells as the units (`metrics.share`): samples of one lattice
-    tend to fail together, and `n_cells` says how many lattices there are. `n_unseen` counts the samples of a class
-    that the model never saw in training; they are part of n. Probabilities are calibrated with the
+    tend to fail together, and `n_cells` says how many lattices there are. `n_unseen` counts the samples of a
+    class that the model never saw in training; they are part of n. Probabilities are calibrated with the
     temperature of the model's card.
     XtinctError if the model was trained for another instrument, and for files that it was trained on
     unless the split leaves the training samples out.

@@ -40,7 +40,8 @@ def evaluate_observer(
 
     Writes records to `output_json`, one per target, with the keys of a trained model's that the observer has
     (`evaluation_records.Evaluation`), and the predictions (schema.PREDICTIONS) to `output_parquet`. Groups
-    are alike for the observer. Each sample counts by itself in intervals. `found` is the share of patterns whose lattice was found, with its interval; `seconds` are of
+    are alike for the observer. Each sample counts by itself in intervals. `found` is the share of patterns
+    whose lattice was found, with its interval; `seconds` are of
     all patterns together.
     """
     samples, lines = test.spread(settings.family, settings.samples)
