@@ -1,12 +1,9 @@
-"""The observer, alone or with a trained model, on one test set -> metrics and predictions."""
-
-from pathlib import Path
+"""The observer on one test set -> metrics and predictions."""
 
 from xtinct.evaluation.observers import evaluate_observer
 from xtinct.project.job import job
 
 params = snakemake.params
-model = snakemake.input.get("model")
 
 with job(snakemake.log):
     evaluate_observer(
@@ -18,9 +15,6 @@ with job(snakemake.log):
         instrument=params.instrument,
         output_json=snakemake.output.metrics,
         output_parquet=snakemake.output.predictions,
-        model_dir=Path(model).parent if model else None,
-        device=params.get("device", "cpu"),
-        precision=params.get("precision", "float32"),
         lengths=params.lengths,
         confidence=params.confidence,
     )

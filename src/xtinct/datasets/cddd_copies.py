@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from xtinct.datasets import cddd
-from xtinct.datasets.gcdd_occupations import ids_of_part
+from xtinct.datasets.gcdd_statistics import ids_of_part
 from xtinct.datasets.manifest import write_manifest
 from xtinct.files.parquet import read_table, write_parquet
 from xtinct.files.schema import QUARANTINE

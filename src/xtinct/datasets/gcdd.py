@@ -67,7 +67,7 @@ def build_shard(
 ) -> dict[str, int]:
     """Generate one part of the requested crystals and compute their lines.
 
-    statistics      file of `generators.occupations.learn_to_file`
+    statistics      file of `generators.crystal_statistics.learn_to_file`
     gcdd            the configuration's `gcdd`
     symprec         `cleaning.symprec`: tolerance at which moyo must find exactly the group
     second_finder   `cleaning.second_finder`: record spglib's answer as well
