@@ -1,14 +1,11 @@
-"""The observer, alone or with a trained model, on one test set -> metrics and predictions."""
+"""The observer on one test set -> metrics and predictions."""
 
-from pathlib import Path
-
-from xtinct.evaluation.methods import ModelFolder, ObserverSettings
+from xtinct.evaluation.methods import ObserverSettings
 from xtinct.evaluation.observers import evaluate_observer
 from xtinct.evaluation.test_sets import TestSet
 from xtinct.project.job import job
 
 params, wildcards = snakemake.params, snakemake.wildcards
-model = snakemake.input.get("model")
 
 with job(snakemake.log):
     evaluate_observer(
@@ -16,5 +13,4 @@ with job(snakemake.log):
         TestSet(wildcards.test, [snakemake.input.dataset], params.instrument, confidence=params.confidence),
         snakemake.output.metrics,
         snakemake.output.predictions,
-        ModelFolder(Path(model).parent, params.device, params.precision) if model else None,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xtinct.datasets.cddd import CrystalSettings, write_lines
-from xtinct.datasets.gcdd_occupations import ids_of_part
+from xtinct.datasets.gcdd_statistics import ids_of_part
 from xtinct.datasets.merging import Identity, merge_lines
 from xtinct.files.quarantine import Quarantine
 from xtinct.files.shards import Shard

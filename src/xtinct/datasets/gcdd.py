@@ -116,7 +116,7 @@ def build_shard(
 ) -> dict[str, int]:
     """Generate one part of the requested crystals and compute their lines.
 
-    statistics      file of `generators.occupations.learn_to_file`
+    statistics      file of `generators.crystal_statistics.learn_to_file`
     lines_out       family -> file to write (schema LINES); these families are built
     attempts_out    JSON to write: per space group, the crystals requested, reached and out of reach, the
                     draws, and the draws rejected by reason

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.datasets.cddd_copies import CopySettings, build_copies
-from xtinct.datasets.gcdd_occupations import ids_of_part, learn_part
+from xtinct.datasets.gcdd_statistics import ids_of_part, learn_part
 from xtinct.datasets.structure_splits import write_structure_splits
 from xtinct.errors import XtinctError
 from xtinct.files.schema import LINES, check_table

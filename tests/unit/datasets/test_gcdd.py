@@ -9,7 +9,7 @@ from xtinct.datasets.merging import merge_lines, merge_quarantine, merge_structu
 from xtinct.errors import XtinctError
 from xtinct.files.schema import LINES, STRUCTURES, check_table
 from xtinct.files.shards import Shard
-from xtinct.generators.occupations import learn_to_file
+from xtinct.generators.crystal_statistics import learn_to_file
 from xtinct.sources.fetching import fetch
 from xtinct.structures.cleaning import clean_shard
 from xtinct.symmetry.absences import absent
