@@ -14,7 +14,9 @@ CONFIG = os.path.join(PROJECT, xtinct.project.configuration.CONFIG)
 # Read once before Snakemake does, which would name neither the line nor a key that stands twice.
 # As a module the project is given its configuration, which rules/common.smk checks.
 if workflow.modifier.is_main_snakefile():
-    xtinct.project.configuration.exit_if_wrong(*(workflow.overwrite_configfiles or [CONFIG]))
+    xtinct.project.configuration.exit_if_wrong(
+        *(workflow.overwrite_configfiles or [CONFIG])
+    )
 
 
 configfile: CONFIG
@@ -26,10 +28,11 @@ include: "rules/fetch.smk"
 include: "rules/structures.smk"
 include: "rules/splits.smk"
 include: "rules/symmetry.smk"
-include: "rules/limits.smk"
+include: "rules/ceilings.smk"
 include: "rules/cddd.smk"
 include: "rules/ulbd.smk"
 include: "rules/gcdd.smk"
+include: "rules/copies.smk"
 include: "rules/variants.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"

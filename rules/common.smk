@@ -188,7 +188,10 @@ def variant_files():
     """Files of each variant that experiments ask for, by variant and family."""
     files = {name: {} for name in VARIANTS}
     for experiment in config["experiments"].values():
-        for dataset in (*xtinct.project.configuration.training_sets(experiment), *experiment["tests"]):
+        for dataset in (
+            *xtinct.project.configuration.training_sets(experiment),
+            *experiment["tests"],
+        ):
             every = (
                 FAMILIES if "all" in experiment["families"] else experiment["families"]
             )

@@ -61,6 +61,6 @@ rule report:
         "logs/report.log",
     params:
         config=config,
-        code=code_digest("xtinct.report.page"),
+        code=code_digest("xtinct.report.page", "xtinct.project.provenance"),
     script:
         "../workflow/scripts/report.py"

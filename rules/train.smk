@@ -5,7 +5,9 @@ rule train:
 
 rule train_model:
     input:
-        lambda wildcards: xtinct.project.experiments.training_inputs(training(wildcards)),
+        lambda wildcards: xtinct.project.experiments.training_inputs(
+            training(wildcards)
+        ),
     output:
         model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
         card="models/{experiment}/{family}/seed-{seed}/card.json",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from xtinct.files.writing import write_csv
 from xtinct.report import inputs, panels, tables
 from xtinct.report.claims import claim_rows
 
@@ -73,7 +74,7 @@ def main() -> None:
     ]
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, rows in (("results", accuracy), ("training", curves), ("models", models), ("claims", claims)):
-        (arguments.out / f"{name}.csv").write_text(tables.to_csv(rows), encoding="utf-8", newline="\n")
+        write_csv(arguments.out / f"{name}.csv", rows)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from xtinct.errors import XtinctError
 from xtinct.extras import names_extra
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.instrument import Instrument
+from xtinct.symmetry.families import CUBIC, family_of
 
 #: The instrument of the default configuration and of the models it trains: Cu K-alpha1, 5-90 degrees.
 DEFAULT_INSTRUMENT = Instrument(
@@ -80,10 +81,10 @@ def ulbd_patterns(
     degrees. Every line that the law allows gets an intensity U(0, 1), anew for each of `draws`.
     Returns float32 (n * draws, instrument.points), the draws of a cell next to each other, maximum 1.
     """
+    from xtinct.lattices.conventional import conventional_cell_errors, free_angle_range
     from xtinct.linelists.ulbd_lines import UlbdLines
     from xtinct.patterns.ulbd_patterns import ulbd_patterns as patterns
     from xtinct.randomness import stream_key
-    from xtinct.symmetry.families import conventional_cell_errors, family_of
 
     instrument = instrument or DEFAULT_INSTRUMENT
     cells = np.asarray(cells, dtype=np.float64).reshape(-1, 6)
@@ -103,10 +104,7 @@ def ulbd_patterns(
         raise XtinctError(
             f"ulbd_patterns: cell {cells[errors.argmax()].tolist()} is no conventional {family} cell"
         )
-    angles = cells[:, 4:5] if family == "monoclinic" else cells[:, 3:]
-    lines = UlbdLines(
-        family, instrument.d_star_reach, cells[:, :3].max(), (float(angles.min()), float(angles.max()))
-    )
+    lines = UlbdLines(family, instrument.d_star_reach, cells[:, :3].max(), free_angle_range(family, cells))
     keys = [
         [stream_key(seed, "ulbd", family, spacegroup, lattice, draw) for draw in range(draws)]
         for lattice in range(len(cells))
@@ -178,7 +176,7 @@ def predict(
     and where `prior` changes the probabilities of classes (models of crystal systems). Every warning has
     one cause.
     """
-    from xtinct.learning.prediction import Predictor
+    from xtinct.learning.predictor import Predictor
     from xtinct.measurements.preparation import (
         checked_pattern,
         on_grid,
@@ -247,7 +245,7 @@ def _lattice_of(predictor: Any, explained: Mapping[str, Any], best: str | None) 
 
     family = predictor.family
     own = explained.get(family)
-    shown = own or explained[best or "cubic"]
+    shown = own or explained[best or CUBIC]
     lattice = {
         "explains": None if own is None and best is None else best == family,
         "family": best,
@@ -271,7 +269,7 @@ def _lattice_of(predictor: Any, explained: Mapping[str, Any], best: str | None) 
     if best is not None:
         other = explained[best]
         a, _, c = other.cell[:3]
-        axes = f"a {a:.3f}" + ("" if best == "cubic" else f", c {c:.3f}")
+        axes = f"a {a:.3f}" + ("" if best == CUBIC else f", c {c:.3f}")
         return lattice, (
             f"{other.explained} of {other.lines} lines lie on a {best} lattice ({axes} angstrom), so the "
             f"crystal is not likely to be {family}: {no_set}"

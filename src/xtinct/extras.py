@@ -12,7 +12,7 @@ from xtinct.errors import XtinctError
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Distributions that are not named as their module is.
-_DISTRIBUTIONS = {"yaml": "pyyaml", "cctbx": "cctbx-base"}
+_DISTRIBUTIONS = {"yaml": "pyyaml", "ruamel": "ruamel.yaml", "cctbx": "cctbx-base"}
 
 
 @contextmanager

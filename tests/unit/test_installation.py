@@ -83,6 +83,10 @@ COMMANDS = {
     "verify": (["--help"], ""),
     "snapshot": ([], "needs the package snakemake, which is not installed: pip install 'xtinct[workflow]'"),
     "adopt": ([], "needs the package dvc, which is not installed: pip install 'xtinct[workflow]'"),
+    "dvc-stages": (
+        [],
+        "needs the package ruamel.yaml, which is not installed: pip install 'xtinct[workflow]'",
+    ),
     "bench": (
         ["--structures", "table.parquet", "--rounds", "1"],
         "needs the package pymatgen, which is not installed: pip install 'xtinct[workflow]'",
@@ -183,9 +187,9 @@ def functions_ran(installed, root):
 def line_table(installed, root, functions_ran):
     """A table of line lists, as a build of the datasets makes it, but of one shard of ULBD."""
     code = (
-        "import yaml\nfrom xtinct.datasets.ulbd import build_shard, ulbd_config\n"
-        "config = yaml.safe_load(open('small.yaml'))\n"
-        "build_shard(**ulbd_config(config, 'cubic'), seed=1, shard=0, shards=1, out='lines.parquet')"
+        "import yaml\nfrom xtinct.datasets.ulbd import UlbdSettings, build_shard\n"
+        "from xtinct.files.shards import Shard\nconfig = yaml.safe_load(open('small.yaml'))\n"
+        "build_shard(UlbdSettings.from_config(config, 'cubic', seed=1), Shard(), 'lines.parquet')"
     )
     done = installed.python(code)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from xtinct.project.digests import SOURCE, source_files
+from xtinct.project.digests import SOURCE, module_file, source_files
+from xtinct.project.dvc_stages import stale_stages
 
 pytestmark = pytest.mark.workflow
 
@@ -190,11 +191,9 @@ def test_every_input_from_another_stage_is_a_dependency(jobs, stages):
 
 def imported(script):
     """Modules of the library that a script imports."""
-    return {
-        node.module
-        for node in ast.walk(ast.parse(script.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("xtinct")
-    }
+    nodes = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.ImportFrom)]
+    names = {node.module for node in nodes} | {f"{n.module}.{name.name}" for n in nodes for name in n.names}
+    return {name for name in names if module_file(name)}
 
 
 def rules_of(clone, config):
@@ -222,12 +221,16 @@ def test_scripts_and_the_code_behind_them_are_dependencies_and_in_the_digest(clo
         # job.py starts the jobs; what they write does not depend on it.
         modules = set().union(*(imported(clone.path / script) for script in scripts)) - {"xtinct.project.job"}
         behind = set(source_files(*modules))
-        code = {f"src/xtinct/{path.relative_to(SOURCE).as_posix()}" for path in behind}
+        digested = set(source_files(*re.findall(r'"(xtinct\.[\w.]+)"', text)))
+        code = {f"src/xtinct/{path.relative_to(SOURCE).as_posix()}" for path in behind | digested}
         assert {path for path in code if not inside(path, deps(stage))} == set(), stage.name
         declared = {dep for dep in deps(stage) if dep.startswith("src/")}
         assert {dep for dep in declared if not any(inside(path, {dep}) for path in code)} == set()
-        digested = re.findall(r'"(xtinct\.[\w.]+)"', text)
-        assert behind <= set(source_files(*digested)), f"{stage.name}: code_digest leaves code out"
+        assert behind <= digested, f"{stage.name}: code_digest leaves code out"
+
+
+def test_dvc_yaml_is_what_the_command_writes(root):
+    assert stale_stages(root) == []
 
 
 def leaves(node, path=""):

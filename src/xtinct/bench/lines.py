@@ -6,7 +6,6 @@ baseline; the published ULBD loop is written here from its description (Wang et 
 extinction test of gemmi for every hkl and one Gaussian over the full grid per line and draw.
 """
 
-import json
 import os
 import platform
 import statistics
@@ -21,7 +20,6 @@ import llvmlite.binding
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.files.writing import write_text
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.lattices.metric import reciprocal_metric
 from xtinct.linelists.line_lists import LineLists
@@ -31,6 +29,7 @@ from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
 from xtinct.patterns.ulbd_patterns import ulbd_patterns
 from xtinct.randomness import stream_key, subkeys
+from xtinct.symmetry.families import CUBIC, TRIGONAL_HEXAGONAL
 from xtinct.symmetry.operations import hermann_mauguin
 
 #: The measurement of the published datasets.
@@ -121,7 +120,7 @@ def published_ulbd(number: int, cell: np.ndarray, draws: int, rng: np.random.Gen
 def ulbd_cases() -> Iterable[Case]:
     """ULBD patterns of six groups, each on a lattice of its own, 30 draws each."""
     out = np.zeros((_PATTERNS, INSTRUMENT.points), dtype=np.float32)
-    for family, lengths, target in (("cubic", (5, 15), 1500), ("trigonal-hexagonal", (10, 15), 3500)):
+    for family, lengths, target in ((CUBIC, (5, 15), 1500), (TRIGONAL_HEXAGONAL, (10, 15), 3500)):
         spec = LatticeSpec("continuous", lengths, count=6)
         lines = UlbdLines(family, D_STAR_MAX, spec.length_max)
         groups = lines.groups[:: len(lines.groups) // 6][:6]
@@ -143,7 +142,7 @@ def ulbd_cases() -> Iterable[Case]:
             return len(keys)
 
         yield Case(f"ULBD {family}, pattern", "published loop", baseline, ours, target)
-        if family == "cubic":
+        if family == CUBIC:
 
             def fill(memory=memory) -> int:
                 memory[:] = 1.0
@@ -285,8 +284,3 @@ def table(result: dict[str, object]) -> list[tuple[str, ...]]:
             )
         )
     return rows
-
-
-def write_json(result: dict[str, object], out: str | Path) -> None:
-    """Write the result of `run` as JSON with sorted keys."""
-    write_text(out, json.dumps(result, indent=2, sort_keys=True) + "\n")

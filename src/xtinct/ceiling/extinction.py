@@ -10,9 +10,6 @@ For the space group itself and a uniform prior over N groups this is sum over cl
 (Table I of the paper that introduced uniform lattice-based datasets).
 """
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +20,7 @@ import pyarrow as pa
 from xtinct.errors import XtinctError
 from xtinct.files import schema
 from xtinct.files.parquet import write_parquet
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_csv, write_json
 from xtinct.symmetry.classes import AXES, SCOPES, class_symbol, extinction_classes, scope_groups
 from xtinct.symmetry.families import crystal_system, family_of
 from xtinct.symmetry.operations import bravais_lattice, laue_class, point_group
@@ -179,12 +176,8 @@ def write_ceilings(
 ) -> None:
     """Write the ceilings of every scope and target as CSV and as a JSON list of the same records."""
     rows = ceiling_rows(ks=ks, prior=prior)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=schema.CEILINGS.names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(csv_path, text.getvalue())
-    write_text(json_path, json.dumps(rows, indent=1) + "\n")
+    write_csv(csv_path, rows, schema.CEILINGS.names)
+    write_json(json_path, rows, indent=1, sort_keys=False)
 
 
 def write_extinction_classes(path: str | Path) -> None:

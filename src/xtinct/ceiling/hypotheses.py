@@ -17,6 +17,7 @@ from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.patterns.instrument import Instrument
 from xtinct.randomness import bits
 from xtinct.symmetry.classes import class_symbol
+from xtinct.symmetry.families import ORTHORHOMBIC
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Hypotheses:
         self.family = family
         self.lines = UlbdLines(family, d_star_max, length_max, angles)
         self.groups = self.lines.groups
-        self._orders = list(permutations(range(3))) if family == "orthorhombic" else [None]
+        self._orders = list(permutations(range(3))) if family == ORTHORHOMBIC else [None]
         self.relabelled = len(self._orders)
         rows = self.on_relabelled_axes(self.lines.allowed)
         packed, set_of_row = np.unique(np.packbits(rows, axis=1), axis=0, return_inverse=True)

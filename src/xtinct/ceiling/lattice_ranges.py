@@ -22,6 +22,7 @@ from xtinct.ceiling.extinction import Weight, checked_ks
 from xtinct.ceiling.hypotheses import Hypotheses, Window, best_of, blocks, partitions
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
+from xtinct.symmetry.families import CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def lattice_ceiling(
     hypotheses = Hypotheses(family, window.d_star_max, spec.length_max, spec.angles)
     if spec.kind == "mesh" and spec.n_lattices(family) <= MESH_LIMIT:
         return _mesh(hypotheses, spec, window, target, ks, prior, seed)
-    if spec.kind == "continuous" and family == "cubic":
+    if spec.kind == "continuous" and family == CUBIC:
         cells, shares = _cubic_intervals(hypotheses, spec, window)
         return _known_lattices(hypotheses, cells, shares, window, target, ks, prior, sampled=False)
     indices = np.arange(samples)
@@ -226,11 +227,11 @@ def _exact_metric(family: str, cells: np.ndarray) -> tuple[np.ndarray, np.ndarra
             f"mesh of {family}: lengths are multiples of {unit * 1e-9:g} angstrom; exact comparison "
             "of lattices needs at most 1000 steps up to the longest"
         )
-    if family == "cubic":
+    if family == CUBIC:
         return np.ones((len(a), 1), dtype=np.int64), a * a
-    if family == "tetragonal":
+    if family == TETRAGONAL:
         return np.stack([c * c, a * a], axis=1), a * a * c * c
-    if family == "trigonal-hexagonal":
+    if family == TRIGONAL_HEXAGONAL:
         return np.stack([4 * c * c, 3 * a * a], axis=1), 3 * a * a * c * c
     return (
         np.stack([b * b * c * c, a * a * c * c, a * a * b * b], axis=1),

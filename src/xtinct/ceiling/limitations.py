@@ -1,6 +1,5 @@
 """Result files of the ceilings beyond the extinction laws, for the workflow and the report."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from xtinct.ceiling.measured_lines import Measurement, measurement_ceiling
 from xtinct.ceiling.wilson import wilson_estimate
 from xtinct.files import schema
 from xtinct.files.parquet import write_parquet
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_json
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.patterns.instrument import Instrument
 
@@ -131,7 +130,7 @@ def write_limitations(
     _write(folder, "merged_lattices", tables["merged_lattices"], schema.MERGED_LATTICES, settings)
     _write(folder, "lost_pairs", tables["lost_pairs"], schema.LOST_PAIRS, settings)
     records = {name: tables[name] for name in ("limitations", "lost_pairs")}
-    write_text(Path(folder) / "limits.json", json.dumps(records, indent=1) + "\n")
+    write_json(Path(folder) / "limits.json", records, indent=1, sort_keys=False)
 
 
 def write_wilson(
@@ -174,7 +173,7 @@ def write_wilson(
     _write(folder, "wilson", rows, schema.WILSON, settings)
     _write(folder, "wilson_pairs", pairs, schema.WILSON_PAIRS, settings)
     records = {"wilson": rows, "wilson_pairs": pairs}
-    write_text(Path(folder) / "wilson.json", json.dumps(records, indent=1) + "\n")
+    write_json(Path(folder) / "wilson.json", records, indent=1, sort_keys=False)
 
 
 def _write(

@@ -9,6 +9,7 @@ import numpy as np
 from xtinct.ceiling.extinction import Weight, checked_ks
 from xtinct.ceiling.hypotheses import Hypotheses, Window, partitions
 from xtinct.errors import XtinctError
+from xtinct.lattices.conventional import free_angle_range
 from xtinct.lattices.metric import form_metric
 from xtinct.linelists.ordering import EQUAL_D
 from xtinct.symmetry.families import space_groups
@@ -75,8 +76,7 @@ def _batch(family: str, cells: np.ndarray, window: Window) -> tuple[Hypotheses, 
     longest = float(cells[:, :3].max())
     reach = min(window.d_star_max, _ORDERS / longest)
     seen = Window(min(window.d_star_min, reach), reach)
-    angles = {"monoclinic": cells[:, 4], "triclinic": cells[:, 3:]}.get(family, np.array([90.0]))
-    return Hypotheses(family, reach, longest, (float(angles.min()), float(angles.max()))), seen
+    return Hypotheses(family, reach, longest, free_angle_range(family, cells)), seen
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,7 @@ def possible_groups(
     """
     ks = checked_ks(ks)
     cell = np.asarray(cell, dtype=np.float64)
-    angles = (
-        (float(cell[3:].min()), float(cell[3:].max()))
-        if family in ("monoclinic", "triclinic")
-        else (90.0, 90.0)
-    )
+    angles = free_angle_range(family, cell[None])
     hypotheses = Hypotheses(family, window.d_star_max, float(cell[:3].max()), angles)
     q = hypotheses.lines.forms @ form_metric(family, cell[None])[0]
     positions = np.sqrt(q)

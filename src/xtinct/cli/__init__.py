@@ -420,6 +420,3 @@ def export(
 
 for command in checkout.COMMANDS:
     cli.add_command(command)
-
-if __name__ == "__main__":
-    main()

@@ -77,16 +77,17 @@ def bench(what: str, structures: str, config: str, limit: float, rounds: int, ou
 
     WHAT is generation (datasets, the default) or training (what the data cost, time to the ceiling).
     """
-    from xtinct.bench.lines import run, table, write_json
+    from xtinct.bench.lines import run, table
+    from xtinct.files.writing import write_json
 
     if what == "training":
-        from xtinct.bench.training import race, throughput
+        from xtinct.bench.training_speed import race, throughput
         from xtinct.project.configuration import load
 
         settings = load(config)
         result = {"throughput": throughput(settings, rounds=rounds), "race": race(settings, limit=limit)}
         if out:
-            write_json(result, out)
+            write_json(out, result)
         print_table(("throughput", "value"), list(result["throughput"].items()))
         rows = [
             (
@@ -103,7 +104,7 @@ def bench(what: str, structures: str, config: str, limit: float, rounds: int, ou
         return
     result = run(structures, rounds=rounds)
     if out:
-        write_json(result, out)
+        write_json(out, result)
     heading, *rows = table(result)
     print_table(heading, rows)
 
@@ -134,4 +135,20 @@ def verify(as_json: bool) -> None:
         click.echo(verdict.summary())
 
 
-COMMANDS = (train, check, snapshot, adopt, verify, bench)
+@click.command("dvc-stages")
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit status 1 if a stage differs.")
+def dvc_stages(only_check: bool) -> None:
+    """Write into dvc.yaml what code each stage depends on, as its rules and their imports say.
+
+    Run it after a module, a rule or an import has changed. Prints the stages that differ.
+    """
+    from xtinct.project import dvc_stages as stages
+
+    names = stages.stale_stages() if only_check else stages.write_stages()
+    for name in names:
+        click.echo(f"{name}: its dependencies on code {'differ' if only_check else 'were rewritten'}")
+    if only_check and names:
+        raise SystemExit(1)
+
+
+COMMANDS = (train, check, snapshot, adopt, verify, dvc_stages, bench)

@@ -22,7 +22,7 @@ import xtinct
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import file_metadata, open_parquet, read_batches, read_table, write_parquet
 from xtinct.files.schema import DATASETS, LINES, SPLITS, check_table
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_json, write_text
 from xtinct.linelists.line_tables import line_lists
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
@@ -136,7 +136,7 @@ def export(
         write_parquet(out / "data" / f"{part}.parquet", batches, schema, metadata)
     write_text(out / _CARD, _card(about, published, contents, instrument, dtype, schema))
     croissant = croissant_metadata(out, about, published, contents, schema)
-    write_text(out / _CROISSANT, json.dumps(croissant, indent=2) + "\n")
+    write_json(out / _CROISSANT, croissant, sort_keys=False)
     return counts
 
 

@@ -3,10 +3,13 @@
 Imports nothing but the standard library: jobs that may load nothing compiled write with it too.
 """
 
+import csv
 import glob
+import io
+import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,3 +62,26 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a text as UTF-8 with its line ends as they are, whole or not at all."""
     write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, content: object, *, indent: int | None = 2, sort_keys: bool = True) -> None:
+    """Write JSON that ends with a line end, whole or not at all."""
+    write_text(path, json.dumps(content, indent=indent, sort_keys=sort_keys) + "\n")
+
+
+def csv_text(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None) -> str:
+    """Rows as CSV with a header: the `columns`, or those of the first row; nothing for no rows."""
+    if not rows:
+        return ""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(columns or rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(
+    path: str | Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None
+) -> None:
+    """Write `csv_text` of the rows, whole or not at all."""
+    write_text(path, csv_text(rows, columns))

@@ -8,15 +8,17 @@ import math
 import numpy as np
 
 from xtinct.compiling import njit
+from xtinct.lattices.metric import cell_basis
 from xtinct.lattices.shapes import FAMILY_CODE, cell_of_shape
 from xtinct.randomness import integer, normal, subkey, uniform
+from xtinct.symmetry.families import ORTHORHOMBIC
 
 #: Smallest volume per atom, cubic angstrom (Schopmans et al. 2023).
 MIN_ATOM_VOLUME = 0.75
 #: Tries for one position under the distance rule, and for one lattice shape.
 _POSITION_TRIES = 40
 _SHAPE_TRIES = 20
-_ORTHORHOMBIC = FAMILY_CODE["orthorhombic"]
+_ORTHORHOMBIC = FAMILY_CODE[ORTHORHOMBIC]
 
 #: What a draw ends in.
 DRAWN, TOO_MANY_SITES, TOO_CLOSE, NO_LATTICE = range(4)
@@ -189,24 +191,6 @@ def _shuffle_axes(key, cell):
     for i in range(2, 0, -1):
         j = integer(key, i, i + 1)
         cell[i], cell[j] = cell[j], cell[i]
-
-
-@njit(cache=True)
-def cell_basis(cell):
-    """float64 (3, 3): rows are the basis vectors of a cell (6,), a along x, b in the xy plane."""
-    basis = np.zeros((3, 3))
-    ca, cb, cg = (
-        math.cos(math.radians(cell[3])),
-        math.cos(math.radians(cell[4])),
-        math.cos(math.radians(cell[5])),
-    )
-    sg = math.sin(math.radians(cell[5]))
-    basis[0, 0] = cell[0]
-    basis[1, 0], basis[1, 1] = cell[1] * cg, cell[1] * sg
-    x, y = cb, (ca - cb * cg) / sg
-    basis[2, 0], basis[2, 1] = cell[2] * x, cell[2] * y
-    basis[2, 2] = cell[2] * math.sqrt(max(1.0 - x * x - y * y, 0.0))
-    return basis
 
 
 @njit(cache=True)

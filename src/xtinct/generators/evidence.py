@@ -1,7 +1,5 @@
 """How like real crystals the generated ones are: distributions and statistics by crystal system."""
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -15,13 +13,13 @@ from scipy.stats import ks_2samp
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.files.schema import CELL, STRUCTURES, check_table
-from xtinct.files.writing import write_text
-from xtinct.generators.occupations import sphere_volume
+from xtinct.files.writing import write_csv
+from xtinct.generators.crystal_statistics import sphere_volume
 from xtinct.generators.reach import RECIPE_ATOMS, group_within
-from xtinct.lattices.shapes import cell_volume
+from xtinct.lattices.metric import cell_volume
 from xtinct.randomness import stream_key
 from xtinct.structures.parsing import read_cleaned
-from xtinct.symmetry.families import CRYSTAL_SYSTEMS
+from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of_system
 
 #: What is compared: name -> unit.
 QUANTITIES = {
@@ -35,12 +33,8 @@ QUANTITIES = {
     "ln(b/a)": "logarithm of the axial ratio",
     "beta": "degree",
 }
-#: Quantities that a crystal system fixes are not compared there.
-_FREE = {
-    "ln(c/a)": ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal"),
-    "ln(b/a)": ("triclinic", "monoclinic", "orthorhombic"),
-    "beta": ("triclinic", "monoclinic"),
-}
+#: Those that a crystal system may fix; there they are not compared.
+_SHAPE = ("ln(c/a)", "ln(b/a)", "beta")
 _HISTOGRAM_BINS = 30
 #: Crystals of one group that are compared at most: enough to see a difference of 10 %.
 _MATCHED = 200
@@ -123,7 +117,7 @@ def compare(real: str | Path, generated: str | Path) -> list[dict[str, Any]]:
     for system in CRYSTAL_SYSTEMS:
         for name, unit in QUANTITIES.items():
             a, b = theirs[system][name], ours[system][name]
-            if not len(a) or system not in _FREE.get(name, (system,)):
+            if not len(a) or (name in _SHAPE and name not in family_of_system(system).shape):
                 continue
             low, high = np.quantile(np.concatenate([a, b]), [0.005, 0.995])
             edges = np.linspace(low, high if high > low else low + 1, _HISTOGRAM_BINS + 1)
@@ -210,9 +204,9 @@ def write_evidence(
         {name: value for name, value in record.items() if name not in ("edges", "real", "generated")}
         for record in records
     ]
-    _write_csv(comparison_out, statistics)
-    _write_csv(histograms_out, bins)
-    _write_csv(groups_out, group_rows(json.loads(Path(attempts).read_text())))
+    _write_rounded(comparison_out, statistics)
+    _write_rounded(histograms_out, bins)
+    _write_rounded(groups_out, group_rows(json.loads(Path(attempts).read_text())))
 
 
 def _structures(path: str | Path):
@@ -221,11 +215,10 @@ def _structures(path: str | Path):
     return file
 
 
-def _write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_rounded(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         raise XtinctError(f"{path}: no space group has both real and generated crystals to compare")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    write_text(path, text.getvalue())
+    write_csv(
+        path,
+        [{k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows],
+    )

@@ -5,9 +5,10 @@ from functools import lru_cache
 import moyopy
 import numpy as np
 
-from xtinct.generators.draws import cell_basis
+from xtinct.lattices.conventional import conventional_cell
+from xtinct.lattices.metric import cell_basis
 from xtinct.randomness import stream_key, uniform
-from xtinct.symmetry.families import conventional_cell, family_of
+from xtinct.symmetry.families import family_of
 from xtinct.symmetry.operations import wyckoff_positions
 
 #: Atoms of each element in the cell, fewest and most, of the seed paper's recipe.

@@ -15,8 +15,8 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.generators import draws
-from xtinct.lattices.shapes import FAMILY_CODE, SHAPE_PARAMETERS
-from xtinct.symmetry.families import family_of, space_groups
+from xtinct.lattices.shapes import FAMILY_CODE
+from xtinct.symmetry.families import FAMILIES, family_of, space_groups
 from xtinct.symmetry.operations import bravais_lattice, operations, wyckoff_positions
 
 #: Weight, in observations, of the family's frequencies in a group's, and of all groups' in a family's.
@@ -267,7 +267,7 @@ def _packing(tables: Mapping[str, Any], family: str) -> tuple[np.ndarray, np.nda
 def _shapes(tables: Mapping[str, Any], number: int) -> tuple[np.ndarray, np.ndarray]:
     """Shapes (n, d) of the group's Bravais type, or of its family where there are few, and their kernel."""
     family = family_of(number)
-    d = len(SHAPE_PARAMETERS[family])
+    d = len(FAMILIES[family].shape)
     own = tables.get(bravais_lattice(number), {"crystals": 0})
     if own["crystals"] >= _MIN_SHAPES or d == 0:
         chosen = [own] if own["crystals"] else []
@@ -277,8 +277,8 @@ def _shapes(tables: Mapping[str, Any], number: int) -> tuple[np.ndarray, np.ndar
     samples = [shape for table in chosen for shape in table["samples"]]
     if not samples or d == 0:
         # No crystal of the family is known: all axes equal, right or 120 degree angles, a wide kernel.
-        shape = [0.0 if name.startswith("ln") else 95.0 for name in SHAPE_PARAMETERS[family]]
-        spread = [0.3 if name.startswith("ln") else 8.0 for name in SHAPE_PARAMETERS[family]]
+        shape = [0.0 if name.startswith("ln") else 95.0 for name in FAMILIES[family].shape]
+        spread = [0.3 if name.startswith("ln") else 8.0 for name in FAMILIES[family].shape]
         return np.array([shape]).reshape(1, d), np.diag(spread).reshape(d, d)
     widest = max(chosen, key=lambda table: np.trace(np.abs(table["kernel"])))
     return np.array(samples), np.array(widest["kernel"])

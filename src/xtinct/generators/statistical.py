@@ -4,7 +4,6 @@ A draw (`sampling`) has at least the symmetry of its space group; occupied posit
 have more. moyo looks at every draw, and only those with exactly the group asked for are kept.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,11 @@ import numpy as np
 
 import xtinct
 from xtinct.files.schema import CELL
-from xtinct.files.writing import write_text
-from xtinct.generators.draws import DRAWN, OUTCOMES, cell_basis
+from xtinct.files.writing import write_json
+from xtinct.generators.draws import DRAWN, OUTCOMES
 from xtinct.generators.online import OCCUPATIONS
 from xtinct.generators.sampling import Draw, GroupSampler, read_statistics
+from xtinct.lattices.metric import cell_basis
 from xtinct.randomness import stream_key, subkey
 from xtinct.structures.crystal import Crystal, format_cif, wrap
 from xtinct.structures.labels import protostructure_label, reduced_formula
@@ -40,6 +40,11 @@ class Attempts:
     drawn: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     hopeless: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why there is no crystal: no draw gave it, or none can."""
+        return "group_out_of_reach" if self.hopeless else "group_not_reached"
 
     def summary(self) -> str:
         """One line for a person."""
@@ -161,7 +166,7 @@ def write_occupations(
         },
         "statistics": learned,
     }
-    write_text(out, json.dumps(content, sort_keys=True) + "\n")
+    write_json(out, content, indent=None)
     return content
 
 
@@ -219,17 +224,6 @@ def structure_row(
 def source_columns() -> dict[str, str]:
     """Provenance columns of generated crystals."""
     return {"source": SOURCE, "source_version": f"xtinct {xtinct.__version__}", "licence": "CC0-1.0"}
-
-
-def unreached_row(number: int, index: int, attempts: Attempts) -> dict[str, Any]:
-    """The QUARANTINE row of a crystal that no draw gave, or that none can give."""
-    return {
-        "structure_id": structure_id_of(number, index),
-        "stage": SOURCE,
-        "reason": "group_out_of_reach" if attempts.hopeless else "group_not_reached",
-        "detail": attempts.summary(),
-        "raw_sha256": None,
-    }
 
 
 def structure_id_of(number: int, index: int) -> str:

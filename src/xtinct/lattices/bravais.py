@@ -1,8 +1,4 @@
-"""Lattices of a peak list: their metrics, reduced cells, Bravais names, relatives and symmetry.
-
-A metric is that of `xtinct.linelists.ulbd_lines.form_metric`: 1/d^2 is its product with the integer forms
-of hkl. A general metric is (g11, g22, g33, 2 g23, 2 g13, 2 g12) of the reciprocal metric tensor g.
-"""
+"""Lattices of a peak list: their reduced cells, Bravais names, relatives and symmetry."""
 
 import itertools
 from typing import NamedTuple
@@ -12,46 +8,12 @@ import moyopy
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.lattices.cells import cell_of
-from xtinct.lattices.metric import form_metric
-from xtinct.symmetry.families import FAMILIES, family_of
+from xtinct.lattices.metric import cell_of, cells_of_tensors, direct_tensor, form_metric
+from xtinct.symmetry.families import MONOCLINIC, family_of, known_family
 from xtinct.symmetry.operations import centring as centring_of_group
 
-#: General metric = metric (p,) @ this (p, 6).
-GENERAL = {
-    "cubic": np.array([[1, 1, 1, 0, 0, 0]], dtype=np.float64),
-    "tetragonal": np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]], dtype=np.float64),
-    "trigonal-hexagonal": np.array([[1, 1, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0]], dtype=np.float64),
-    "orthorhombic": np.eye(6)[:3],
-    "monoclinic": np.eye(6)[[0, 1, 2, 4]],
-    "triclinic": np.eye(6),
-}
-#: Centrings of each family's conventional cells (ITA 2016, Table 3.1.2.2; monoclinic on any two axes).
-CENTRINGS = {
-    "cubic": "PIF",
-    "tetragonal": "PI",
-    "trigonal-hexagonal": "PR",
-    "orthorhombic": "PABCIF",
-    "monoclinic": "PACI",
-    "triclinic": "P",
-}
 #: Lattice points of a conventional cell.
 POINTS = {"P": 1, "A": 2, "B": 2, "C": 2, "I": 2, "R": 3, "F": 4}
-#: Families from high to low symmetry of the lattice.
-RANK = {
-    family: rank
-    for rank, family in enumerate(
-        ("cubic", "trigonal-hexagonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic")
-    )
-}
-_LETTER = {
-    "cubic": "c",
-    "tetragonal": "t",
-    "trigonal-hexagonal": "h",
-    "orthorhombic": "o",
-    "monoclinic": "m",
-    "triclinic": "a",
-}
 #: Two lattices are the same if lengths agree within this share and angles within so many degrees.
 SAME_LENGTH, SAME_ANGLE = 0.025, 2.0
 #: Indices of sublattices and superlattices that are looked for.
@@ -67,42 +29,6 @@ class Lifted(NamedTuple):
     family: str
     metric: np.ndarray  # float64 (p,)
     centring: str
-
-
-def tensor(general: np.ndarray) -> np.ndarray:
-    """Reciprocal metric tensor float64 (3, 3) of a general metric (6,)."""
-    a, b, c, d, e, f = general
-    return np.array([[a, f / 2, e / 2], [f / 2, b, d / 2], [e / 2, d / 2, c]])
-
-
-def gram(cell: np.ndarray) -> np.ndarray:
-    """Direct metric tensor float64 (3, 3) of a cell (6,), angstrom and degrees."""
-    a, b, c = (float(x) for x in cell[:3])
-    alpha, beta, gamma = np.cos(np.radians(np.asarray(cell[3:], dtype=np.float64)))
-    return np.array(
-        [
-            [a * a, a * b * gamma, a * c * beta],
-            [a * b * gamma, b * b, b * c * alpha],
-            [a * c * beta, b * c * alpha, c * c],
-        ]
-    )
-
-
-def cells_of(direct: np.ndarray) -> np.ndarray:
-    """Cells float64 (..., 6) of direct metric tensors (..., 3, 3)."""
-    length = np.sqrt(np.diagonal(direct, axis1=-2, axis2=-1))
-
-    def angle(i: int, j: int) -> np.ndarray:
-        cosine = direct[..., i, j] / (length[..., i] * length[..., j])
-        return np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
-
-    return np.concatenate([length, np.stack([angle(1, 2), angle(0, 2), angle(0, 1)], axis=-1)], axis=-1)
-
-
-def volume(general: np.ndarray) -> float:
-    """Volume of the cell of a general metric (6,), angstrom^3; 0 if it is not positive."""
-    determinant = float(np.linalg.det(tensor(general)))
-    return determinant**-0.5 if determinant > 0 else 0.0
 
 
 def reduced(cell: np.ndarray, centring: str = "P") -> np.ndarray:
@@ -121,11 +47,11 @@ def same(
     first: np.ndarray, second: np.ndarray, length: float = SAME_LENGTH, angle: float = SAME_ANGLE
 ) -> bool:
     """Whether two reduced cells (6,) are one lattice: within a share of lengths and degrees, on some axes."""
-    one, two = gram(first), gram(second)
+    one, two = direct_tensor(first), direct_tensor(second)
     ratio = np.sqrt(np.linalg.det(one) / np.linalg.det(two))
     if abs(ratio - 1.0) > 2.4 * length:
         return False
-    cells = cells_of(_UNIMODULAR @ one @ _UNIMODULAR.transpose(0, 2, 1))
+    cells = cells_of_tensors(_UNIMODULAR @ one @ _UNIMODULAR.transpose(0, 2, 1))
     close = (np.abs(cells[:, :3] / second[:3] - 1.0) < length).all(axis=1)
     return bool((close & (np.abs(cells[:, 3:] - second[3:]) < angle).all(axis=1)).any())
 
@@ -152,14 +78,14 @@ def relation(first: np.ndarray, second: np.ndarray) -> float:
     """
     if same(first, second):
         return 1.0
-    ratio = float(np.sqrt(np.linalg.det(gram(first)) / np.linalg.det(gram(second))))
+    ratio = float(np.sqrt(np.linalg.det(direct_tensor(first)) / np.linalg.det(direct_tensor(second))))
     for index in INDICES:
         for large, small, answer in ((first, second, float(index)), (second, first, 1.0 / index)):
             size = ratio if large is first else 1.0 / ratio
             if abs(size / index - 1.0) > 2.4 * SAME_LENGTH:
                 continue
-            direct = gram(small)
-            cells = cells_of(np.array([form @ direct @ form.T for form in hermite(index)]))
+            direct = direct_tensor(small)
+            cells = cells_of_tensors(np.array([form @ direct @ form.T for form in hermite(index)]))
             if any(same(reduced(cell), large) for cell in cells):
                 return answer
     return 0.0
@@ -167,10 +93,11 @@ def relation(first: np.ndarray, second: np.ndarray) -> float:
 
 def bravais(family: str, centring: str) -> str:
     """Bravais lattice: aP mP mC oP oC oI oF tP tI hP hR cP cI cF (one-face and monoclinic centrings as C)."""
-    if family not in FAMILIES or centring not in CENTRINGS[family]:
-        raise XtinctError(f"{family!r} lattice with centring {centring!r}: expected one of {CENTRINGS}")
-    face = (family == "monoclinic" and centring != "P") or centring in "AB"
-    return _LETTER[family] + ("C" if face else centring)
+    own = known_family(family)
+    if centring not in own.centrings:
+        raise XtinctError(f"{family} lattice with centring {centring!r}: expected one of {own.centrings}")
+    face = (family == MONOCLINIC and centring != "P") or centring in "AB"
+    return own.letter + ("C" if face else centring)
 
 
 def lifted(cell: np.ndarray, tolerance: float) -> Lifted | None:
@@ -178,19 +105,19 @@ def lifted(cell: np.ndarray, tolerance: float) -> Lifted | None:
 
     None if moyo finds no symmetry (one atom in the cell: the symmetry of the lattice alone).
     """
-    basis = np.linalg.cholesky(gram(cell))
+    basis = np.linalg.cholesky(direct_tensor(cell))
     try:
         data = moyopy.MoyoDataset(moyopy.Cell(basis.tolist(), [[0.0, 0.0, 0.0]], [1]), symprec=tolerance)
     except ValueError:
         return None
     family = family_of(int(data.number))
     standard = np.array(data.std_cell.basis)
-    conventional = cells_of(standard @ standard.T)
+    conventional = cells_of_tensors(standard @ standard.T)
     return Lifted(family, form_metric(family, conventional[None])[0], centring_of_group(int(data.number)))
 
 
 def neighbours(cell: np.ndarray, index: int, larger: bool) -> list[np.ndarray]:
     """Primitive cells float64 (6,) of the sublattices (larger cells) or superlattices of an index."""
-    direct = gram(cell)
+    direct = direct_tensor(cell)
     turns = [form.astype(float) if larger else np.linalg.inv(form).T for form in hermite(index)]
-    return list(cells_of(np.array([turn @ direct @ turn.T for turn in turns])))
+    return list(cells_of_tensors(np.array([turn @ direct @ turn.T for turn in turns])))

@@ -8,68 +8,30 @@ import math
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.errors import XtinctError
-from xtinct.lattices.metric import quadratic_forms
+from xtinct.lattices.metric import cell_of, quadratic_forms
+from xtinct.symmetry.families import (
+    CUBIC,
+    FAMILIES,
+    MONOCLINIC,
+    ORTHORHOMBIC,
+    TETRAGONAL,
+    TRICLINIC,
+    TRIGONAL_HEXAGONAL,
+)
 
 #: Families whose cells are searched by guessed indices.
-SEARCHED = ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic", "monoclinic")
+SEARCHED = tuple(name for name, family in FAMILIES.items() if len(family.free_angles) < 3)
 #: Range of axes, angstrom.
 SHORTEST, LONG, LONGEST = 2.0, 32.0, 80.0
 #: Longest axes of the families whose cells may be longer than LONG, angstrom.
 LONG_CELLS = {
-    "tetragonal": LONGEST,
-    "trigonal-hexagonal": LONGEST,
-    "orthorhombic": 1.5 * LONG,
-    "monoclinic": 1.5 * LONG,
+    TETRAGONAL: LONGEST,
+    TRIGONAL_HEXAGONAL: LONGEST,
+    ORTHORHOMBIC: 1.5 * LONG,
+    MONOCLINIC: 1.5 * LONG,
 }
-#: 1/d^2 of (h k l) = g1 h^2 + g2 k^2 + g3 l^2 + g4 hl + g5 hk with g = metric @ this.
-GENERAL = {
-    "cubic": [[1, 1, 1, 0, 0]],
-    "tetragonal": [[1, 1, 0, 0, 0], [0, 0, 1, 0, 0]],
-    "trigonal-hexagonal": [[1, 1, 0, 0, 1], [0, 0, 1, 0, 0]],
-    "orthorhombic": [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0]],
-    "monoclinic": [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0]],
-}
-
-
-def cell_of(family: str, metric: np.ndarray) -> np.ndarray:
-    """Conventional cell float64 (6,) of a metric (p,) of `xtinct.linelists.ulbd_lines.form_metric`."""
-    m = [float(x) for x in metric]
-    if family == "cubic":
-        return np.array([m[0] ** -0.5] * 3 + [90.0] * 3)
-    if family == "tetragonal":
-        return np.array([m[0] ** -0.5, m[0] ** -0.5, m[1] ** -0.5, 90.0, 90.0, 90.0])
-    if family == "trigonal-hexagonal":
-        a = math.sqrt(4.0 / (3.0 * m[0]))
-        return np.array([a, a, m[1] ** -0.5, 90.0, 90.0, 120.0])
-    if family == "orthorhombic":
-        return np.array([m[0] ** -0.5, m[1] ** -0.5, m[2] ** -0.5, 90.0, 90.0, 90.0])
-    if family == "monoclinic":
-        cosine = -m[3] / (2.0 * math.sqrt(m[0] * m[2]))
-        sine2 = 1.0 - cosine * cosine
-        return np.array(
-            [
-                (m[0] * sine2) ** -0.5,
-                m[1] ** -0.5,
-                (m[2] * sine2) ** -0.5,
-                90.0,
-                math.degrees(math.acos(cosine)),
-                90.0,
-            ]
-        )
-    if family == "triclinic":
-        aa, bb, cc, bc, ac, ab = m
-        direct = np.linalg.inv([[aa, ab / 2, ac / 2], [ab / 2, bb, bc / 2], [ac / 2, bc / 2, cc]])
-        a, b, c = np.sqrt(np.diagonal(direct))
-        cosines = [direct[1, 2] / (b * c), direct[0, 2] / (a * c), direct[0, 1] / (a * b)]
-        return np.array([a, b, c, *np.degrees(np.arccos(cosines))])
-    raise XtinctError(f"crystal family {family!r}: expected one of {', '.join(SEARCHED)} or triclinic")
-
-
-def volume(family: str, metric: np.ndarray) -> float:
-    """Volume of the conventional cell of a metric (p,), angstrom^3."""
-    a, b, c, _, beta, gamma = cell_of(family, metric)
-    return a * b * c * math.sin(math.radians(beta)) * math.sin(math.radians(gamma))
+#: 1/d^2 of (h k l) = g1 h^2 + g2 k^2 + g3 l^2 + g4 hl + g5 hk with g = metric @ this float64 (p, 5).
+GENERAL = {family: np.delete(FAMILIES[family].general, 3, axis=1) for family in SEARCHED}
 
 
 def smallest(family: str, metric: np.ndarray, hkl: np.ndarray) -> np.ndarray | None:
@@ -77,14 +39,14 @@ def smallest(family: str, metric: np.ndarray, hkl: np.ndarray) -> np.ndarray | N
 
     A triclinic cell is spanned by lines that are seen: it is the smallest.
     """
-    if family == "triclinic":
+    if family == TRICLINIC:
         return None
     forms = quadratic_forms(family, hkl)
     factor = np.ones(len(metric))
     # Besides multiples of an axis, turned cells: h^2 + k^2 divisible by 2, 5, 13 or 17 (tetragonal) and
     # h^2 + hk + k^2 by 3, 7, 13 or 19 (hexagonal) are the forms of a lattice that much smaller in the plane.
-    turned = {"tetragonal": (2, 5, 13, 17), "trigonal-hexagonal": (3, 7, 13, 19)}.get(family, ())
-    if family == "monoclinic":
+    turned = {TETRAGONAL: (2, 5, 13, 17), TRIGONAL_HEXAGONAL: (3, 7, 13, 19)}.get(family, ())
+    if family == MONOCLINIC:
         k = int(np.gcd.reduce(hkl[:, 1])) or 1
         plane = _plane_basis(hkl[:, [0, 2]])
         if k == 1 and abs(plane[0, 0] * plane[1, 1]) == 1:
@@ -121,7 +83,7 @@ def _plane_basis(vectors: np.ndarray) -> np.ndarray:
 
 def standard_axes(family: str, metric: np.ndarray) -> np.ndarray:
     """The metric on reduced axes: monoclinic a and c the shortest in their plane, beta obtuse."""
-    if family != "monoclinic":
+    if family != MONOCLINIC:
         return metric
     aa, bb, cc, ac = float(metric[0]), float(metric[1]), float(metric[2]), float(metric[3]) / 2
     while True:
@@ -136,8 +98,8 @@ def standard_axes(family: str, metric: np.ndarray) -> np.ndarray:
 
 def indices(family: str, metric: np.ndarray, q: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
     """hkl int64 (n, 3) of lines at q (n,) within tolerance (n,), 1/angstrom^2; zeros where there is none."""
-    general = np.array(GENERAL[family], dtype=np.float64)
-    folded = family in ("cubic", "tetragonal", "trigonal-hexagonal")
+    general = GENERAL[family]
+    folded = FAMILIES[family].a_equals_b
     found = [index_of(metric @ general, x, t, folded) for x, t in zip(q, tolerance, strict=True)]
     return np.array(found, dtype=np.int64).reshape(-1, 3)
 
@@ -145,19 +107,19 @@ def indices(family: str, metric: np.ndarray, q: np.ndarray, tolerance: np.ndarra
 def form_indices(family: str, forms: np.ndarray) -> np.ndarray:
     """One hkl int64 (n, 3) of each quadratic form (n, p)."""
     forms = np.rint(forms).astype(np.int64)
-    if family == "orthorhombic":
+    if family == ORTHORHOMBIC:
         return np.rint(np.sqrt(forms)).astype(np.int64)
-    if family == "monoclinic":
+    if family == MONOCLINIC:
         h, k, l = (np.rint(np.sqrt(forms[:, i])).astype(np.int64) for i in range(3))  # noqa: E741
         return np.stack([h, k, np.where(forms[:, 3] < 0, -l, l)], axis=1)
-    if family == "triclinic":
+    if family == TRICLINIC:
         h, k, l = (np.rint(np.sqrt(forms[:, i])).astype(np.int64) for i in range(3))  # noqa: E741
         k = np.where(forms[:, 5] < 0, -k, k)
         return np.stack([h, k, np.where((forms[:, 4] < 0) | ((h == 0) & (forms[:, 3] < 0)), -l, l)], axis=1)
     reach = int(np.sqrt(forms.max())) + 1
     grid = np.meshgrid(*[np.arange(reach + 1)] * 3, indexing="ij")
     hkl = np.stack(grid, axis=-1).reshape(-1, 3)[:, ::-1]
-    if family == "cubic":
+    if family == CUBIC:
         hkl = hkl[(hkl[:, 0] >= hkl[:, 1]) & (hkl[:, 1] >= hkl[:, 2])]
     else:
         hkl = hkl[hkl[:, 0] >= hkl[:, 1]]

@@ -9,19 +9,7 @@ import numpy as np
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.randomness import stream_key, subkey, uniform
-from xtinct.symmetry.families import FAMILIES
-
-#: Axes whose lengths are free, per family; the other lengths repeat the first.
-_FREE_LENGTHS = {
-    "cubic": 1,
-    "tetragonal": 2,
-    "trigonal-hexagonal": 2,
-    "orthorhombic": 3,
-    "monoclinic": 3,
-    "triclinic": 3,
-}
-#: Number of free angles: monoclinic beta, or all three.
-_FREE_ANGLES = {"monoclinic": 1, "triclinic": 3}
+from xtinct.symmetry.families import Family, known_family
 
 #: Lengths of a mesh, and lattices of a continuous distribution, at most: above them numbers of lattices
 #: with groups and draws no longer fit 64 bits.
@@ -86,17 +74,18 @@ class LatticeSpec:
         }
         return cls(**known, **ranges)
 
-    def _check(self, family: str) -> None:
-        if family not in FAMILIES:
-            raise XtinctError(f"crystal family {family!r}: expected one of {', '.join(FAMILIES)}")
-        if self.kind == "mesh" and family in _FREE_ANGLES:
-            raise XtinctError(f"lattices: {family} has free angles; use kind: continuous")
+    def _checked(self, name: str) -> Family:
+        """The family of that name, if the specification suits it."""
+        family = known_family(name)
+        if self.kind == "mesh" and family.free_angles:
+            raise XtinctError(f"lattices: {name} has free angles; use kind: continuous")
         low, high = self.angles
-        if family == "triclinic" and not (3 * high < 360 and high < 2 * low):
+        if len(family.free_angles) == 3 and not (3 * high < 360 and high < 2 * low):
             raise XtinctError(
                 f"lattices: angles {low}-{high} of triclinic cells, expected max < 120 and max < 2 min, "
                 "so that any three of them span a cell"
             )
+        return family
 
     def _grid(self) -> np.ndarray:
         low, high = self.lengths
@@ -107,11 +96,8 @@ class LatticeSpec:
 
     def n_lattices(self, family: str) -> int:
         """Number of lattices of `family` that the specification stands for."""
-        self._check(family)
-        if self.kind == "continuous":
-            return self.count
-        n = len(self._grid())
-        return math.perm(n, _FREE_LENGTHS[family])
+        free = self._checked(family).free_lengths
+        return self.count if self.kind == "continuous" else math.perm(len(self._grid()), free)
 
     def cells(self, family: str, seed: int, indices: np.ndarray) -> np.ndarray:
         """Conventional cells float64 (n, 6) of the lattices number `indices` (int (n,)).
@@ -119,35 +105,26 @@ class LatticeSpec:
         A continuous lattice is a function of (seed, family, index) alone, for any index; a mesh
         has the indices below `n_lattices`.
         """
-        self._check(family)
+        own = self._checked(family)
         indices = np.asarray(indices, dtype=np.int64)
         if indices.size and indices.min() < 0:
             raise XtinctError(f"lattice index {int(indices.min())}: expected 0 or more")
-        free = _FREE_LENGTHS[family]
+        free = own.free_lengths
         if self.kind == "mesh":
             values = self._mesh_lengths(family, indices)
         else:
             key = stream_key(seed, "lattice", family)
-            values = _draws(key, indices.astype(np.uint64), free + _FREE_ANGLES.get(family, 0))
+            values = _draws(key, indices.astype(np.uint64), free + len(own.free_angles))
             low, high = self.lengths
             if self.spacing == "log":
                 values[:, :free] = low * (high / low) ** values[:, :free]
             else:
                 values[:, :free] = low + (high - low) * values[:, :free]
             values[:, free:] = self.angles[0] + (self.angles[1] - self.angles[0]) * values[:, free:]
-        cells = np.full((len(indices), 6), 90.0)
-        if free == 1:
-            cells[:, :3] = values[:, :1]
-        elif free == 2:
-            cells[:, :3] = values[:, [0, 0, 1]]
-        else:
-            cells[:, :3] = values[:, :3]
-        if family == "trigonal-hexagonal":
-            cells[:, 5] = 120.0
-        elif family == "monoclinic":
-            cells[:, 4] = values[:, 3]
-        elif family == "triclinic":
-            cells[:, 3:] = values[:, 3:6]
+        cells = np.empty((len(indices), 6))
+        cells[:, :3] = values[:, own.lengths]
+        cells[:, 3:] = [90.0 if angle is None else angle for angle in own.angles]
+        cells[:, [3 + i for i in own.free_angles]] = values[:, free:]
         return cells
 
     def _mesh_lengths(self, family: str, indices: np.ndarray) -> np.ndarray:
@@ -157,7 +134,7 @@ class LatticeSpec:
             raise XtinctError(
                 f"lattice index {int(indices.max())}: the mesh of {family} has {total} lattices"
             )
-        grid, free = self._grid(), _FREE_LENGTHS[family]
+        grid, free = self._grid(), known_family(family).free_lengths
         n, rest = len(grid), indices
         ranks = np.empty((len(indices), free), dtype=np.int64)
         for axis in range(free):

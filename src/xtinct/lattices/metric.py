@@ -1,21 +1,20 @@
-"""Metrics of lattices: reciprocal metric tensors, and 1/d^2 as a sum of integer forms of hkl."""
+"""Metrics of lattices, and the way from each description of a cell to the others.
+
+cell            a b c in angstrom, alpha beta gamma in degrees
+metric          of a family: 1/d^2 is its product with the integer forms of hkl (`Family.forms`)
+general metric  (g11, g22, g33, 2 g23, 2 g13, 2 g12) of the reciprocal metric tensor g: the metric @
+                `Family.general`
+"""
 
 import math
+from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
-
-#: 1/d^2 as a sum of (column of the reciprocal metric, factor) x an integer form of hkl.
-_METRIC = {
-    "cubic": ((0, 1.0),),
-    "tetragonal": ((0, 1.0), (2, 1.0)),
-    "trigonal-hexagonal": ((0, 1.0), (2, 1.0)),
-    "orthorhombic": ((0, 1.0), (1, 1.0), (2, 1.0)),
-    "monoclinic": ((0, 1.0), (1, 1.0), (2, 1.0), (4, 2.0)),
-    "triclinic": ((0, 1.0), (1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 2.0)),
-}
+from xtinct.symmetry.families import MONOCLINIC, known_family
 
 
 def reciprocal_metric(cells: np.ndarray) -> np.ndarray:
@@ -52,7 +51,7 @@ def _cosine(angle):
 
 
 @njit(cache=True)
-def metric_of(cell, metric):
+def write_reciprocal_metric(cell, metric):
     """Write the reciprocal metric (6,) of one cell (6,) to `metric`; False if it is no cell."""
     for i in range(3):
         if not (1e-3 < cell[i] < 1e7 and 0.0 < cell[3 + i] < 180.0):
@@ -76,7 +75,7 @@ def metric_of(cell, metric):
 def _metrics(cells, metrics):
     good = np.empty(len(cells), np.bool_)
     for i in range(len(cells)):
-        good[i] = metric_of(cells[i], metrics[i])
+        good[i] = write_reciprocal_metric(cells[i], metrics[i])
     return good
 
 
@@ -85,19 +84,99 @@ def quadratic_forms(family: str, hkl: np.ndarray) -> np.ndarray:
 
     1/d^2 is the product of a row with `form_metric` of the cell.
     """
-    h, k, l = np.asarray(hkl, dtype=np.int64).T  # noqa: E741
-    columns = {
-        "cubic": (h * h + k * k + l * l,),
-        "tetragonal": (h * h + k * k, l * l),
-        "trigonal-hexagonal": (h * h + h * k + k * k, l * l),
-        "orthorhombic": (h * h, k * k, l * l),
-        "monoclinic": (h * h, k * k, l * l, h * l),
-        "triclinic": (h * h, k * k, l * l, k * l, h * l, h * k),
-    }
-    return np.stack(columns[family], axis=1)
+    index = dict(zip("hkl", np.asarray(hkl, dtype=np.int64).T, strict=True))
+    columns = [[index[i] * index[j] for i, j in form] for form in known_family(family).forms]
+    return np.stack([reduce(np.add, products) for products in columns], axis=1)
 
 
 def form_metric(family: str, cells: np.ndarray) -> np.ndarray:
     """Metric float64 (n, p) that `quadratic_forms` are multiplied with, for conventional cells (n, 6)."""
     metric = reciprocal_metric(cells)
-    return np.stack([factor * metric[:, column] for column, factor in _METRIC[family]], axis=1)
+    metric[:, 3:] *= 2.0
+    return np.take(metric, known_family(family).columns, axis=1)
+
+
+def cell_of(family: str, metric: np.ndarray) -> np.ndarray:
+    """Conventional cell float64 (6,) of a family's metric (p,), see `form_metric`."""
+    own = known_family(family)
+    m = [float(x) for x in metric]
+    if not own.free_angles:
+        lengths = [m[number] ** -0.5 for number in own.lengths]
+        if own.angles[2] != 90.0:
+            # 1/d^2 has g11 = 1 / (a sin gamma)^2.
+            lengths[0] = lengths[1] = math.sqrt(4.0 / (3.0 * m[0]))
+        return np.array([*lengths, *own.angles])
+    if family == MONOCLINIC:
+        cosine = -m[3] / (2.0 * math.sqrt(m[0] * m[2]))
+        sine2 = 1.0 - cosine * cosine
+        lengths = [(m[0] * sine2) ** -0.5, m[1] ** -0.5, (m[2] * sine2) ** -0.5]
+        return np.array([*lengths, 90.0, math.degrees(math.acos(cosine)), 90.0])
+    return cells_of_tensors(np.linalg.inv(reciprocal_tensor(m)))
+
+
+def reciprocal_tensor(general: Sequence[float]) -> np.ndarray:
+    """Reciprocal metric tensor float64 (3, 3) of a general metric g11 g22 g33 2g23 2g13 2g12."""
+    a, b, c, d, e, f = general
+    return np.array([[a, f / 2, e / 2], [f / 2, b, d / 2], [e / 2, d / 2, c]])
+
+
+def direct_tensor(cell: np.ndarray) -> np.ndarray:
+    """Direct metric tensor float64 (3, 3) of a cell (6,), angstrom and degrees."""
+    a, b, c = (float(x) for x in cell[:3])
+    alpha, beta, gamma = np.cos(np.radians(np.asarray(cell[3:], dtype=np.float64)))
+    return np.array(
+        [
+            [a * a, a * b * gamma, a * c * beta],
+            [a * b * gamma, b * b, b * c * alpha],
+            [a * c * beta, b * c * alpha, c * c],
+        ]
+    )
+
+
+def cells_of_tensors(direct: np.ndarray) -> np.ndarray:
+    """Cells float64 (..., 6) of direct metric tensors (..., 3, 3)."""
+    length = np.sqrt(np.diagonal(direct, axis1=-2, axis2=-1))
+
+    def angle(i: int, j: int) -> np.ndarray:
+        cosine = direct[..., i, j] / (length[..., i] * length[..., j])
+        return np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+
+    return np.concatenate([length, np.stack([angle(1, 2), angle(0, 2), angle(0, 1)], axis=-1)], axis=-1)
+
+
+def volume_of_metric(general: np.ndarray) -> float:
+    """Volume of the cell of a general metric (6,), angstrom^3; 0 if it is not positive."""
+    determinant = float(np.linalg.det(reciprocal_tensor(general)))
+    return determinant**-0.5 if determinant > 0 else 0.0
+
+
+def cell_volume(cell: np.ndarray) -> float:
+    """Volume, cubic angstrom, of a cell (6,)."""
+    a, b, c, alpha, beta, gamma = (float(value) for value in cell)
+    return a * b * c * angle_factor(alpha, beta, gamma)
+
+
+@njit(cache=True)
+def angle_factor(alpha, beta, gamma):
+    """Volume of a cell with unit edges and these angles (degrees); 0 where no cell has them."""
+    x, y, z = math.cos(math.radians(alpha)), math.cos(math.radians(beta)), math.cos(math.radians(gamma))
+    square = 1.0 - x * x - y * y - z * z + 2.0 * x * y * z
+    return math.sqrt(square) if square > 0.0 else 0.0
+
+
+@njit(cache=True)
+def cell_basis(cell):
+    """float64 (3, 3): rows are the basis vectors of a cell (6,), a along x, b in the xy plane."""
+    basis = np.zeros((3, 3))
+    ca, cb, cg = (
+        math.cos(math.radians(cell[3])),
+        math.cos(math.radians(cell[4])),
+        math.cos(math.radians(cell[5])),
+    )
+    sg = math.sin(math.radians(cell[5]))
+    basis[0, 0] = cell[0]
+    basis[1, 0], basis[1, 1] = cell[1] * cg, cell[1] * sg
+    x, y = cb, (ca - cb * cg) / sg
+    basis[2, 0], basis[2, 1] = cell[2] * x, cell[2] * y
+    basis[2, 2] = cell[2] * math.sqrt(max(1.0 - x * x - y * y, 0.0))
+    return basis

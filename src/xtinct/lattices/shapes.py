@@ -5,24 +5,17 @@ import math
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.symmetry.families import FAMILIES
+from xtinct.lattices.metric import angle_factor
+from xtinct.symmetry.families import CUBIC, FAMILIES, MONOCLINIC, TETRAGONAL, TRICLINIC, TRIGONAL_HEXAGONAL
 
-#: Free numbers of a shape: logarithms of length ratios, then angles in degrees.
-SHAPE_PARAMETERS: dict[str, tuple[str, ...]] = {
-    "cubic": (),
-    "tetragonal": ("ln(c/a)",),
-    "trigonal-hexagonal": ("ln(c/a)",),
-    "orthorhombic": ("ln(b/a)", "ln(c/a)"),
-    "monoclinic": ("ln(b/a)", "ln(c/a)", "beta"),
-    "triclinic": ("ln(b/a)", "ln(c/a)", "alpha", "beta", "gamma"),
-}
-
+#: Numbers of the families in compiled code.
 FAMILY_CODE = {family: code for code, family in enumerate(FAMILIES)}
-_CUBIC, _TETRAGONAL, _HEXAGONAL, _ORTHORHOMBIC, _MONOCLINIC, _TRICLINIC = range(6)
+_CUBIC, _TETRAGONAL, _HEXAGONAL = FAMILY_CODE[CUBIC], FAMILY_CODE[TETRAGONAL], FAMILY_CODE[TRIGONAL_HEXAGONAL]
+_MONOCLINIC, _TRICLINIC = FAMILY_CODE[MONOCLINIC], FAMILY_CODE[TRICLINIC]
 
 
 def shape_of_cell(family: str, cell: np.ndarray) -> list[float]:
-    """SHAPE_PARAMETERS of a conventional cell (6,)."""
+    """The free numbers (`Family.shape`) of the shape of a conventional cell (6,)."""
     a, b, c, alpha, beta, gamma = (float(value) for value in cell)
     values = {
         "ln(b/a)": math.log(b / a),
@@ -31,21 +24,7 @@ def shape_of_cell(family: str, cell: np.ndarray) -> list[float]:
         "beta": beta,
         "gamma": gamma,
     }
-    return [values[name] for name in SHAPE_PARAMETERS[family]]
-
-
-def cell_volume(cell: np.ndarray) -> float:
-    """Volume, cubic angstrom, of a cell (6,)."""
-    a, b, c, alpha, beta, gamma = (float(value) for value in cell)
-    return a * b * c * angle_factor(alpha, beta, gamma)
-
-
-@njit(cache=True)
-def angle_factor(alpha, beta, gamma):
-    """Volume of a cell with unit edges and these angles (degrees); 0 where no cell has them."""
-    x, y, z = math.cos(math.radians(alpha)), math.cos(math.radians(beta)), math.cos(math.radians(gamma))
-    square = 1.0 - x * x - y * y - z * z + 2.0 * x * y * z
-    return math.sqrt(square) if square > 0.0 else 0.0
+    return [values[name] for name in FAMILIES[family].shape]
 
 
 @njit(cache=True)

@@ -27,6 +27,7 @@ from xtinct.compiling import njit
 from xtinct.linelists.ordering import EQUAL_D, ascending
 from xtinct.randomness import normal, subkey, uniform, uniform_open
 from xtinct.symmetry.absences import absent
+from xtinct.symmetry.families import CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL
 from xtinct.symmetry.operations import operations
 
 #: Range of B, angstrom^2: from hard crystals of heavy atoms to soft ones of light atoms.
@@ -57,12 +58,12 @@ def labels(family: str, hkl: np.ndarray) -> np.ndarray:
     """
     h, k, l = np.asarray(hkl, dtype=np.int64).T  # noqa: E741
     odd = h % 2 + k % 2 + l % 2
-    if family == "cubic":
+    if family == CUBIC:
         columns = (odd, _folded(h + k + l, 4), (odd == 0).astype(np.int64))
-    elif family == "trigonal-hexagonal":
+    elif family == TRIGONAL_HEXAGONAL:
         third = _folded(h - k, 3)
         columns = (third, l % 2, _folded(l, 3), _folded(l, 4), 2 * third + l % 2)
-    elif family == "tetragonal":
+    elif family == TETRAGONAL:
         columns = (h % 2 + k % 2, l % 2, _folded(h + k + l, 4), _folded(l, 4), 2 * ((h + k) % 2) + l % 2)
     else:
         columns = (h % 2, k % 2, l % 2, 4 * (h % 2) + 2 * (k % 2) + l % 2, _folded(h + k + l, 4))

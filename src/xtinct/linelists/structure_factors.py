@@ -10,7 +10,7 @@ import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
-from xtinct.lattices.metric import metric_of
+from xtinct.lattices.metric import write_reciprocal_metric
 from xtinct.linelists.ordering import ascending
 from xtinct.linelists.reflections import CENTRINGS, count_reflections, reduce_to_primitive, reflections
 from xtinct.linelists.scattering import N_SCATTERERS, scattering_table
@@ -209,7 +209,7 @@ def _check(cell, metric, species, frac, occupancy, known, d_star_max, max_reflec
     """Outcome and detail, from the arguments alone and before any memory is taken."""
     if species.size == 0:
         return _NO_SITES, 0.0
-    if not metric_of(cell, metric):
+    if not write_reciprocal_metric(cell, metric):
         return _BAD_CELL, 0.0
     for j in range(species.size):
         finite = math.isfinite(frac[j, 0]) and math.isfinite(frac[j, 1]) and math.isfinite(frac[j, 2])

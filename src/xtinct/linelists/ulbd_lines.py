@@ -7,6 +7,7 @@ import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
+from xtinct.lattices.conventional import free_angle_range
 from xtinct.lattices.metric import form_metric, quadratic_forms
 from xtinct.linelists.intensity_laws import WilsonTables, draw_wilson
 from xtinct.linelists.line_lists import LineLists
@@ -14,7 +15,7 @@ from xtinct.linelists.ordering import EQUAL_D, ascending
 from xtinct.linelists.wang2025 import CONVENTIONS, in_box
 from xtinct.randomness import uniform
 from xtinct.symmetry.absences import absent
-from xtinct.symmetry.families import space_groups
+from xtinct.symmetry.families import FAMILIES, space_groups
 
 #: uniform: U(0, 1) for every line, the same law for every group. wilson: Wilson's statistics of the
 #: line's orbits. physical: those with fall-off, weakened and lost lines (`intensity_laws`).
@@ -86,16 +87,14 @@ class UlbdLines:
         hkl = np.stack(np.meshgrid(box, box, box, indexing="ij"), axis=-1).reshape(-1, 3)
         h, k, l = hkl.T  # noqa: E741
         hkl = hkl[(h > 0) | ((h == 0) & ((k > 0) | ((k == 0) & (l > 0))))]
-        if self.family in ("monoclinic", "triclinic"):
+        own = FAMILIES[self.family]
+        if own.free_angles:
             # 1/d^2 >= |(h/a, k/b, l/c)|^2 / (largest eigenvalue of the matrix of the cosines), and
             # by Gershgorin that eigenvalue is at most 1 + (sum of the cosines in a row).
             cosine = max(abs(math.cos(math.radians(angle))) for angle in self.angles)
-            inside = (hkl**2).sum(axis=1) <= reach**2 * (
-                1 + (1 if self.family == "monoclinic" else 2) * cosine
-            )
+            inside = (hkl**2).sum(axis=1) <= reach**2 * (1 + min(2, len(own.free_angles)) * cosine)
         else:
-            gamma = 120.0 if self.family == "trigonal-hexagonal" else 90.0
-            largest = np.array([[self.length_max] * 3 + [90.0, 90.0, gamma]])
+            largest = np.array([[self.length_max] * 3 + list(own.angles)])
             d_star2 = quadratic_forms(self.family, hkl) @ form_metric(self.family, largest)[0]
             inside = d_star2 <= (self.d_star_max * (1 + 1e-9)) ** 2
         return hkl[inside]
@@ -146,10 +145,12 @@ class UlbdLines:
             raise XtinctError(
                 f"ULBD lines: an axis of {longest:.6g} angstrom, but length_max is {self.length_max}"
             )
-        free = {"monoclinic": cells[:, 4], "triclinic": cells[:, 3:]}.get(self.family)
-        if free is not None and (free.min() < self.angles[0] - 1e-9 or free.max() > self.angles[1] + 1e-9):
+        if not FAMILIES[self.family].free_angles:
+            return
+        low, high = free_angle_range(self.family, cells)
+        if low < self.angles[0] - 1e-9 or high > self.angles[1] + 1e-9:
             raise XtinctError(
-                f"ULBD lines: angles of {free.min():.6g}-{free.max():.6g} degrees, but the limits are "
+                f"ULBD lines: angles of {low:.6g}-{high:.6g} degrees, but the limits are "
                 f"{self.angles[0]}-{self.angles[1]}"
             )
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from xtinct.ceiling.extinction import Weight
 from xtinct.errors import XtinctError
-from xtinct.lattices.bravais import bravais, cells_of, gram, same
-from xtinct.lattices.cells import cell_of
-from xtinct.lattices.metric import form_metric
+from xtinct.lattices.bravais import bravais, same
+from xtinct.lattices.conventional import conventional_cell_errors
+from xtinct.lattices.metric import cell_of, cells_of_tensors, direct_tensor, form_metric
 from xtinct.measurements.records import Measurement
 from xtinct.observer.answer import remarks
 from xtinct.observer.answer.observation import (
@@ -37,7 +37,7 @@ from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import extinction_classes, relabellings
-from xtinct.symmetry.families import FAMILIES, conventional_cell_errors, space_groups
+from xtinct.symmetry.families import FAMILIES, MONOCLINIC, ORTHORHOMBIC, space_groups
 from xtinct.symmetry.operations import bravais_lattice, centring
 
 #: Candidates that are held against the list of peaks, how far below the best their score may be, and what
@@ -90,7 +90,7 @@ class Question:
         """Whether a lattice of a family may have a centring; a monoclinic I is a C on other axes."""
         if self.centring is None:
             return True
-        faces = "ABCI" if family == "monoclinic" else "ABC"
+        faces = "ABCI" if family == MONOCLINIC else "ABC"
         alike = faces if self.centring in faces else self.centring
         return letter in alike
 
@@ -344,10 +344,10 @@ def standard_metric(fit: LatticeFit, posterior: ClassPosterior) -> np.ndarray | 
     matrix = axes_of(posterior.members(best)[0], fit, posterior.allowed(best))
     if matrix is None:
         return None
-    if fit.family not in ("orthorhombic", "monoclinic") or (matrix == np.eye(3)).all():
+    if fit.family not in (ORTHORHOMBIC, MONOCLINIC) or (matrix == np.eye(3)).all():
         return None
-    cell = cells_of(matrix.T @ gram(cell_of(fit.family, fit.metric)) @ matrix)
-    if fit.family == "monoclinic" and cell[4] < 90:
+    cell = cells_of_tensors(matrix.T @ direct_tensor(cell_of(fit.family, fit.metric)) @ matrix)
+    if fit.family == MONOCLINIC and cell[4] < 90:
         cell[4] = 180 - cell[4]
     return form_metric(fit.family, cell[None])[0]
 

@@ -34,7 +34,7 @@ def source_files(*modules: str) -> list[Path]:
     everything and computes nothing.
     """
     found: set[Path] = set()
-    pending = [_module_file(name) for name in modules]
+    pending = [module_file(name) for name in modules]
     if None in pending:
         raise ValueError(f"no such module among {modules}")
     while pending:
@@ -42,17 +42,23 @@ def source_files(*modules: str) -> list[Path]:
         if path is None or path in found or path == SOURCE / "__init__.py":
             continue
         found.add(path)
-        pending += [_module_file(name) for name in _imports(path)]
+        pending += [module_file(name) for name in _imports(path)]
         if path.name == "__init__.py":
-            found.update(p for p in path.parent.rglob("*") if p.is_file() and _is_data(p))
+            found.update(file for file in package_files(path.parent) if file.suffix != ".py")
     return sorted(found)
 
 
-def _is_data(path: Path) -> bool:
-    return path.suffix != ".py" and "__pycache__" not in path.parts and not path.name.startswith(".")
+def package_files(folder: Path) -> set[Path]:
+    """Modules and data files in a folder of the library, at any depth."""
+    return {
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    }
 
 
-def _module_file(name: str) -> Path | None:
+def module_file(name: str) -> Path | None:
+    """File of a module or package of the library; None for any other name."""
     top, _, rest = name.partition(".")
     if top != "xtinct":
         return None

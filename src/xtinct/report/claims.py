@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from xtinct.report.tables import ALL, FREE_PARAMETERS, Row, in_order, interval, percent, set_name
+from xtinct.report.tables import ALL, Row, in_order, interval, percent, set_name
 from xtinct.symmetry.families import FAMILIES
 
 #: What the paper finds enough for the lattices of its ULBD (angstrom; draws of each).
@@ -248,7 +248,7 @@ def _size(lattice: Mapping, family: str) -> tuple[float, str]:
     if lattice["kind"] == "mesh":
         return lattice["step"], f"step {lattice['step']} Å, {lattice['draws']} draws"
     low, high = lattice["lengths"]
-    free = sum(len(name) == 1 for name in FREE_PARAMETERS[family])
+    free = FAMILIES[family].free_lengths
     step = (high - low) / lattice["count"] ** (1 / free)
     text = f"{lattice['count']} lattices (as a mesh of {step:.2g} Å), {lattice['draws']} draws"
     return step, text

@@ -13,8 +13,7 @@ from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor
 from xtinct.patterns.rendering import render
-from xtinct.report.tables import FREE_PARAMETERS
-from xtinct.symmetry.families import family_of
+from xtinct.symmetry.families import FAMILIES, family_of
 
 #: Lines of an example that are kept: the strongest ones, and none weaker than this share of the strongest.
 MAX_LINES, WEAKEST = 80, 0.002
@@ -92,7 +91,7 @@ def patterns_of_lattices(
     merged = -(-instrument.points // points)
     kept = instrument.points // merged * merged
     patterns = render(lines, instrument)[:, :kept].reshape(len(rows), -1, merged).max(axis=2)
-    names = FREE_PARAMETERS[family_of(group)]
+    names = FAMILIES[family_of(group)].parameters
     texts = [
         ", ".join(f"{name} = {row[name]:.2f}{' Å' if len(name) == 1 else '°'}" for name in names)
         for row in rows

@@ -5,21 +5,12 @@ from itertools import permutations
 
 import numpy as np
 
+from xtinct.lattices.conventional import conventional_hkl
 from xtinct.lattices.metric import reciprocal_metric
 from xtinct.randomness import stream_key, uniform
 from xtinct.symmetry.absences import absent
-from xtinct.symmetry.families import FAMILIES, space_groups
+from xtinct.symmetry.families import FAMILIES, MONOCLINIC, ORTHORHOMBIC, space_groups
 from xtinct.symmetry.operations import hermann_mauguin
-
-#: A generic cell of each family (angstrom, degree): no two lines coincide that need not.
-EXAMPLE_CELLS = {
-    "cubic": (7.31, 7.31, 7.31, 90.0, 90.0, 90.0),
-    "tetragonal": (5.43, 5.43, 7.91, 90.0, 90.0, 90.0),
-    "trigonal-hexagonal": (5.37, 5.37, 8.53, 90.0, 90.0, 120.0),
-    "orthorhombic": (4.83, 6.07, 7.39, 90.0, 90.0, 90.0),
-    "monoclinic": (4.91, 5.83, 7.27, 90.0, 103.7, 90.0),
-    "triclinic": (4.97, 5.71, 6.83, 83.1, 96.7, 104.3),
-}
 
 #: Lines of the example pattern, lines among which deciding ones are sought, and how many are named.
 N_SHOWN, N_SEARCHED, N_NAMED = 40, 160, 4
@@ -40,33 +31,19 @@ _MONOCLINIC_CHOICES = (
 
 def _settings(family: str) -> list[np.ndarray]:
     """Integer matrices that re-describe hkl where a powder pattern does not fix the axes."""
-    if family == "orthorhombic":
+    if family == ORTHORHOMBIC:
         return [np.eye(3, dtype=int)[list(order)] for order in permutations(range(3))]
-    if family == "monoclinic":
+    if family == MONOCLINIC:
         return [np.array([[a, 0, b], [0, 1, 0], [c, 0, d]]) for (a, b), (c, d) in _MONOCLINIC_CHOICES]
     return [np.eye(3, dtype=int)]
 
 
-def _form(family: str, hkl: list[int]) -> tuple[int, ...]:
-    """The indices a crystallographer writes for all reflections that the lattice makes equivalent."""
-    h, k, l = hkl  # noqa: E741
-    if family == "cubic":
-        return tuple(sorted(map(abs, hkl), reverse=True))
-    if family == "tetragonal":
-        return max(abs(h), abs(k)), min(abs(h), abs(k)), abs(l)
-    if family == "trigonal-hexagonal":
-        _, middle, least = sorted((abs(h), abs(k), abs(h + k)), reverse=True)
-        return middle, least, abs(l)
-    if family == "orthorhombic":
-        return abs(h), abs(k), abs(l)
-    return tuple(hkl)
-
-
 def _label(family: str, members: list[list[int]]) -> str:
     """Indices of a line; forms that share it by the metric alone (300 and 221) all stand in it."""
-    forms = {_form(family, hkl) for hkl in members}
-    if family in ("monoclinic", "triclinic"):
-        forms = {min(forms, key=lambda form: (sum(i < 0 for i in form), [-i for i in form]))}
+    if FAMILIES[family].free_angles:
+        forms = {min(map(tuple, members), key=lambda form: (sum(i < 0 for i in form), [-i for i in form]))}
+    else:
+        forms = set(map(tuple, conventional_hkl(family, members).tolist()))
     texts = []
     for form in sorted(forms, reverse=True):
         spaced = any(abs(i) > 9 or i < 0 for i in form)
@@ -82,12 +59,12 @@ class _Lines:
         hkl = np.stack(np.meshgrid(span, span, span, indexing="ij"), axis=-1).reshape(-1, 3)
         hkl = hkl[np.any(hkl != 0, axis=1)]
         h, k, l = hkl.T  # noqa: E741
-        metric = reciprocal_metric(np.array([EXAMPLE_CELLS[family]]))[0]
+        metric = reciprocal_metric(np.array([FAMILIES[family].example]))[0]
         products = np.stack([h * h, k * k, l * l, 2 * k * l, 2 * h * l, 2 * h * k], axis=1)
         squared = np.round(products @ metric, 9)
         values, line = np.unique(squared, return_inverse=True)
         # |h| <= a d*: up to this limit no reflection of a line lies outside the box.
-        complete = int(np.sum(np.sqrt(values) < (_BOX + 1) / max(EXAMPLE_CELLS[family][:3])))
+        complete = int(np.sum(np.sqrt(values) < (_BOX + 1) / max(FAMILIES[family].example[:3])))
         self.count = min(N_SEARCHED, complete)
         kept = line < self.count
         self.hkl, self.line = hkl[kept], line[kept]
@@ -147,7 +124,7 @@ def explorer_data(
         shown = lines.d_star[:n_shown]
         key = stream_key(seed, "report", family)
         families[family] = {
-            "cell": EXAMPLE_CELLS[family],
+            "cell": FAMILIES[family].example,
             "lines": [
                 [label, round(float(angle), 3), round(float(uniform(key, i)), 3)]
                 for i, (label, angle) in enumerate(

@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from xtinct.errors import XtinctError
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_csv, write_json, write_text
 from xtinct.patterns.instrument import Instrument
 from xtinct.report import generated, inputs, panels, tables
 from xtinct.report.claims import claim_rows
@@ -85,19 +85,19 @@ def write_report(
     quarantine = tables.quarantine_rows(inputs.read_quarantine(quarantine_paths))
     manifests = inputs.read_manifests(manifest_paths)
 
-    write_text(metrics_out, json.dumps(records, indent=1, sort_keys=True) + "\n")
+    write_json(metrics_out, records, indent=1)
     for stale in Path(summary_dir).glob("*.json"):
         stale.unlink()
     Path(summary_dir).mkdir(parents=True, exist_ok=True)
     for name, numbers in tables.metrics_by_test(averaged).items():
-        write_text(Path(summary_dir) / f"{name}.json", json.dumps(numbers, indent=1, sort_keys=True) + "\n")
+        write_json(Path(summary_dir) / f"{name}.json", numbers, indent=1)
     for name, rows in (
         ("accuracy", accuracy),
         ("training", training),
         ("confusion", confusion),
         ("counts", counts),
     ):
-        write_text(Path(plots_dir) / f"{name}.csv", tables.to_csv(rows))
+        write_csv(Path(plots_dir) / f"{name}.csv", rows)
 
     texts = {number: _conditions_text(number) for number in range(1, N_SPACE_GROUPS + 1)}
     limits = inputs.read_limits(limits_path, wilson_path)

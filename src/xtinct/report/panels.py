@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from xtinct.files.schema import DATASETS
+from xtinct.files.writing import csv_text
 from xtinct.report import figures
 from xtinct.report.summary import TARGET_NAMES, is_ulbd
-from xtinct.report.tables import ALL, SETS, Row, in_order, set_name, set_place, to_csv
+from xtinct.report.tables import ALL, SETS, Row, in_order, set_name, set_place
 from xtinct.symmetry.families import FAMILIES, space_groups
 
 #: Datasets in the order of their colours, as in page.js.
@@ -36,7 +37,7 @@ class Gallery:
 
 def drawing(name: str, svg: str, rows: Sequence[Mapping]) -> Drawing:
     """A figure whose numbers are `rows`."""
-    return Drawing(name, Markup(svg), to_csv(rows))
+    return Drawing(name, Markup(svg), csv_text(rows))
 
 
 def ceiling_table(ceilings: Sequence[Mapping]) -> dict[str, dict[str, list[Row]]]:

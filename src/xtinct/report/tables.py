@@ -4,11 +4,9 @@ A row is a dictionary with the same keys in the same order for every row of a ta
 are fractions.
 """
 
-import csv
-import io
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -16,20 +14,9 @@ import pyarrow.compute as pc
 
 from xtinct.files.schema import DATASETS, SPLITS
 from xtinct.report.inputs import Evaluation
-from xtinct.symmetry.families import FAMILIES, family_of
+from xtinct.symmetry.families import FAMILIES, HEXAGONAL, TRIGONAL, family_of
 
 Row = dict[str, object]
-
-
-def to_csv(rows: Sequence[Mapping]) -> str:
-    """CSV text with a header; an empty table gives an empty text."""
-    if not rows:
-        return ""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -309,17 +296,6 @@ def quarantine_rows(quarantine: pa.Table) -> list[Row]:
     ]
 
 
-#: Free cell parameters of each family, in the conventional setting.
-FREE_PARAMETERS = {
-    "cubic": ("a",),
-    "tetragonal": ("a", "c"),
-    "trigonal-hexagonal": ("a", "c"),
-    "orthorhombic": ("a", "b", "c"),
-    "monoclinic": ("a", "b", "c", "beta"),
-    "triclinic": ("a", "b", "c", "alpha", "beta", "gamma"),
-}
-
-
 def lattice_histograms(labels: pa.Table, length_bin: float = 0.2, angle_bin: float = 1.0) -> list[Row]:
     """Histograms of the free cell parameters per dataset and space group.
 
@@ -335,7 +311,7 @@ def lattice_histograms(labels: pa.Table, length_bin: float = 0.2, angle_bin: flo
         order = of_dataset[np.argsort(numbers[of_dataset], kind="stable")]
         groups, starts = np.unique(numbers[order], return_index=True)
         for group, members in zip(groups.tolist(), np.split(order, starts[1:]), strict=True):
-            for name in FREE_PARAMETERS[family_of(group)]:
+            for name in FAMILIES[family_of(group)].parameters:
                 width = length_bin if len(name) == 1 else angle_bin
                 bins = np.floor(columns[name][members] / width).astype(np.int64)
                 inner = np.quantile(bins, [0.02, 0.98], method="inverted_cdf") + np.array([0, 1])
@@ -354,7 +330,7 @@ def lattice_histograms(labels: pa.Table, length_bin: float = 0.2, angle_bin: flo
 
 
 #: Order of the scopes in ceiling tables: the families, the systems that share a metric, all groups.
-SCOPES = (*FAMILIES, "trigonal", "hexagonal", "all", "all-system-told", "all-metric-ignored")
+SCOPES = (*FAMILIES, TRIGONAL, HEXAGONAL, "all", "all-system-told", "all-metric-ignored")
 
 
 def ceiling_rows(ceilings: Iterable[Mapping], published: Mapping) -> list[Row]:

@@ -4,12 +4,12 @@ DVC watches paths that dvc.yaml names. `data/links/NAME` is such a path for ever
 source reads, so that DVC sees every edit of it, at any depth; an empty file for a source of the network.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from xtinct.errors import XtinctError
+from xtinct.files.writing import write_json
 from xtinct.sources.listing import local_path
 
 
@@ -30,4 +30,4 @@ def link_source(paths: Sequence[str], out: str | Path) -> None:
         link.symlink_to(path if path.is_absolute() else os.path.relpath(path, out.parent))
     else:
         link.touch()
-    out.write_text(json.dumps({"paths": list(paths)}) + "\n", encoding="utf-8")
+    write_json(out, {"paths": list(paths)}, indent=None)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
+from xtinct.files.writing import written_whole
 
 #: Nanoseconds. A file that was changed so shortly before the listing may change again within the same
 #: tick of the file system's clock, so its digest is not kept.
@@ -159,9 +160,6 @@ def _read(kept: Path) -> dict[bytes, tuple[bytes, bytes]]:
 
 def _write(kept: Path, rows: dict[bytes, tuple[bytes, bytes]]) -> None:
     columns = [list(rows), *([row[i] for row in rows.values()] for i in (0, 1))]
-    temporary = kept.with_name(f".{kept.name}.{os.getpid()}")
     # Without it the next listing only takes longer, so a folder that cannot be written is no error.
-    with contextlib.suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError, XtinctError), written_whole(kept) as temporary:
         pq.write_table(pa.table(columns, schema=_KEPT), temporary)
-        temporary.replace(kept)

@@ -4,7 +4,6 @@ Every received entry ends in exactly one of the two tables; this is counted and 
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -17,8 +16,8 @@ import pyarrow.parquet as pq
 
 from xtinct.files.parquet import file_metadata, open_parquet, read_batches, write_parquet
 from xtinct.files.schema import CELL, QUARANTINE, RAW, STRUCTURES, check_table
-from xtinct.files.shards import iter_rows, merge_shards, shard_rows
-from xtinct.files.writing import write_text
+from xtinct.files.shards import Shard, iter_rows, merge_shards
+from xtinct.files.writing import write_json
 from xtinct.structures.crystal import Crystal, RejectedError, format_cif, without_isotopes
 from xtinct.structures.distances import widest_gap
 from xtinct.structures.filling import AMBIGUOUS, CONTRADICTION, Reading, resolve
@@ -165,7 +164,7 @@ def _failed(outcome: Outcome) -> dict[str, Any]:
 
 def _shard_rows(raw: Sequence[str | Path], shard: int, shards: int) -> Iterator[dict[str, Any]]:
     sizes = [_open(path, RAW).metadata.num_rows for path in raw]
-    rows = shard_rows(sum(sizes), shard, shards)
+    rows = Shard(shard, shards).rows(sum(sizes))
     first = 0
     for path, size in zip(raw, sizes, strict=True):
         of_file = range(max(rows.start - first, 0), min(rows.stop - first, size))
@@ -222,7 +221,7 @@ def merge(
         "spglib_against_moyo": _agreement(structures_out, "spacegroup_spglib"),
         "declared_against_moyo": _agreement(structures_out, "spacegroup_declared"),
     }
-    write_text(manifest_out, json.dumps(content, indent=2, sort_keys=True) + "\n")
+    write_json(manifest_out, content)
     return content
 
 

@@ -13,9 +13,10 @@ import moyopy
 import numpy as np
 import spglib
 
+from xtinct.lattices.conventional import conventional_cell
 from xtinct.structures.crystal import Crystal, RejectedError, Species, cell_of_basis, without_isotopes, wrap
 from xtinct.structures.labels import protostructure_label
-from xtinct.symmetry.families import conventional_cell, family_of
+from xtinct.symmetry.families import family_of
 
 # moyo reports every supercell at level WARNING; each one is an ordinary input here.
 logging.getLogger("moyo").setLevel(logging.ERROR)

@@ -13,6 +13,7 @@ from xtinct.structures.groups import (
     settings_named,
     settings_numbered,
 )
+from xtinct.symmetry.families import TRICLINIC
 
 _UNKNOWN = ("", "?", ".")
 
@@ -156,7 +157,7 @@ def _nameless(words: Words) -> tuple[Operations, ...]:
         raise RejectedError(
             "unknown_symmetry", f"no operations listed and no known group named {words.symbol!r}"
         )
-    if words.system.lower() not in (*_UNKNOWN, "triclinic", "other"):
+    if words.system.lower() not in (*_UNKNOWN, TRICLINIC, "other"):
         raise RejectedError(
             "unknown_symmetry", f"a {words.system} crystal without operations and name of its group"
         )

@@ -15,14 +15,14 @@ import pyarrow as pa
 
 from xtinct.files import schema
 from xtinct.files.parquet import write_parquet
-from xtinct.symmetry.families import CRYSTAL_SYSTEMS, N_SPACE_GROUPS
+from xtinct.symmetry.families import CRYSTAL_SYSTEMS, MONOCLINIC, N_SPACE_GROUPS, ORTHORHOMBIC
 from xtinct.symmetry.reflection_conditions import DENOMINATOR, reflection_conditions
 
 #: Tables written by `write_tables`, one Parquet file each.
 TABLES = ("operations", "reflection_conditions", "wyckoff")
 
 #: Systems whose non-standard settings are tabulated: there the axes have no order of their own.
-_PERMUTABLE = ("monoclinic", "orthorhombic")
+_PERMUTABLE = (MONOCLINIC, ORTHORHOMBIC)
 
 
 def _settings() -> list[tuple[int, str, bool, sgtbx.space_group]]:

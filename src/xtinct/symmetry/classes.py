@@ -16,8 +16,15 @@ from xtinct.errors import XtinctError
 from xtinct.symmetry.absences import absent, absent_under, conditions
 from xtinct.symmetry.families import (
     CRYSTAL_SYSTEMS,
+    CUBIC,
     FAMILIES,
+    HEXAGONAL,
+    MONOCLINIC,
     N_SPACE_GROUPS,
+    ORTHORHOMBIC,
+    TETRAGONAL,
+    TRIGONAL,
+    TRIGONAL_HEXAGONAL,
     family_of,
     space_groups,
 )
@@ -32,7 +39,7 @@ AXES = ("unlabelled", "labelled")
 POOLED = ("all", "all-system-told", "all-metric-ignored")
 
 #: Everything that classes and ceilings can be asked for.
-SCOPES = (*FAMILIES, "trigonal", "hexagonal", *POOLED)
+SCOPES = (*FAMILIES, *(system for system in CRYSTAL_SYSTEMS if system not in FAMILIES), *POOLED)
 
 #: Absence sets that agree here agree everywhere: reflection conditions have moduli 2, 3, 4 and 6,
 #: and a box of half-width 12 holds a whole period of each in every zone (whose indices are h, -2h at most).
@@ -89,14 +96,14 @@ def relabellings(scope: str) -> list[np.ndarray]:
     """
     if scope == "all-metric-ignored":
         return _signed_permutations(signs=True)
-    if scope in ("cubic", "orthorhombic"):
+    if scope in (CUBIC, ORTHORHOMBIC):
         return _signed_permutations(signs=False)
     exchange = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]])
-    if scope == "tetragonal":
+    if scope == TETRAGONAL:
         return [np.eye(3, dtype=np.int64), exchange]
-    if scope in ("trigonal", "hexagonal", "trigonal-hexagonal"):
+    if scope in (TRIGONAL, HEXAGONAL, TRIGONAL_HEXAGONAL):
         return [np.eye(3, dtype=np.int64), np.diag([-1, -1, 1]), exchange, exchange * np.array([-1, -1, 1])]
-    if scope == "monoclinic":
+    if scope == MONOCLINIC:
         matrices = []
         for p, q, r, s in product((0, 1), repeat=4):
             if (p * s - q * r) % 2:
@@ -122,7 +129,7 @@ def _symbol(number: int, scope: str) -> str:
     """Symbol of a group's standard setting, with ITA's letters for the scope's crystal system."""
     family = family_of(number)
     system = scope if scope in CRYSTAL_SYSTEMS else family
-    unique_axis = unique_axis_of(hermann_mauguin(number)) if system == "monoclinic" else "b"
+    unique_axis = unique_axis_of(hermann_mauguin(number)) if system == MONOCLINIC else "b"
     return extinction_symbol(system, conditions(number), unique_axis)
 
 
@@ -186,13 +193,13 @@ def setting_classes(system: str) -> tuple[SettingClass, ...]:
 
     Monoclinic classes are kept apart by unique axis, as in ITA: the axis is known from the cell.
     """
-    if system not in ("monoclinic", "orthorhombic"):
+    if system not in (MONOCLINIC, ORTHORHOMBIC):
         raise XtinctError(f"settings are tabulated for monoclinic and orthorhombic groups, not {system!r}")
     found: dict[tuple[str, bytes], list[tuple[int, str]]] = {}
     symbols: dict[tuple[str, bytes], str] = {}
     for number in space_groups(system):
         for setting in settings(number):
-            axis = unique_axis_of(setting.symbol) if system == "monoclinic" else "b"
+            axis = unique_axis_of(setting.symbol) if system == MONOCLINIC else "b"
             given = conditions(number, setting.symbol)
             key = (axis, absent_under(given, _BOX).tobytes())
             found.setdefault(key, []).append((number, setting.symbol))

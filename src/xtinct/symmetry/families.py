@@ -1,32 +1,175 @@
-"""Crystal families, crystal systems and the space groups they hold (ITA 2016, Table 2.1.1.1)."""
+"""Crystal families, crystal systems and the space groups they hold (ITA 2016, Table 2.1.1.1).
+
+The table FAMILIES is the one place that says what a family fixes of a lattice. It stands with the symmetry,
+not with the lattices, because extinction and Pearson symbols need it before any lattice is computed.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from xtinct.errors import XtinctError
 
+TRICLINIC, MONOCLINIC, ORTHORHOMBIC, TETRAGONAL = "triclinic", "monoclinic", "orthorhombic", "tetragonal"
+TRIGONAL, HEXAGONAL, CUBIC = "trigonal", "hexagonal", "cubic"
+TRIGONAL_HEXAGONAL = "trigonal-hexagonal"
+
 #: First and last space group number of each crystal system.
 CRYSTAL_SYSTEMS: dict[str, tuple[int, int]] = {
-    "triclinic": (1, 2),
-    "monoclinic": (3, 15),
-    "orthorhombic": (16, 74),
-    "tetragonal": (75, 142),
-    "trigonal": (143, 167),
-    "hexagonal": (168, 194),
-    "cubic": (195, 230),
+    TRICLINIC: (1, 2),
+    MONOCLINIC: (3, 15),
+    ORTHORHOMBIC: (16, 74),
+    TETRAGONAL: (75, 142),
+    TRIGONAL: (143, 167),
+    HEXAGONAL: (168, 194),
+    CUBIC: (195, 230),
 }
-
-#: Crystal family -> its crystal systems. A family has one kind of metric: trigonal groups are
-#: described on hexagonal axes, so a powder line list cannot tell the two systems apart by metric.
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "cubic": ("cubic",),
-    "tetragonal": ("tetragonal",),
-    "trigonal-hexagonal": ("trigonal", "hexagonal"),
-    "orthorhombic": ("orthorhombic",),
-    "monoclinic": ("monoclinic",),
-    "triclinic": ("triclinic",),
-}
-
 N_SPACE_GROUPS = 230
+
+#: Products of indices that 1/d^2 is a sum of, in the order of a general metric: g11 g22 g33 2g23 2g13 2g12.
+PRODUCTS = ("hh", "kk", "ll", "kl", "hl", "hk")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a crystal family fixes of a lattice on conventional axes (monoclinic: b unique; hexagonal axes).
+
+    systems    crystal systems. A family has one kind of metric: trigonal groups are described on hexagonal
+               axes, so a powder line list cannot tell the two systems apart by metric
+    letter     of Pearson symbols and Bravais lattices
+    order      of the point group of its lattices: how many hkl have one line
+    centrings  of conventional cells (ITA 2016, Table 3.1.2.2; monoclinic on any two axes)
+    lengths    number of the free length that a, b and c have
+    angles     alpha, beta and gamma in degrees, None where free
+    forms      1/d^2 is a sum of these integer forms of hkl with a free number each ("hh" is h times h)
+    example    a generic cell, angstrom and degrees: no two lines coincide that need not
+    """
+
+    name: str
+    systems: tuple[str, ...]
+    letter: str
+    order: int
+    centrings: str
+    lengths: tuple[int, int, int]
+    angles: tuple[float | None, float | None, float | None]
+    forms: tuple[tuple[str, ...], ...]
+    example: tuple[float, float, float, float, float, float]
+
+    @property
+    def free_lengths(self) -> int:
+        """Number of lengths that are free; the others repeat them."""
+        return len(set(self.lengths))
+
+    @property
+    def free_angles(self) -> tuple[int, ...]:
+        """Which of alpha, beta, gamma (0, 1, 2) are free."""
+        return tuple(i for i, angle in enumerate(self.angles) if angle is None)
+
+    @property
+    def a_equals_b(self) -> bool:
+        """Whether h and k may be exchanged, and their signs turned, without a change of d."""
+        return self.lengths[0] == self.lengths[1]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the free cell parameters: a, c of a tetragonal cell."""
+        lengths = ("abc"[self.lengths.index(number)] for number in range(self.free_lengths))
+        return (*lengths, *(("alpha", "beta", "gamma")[i] for i in self.free_angles))
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        """Names of the free numbers of a cell's shape: logarithms of length ratios, then angles (degrees)."""
+        return tuple(name if len(name) > 1 else f"ln({name}/a)" for name in self.parameters[1:])
+
+    @cached_property
+    def general(self) -> np.ndarray:
+        """float64 (p, 6): a general metric is the metric of the family (p,) @ this."""
+        rows = [[float(product in form) for product in PRODUCTS] for form in self.forms]
+        return np.array(rows)
+
+    @cached_property
+    def columns(self) -> tuple[int, ...]:
+        """The columns of a general metric that are the metric of the family."""
+        return tuple(PRODUCTS.index(form[0]) for form in self.forms)
+
+
+_LENGTHS = ("hh",), ("kk",), ("ll",)
+#: Families by name.
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            name=CUBIC,
+            systems=(CUBIC,),
+            letter="c",
+            order=48,
+            centrings="PIF",
+            lengths=(0, 0, 0),
+            angles=(90.0, 90.0, 90.0),
+            forms=(("hh", "kk", "ll"),),
+            example=(7.31, 7.31, 7.31, 90.0, 90.0, 90.0),
+        ),
+        Family(
+            name=TETRAGONAL,
+            systems=(TETRAGONAL,),
+            letter="t",
+            order=16,
+            centrings="PI",
+            lengths=(0, 0, 1),
+            angles=(90.0, 90.0, 90.0),
+            forms=(("hh", "kk"), ("ll",)),
+            example=(5.43, 5.43, 7.91, 90.0, 90.0, 90.0),
+        ),
+        Family(
+            name=TRIGONAL_HEXAGONAL,
+            systems=(TRIGONAL, HEXAGONAL),
+            letter="h",
+            order=24,
+            centrings="PR",
+            lengths=(0, 0, 1),
+            angles=(90.0, 90.0, 120.0),
+            forms=(("hh", "hk", "kk"), ("ll",)),
+            example=(5.37, 5.37, 8.53, 90.0, 90.0, 120.0),
+        ),
+        Family(
+            name=ORTHORHOMBIC,
+            systems=(ORTHORHOMBIC,),
+            letter="o",
+            order=8,
+            centrings="PABCIF",
+            lengths=(0, 1, 2),
+            angles=(90.0, 90.0, 90.0),
+            forms=_LENGTHS,
+            example=(4.83, 6.07, 7.39, 90.0, 90.0, 90.0),
+        ),
+        Family(
+            name=MONOCLINIC,
+            systems=(MONOCLINIC,),
+            letter="m",
+            order=4,
+            centrings="PACI",
+            lengths=(0, 1, 2),
+            angles=(90.0, None, 90.0),
+            forms=(*_LENGTHS, ("hl",)),
+            example=(4.91, 5.83, 7.27, 90.0, 103.7, 90.0),
+        ),
+        Family(
+            name=TRICLINIC,
+            systems=(TRICLINIC,),
+            letter="a",
+            order=2,
+            centrings="P",
+            lengths=(0, 1, 2),
+            angles=(None, None, None),
+            forms=(*_LENGTHS, ("kl",), ("hl",), ("hk",)),
+            example=(4.97, 5.71, 6.83, 83.1, 96.7, 104.3),
+        ),
+    )
+}
+#: Names of the families from high to low symmetry of their lattices.
+BY_SYMMETRY = tuple(sorted(FAMILIES, key=lambda name: -FAMILIES[name].order))
+_OF_SYSTEM = {system: family.name for family in FAMILIES.values() for system in family.systems}
 
 
 def crystal_system(number: int) -> str:
@@ -37,96 +180,24 @@ def crystal_system(number: int) -> str:
     raise XtinctError(f"space group {number!r}: the number must be between 1 and 230")
 
 
+def family_of_system(system: str) -> Family:
+    """Crystal family of a crystal system."""
+    return FAMILIES[_OF_SYSTEM[system]]
+
+
 def family_of(number: int) -> str:
-    """Crystal family of a space group number (1-230)."""
-    system = crystal_system(number)
-    return next(family for family, systems in FAMILIES.items() if system in systems)
+    """Name of the crystal family of a space group number (1-230)."""
+    return _OF_SYSTEM[crystal_system(number)]
+
+
+def known_family(name: str) -> Family:
+    """The family of that name; XtinctError if there is none."""
+    if name not in FAMILIES:
+        raise XtinctError(f"crystal family {name!r}: expected one of {', '.join(FAMILIES)}")
+    return FAMILIES[name]
 
 
 def space_groups(family: str) -> tuple[int, ...]:
     """Space group numbers of a crystal family, ascending."""
-    if family not in FAMILIES:
-        raise XtinctError(f"crystal family {family!r}: expected one of {', '.join(FAMILIES)}")
-    ranges = (CRYSTAL_SYSTEMS[system] for system in FAMILIES[family])
+    ranges = (CRYSTAL_SYSTEMS[system] for system in known_family(family).systems)
     return tuple(number for first, last in ranges for number in range(first, last + 1))
-
-
-def conventional_cell_errors(family: str, cells: np.ndarray) -> np.ndarray:
-    """Largest violation of the family's metric, per cell.
-
-    `cells`: float64 (n, 6), a b c in angstrom, alpha beta gamma in degrees (monoclinic: unique
-    axis b; trigonal-hexagonal: hexagonal axes). Returns float64 (n,): the largest of the relative
-    differences of lengths that must be equal and of the differences in degrees of fixed angles.
-    """
-    a, b, c, alpha, beta, gamma = np.asarray(cells, dtype=np.float64).T
-    zero = np.zeros_like(a)
-    equal = {
-        "cubic": (abs(b / a - 1), abs(c / a - 1)),
-        "tetragonal": (abs(b / a - 1),),
-        "trigonal-hexagonal": (abs(b / a - 1),),
-    }.get(family, (zero,))
-    right = {
-        "triclinic": (zero,),
-        "monoclinic": (abs(alpha - 90), abs(gamma - 90)),
-        "trigonal-hexagonal": (abs(alpha - 90), abs(beta - 90), abs(gamma - 120)),
-    }.get(family, (abs(alpha - 90), abs(beta - 90), abs(gamma - 90)))
-    return np.max(np.stack([*equal, *right]), axis=0)
-
-
-def conventional_cell(family: str, cell: np.ndarray) -> np.ndarray:
-    """`cell` (6,) with the family's metric made exact: equal lengths averaged, fixed angles set.
-
-    Removes the rounding of printed cell parameters; it does not judge how far they were off
-    (see `conventional_cell_errors`).
-    """
-    a, b, c, alpha, beta, gamma = (float(x) for x in cell)
-    if family == "cubic":
-        a = b = c = (a + b + c) / 3.0
-    elif family in ("tetragonal", "trigonal-hexagonal"):
-        a = b = (a + b) / 2.0
-    if family != "triclinic":
-        alpha = gamma = 90.0
-        if family != "monoclinic":
-            beta = 90.0
-    if family == "trigonal-hexagonal":
-        gamma = 120.0
-    return np.array([a, b, c, alpha, beta, gamma])
-
-
-def conventional_hkl(family: str, hkl: np.ndarray, *, obverse: bool = False) -> np.ndarray:
-    """Of equivalent reflections the one that tables name, int64 (n, 3), for `hkl` int (n, 3).
-
-    Cubic: 200, 220, 311, never 002, 202; tetragonal and hexagonal: h >= k; where signs do not matter none are
-    negative, elsewhere the first index that is not 0 is positive (monoclinic: also k). `obverse`: of a
-    rhombohedral lattice on hexagonal axes that with -h + k + l = 3n (012 and 104, not 102).
-    """
-    hkl = np.array(hkl, dtype=np.int64).reshape(-1, 3)
-    if family == "cubic":
-        return np.sort(np.abs(hkl), axis=1)[:, ::-1].copy()
-    if family in ("tetragonal", "trigonal-hexagonal"):
-        if (
-            family == "trigonal-hexagonal"
-        ):  # h, k and i = -h - k may be exchanged: the smallest pair of one sign
-            three = np.sort(np.abs(np.stack([hkl[:, 0], hkl[:, 1], hkl[:, 0] + hkl[:, 1]], axis=1)), axis=1)
-            plane = three[:, 1::-1]
-        else:
-            plane = np.sort(np.abs(hkl[:, :2]), axis=1)[:, ::-1]
-        named = np.concatenate([plane, np.abs(hkl[:, 2:])], axis=1)
-        if obverse:
-            swapped = named[:, [1, 0, 2]]
-            other = (swapped @ np.array([-1, 1, 1]) % 3 == 0) & (named @ np.array([-1, 1, 1]) % 3 != 0)
-            named = np.where(other[:, None], swapped, named)
-        return named
-    if family == "orthorhombic":
-        return np.abs(hkl)
-    if family == "monoclinic":
-        hkl[:, 1] = np.abs(hkl[:, 1])
-        plane = hkl[:, [0, 2]]
-    else:
-        plane = hkl
-    first = np.take_along_axis(plane, (plane != 0).argmax(axis=1)[:, None], axis=1)
-    sign = np.where(first < 0, -1, 1)
-    if family == "monoclinic":
-        hkl[:, [0, 2]] = plane * sign
-        return hkl
-    return hkl * sign

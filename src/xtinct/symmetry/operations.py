@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import read_table
-from xtinct.symmetry.families import N_SPACE_GROUPS, crystal_system
+from xtinct.symmetry.families import FAMILIES, MONOCLINIC, N_SPACE_GROUPS, crystal_system, family_of
 from xtinct.symmetry.reflection_conditions import DENOMINATOR
 
 #: Folder of the packaged tables, made by `xtinct.symmetry.cctbx_tables`.
@@ -124,7 +124,7 @@ def _numbers_of_names() -> dict[str, int]:
         for setting in settings(number):
             parts = setting.symbol.split(":")[0].split()
             names["".join(parts)] = number
-            if crystal_system(number) == "monoclinic":
+            if crystal_system(number) == MONOCLINIC:
                 names["".join(part for i, part in enumerate(parts) if part != "1" or not i)] = number
     return names
 
@@ -157,21 +157,10 @@ def laue_class(number: int) -> str:
     return settings(number)[0].laue_class
 
 
-_FAMILY_LETTER = {
-    "triclinic": "a",
-    "monoclinic": "m",
-    "orthorhombic": "o",
-    "tetragonal": "t",
-    "trigonal": "h",
-    "hexagonal": "h",
-    "cubic": "c",
-}
-
-
 def bravais_lattice(number: int) -> str:
     """Bravais type (14 of them), "oC": base-centred cells count as C whatever their axes."""
     letter = centring(number)
-    return _FAMILY_LETTER[crystal_system(number)] + ("C" if letter in "AB" else letter)
+    return FAMILIES[family_of(number)].letter + ("C" if letter in "AB" else letter)
 
 
 @lru_cache(maxsize=230)

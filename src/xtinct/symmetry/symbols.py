@@ -9,6 +9,16 @@ from others (a row from its plane) carry no letter: `xtinct.symmetry.reflection_
 from collections.abc import Iterable
 
 from xtinct.errors import XtinctError
+from xtinct.symmetry.families import (
+    CUBIC,
+    HEXAGONAL,
+    MONOCLINIC,
+    ORTHORHOMBIC,
+    TETRAGONAL,
+    TRICLINIC,
+    TRIGONAL,
+    TRIGONAL_HEXAGONAL,
+)
 from xtinct.symmetry.reflection_conditions import Condition
 
 _CENTRING = {
@@ -24,14 +34,14 @@ _CENTRING = {
 # (plane, row) of each symmetry direction, the representative zones of its equivalents.
 _AXIAL = (("0kl", "h00"), ("h0l", "0k0"), ("hk0", "00l"))
 _DIRECTIONS = {
-    "triclinic": ((None, None),),
-    "monoclinic": _AXIAL,
-    "orthorhombic": _AXIAL,
-    "tetragonal": (("hk0", "00l"), ("0kl", "h00"), ("hhl", None)),
-    "trigonal": ((None, "00l"), ("0kl", None), ("hhl", None)),
-    "hexagonal": ((None, "00l"), ("0kl", None), ("hhl", None)),
-    "trigonal-hexagonal": ((None, "00l"), ("0kl", None), ("hhl", None)),
-    "cubic": (("0kl", "h00"), (None, None), ("hhl", None)),
+    TRICLINIC: ((None, None),),
+    MONOCLINIC: _AXIAL,
+    ORTHORHOMBIC: _AXIAL,
+    TETRAGONAL: (("hk0", "00l"), ("0kl", "h00"), ("hhl", None)),
+    TRIGONAL: ((None, "00l"), ("0kl", None), ("hhl", None)),
+    HEXAGONAL: ((None, "00l"), ("0kl", None), ("hhl", None)),
+    TRIGONAL_HEXAGONAL: ((None, "00l"), ("0kl", None), ("hhl", None)),
+    CUBIC: (("0kl", "h00"), (None, None), ("hhl", None)),
 }
 
 _GLIDES = {
@@ -42,20 +52,20 @@ _GLIDES = {
 }
 # Where ITA names the same condition otherwise: (system, plane, condition, centring) -> letter.
 _GLIDE_EXCEPTIONS = {
-    ("tetragonal", "0kl", "k=2n", "I"): "c",  # k, l = 2n: glides b and c, named c
-    ("cubic", "0kl", "k=2n", "P"): "a",
-    ("cubic", "0kl", "k=2n", "I"): "a",
-    ("cubic", "hhl", "l=2n", "P"): "n",
+    (TETRAGONAL, "0kl", "k=2n", "I"): "c",  # k, l = 2n: glides b and c, named c
+    (CUBIC, "0kl", "k=2n", "P"): "a",
+    (CUBIC, "0kl", "k=2n", "I"): "a",
+    (CUBIC, "hhl", "l=2n", "P"): "n",
 }
 
 _SCREWS = {
-    "monoclinic": {"2n": "21"},
-    "orthorhombic": {"2n": "21"},
-    "tetragonal": {"2n": "42", "4n": "41"},
-    "trigonal": {"3n": "31"},
-    "hexagonal": {"2n": "63", "3n": "62", "6n": "61"},
-    "trigonal-hexagonal": {"2n": "63", "3n": "31(62)", "6n": "61"},
-    "cubic": {"2n": "21(42)", "4n": "41"},
+    MONOCLINIC: {"2n": "21"},
+    ORTHORHOMBIC: {"2n": "21"},
+    TETRAGONAL: {"2n": "42", "4n": "41"},
+    TRIGONAL: {"3n": "31"},
+    HEXAGONAL: {"2n": "63", "3n": "62", "6n": "61"},
+    TRIGONAL_HEXAGONAL: {"2n": "63", "3n": "31(62)", "6n": "61"},
+    CUBIC: {"2n": "21(42)", "4n": "41"},
 }
 
 
@@ -75,9 +85,9 @@ def extinction_symbol(system: str, conditions: Iterable[Condition], unique_axis:
         screw = _screw(system, row, of_zone.get(row, ()))
         glide = _glide(system, plane, of_zone.get(plane, ()), centring[0])
         entries.append("/".join(filter(None, (screw, glide))) or "-")
-    if system == "monoclinic":
+    if system == MONOCLINIC:
         entries = _monoclinic_entries(entries, centring, unique_axis)
-    elif system == "orthorhombic":
+    elif system == ORTHORHOMBIC:
         entries = _centred_orthorhombic_entries(entries, centring)
     elif centring == "R(obv)":
         entries = entries[:2]  # rhombohedral lattices have two symmetry directions
@@ -89,7 +99,7 @@ def _screw(system: str, row: str | None, conditions: Iterable[str]) -> str:
         return ""
     (condition,) = conditions
     period = condition.split("=")[1]
-    if system == "tetragonal" and row == "h00":
+    if system == TETRAGONAL and row == "h00":
         return {"2n": "21"}[period]
     return _SCREWS[system][period]
 

@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from xtinct.bench.training import race, throughput
-from xtinct.learning.loading import PatternRenderer
+from xtinct.bench.training_speed import race, throughput
+from xtinct.learning.forward_pass import PatternRenderer
 
 
 @pytest.fixture

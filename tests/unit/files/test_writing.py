@@ -1,5 +1,7 @@
 """What stands on the disk: whole files, their permissions, a full disk, and bytes that have changed."""
 
+import csv
+import json
 import os
 import resource
 import stat
@@ -11,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.files.parquet import file_metadata, open_parquet, read_table, write_parquet
-from xtinct.files.writing import write_text, written_whole
+from xtinct.files.parquet import file_metadata, open_parquet, parquet_writer, read_table, write_parquet
+from xtinct.files.writing import csv_text, write_csv, write_json, write_text, written_whole
 
 SCHEMA = pa.schema([pa.field("sample_id", pa.string()), pa.field("d_star", pa.list_(pa.float32()))])
 
@@ -78,14 +80,16 @@ def test_a_file_that_cannot_be_ended_leaves_the_one_before(tmp_path):
 
 WRITERS = {
     "table.parquet": "write_parquet(path, [table], table.schema)",
-    "text.json": "write_text(path, 'x' * 9000)",
+    "text.txt": "write_text(path, 'x' * 9000)",
+    "records.json": "write_json(path, list(range(9000)))",
+    "rows.csv": "write_csv(path, [{'x': i} for i in range(9000)])",
 }
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_full_disk_is_one_line_with_the_files_name_and_leaves_nothing(tmp_path, name):
     code = (
-        "import pyarrow as pa\nfrom xtinct.files.writing import write_text\n"
+        "import pyarrow as pa\nfrom xtinct.files.writing import write_csv, write_json, write_text\n"
         "from xtinct.files.parquet import write_parquet\ntable = pa.table({'x': list(range(9000))})\n"
         f"from xtinct.project.job import one_line_errors\npath = 'out/{name}'\n"
         f"with one_line_errors():\n    {WRITERS[name]}\n"
@@ -107,6 +111,56 @@ def test_a_job_on_a_full_disk_ends_with_one_line_whatever_wrote(tmp_path):
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("xtinct: error: ")
     assert done.stderr.splitlines()[-1].endswith("File too large")
+
+
+def test_files_that_are_open_at_once_hold_what_each_was_given(tmp_path):
+    """The bytes depend neither on the sizes of the batches nor on what is written beside them."""
+    rows = table(2500)
+    with (
+        parquet_writer(tmp_path / "a.parquet", SCHEMA, {"seed": 1}, group_rows=1000) as a,
+        parquet_writer(tmp_path / "b.parquet", SCHEMA, {"seed": 1}, group_rows=1000) as b,
+    ):
+        for batch in rows.to_batches(max_chunksize=7):
+            a.write(batch)
+        b.write(rows)
+        assert not (tmp_path / "a.parquet").exists()
+    assert a.rows == b.rows == 2500
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert read_table(tmp_path / "a.parquet").equals(rows)
+    groups = open_parquet(tmp_path / "a.parquet").metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [1000, 1000, 500]
+
+
+def test_a_fault_while_files_are_open_leaves_none_of_them(tmp_path):
+    other = pa.table({"sample_id": ["a"]})
+    with pytest.raises(ValueError, match="d_star"), parquet_writer(tmp_path / "a.parquet", SCHEMA) as a:
+        a.write(other)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_come_back_from_csv_as_they_were(tmp_path):
+    """What Python's own reader finds, and line ends that no system changes."""
+    rows = [{"name": 'a, "b"', "value": 0.1}, {"name": "two\nlines", "value": None}]
+    write_csv(tmp_path / "rows.csv", rows)
+    with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.DictReader(file)) == [
+            {"name": 'a, "b"', "value": "0.1"},
+            {"name": "two\nlines", "value": ""},
+        ]
+    assert (tmp_path / "rows.csv").read_bytes().count(b"\r") == 0
+    assert csv_text(rows[:1], ["value", "name"]).splitlines()[0] == "value,name"
+    write_csv(tmp_path / "none.csv", [])
+    assert (tmp_path / "none.csv").read_bytes() == b""
+
+
+def test_json_has_sorted_keys_and_ends_its_last_line(tmp_path):
+    content = {"b": [1, 2.5], "a": {"θ": None}}
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == content
+    assert list(json.loads(text)) == ["a", "b"]
+    assert text.endswith("}\n")
+    assert text.isascii()
 
 
 def test_a_folder_in_which_nothing_can_be_written_is_named(tmp_path):

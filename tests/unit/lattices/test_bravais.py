@@ -6,7 +6,14 @@ import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.lattices import bravais
-from xtinct.lattices.metric import form_metric
+from xtinct.lattices.metric import (
+    cells_of_tensors,
+    direct_tensor,
+    form_metric,
+    reciprocal_tensor,
+    volume_of_metric,
+)
+from xtinct.symmetry.families import FAMILIES
 
 CELL = np.array([5.41, 6.83, 8.07, 83.2, 76.4, 71.9])
 #: A change of axes (determinant 1).
@@ -14,7 +21,7 @@ TURN = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1]]) @ np.array([[1, 0, 0], [-1, 1
 
 
 def turned(cell: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    return bravais.cells_of(turn @ bravais.gram(cell) @ turn.T)
+    return cells_of_tensors(turn @ direct_tensor(cell) @ turn.T)
 
 
 def test_same_lattice_on_other_axes():
@@ -76,7 +83,7 @@ def test_lifted_finds_the_conventional_cell(centring, cell, family):
     again = bravais.reduced_of(high.family, high.metric, high.centring)
     assert bravais.same(again, primitive, 1e-4, 0.01)
     volume = gemmi.UnitCell(*cell).volume
-    assert bravais.volume(high.metric @ bravais.GENERAL[family]) == pytest.approx(volume, rel=1e-3)
+    assert volume_of_metric(high.metric @ FAMILIES[family].general) == pytest.approx(volume, rel=1e-3)
 
 
 def test_general_metric_gives_the_spacing_of_gemmi():
@@ -87,5 +94,5 @@ def test_general_metric_gives_the_spacing_of_gemmi():
     ):
         metric = form_metric(family, np.array([cell], dtype=float))[0]
         h = np.array([2, -1, 3])
-        tensor = bravais.tensor(metric @ bravais.GENERAL[family])
+        tensor = reciprocal_tensor(metric @ FAMILIES[family].general)
         assert h @ tensor @ h == pytest.approx(gemmi.UnitCell(*cell).calculate_1_d2(h.tolist()), rel=1e-9)

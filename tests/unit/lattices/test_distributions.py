@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
+from xtinct.lattices.conventional import conventional_cell, conventional_cell_errors
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.lattices.metric import reciprocal_metric
-from xtinct.symmetry.families import FAMILIES, conventional_cell, conventional_cell_errors
+from xtinct.symmetry.families import FAMILIES
 
 ANGLES = {"monoclinic": (90.0, 120.0), "triclinic": (70.0, 110.0)}
 

@@ -67,7 +67,7 @@ def test_torchrun_starts_the_command_in_every_process(checkout):
     config["train"]["ghost_batch"] = 32
     (checkout / "config/config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([sys.executable, *command, "-m", "xtinct.cli", "train", "ulbd", "cubic"], check=True)
+    subprocess.run([sys.executable, *command, "-m", "xtinct", "train", "ulbd", "cubic"], check=True)
     card = json.loads((checkout / "models/ulbd/cubic/seed-0/card.json").read_text())
     assert card["device"].startswith("2 x cpu")
 

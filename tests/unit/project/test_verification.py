@@ -104,7 +104,7 @@ def test_a_file_too_many_in_a_recorded_folder(build):
 
 
 def test_the_command_prints_each_and_ends_with_2(build):
-    command = [sys.executable, "-m", "xtinct.cli", "verify"]
+    command = [sys.executable, "-m", "xtinct", "verify"]
     done = subprocess.run(command, cwd=build, capture_output=True, text=True, check=True)
     assert done.stdout == "4 files held against dvc.lock: 0 missing, 0 changed, 0 unrecorded\n"
     flip(build / "results" / "report.html")

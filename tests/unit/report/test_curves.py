@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from xtinct.evaluation.networks import csv_text
+from xtinct.files.writing import write_csv
 from xtinct.report.curves import evaluation_charts, read_tables
 
 
@@ -19,7 +19,7 @@ def test_sets_are_drawn_with_their_intervals(tmp_path):
         for coverage in (0.9, 0.8)
     ]  # fmt: skip
     path = tmp_path / "ulbd.sets.csv"
-    path.write_text(csv_text(rows))
+    write_csv(path, rows)
     tables = read_tables([path])
     with path.open(newline="") as file:
         assert tables["sets"] == list(csv.DictReader(file))

@@ -14,10 +14,11 @@ from xtinct.datasets.cddd import structure_line_list
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import file_metadata, write_parquet
 from xtinct.files.schema import CELL, RAW
+from xtinct.lattices.conventional import conventional_cell_errors
 from xtinct.structures.cleaning import clean_or_reject, clean_shard, merge
 from xtinct.structures.labels import prototype
 from xtinct.structures.parsing import expand, read_listing
-from xtinct.symmetry.families import FAMILIES, conventional_cell_errors, crystal_system
+from xtinct.symmetry.families import FAMILIES, crystal_system
 
 CLEANING = {
     "symprec": 0.01,
@@ -87,7 +88,7 @@ def test_written_cell_has_exactly_the_group_found(cleaned):
 def test_cell_is_conventional_and_its_metric_exact(cleaned):
     for _, result in cleaned:
         family = next(
-            f for f, systems in FAMILIES.items() if crystal_system(result["spacegroup_number"]) in systems
+            f for f, own in FAMILIES.items() if crystal_system(result["spacegroup_number"]) in own.systems
         )
         cell = np.array([[result[name] for name in CELL]])
         assert conventional_cell_errors(family, cell)[0] == 0

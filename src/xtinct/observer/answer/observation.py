@@ -14,6 +14,7 @@ from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.judging.lattice_classes import DecidingLine
 from xtinct.observer.peaks.gridded import Measured
 from xtinct.radiation.tubes import Radiation
+from xtinct.symmetry.families import ORTHORHOMBIC
 from xtinct.symmetry.operations import hermann_mauguin
 
 #: Names of the six numbers of a cell.
@@ -256,7 +257,7 @@ class Observation:
 def _on_axes(lattice: LatticeAnswer, matrix: np.ndarray | None) -> list[str]:
     """The six numbers of a cell; those of an orthorhombic one with its axes exchanged by `matrix`."""
     text = lattice.cell_text()
-    if matrix is None or lattice.family != "orthorhombic":
+    if matrix is None or lattice.family != ORTHORHOMBIC:
         return text
     return [text[i] for i in np.abs(matrix).argmax(axis=0)] + text[3:]
 

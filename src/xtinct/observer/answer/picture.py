@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xtinct.errors import XtinctError
+from xtinct.files.writing import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,10 +50,7 @@ def write_picture(observation: "Observation", path: str | Path) -> None:
     if path.suffix.lower() == ".html":
         svg = data.decode()
         data = _page(observation, svg[svg.index("<svg") :]).encode()
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise XtinctError(f"{path}: {error.strerror or error}") from None
+    write_bytes(path, data)
 
 
 def picture(observation: "Observation") -> "Figure":

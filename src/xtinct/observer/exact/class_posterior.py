@@ -21,12 +21,12 @@ from xtinct.ceiling.extinction import Weight
 from xtinct.ceiling.hypotheses import Hypotheses
 from xtinct.errors import XtinctError
 from xtinct.lattices.cells import form_indices
+from xtinct.lattices.conventional import conventional_hkl
 from xtinct.observer.exact.line_fit import Decomposition
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import extinction_classes
-from xtinct.symmetry.families import conventional_hkl
 
 #: Errors that a height must exceed to be seen.
 SEEN = 6.0

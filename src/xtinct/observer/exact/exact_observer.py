@@ -13,6 +13,7 @@ from xtinct.lattices.cells import (
     SHORTEST,
     indices,
 )
+from xtinct.lattices.conventional import conventional_hkl
 from xtinct.observer.exact import triclinic
 from xtinct.observer.exact.class_posterior import (
     LAWS,
@@ -24,7 +25,7 @@ from xtinct.observer.exact.finding import Lattice, LatticeFinder
 from xtinct.observer.exact.observed_lines import ObservedLines
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.classes import extinction_classes
-from xtinct.symmetry.families import FAMILIES, conventional_hkl, space_groups
+from xtinct.symmetry.families import FAMILIES, space_groups
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
-from xtinct.lattices.cells import cell_of
-from xtinct.lattices.metric import quadratic_forms
+from xtinct.lattices.metric import cell_of, quadratic_forms
 from xtinct.symmetry.absences import conditions
 from xtinct.symmetry.classes import extinction_classes, relabellings
 from xtinct.symmetry.reflection_conditions import DENOMINATOR

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.lattices.cells import cell_of
+from xtinct.lattices.metric import cell_of
 from xtinct.observer.fitting import normal_equations
 from xtinct.observer.fitting.line_sets import Lines, lines_of
 from xtinct.observer.peaks.peak_shapes import (

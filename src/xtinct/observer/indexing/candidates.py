@@ -9,19 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.lattices.bravais import (
-    CENTRINGS,
-    GENERAL,
     POINTS,
-    RANK,
     Lifted,
     bravais,
     lifted,
     neighbours,
     reduced_of,
     relation,
-    volume,
 )
-from xtinct.lattices.cells import cell_of
+from xtinct.lattices.metric import cell_of, volume_of_metric
 from xtinct.observer.indexing import trees
 from xtinct.observer.indexing.likelihood import (
     CODES,
@@ -34,19 +30,18 @@ from xtinct.observer.indexing.likelihood import (
     total_score,
 )
 from xtinct.observer.peaks.peak_search import Peaks
-from xtinct.symmetry.families import FAMILIES
+from xtinct.symmetry.families import (
+    CUBIC,
+    FAMILIES,
+    MONOCLINIC,
+    ORTHORHOMBIC,
+    TETRAGONAL,
+    TRICLINIC,
+    TRIGONAL_HEXAGONAL,
+)
 
 #: Score up to which a list has no lattice: one of 67 lists of 5 to 30 random lines reached it (3.8, 5 lines).
 NOTHING = 3.0
-#: Orders of the point groups of lattices: how many hkl have one line.
-ORDER = {
-    "cubic": 48.0,
-    "trigonal-hexagonal": 24.0,
-    "tetragonal": 16.0,
-    "orthorhombic": 8.0,
-    "monoclinic": 4.0,
-    "triclinic": 2.0,
-}
 
 
 @dataclass(frozen=True)
@@ -59,12 +54,12 @@ class Limits:
     parameter_cost: float = 5.0  # log-likelihood that each free number of a metric must earn
     largest: dict[str, float] = field(
         default_factory=lambda: {
-            "cubic": 12000.0,
-            "trigonal-hexagonal": 10000.0,
-            "tetragonal": 10000.0,
-            "orthorhombic": 6000.0,
-            "monoclinic": 4000.0,
-            "triclinic": 2000.0,
+            CUBIC: 12000.0,
+            TRIGONAL_HEXAGONAL: 10000.0,
+            TETRAGONAL: 10000.0,
+            ORTHORHOMBIC: 6000.0,
+            MONOCLINIC: 4000.0,
+            TRICLINIC: 2000.0,
         }
     )  # volume of the conventional cell, angstrom^3
 
@@ -74,7 +69,7 @@ class Candidate:
     """A lattice that explains the peaks."""
 
     family: str
-    metric: np.ndarray  # float64 (p,), of `xtinct.linelists.ulbd_lines.form_metric`
+    metric: np.ndarray  # float64 (p,), of `xtinct.lattices.metric.form_metric`
     centring: str
     shift: float  # degree, observed less true
     score: float  # log-likelihood ratio over chance, less the costs of parameters
@@ -101,7 +96,7 @@ class Candidate:
     @cached_property
     def volume(self) -> float:
         """Volume of the primitive cell, angstrom^3."""
-        return volume(self.metric @ GENERAL[self.family]) / POINTS[self.centring]
+        return volume_of_metric(self.metric @ FAMILIES[self.family].general) / POINTS[self.centring]
 
 
 @dataclass(frozen=True)
@@ -155,18 +150,18 @@ def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.
     sure = np.flatnonzero(found.foreign < 0.3)
     if len(sure) < 4:
         sure = np.arange(len(q))
-    smallest = 10.0 if ORDER[family] > 8 else 30.0
-    kind = {"triclinic": 0, "monoclinic": 1}.get(family, 2)
+    smallest = 10.0 if FAMILIES[family].order > 8 else 30.0
+    kind = min(2, KINDS[family])
     error = float(np.median(found.error))
     test = trees.test_of(
         (q, slope, found.foreign),
         trees.Window(max(_COARSE, 3.0 * error), max(_FINE, 1.5 * error), min(limits.prior.spread, _STEP)),
-        GENERAL[family],
+        FAMILIES[family].general,
         kind,
-        ORDER[family],
+        float(FAMILIES[family].order),
         (smallest, limits.largest[family]),
     )
-    kept = trees.kept(limits.kept, -3.0 if family == "cubic" else 0.0)
+    kept = trees.kept(limits.kept, -3.0 if family == CUBIC else 0.0)
     _SEARCHES[family](_Start(q, sure, found.area, test, kept))
     count = int(kept.count[0])
     order = np.argsort(-kept.score[:count])
@@ -255,12 +250,12 @@ _THIRD = np.array(
     [(1, 0, 1), (1, 1, 1), (2, 0, 1), (1, 0, 2), (2, 1, 1), (1, 1, 2), (1, 2, 1)], dtype=np.int64
 )
 _SEARCHES = {
-    "cubic": _cubic,
-    "tetragonal": _uniaxial(False),
-    "trigonal-hexagonal": _uniaxial(True),
-    "orthorhombic": _orthorhombic,
-    "monoclinic": _monoclinic,
-    "triclinic": _triclinic,
+    CUBIC: _cubic,
+    TETRAGONAL: _uniaxial(False),
+    TRIGONAL_HEXAGONAL: _uniaxial(True),
+    ORTHORHOMBIC: _orthorhombic,
+    MONOCLINIC: _monoclinic,
+    TRICLINIC: _triclinic,
 }
 #: Distance of atoms, angstrom, within which relatives of a candidate have a symmetry, and their largest size.
 _LIFTED, _MOST_REDUCED = 0.06, 8000.0
@@ -277,7 +272,7 @@ def _scored(
 ) -> list[Candidate]:
     """The refined lattices of a start, in its own centring and in those that score best."""
     family, metric = start.family, start.metric
-    general, kind = GENERAL[family], KINDS[family]
+    general, kind = FAMILIES[family].general, KINDS[family]
     found = lines.searched
     n = found.two_theta.size
     metric = np.ascontiguousarray(metric, dtype=np.float64)
@@ -285,7 +280,7 @@ def _scored(
     if not np.isfinite(shift):
         return []
     result = []
-    for centring in CENTRINGS[family]:
+    for centring in FAMILIES[family].centrings:
         one, moved, code = metric, shift, CODES[centring]
         if centring != "P":
             one, moved = refined(metric, general, kind, code, found, n, shift, limits.prior, _FINAL)
@@ -333,7 +328,7 @@ def candidates(
 
 def _named(one: Candidate) -> Candidate:
     """The candidate with the axes of an orthorhombic cell in the usual order: a <= b <= c, or C-centred."""
-    if one.family != "orthorhombic":
+    if one.family != ORTHORHOMBIC:
         return one
     a, b, c = one.metric
     if one.centring in "ABC":
@@ -352,7 +347,9 @@ def _lifts(
     for one in pool:
         for tolerance in (0.03, 0.1, 0.2):
             high = lifted(one.reduced, tolerance)
-            if high is None or high.family not in families or RANK[high.family] >= RANK[one.family]:
+            if high is None or high.family not in families:
+                continue
+            if FAMILIES[high.family].order <= FAMILIES[one.family].order:
                 continue
             if _known(high, tried):
                 continue
@@ -393,15 +390,7 @@ def _known(high: Lifted, tried: list[Lifted]) -> bool:
 
 def _own(family: str, general: np.ndarray) -> Lifted:
     """The lattice of the family, of no centring yet, of a general metric (6,)."""
-    columns = {
-        "cubic": [0],
-        "tetragonal": [0, 2],
-        "trigonal-hexagonal": [0, 2],
-        "orthorhombic": [0, 1, 2],
-        "monoclinic": [0, 1, 2, 4],
-        "triclinic": range(6),
-    }
-    return Lifted(family, general[list(columns[family])], "")
+    return Lifted(family, general[list(FAMILIES[family].columns)], "")
 
 
 def _different(pool: list[Candidate]) -> list[Candidate]:
@@ -410,7 +399,7 @@ def _different(pool: list[Candidate]) -> list[Candidate]:
     if not order:
         return []
     first = np.array([one.first for one in order])
-    family = np.array([RANK[one.family] for one in order])
+    family = np.array([FAMILIES[one.family].order for one in order])
     kept: list[int] = []
     for i in range(len(order)):
         others = np.array(kept, dtype=np.int64)

@@ -11,16 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import njit
+from xtinct.symmetry.families import BY_SYMMETRY
 
 #: Kinds of lattices, by the hkl that are equivalent in them.
-KINDS = {
-    "triclinic": 0,
-    "monoclinic": 1,
-    "orthorhombic": 2,
-    "tetragonal": 3,
-    "trigonal-hexagonal": 4,
-    "cubic": 5,
-}
+KINDS = {family: code for code, family in enumerate(reversed(BY_SYMMETRY))}
 #: Codes of the centrings.
 CODES = {centring: code for code, centring in enumerate("PABCIFR")}
 #: Half-width of the window in which the density of a lattice's lines is counted, degree.

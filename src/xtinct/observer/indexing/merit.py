@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.lattices.bravais import GENERAL
 from xtinct.observer.indexing.candidates import Candidate
 from xtinct.observer.indexing.likelihood import CODES, KINDS, all_at, angle_of, distinct, lines_of
 from xtinct.observer.peaks.peak_search import Peaks
+from xtinct.symmetry.families import FAMILIES
 
 #: Lines that the figures are taken over.
 _LINES = 20
@@ -35,7 +35,9 @@ def merit(candidate: Candidate, peaks: Peaks) -> Merit:
     two_theta = np.ascontiguousarray(peaks.two_theta[rows], dtype=np.float64)
     q, _ = all_at(two_theta, candidate.shift, peaks.wavelength)
     hkl, possible, many = lines_of(
-        candidate.metric @ GENERAL[candidate.family], float(q[-1]) * 1.01 + 1e-4, KINDS[candidate.family]
+        candidate.metric @ FAMILIES[candidate.family].general,
+        float(q[-1]) * 1.01 + 1e-4,
+        KINDS[candidate.family],
     )
     kept, _ = distinct(hkl, possible, many, CODES[candidate.centring])
     possible = possible[kept]

@@ -63,7 +63,7 @@ def test_of(lines, window, general, kind, order, volumes) -> Test:
 
     lines     (q, slope, foreign), float64 (n,) each: 1/d^2, its change per degree, chance to be foreign
     window    Window
-    general   float64 (p, 6), see `xtinct.lattices.bravais.GENERAL`
+    general   float64 (p, 6), see `xtinct.symmetry.families.Family.general`
     order     of the point group of the lattice; volumes: range, angstrom^3
     """
     q, slope, foreign = lines

@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.lattices.bravais import CENTRINGS, GENERAL, reduced_of, volume
+from xtinct.lattices.bravais import reduced_of
+from xtinct.lattices.metric import volume_of_metric
 from xtinct.observer.fitting.line_sets import Lines, lines_of
 from xtinct.observer.fitting.pawley import FitSettings, LatticeFit, fit_lattice
-from xtinct.observer.indexing.candidates import ORDER, Candidate
+from xtinct.observer.indexing.candidates import Candidate
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
 from xtinct.observer.judging.ranking import PeakEvidence, peak_evidence
 from xtinct.observer.peaks.peak_shapes import Profile, q_of, shift, true_angle
 from xtinct.observer.peaks.radiation_found import Found
+from xtinct.symmetry.families import FAMILIES
 
 #: Peaks that the range holds at most, degrees after the last, and most lines of a lattice in it.
 _PEAKS, _BEYOND, _LINES = 40, 1.0, 230
@@ -68,8 +70,8 @@ class Court:
         wavelength = pattern.radiation.wavelength
         for candidate in candidates:
             # 4 pi / 3 q^(3/2) V hkl lie within q; as many of them are one line as the lattice is symmetric.
-            size = volume(candidate.metric @ GENERAL[candidate.family])
-            density = 4 * math.pi / 3 * size / ORDER[candidate.family]
+            size = volume_of_metric(candidate.metric @ FAMILIES[candidate.family].general)
+            density = 4 * math.pi / 3 * size / FAMILIES[candidate.family].order
             q = (_LINES / density) ** (2 / 3)
             high = min(high, max(least, float(true_angle(np.array([q]), wavelength)[0])))
         return cls(found, low, high, _variance(found))
@@ -174,7 +176,7 @@ def shown_lines(lines: Lines, letter: str) -> np.ndarray:
 def centring_of(lines: Lines, allowed: np.ndarray) -> str:
     """The centring whose absent lines are all among those not `allowed` (m,), at least two; P without one."""
     for letter in _SHOWN:
-        if letter not in CENTRINGS[lines.family]:
+        if letter not in FAMILIES[lines.family].centrings:
             continue
         kept = shown_lines(lines, letter)
         if (~kept).sum() >= 2 and not allowed[~kept].any():

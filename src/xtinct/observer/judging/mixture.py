@@ -9,11 +9,12 @@ from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import shown_lines
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.peak_shapes import q_of, true_angle
+from xtinct.symmetry.families import FAMILIES
 
 #: Fewest lines that a second phase is seen by, their share of the intensity, and the score of its lattice:
 #: random lists reach 3 at most.
 _LINES, _SHARE, _SCORE = 4, 0.03, 8.0
-_SIMPLE = "cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic"
+_SIMPLE = tuple(name for name, family in FAMILIES.items() if not family.free_angles)
 
 
 def second_phase(left: np.ndarray, peaks: Peaks, families: tuple[str, ...]) -> Candidate | None:

@@ -16,11 +16,11 @@ import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
-from xtinct.lattices.cells import volume
+from xtinct.lattices.metric import volume_of_metric
 from xtinct.observer.fitting.line_sets import AbsenceSets, Lines, absence_sets, lines_of
-from xtinct.observer.indexing.candidates import ORDER
 from xtinct.observer.judging.pattern_evidence import INTENSITY_MEANS, INTENSITY_WEIGHTS, lorentz_polarization
 from xtinct.observer.peaks.peak_shapes import q_of, true_angle
+from xtinct.symmetry.families import FAMILIES
 
 #: Peaks that are judged, from the lowest angle; lines of a lattice that can be compared at most.
 _PEAKS, _LINES = 40, 900
@@ -73,7 +73,8 @@ def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) ->
     low, high = max(at[0] - _BELOW, 2.0), at[-1] + _ABOVE
     wavelength = peaks.wavelength
     q_low, q_high = (float(q_of(angle - shift, wavelength)) for angle in (low, high))
-    if volume(family, metric) * q_high**1.5 * 4 * math.pi / 3 / ORDER[family] > 2 * _LINES:
+    own = FAMILIES[family]
+    if volume_of_metric(metric @ own.general) * q_high**1.5 * 4 * math.pi / 3 / own.order > 2 * _LINES:
         return None
     lines = lines_of(family, metric, q_low, q_high)
     if not 2 <= len(lines) <= _LINES:
@@ -164,7 +165,8 @@ def centring_of(lines: Lines, sets: AbsenceSets, index: int) -> str:
         "B": (h + l) % 2 == 0,
         "C": (h + k) % 2 == 0,
     }
-    letters = "R" if lines.family == "trigonal-hexagonal" else "" if lines.family == "triclinic" else "FIABC"
+    centrings = FAMILIES[lines.family].centrings
+    letters = "R" if "R" in centrings else "" if centrings == "P" else "FIABC"
     for letter in letters:
         shown = np.zeros(len(lines), dtype=bool)
         np.logical_or.at(shown, lines.owner, kept[letter])

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.lattices.bravais import RANK, same
+from xtinct.lattices.bravais import same
 from xtinct.observer.judging.court import Judged
+from xtinct.symmetry.families import BY_SYMMETRY
 
 
 class Weights(NamedTuple):
@@ -55,7 +56,7 @@ def figures(judged: list[Judged]) -> np.ndarray:
     """
     score = np.array([x.candidate.score for x in judged])
     evidence = np.array([x.evidence for x in judged])
-    rank = np.array([RANK[x.candidate.family] for x in judged])
+    rank = np.array([BY_SYMMETRY.index(x.candidate.family) for x in judged])
     misfit = np.array([x.fit.chi2 for x in judged])
     listed = np.array([x.listed.value if x.listed else -np.inf for x in judged])
     best = listed.max() if np.isfinite(listed).any() else 0.0

@@ -6,7 +6,6 @@ space group; the draws mix them with those of the crystal family and of all grou
 that groups with few or no known crystals work as well.
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -19,9 +18,10 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.files.schema import CELL, STRUCTURES, check_table
-from xtinct.files.writing import write_text
+from xtinct.files.writing import write_json
 from xtinct.generators.sampling import STATISTICS
-from xtinct.lattices.shapes import cell_volume, shape_of_cell
+from xtinct.lattices.metric import cell_volume
+from xtinct.lattices.shapes import shape_of_cell
 from xtinct.randomness import stream_key
 from xtinct.structures.crystal import Crystal
 from xtinct.structures.parsing import read_cleaned
@@ -105,7 +105,7 @@ def learn_to_file(
 ) -> dict[str, Any]:
     """`learn`, written to `out` as JSON with sorted keys."""
     statistics = learn(structures, only)
-    write_text(out, json.dumps(statistics, sort_keys=True, indent=1) + "\n")
+    write_json(out, statistics, indent=1)
     return statistics
 
 

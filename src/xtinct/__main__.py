@@ -1,0 +1,5 @@
+"""`python -m xtinct`, also for `torchrun -m xtinct train ...`."""
+
+from xtinct.cli import main
+
+main()

@@ -1,0 +1,84 @@
+"""Space groups looked up by their names. Facts: International Tables A (2016), gemmi, spglib."""
+
+import warnings
+
+import gemmi
+import numpy as np
+import pytest
+import spglib
+
+from xtinct.errors import XtinctError
+from xtinct.structures.space_group import CENTRE, HANDED, INTENSITIES, LAUE, space_group
+from xtinct.symmetry.classes import class_symbol
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "symbol", "hall"),
+    [
+        (62, 62, "P n m a", "-P 2ac 2n"),
+        ("62", 62, "P n m a", "-P 2ac 2n"),
+        ("Pbnm", 62, "P b n m", "-P 2c 2ab"),
+        ("-P 2c 2ab", 62, "P b n m", "-P 2c 2ab"),
+        ("P2(1)/n", 14, "P 1 21/n 1", "-P 2yn"),
+        ("Fd-3m", 227, "F d -3 m:2", "-F 4vw 2vw 3"),
+        ("Fd-3m:1", 227, "F d -3 m:1", "F 4d 2 3 -1d"),
+        ("R-3m", 166, "R -3 m:H", '-R 3 2"'),
+        ("R-3m:R", 166, "R -3 m:R", "-P 3* 2"),
+    ],
+)
+def test_a_group_is_found_by_any_of_its_names(name, number, symbol, hall):
+    found = space_group(name)
+    assert (found.number, found.symbol, found.hall) == (number, symbol, hall)
+
+
+@pytest.mark.parametrize("name", ["Pnmz", "0", "231", "-5", "", "icsd", "P 9"])
+def test_what_names_no_group_is_refused_in_one_line(name):
+    with pytest.raises(XtinctError, match=r"space group .*(number|symbol)") as caught:
+        space_group(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_conditions_are_those_of_the_setting():
+    conditions = {(c.zone, c.condition) for c in space_group("Pbnm").conditions if c.representative}
+    assert conditions == {("0kl", "k=2n"), ("h0l", "h+l=2n")}
+    assert space_group("Pbnm").extinction_symbol == "P b n -"
+    assert space_group("Pnma").extinction_symbol == "P n - a"
+
+
+@pytest.mark.parametrize("number", range(1, 231))
+def test_every_group_agrees_with_gemmi_and_spglib(number):
+    found = space_group(number)
+    table = gemmi.find_spacegroup_by_number(number)
+    assert found.point_group == table.point_group_hm()
+    assert found.centrosymmetric == table.is_centrosymmetric()
+    assert found.laue_class == table.laue_str()
+    assert found.extinction_class.symbol == class_symbol(number)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # spglib announces changes of its error handling
+        other = spglib.get_spacegroup_type_from_symmetry(
+            found.operations.rotations, found.operations.translations_in_cell, lattice=_lattice(found)
+        )
+    assert other.number == number
+
+
+def _lattice(group):
+    """A basis with the symmetry of the group: the mean metric over its point group."""
+    turns = group.operations.point_operations
+    return np.linalg.cholesky(np.einsum("nki,nkj->ij", turns, turns) / len(turns))
+
+
+def test_rivals_are_told_apart_by_what_differs():
+    quartz = {rival.symbol: rival.told_by for rival in space_group("P 31 2 1").rivals}
+    assert quartz["P 32 2 1"] == (HANDED,)
+    assert quartz["P 62 2 2"] == (LAUE,)
+    (acentric,) = space_group("Pnma").rivals
+    assert acentric.symbol == "P n a 21"
+    assert acentric.told_by[0] == CENTRE
+    # I 2 2 2 and I 21 21 21 have one point group and one set of absences.
+    assert {r.symbol: r.told_by for r in space_group("I 2 2 2").rivals}["I 21 21 21"] == (INTENSITIES,)
+
+
+def test_a_setting_that_no_table_has_is_described_by_its_operations():
+    shifted = space_group("-P 2ybc (x-1/8,y,z)")
+    assert (shifted.number, shifted.tabulated, shifted.extinction_symbol) == (14, False, None)
+    assert {(c.zone, c.condition) for c in shifted.conditions} == {("h0l", "l=2n"), ("0k0", "k=2n")}
