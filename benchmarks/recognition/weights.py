@@ -1,12 +1,13 @@
 """Learn the weights of recognition on simulated measurements, and on measured ones that are for tuning.
 
     python benchmarks/recognition/weights.py STRUCTURES.parquet TABLE.parquet [--per-system 30] [--seed 1]
-        [--measured PATTERNS.parquet --source NAME --rows even]
+        [--measured PATTERNS.parquet --source NAME --rows even --times 3]
 
 STRUCTURES has the columns material_id (or structure_id) and cif; TABLE, of the same structures, is of
 `xtinct.recognition.table.build_table`. Crystals are drawn per crystal system, with cells strained as those of
-density-functional theory are against measured ones. Each is asked for with its structure in the table, without
-its composition and without its type (truth.py). Prints the dictionaries of `xtinct.recognition.weights`.
+density-functional theory are against measured ones. Each is asked for with its structure in the table,
+without its composition and without its type (truth.py). Prints the dictionaries of
+`xtinct.recognition.weights`.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from truth import Truth
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
-from xtinct.lattices.cells import cell_of
+from xtinct.lattices.conventional import conventional_cell
+from xtinct.lattices.metric import cell_of
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, simulate_measurement
 from xtinct.recognition import ranking
@@ -34,7 +36,7 @@ from xtinct.recognition.table import load_table
 from xtinct.recognition.targets import targets_of
 from xtinct.recognition.weights import DOUBT, SCORE
 from xtinct.sources.given import standard_of
-from xtinct.symmetry.families import CRYSTAL_SYSTEMS, FAMILIES, conventional_cell, family_of
+from xtinct.symmetry.families import CRYSTAL_SYSTEMS, FAMILIES, family_of
 from xtinct.symmetry.operations import centring
 
 SETTINGS = ("all", "own", "type")
@@ -138,7 +140,8 @@ def measured(path, source, rows, truth):
     own = [
         r
         for r in pq.read_table(path).to_pylist()
-        if r["source"] == source and all(r[x] is not None and np.isfinite(r[x]) for x in ("a", "spacegroup_number"))
+        if r["source"] == source
+        and all(r[x] is not None and np.isfinite(r[x]) for x in ("a", "spacegroup_number"))
     ]
     for row in {"all": own, "even": own[::2], "odd": own[1::2]}[rows]:
         cell = np.array([row[name] for name in _CELL], dtype=np.float64)
@@ -238,6 +241,7 @@ def main():
     parser.add_argument("--measured", type=Path)
     parser.add_argument("--source")
     parser.add_argument("--rows", choices=["all", "even", "odd"], default="even")
+    parser.add_argument("--times", type=int, default=3, help="how often a measured pattern counts")
     options = parser.parse_args()
     truth = Truth(load_table(options.table))
     names = pq.read_schema(options.structures).names
@@ -246,7 +250,7 @@ def main():
     structures = dict(zip(table[name].to_pylist(), table["cif"].to_pylist(), strict=True))
     samples = list(simulated(structures, truth, options.per_system, options.seed))
     if options.measured:
-        samples += measured(options.measured, options.source, options.rows, truth)
+        samples += options.times * list(measured(options.measured, options.source, options.rows, truth))
     report(samples, truth.table.numbers)
 
 

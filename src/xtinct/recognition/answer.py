@@ -26,7 +26,8 @@ class Known:
     score           logarithm of how much more probable than others, up to a constant
     probability     that it, or one that the pattern does not tell from it, is the sample
     shift           of the pattern, observed less true 2theta, degree
-    cosine          likeness of root intensities, 0 to 1; explained: share of the peaks' root areas with a line
+    cosine          likeness of root intensities, 0 to 1
+    explained       share of the peaks' root areas that have a line
     also            structures that this pattern does not tell from it: (id, formula, number)
     """
 

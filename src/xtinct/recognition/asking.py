@@ -1,4 +1,4 @@
-"""Recognition as a person asks it: files, arrays or lists of peaks, a database, and elements that are known."""
+"""Recognition as a person asks it: files, arrays or lists of peaks; a database, and known elements."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,9 +10,9 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
-from xtinct.lattices.cells import cell_of
+from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable, read_measurement, read_peaks
-from xtinct.observer.asking import _points, listed
+from xtinct.observer.asking import as_measurement, listed
 from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation, radiation_of
 from xtinct.recognition import ranking
@@ -30,8 +30,8 @@ DEFAULT_DATABASE = "data/recognition/table.parquet"
 CANDIDATES = (400, 200)
 #: Of them those that are looked at for duplicates, and those that are told.
 _LOOKED, _TOLD = 60, 10
-#: A phase leaves of a peak what its lines do not reach, if that is more than this share; a further phase is looked
-#: for where the peaks that are left have this share of the root areas.
+#: A phase leaves of a peak what its lines do not reach, if that is more than this share; a further phase is
+#: looked for where the peaks that are left have this share of the root areas.
 _LEFT, _WORTH = 0.5, 0.12
 #: Least area, over the largest, of peaks that call for a further phase; and probability that names one.
 _STRONG, _NAMED = 0.02, 0.5
@@ -73,15 +73,16 @@ def recognise(
 
     pattern     a file of any format of powder diffraction, a Measurement or PeakTable of
                 `xtinct.measurements`, or two float (n,) arrays: 2theta in degrees, and intensity
-    database    a table of `xtinct.recognition.table.build_table`: its file, or as `load_table` read it; None:
-                the one of the default build
+    database    a table of `xtinct.recognition.table.build_table`: its file, or as `load_table` read it;
+                None: the one of the default build
     wavelength  angstrom, a name (CuKa), or the two of a doublet; None: what the file says
-    elements    symbols ("Si,O") that the sample may have; structures with others are left out, hydrogen excepted
+    elements    symbols ("Si,O") that the sample may have; structures with others, hydrogen excepted, are left
+                out
     peaks       whether the file is a list of peaks; scan, which of several scans
     phases      most phases that are looked for
 
-    Returns a `Recognition`: print it, or see its attributes and `to_dict()`. XtinctError where there is nothing
-    to be read or the wavelength is not known.
+    Returns a `Recognition`: print it, or see its attributes and `to_dict()`. XtinctError where there is
+    nothing to be read or the wavelength is not known.
     """
     table = _table(database)
     rows = _rows(table, elements)
@@ -93,8 +94,8 @@ def recognise(
 def recognised_cells(found: Found, table: Table, most: int = 25) -> list[RecognisedCell]:
     """Refined cells of the structures that fit the peaks of a pattern best, best first, each lattice once.
 
-    An empty list where there are too few peaks. Scores are logarithms of how much more probable a structure is
-    than another, up to a constant.
+    An empty list where there are too few peaks. Scores are logarithms of how much more probable a structure
+    is than another, up to a constant.
     """
     if len(found.peaks) < FEWEST:
         return []
@@ -163,7 +164,7 @@ def _targets(pattern, wavelength, peaks, scan) -> tuple[Found | None, Targets, s
         else:
             pattern = read_measurement(pattern, wavelength=wavelength, scan=scan)
     elif isinstance(pattern, tuple | list):
-        pattern = _points(*pattern)
+        pattern = as_measurement(*pattern)
     if isinstance(pattern, PeakTable):
         known = listed(pattern, radiation)
         margin = 2 * float(np.median(known.fwhm))
@@ -303,7 +304,9 @@ def _further(table, rows, targets, ranked, at, answer, phases) -> tuple[tuple[Re
     root = np.sqrt(targets.area * targets.open)
     if still.sum() < FEWEST or root[still].sum() < _WORTH * root.sum():
         return (), ()
-    text = f"{int(still.sum())} peaks of {len(targets)} are left that {answer.known[0].formula} does not explain"
+    text = (
+        f"{int(still.sum())} peaks of {len(targets)} are left that {answer.known[0].formula} does not explain"
+    )
     if phases < 2:
         return (), (f"{text}.",)
     other = recognise_targets(table, left, rows, answer.name, phases - 1)

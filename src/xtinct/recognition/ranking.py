@@ -1,7 +1,7 @@
 """From measures of agreement to a ranking, to doubt, and to probabilities of symmetries.
 
-The score of a structure is a weighted sum of its measures: the logarithm of how much more probable it is to be
-the right one than another, learned as a conditional logit. Whether the best is right at all is a second
+The score of a structure is a weighted sum of its measures: the logarithm of how much more probable it is to
+be the right one than another, learned as a conditional logit. Whether the best is right at all is a second
 question, with a logistic answer; what is left for "none of these" goes to the structures that are alike, and
 to how frequent groups are. Weights: `benchmarks/recognition/weights.py`.
 """
@@ -18,10 +18,8 @@ from xtinct.symmetry.families import N_SPACE_GROUPS
 _MOST_HITS, _ALIKE = 40, 0.995
 
 
-
-
 def features(matched: Matched, likeness: np.ndarray) -> np.ndarray:
-    """What scores are made of, float64 (n, k) in the order of `weights.SCORE`; likeness (n, 2) of screening."""
+    """What scores are made of, float64 (n, k) in the order of `weights.SCORE`; likeness (n, 2): screening."""
     free = matched["free"]
     columns = {
         "evidence": matched["evidence"] / 10,

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtinct.compiling import njit
-from xtinct.linelists.line_tables import line_lists
-from xtinct.patterns.lorentz import geometric_factor
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import ROW_GROUP_ROWS, open_parquet, read_batches, read_table, write_parquet
 from xtinct.files.schema import CELL, LINES, STRUCTURES, check_table
+from xtinct.linelists.line_tables import line_lists
+from xtinct.patterns.lorentz import geometric_factor
 from xtinct.symmetry.families import FAMILIES, family_of
 
 #: Smallest 1/d of the axis, 1/angstrom, and its unit: lines are kept to this relative precision of d.
@@ -30,10 +30,19 @@ WAVELENGTH = 1.540593
 #: Most lines of a structure, and the share of its strongest line that the weakest has.
 MOST, LEAST = 100, 0.0015
 
-_UNITS = {"a": "angstrom", "b": "angstrom", "c": "angstrom", "alpha": "degree", "beta": "degree", "gamma": "degree"}
+_UNITS = {
+    "a": "angstrom",
+    "b": "angstrom",
+    "c": "angstrom",
+    "alpha": "degree",
+    "beta": "degree",
+    "gamma": "degree",
+}
 
 
-def _field(name: str, kind: pa.DataType, description: str, unit: str = "", nullable: bool = False) -> pa.Field:
+def _field(
+    name: str, kind: pa.DataType, description: str, unit: str = "", nullable: bool = False
+) -> pa.Field:
     return pa.field(name, kind, nullable=nullable, metadata={"unit": unit, "description": description})
 
 
@@ -41,7 +50,9 @@ RECOGNITION = pa.schema(
     [
         _field("structure_id", pa.string(), "row of structures that the lines are of"),
         _field("formula", pa.string(), "reduced formula"),
-        _field("protostructure", pa.string(), "AFLOW-style label with elements; null if unknown", nullable=True),
+        _field(
+            "protostructure", pa.string(), "AFLOW-style label with elements; null if unknown", nullable=True
+        ),
         _field("elements", pa.list_(pa.uint8()), "atomic numbers of its elements, ascending"),
         _field("spacegroup_number", pa.int16(), "1 to 230"),
         _field("n_sites", pa.int32(), "atom sites in the conventional cell"),
@@ -138,7 +149,7 @@ def entries(
 ) -> pa.Table:
     """Rows of RECOGNITION.
 
-    names      identifiers (n,); about, formula, sites of the conventional cell, protostructure or None of each
+    names      identifiers (n,); about, formula, sites of the conventional cell, protostructure (None) of each
     numbers    space groups (n,); cells, float64 (n, 6)
     lines      offsets int64 (n + 1,), 1/d ascending (m,), |F|^2 summed over the hkl of the line (m,)
     """

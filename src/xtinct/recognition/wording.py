@@ -29,8 +29,8 @@ def _sentence(recognition: Recognition) -> str:
         return f"Not recognised: the most alike of {recognition.structures:,} structures is {what}, {chance}."
     sure = "Recognised as" if recognition.probability > SURE else "Perhaps"
     return (
-        f"{sure} {what}, {chance}. This is the likeness to a known structure; what the absences show is another "
-        "question, which `xtinct index` answers."
+        f"{sure} {what}, {chance}. This is the likeness to a known structure; what the absences "
+        "show is another question, which `xtinct index` answers."
     )
 
 
@@ -55,7 +55,9 @@ def _structures(recognition: Recognition) -> str:
     )
     text = table(header, rows)
     if any(one.also for one in recognition.known[:_TOLD]):
-        text += "\nalso: structures of the same elements that this pattern does not tell from it (all in --json)"
+        text += (
+            "\nalso: structures of the same elements that this pattern does not tell from it (all in --json)"
+        )
     return text
 
 
@@ -73,7 +75,14 @@ def _votes(recognition: Recognition) -> str:
                 *(f"{hermann_mauguin(group)} ({group})" if group else "", _percent(p_group)),
             )
         )
-    header = ("crystal system", "probability", "extinction class", "probability", "space group", "probability")
+    header = (
+        "crystal system",
+        "probability",
+        "extinction class",
+        "probability",
+        "space group",
+        "probability",
+    )
     return "Votes of known structures:\n" + table(header, rows)
 
 
