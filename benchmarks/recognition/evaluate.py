@@ -5,7 +5,7 @@
 
 PATTERNS.parquet has a row per pattern: id, source, formula, two_theta and intensity (lists), wavelength
 (angstrom; null: copper is taken), spacegroup_number, a b c alpha beta gamma. TABLE.parquet is a table of
-`xtinct.recognition.table.build_table`. Settings: truth.py. A pattern that fails counts as wrong.
+`xtinct.recognition.known_structures.build_table`. Settings: truth.py. A pattern that fails counts as wrong.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.radiation.tubes import radiation_of
-from xtinct.recognition.asking import recognise_targets
-from xtinct.recognition.table import load_table
+from xtinct.recognition.known_structures import load_table
+from xtinct.recognition.recognising import recognise_targets
 from xtinct.recognition.targets import targets_of
 from xtinct.scores.metrics import wilson_interval
 from xtinct.symmetry.classes import class_symbol

@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtinct.files.parquet import write_parquet
+from xtinct.files.schema import RECOGNITION
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.peak_shapes import Profile
-from xtinct.recognition.asking import rank
+from xtinct.recognition.known_structures import load_table
+from xtinct.recognition.recognising import rank
 from xtinct.recognition.screening import screen
-from xtinct.recognition.table import RECOGNITION, load_table
 from xtinct.recognition.targets import from_peaks
 
 

@@ -6,7 +6,7 @@ import gemmi
 import numpy as np
 from pymatgen.core import Composition
 
-from xtinct.recognition.table import Table
+from xtinct.recognition.known_structures import Table
 from xtinct.structures.labels import prototype
 
 #: all: the whole table; own: without structures of the sample's composition; type: without those of its type;

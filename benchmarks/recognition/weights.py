@@ -4,10 +4,10 @@
         [--measured PATTERNS.parquet --source NAME --rows even --times 3]
 
 STRUCTURES has the columns material_id (or structure_id) and cif; TABLE, of the same structures, is of
-`xtinct.recognition.table.build_table`. Crystals are drawn per crystal system, with cells strained as those of
-density-functional theory are against measured ones. Each is asked for with its structure in the table,
-without its composition and without its type (truth.py). Prints the dictionaries of
-`xtinct.recognition.weights`.
+`xtinct.recognition.known_structures.build_table`. Crystals are drawn per crystal system, with cells strained
+as those of density-functional theory are against measured ones. Each is asked for with its structure in the
+table, without its composition and without its type (truth.py). Prints the dictionaries of
+`xtinct.recognition.learned_weights`.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from xtinct.lattices.conventional import conventional_cell
 from xtinct.lattices.metric import cell_of
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, simulate_measurement
-from xtinct.recognition import ranking
-from xtinct.recognition.asking import rank
+from xtinct.recognition import structure_scores
+from xtinct.recognition.known_structures import load_table
+from xtinct.recognition.learned_weights import DOUBT, SCORE
 from xtinct.recognition.matching import FREE, Matched
-from xtinct.recognition.table import load_table
+from xtinct.recognition.recognising import rank
 from xtinct.recognition.targets import targets_of
-from xtinct.recognition.weights import DOUBT, SCORE
 from xtinct.sources.given import standard_of
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, FAMILIES, family_of
 from xtinct.symmetry.operations import centring
@@ -61,7 +61,7 @@ class Sample:
 
     @property
     def features(self):
-        return ranking.features(self.matched, self.likeness)
+        return structure_scores.features(self.matched, self.likeness)
 
 
 def lattice_right(table, ranked, number, cell):
@@ -172,13 +172,13 @@ def fit_score(samples, weights=None):
 
 def best_of(sample, score):
     values = np.where(sample.matched["lines"] > 0, sample.features @ score, -np.inf)
-    return ranking.Best(int(np.argmax(values)), values, sample.numbers, sample.peaks)
+    return structure_scores.Best(int(np.argmax(values)), values, sample.numbers, sample.peaks)
 
 
 def fit_doubt(samples, score):
     """Weights (k,) of a logistic regression: is the best of its group and lattice?"""
     best = [best_of(s, score) for s in samples]
-    x = np.array([ranking.doubt_features(s.matched, b) for s, b in zip(samples, best, strict=True)])
+    x = np.array([structure_scores.doubt_features(s.matched, b) for s, b in zip(samples, best, strict=True)])
     y = np.array([s.lattice[b.at] for s, b in zip(samples, best, strict=True)])
     middle, width = x.mean(axis=0), x.std(axis=0)
     constant = width < 1e-9
@@ -207,7 +207,7 @@ def fit_votes(samples, score, right, frequency):
         total = 0.0
         for s, b, p in zip(samples, best, right, strict=True):
             own, alike = (
-                np.bincount(s.numbers, ranking.shares(b.scores, t), minlength=231)[s.number]
+                np.bincount(s.numbers, structure_scores.shares(b.scores, t), minlength=231)[s.number]
                 for t in (temperature, wide)
             )
             other = (1 - floor) * alike + floor * frequency[s.number]
@@ -221,7 +221,7 @@ def report(samples, numbers):
     score = fit_score(samples)
     doubt, x, y = fit_doubt(samples, score)
     right = 1 / (1 + np.exp(-x @ doubt))
-    votes, likelihood = fit_votes(samples, score, right, ranking.frequencies(numbers))
+    votes, likelihood = fit_votes(samples, score, right, structure_scores.frequencies(numbers))
     print("SCORE =", {k: round(float(v), 4) for k, v in zip(SCORE, score, strict=True)})
     print("DOUBT =", {k: round(float(v), 4) for k, v in zip(DOUBT, doubt, strict=True)})
     print("VOTES =", votes)

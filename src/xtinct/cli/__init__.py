@@ -359,7 +359,7 @@ def recognise(
     Positions and intensities of the peaks are held against every structure of a database; cells are refined.
     What is not there cannot be recognised: a probability says how far the best answer is to be believed.
     """
-    from xtinct.recognition.asking import recognise as find
+    from xtinct.recognition.recognising import recognise as find
 
     answers = []
     for path in patterns:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import njit
+from xtinct.recognition.known_structures import FIRST, UNIT, Table
 from xtinct.recognition.screening import BIN, MEAN_SHIFT
-from xtinct.recognition.table import FIRST, UNIT, Table
 from xtinct.recognition.targets import Targets
 
 #: Free parameters of the metric of each family, in the order of FAMILIES.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.recognition.table import FIRST, LAST, UNIT, Table
+from xtinct.recognition.known_structures import FIRST, LAST, UNIT, Table
 from xtinct.recognition.targets import Targets
 from xtinct.simd import add_scaled, load, store, zeros
 

@@ -9,7 +9,7 @@ from xtinct.errors import XtinctError
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.radiation_found import Found
 from xtinct.patterns.lorentz import geometric_factor
-from xtinct.recognition.table import FIRST, LAST, WAVELENGTH
+from xtinct.recognition.known_structures import FIRST, LAST, WAVELENGTH
 
 #: Fewest peaks that anything can be recognised by.
 FEWEST = 3

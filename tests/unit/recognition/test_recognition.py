@@ -14,13 +14,14 @@ import xtinct
 from xtinct.cli import cli
 from xtinct.datasets.cddd import build_shard
 from xtinct.errors import XtinctError
+from xtinct.files.schema import RECOGNITION
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.conventional import conventional_cell
 from xtinct.measurements import Measurement
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, measure, simulate_measurement
-from xtinct.recognition.asking import recognised_cells
-from xtinct.recognition.table import RECOGNITION, build_table, load_table
+from xtinct.recognition.known_structures import build_table, load_table
+from xtinct.recognition.recognising import recognised_cells
 from xtinct.sources.fetching import fetch
 from xtinct.sources.given import standard_of
 from xtinct.structures.cleaning import clean_shard

@@ -1,7 +1,7 @@
 """What recognition says, as text for a terminal."""
 
 from xtinct.observer.answer.wording import table
-from xtinct.recognition.answer import SURE, Known, Recognition
+from xtinct.recognition.recognition import SURE, Known, Recognition
 from xtinct.symmetry.operations import hermann_mauguin
 
 #: How many structures, classes and groups are told.

@@ -15,11 +15,11 @@ from xtinct.measurements import Measurement, PeakTable, read_measurement, read_p
 from xtinct.observer.asking import as_measurement, listed
 from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation, radiation_of
-from xtinct.recognition import ranking
-from xtinct.recognition.answer import Known, Recognition
+from xtinct.recognition import structure_scores
+from xtinct.recognition.known_structures import Table, atomic_numbers, load_table
 from xtinct.recognition.matching import FREE, Matched, match, predicted, same_lines
+from xtinct.recognition.recognition import Known, Recognition
 from xtinct.recognition.screening import screen
-from xtinct.recognition.table import Table, atomic_numbers, load_table
 from xtinct.recognition.targets import FEWEST, Targets, from_peaks, targets_of
 from xtinct.symmetry.families import FAMILIES
 from xtinct.symmetry.operations import bravais_lattice, centring, hermann_mauguin
@@ -73,8 +73,8 @@ def recognise(
 
     pattern     a file of any format of powder diffraction, a Measurement or PeakTable of
                 `xtinct.measurements`, or two float (n,) arrays: 2theta in degrees, and intensity
-    database    a table of `xtinct.recognition.table.build_table`: its file, or as `load_table` read it;
-                None: the one of the default build
+    database    a table of `known_structures.build_table`: its file, or as `load_table` read it; None: the one
+                of the default build
     wavelength  angstrom, a name (CuKa), or the two of a doublet; None: what the file says
     elements    symbols ("Si,O") that the sample may have; structures with others, hydrogen excepted, are left
                 out
@@ -188,7 +188,7 @@ def rank(table: Table, rows: np.ndarray, targets: Targets) -> Ranked:
     at = at[screened.likeness[at, 0] > 0]
     matched = match(table, targets, rows[at], screened.shift[at, 0])
     likeness = screened.likeness[at]
-    return Ranked(rows[at], matched, likeness, ranking.scores(matched, likeness))
+    return Ranked(rows[at], matched, likeness, structure_scores.scores(matched, likeness))
 
 
 def _cell(table: Table, ranked: Ranked, at: int) -> np.ndarray:
@@ -235,21 +235,23 @@ def recognise_targets(
     ranked = rank(table, rows, targets)
     heads = _merged(table, targets, ranked)
     if not heads:
-        nothing = ranking.frequencies(table.numbers)
+        nothing = structure_scores.frequencies(table.numbers)
         return Recognition(name, (), 0.0, _groups(nothing), len(targets), len(rows))
-    best = ranking.Best(heads[0][0], ranked.scores, table.numbers[ranked.rows], int((targets.open > 0).sum()))
-    right = ranking.probability_of_best(ranked.matched, best)
+    best = structure_scores.Best(
+        heads[0][0], ranked.scores, table.numbers[ranked.rows], int((targets.open > 0).sum())
+    )
+    right = structure_scores.probability_of_best(ranked.matched, best)
     values = ranked.scores.copy()
     for head in heads:
         # Structures that are one have the vote of the best, which their groups share.
         values[head] += values[head[0]] - np.logaddexp.reduce(values[head])
-    frequency = ranking.frequencies(table.numbers)
+    frequency = structure_scores.frequencies(table.numbers)
     numbers = table.numbers[ranked.rows].astype(np.int64)
     answer = Recognition(
         name=name,
         known=_known(table, ranked, heads, right),
         probability=right,
-        groups=_groups(ranking.group_probabilities(values, numbers, right, frequency)),
+        groups=_groups(structure_scores.group_probabilities(values, numbers, right, frequency)),
         peaks=len(targets),
         structures=len(rows),
     )
@@ -264,7 +266,7 @@ def _groups(probabilities: np.ndarray) -> dict[int, float]:
 
 def _known(table: Table, ranked: Ranked, heads: list[list[int]], right: float) -> tuple[Known, ...]:
     shown = heads[:_TOLD]
-    share = ranking.shares(ranked.scores[[head[0] for head in heads]])
+    share = structure_scores.shares(ranked.scores[[head[0] for head in heads]])
     every = [at for head in shown for at in head]
     names = dict(zip(every, table.names(ranked.rows[every]), strict=True))
     out = []

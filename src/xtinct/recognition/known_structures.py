@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import ROW_GROUP_ROWS, open_parquet, read_batches, read_table, write_parquet
-from xtinct.files.schema import CELL, LINES, STRUCTURES, check_table
+from xtinct.files.schema import CELL, LINES, RECOGNITION, STRUCTURES, check_table
 from xtinct.linelists.line_tables import line_lists
 from xtinct.patterns.lorentz import geometric_factor
 from xtinct.symmetry.families import FAMILIES, family_of
@@ -29,39 +29,6 @@ LAST = FIRST * float(np.exp(65535 * UNIT))
 WAVELENGTH = 1.540593
 #: Most lines of a structure, and the share of its strongest line that the weakest has.
 MOST, LEAST = 100, 0.0015
-
-_UNITS = {
-    "a": "angstrom",
-    "b": "angstrom",
-    "c": "angstrom",
-    "alpha": "degree",
-    "beta": "degree",
-    "gamma": "degree",
-}
-
-
-def _field(
-    name: str, kind: pa.DataType, description: str, unit: str = "", nullable: bool = False
-) -> pa.Field:
-    return pa.field(name, kind, nullable=nullable, metadata={"unit": unit, "description": description})
-
-
-RECOGNITION = pa.schema(
-    [
-        _field("structure_id", pa.string(), "row of structures that the lines are of"),
-        _field("formula", pa.string(), "reduced formula"),
-        _field(
-            "protostructure", pa.string(), "AFLOW-style label with elements; null if unknown", nullable=True
-        ),
-        _field("elements", pa.list_(pa.uint8()), "atomic numbers of its elements, ascending"),
-        _field("spacegroup_number", pa.int16(), "1 to 230"),
-        _field("n_sites", pa.int32(), "atom sites in the conventional cell"),
-        *(_field(x, pa.float32(), f"cell parameter {x} of the conventional cell", _UNITS[x]) for x in CELL),
-        _field("place", pa.list_(pa.uint16()), f"ln(1/d / {FIRST}) / {UNIT} of each line, ascending"),
-        _field("strength", pa.list_(pa.uint8()), "root of its intensity with LP factor, strongest: 255"),
-    ],
-    metadata={"xtinct.table": "recognition", "xtinct.schema_version": "1"},
-)
 
 
 @njit(cache=True)
@@ -312,6 +279,3 @@ class _List:
     def values(self) -> np.ndarray:
         """All values."""
         return self._values[: self.offsets[-1]]
-
-
-__all__ = ["RECOGNITION", "Table", "atomic_numbers", "build_table", "entries", "load_table"]

@@ -141,6 +141,6 @@ class Recognition:
         return json.dumps(self.to_dict(), indent=1)
 
     def __str__(self) -> str:
-        from xtinct.recognition.wording import told
+        from xtinct.recognition.recognition_text import told
 
         return told(self)

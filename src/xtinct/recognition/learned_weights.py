@@ -1,6 +1,6 @@
 """Weights of recognition, from `benchmarks/recognition/weights.py`."""
 
-#: Of the features of `ranking.features`.
+#: Of the features of `structure_scores.features`.
 SCORE = {
     "evidence": 0.6219,
     "free": -2.8486,
@@ -12,7 +12,7 @@ SCORE = {
     "textured": 0.5353,
     "texture": 0.4483,
 }
-#: Of the features of `ranking.doubt_features`.
+#: Of the features of `structure_scores.doubt_features`.
 DOUBT = {
     "one": -16.2205,
     "score": -5.1028,

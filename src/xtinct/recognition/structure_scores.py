@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xtinct.recognition.learned_weights import DOUBT, SCORE, VOTES
 from xtinct.recognition.matching import Matched
-from xtinct.recognition.weights import DOUBT, SCORE, VOTES
 from xtinct.symmetry.families import N_SPACE_GROUPS
 
 #: Hits beyond which more of them say nothing more, and the largest cosine that is told from 1.
@@ -19,7 +19,7 @@ _MOST_HITS, _ALIKE = 40, 0.995
 
 
 def features(matched: Matched, likeness: np.ndarray) -> np.ndarray:
-    """What scores are made of, float64 (n, k) in the order of `weights.SCORE`; likeness (n, 2): screening."""
+    """What scores are made of, float64 (n, k) in the order of SCORE; likeness (n, 2) of the screening."""
     free = matched["free"]
     columns = {
         "evidence": matched["evidence"] / 10,
@@ -51,7 +51,7 @@ class Best(NamedTuple):
 
 
 def doubt_features(matched: Matched, best: Best) -> np.ndarray:
-    """What the probability of the best structure is made of, float64 (k,) in the order of `weights.DOUBT`."""
+    """What the probability of the best structure is made of, float64 (k,) in the order of DOUBT."""
     at = best.at
     others = best.scores[best.numbers != best.numbers[at]]
     others = others[np.isfinite(others)]
