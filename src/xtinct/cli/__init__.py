@@ -371,8 +371,8 @@ def export(
 
     The folder may hold an earlier export, which is replaced, and nothing else.
     """
-    from xtinct.datasets.export import About
     from xtinct.datasets.export import export as export_tables
+    from xtinct.datasets.sharing import About
     from xtinct.patterns.instrument import Instrument
     from xtinct.project.configuration import read_yaml
     from xtinct.sources.citations import citations
