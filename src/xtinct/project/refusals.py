@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from xtinct.project.keys.declaring import tag_content
 from xtinct.project.keys.every_key import Configuration
 from xtinct.project.keys.schema_document import Node, below, document, kind_of, members
-from xtinct.project.keys.wording import TYPES, bounds, choices, length
+from xtinct.project.keys.values_in_words import TYPES, bounds, choices, length
 
 #: Keys that do not exist but are asked for: dotted path, with * for a free name -> what to write instead.
 INSTEAD = {
