@@ -6,7 +6,7 @@ from pydantic import Field
 
 from xtinct.patterns.instrument import LORENTZ, PROFILES, RANGES
 from xtinct.project.keys.declaring import Pair, Positive, Section, by_type, key, one_of
-from xtinct.radiation.wavelength import TUBES
+from xtinct.radiation.anodes import TUBES
 
 Angle = Annotated[float, Field(gt=0, lt=180)]
 Tube = one_of(f"{element}{line}" for element in TUBES for line in ("Ka", "Ka1"))
