@@ -11,7 +11,7 @@ class Absent:
 
 FORBIDDEN = set(
     "gemmi click snakemake dvc matplotlib pymatgen mp_api cctbx moyopy spglib pyxtal pandas scipy sklearn "
-    "yaml jsonschema jinja2 tqdm tenacity".split()
+    "yaml pydantic jinja2 tqdm tenacity".split()
 )
 sys.meta_path.insert(0, Absent())
 import xtinct.learning
