@@ -14,8 +14,8 @@ import numpy as np
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.any_peaks import render_any
-from xtinct.patterns.equal_peaks import (
+from xtinct.patterns.conditions import Conditions
+from xtinct.patterns.gaussians import (
     DRAWS_AT_ONCE,
     LANES,
     STREAMED_BYTES,
@@ -29,7 +29,7 @@ from xtinct.patterns.equal_peaks import (
 )
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor
-from xtinct.patterns.measuring import Conditions
+from xtinct.patterns.profiles import render_any
 
 #: The peaks of one lattice are kept for its draws up to this many numbers (16 MiB).
 _KEPT_PEAKS = 1 << 22

@@ -12,13 +12,13 @@ import torch
 
 from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.any_peaks import background_of, impurity_lines, shifts, with_noise_of_lines
-from xtinct.patterns.any_peaks_torch import sum_peaks
-from xtinct.patterns.geometry import Peaks, Shifts, in_points, place
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import CUT_SIGMAS, Instrument
 from xtinct.patterns.lorentz import geometric_factor
-from xtinct.patterns.measuring import Conditions
 from xtinct.patterns.noise_torch import counting_noise
+from xtinct.patterns.placement import Peaks, Shifts, in_points, place
+from xtinct.patterns.profiles import background_of, impurity_lines, shifts, with_noise_of_lines
+from xtinct.patterns.profiles_torch import sum_peaks
 
 #: Moments of a deposit, and the largest step of the fine grid in sigma: (0.11 / 2)^4 / 8 = 1e-6.
 _MOMENTS = 4

@@ -9,7 +9,7 @@ import numpy as np
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.linelists.ulbd_lines import UlbdLines
-from xtinct.patterns.equal_peaks import (
+from xtinct.patterns.gaussians import (
     DRAWS_AT_ONCE,
     LANES,
     STREAMED_BYTES,

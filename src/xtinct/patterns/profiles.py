@@ -16,10 +16,10 @@ from numba.extending import register_jitable
 
 from xtinct.compiling import njit
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.geometry import Peaks, Shifts, in_points, place
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import CUT_SIGMAS, FWHM_PER_SIGMA, Instrument
-from xtinct.patterns.measuring import Conditions
 from xtinct.patterns.noise import add_counting_noise, line_keys
+from xtinct.patterns.placement import Peaks, Shifts, in_points, place
 
 #: Half the part of a Lorentzian that is written point by point, in coarse steps.
 NEAR_STEPS = 16

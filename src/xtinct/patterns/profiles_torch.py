@@ -1,4 +1,4 @@
-"""What `patterns.any_peaks` does, in torch: any peaks, differentiable in their areas."""
+"""What `patterns.profiles` does, in torch: any peaks, differentiable in their areas."""
 
 import math
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import torch
 
-from xtinct.patterns.any_peaks import LARGEST_STEP, NEAR_STEPS, STEPS_PER_WIDTH, cubic_weights, smooth_centre
-from xtinct.patterns.geometry import Peaks
 from xtinct.patterns.instrument import CUT_SIGMAS, FWHM_PER_SIGMA
+from xtinct.patterns.placement import Peaks
+from xtinct.patterns.profiles import LARGEST_STEP, NEAR_STEPS, STEPS_PER_WIDTH, cubic_weights, smooth_centre
 
 #: Points of peaks that are made at a time.
 _HELD = 1 << 22
