@@ -162,7 +162,7 @@ def draw_crystal(key, occupation, tables, room):
                         )  # fmt: skip
                     elements[n] = orbits[q, 0]
                     n += 1
-                if scale == 0.0 or _far_enough(n_atoms, n, room, basis, tables):
+                if scale == 0.0 or _far_enough(n_atoms, n, room, basis, sizes, positions.centring):
                     n_atoms = n
                     placed = True
                     break
@@ -286,13 +286,12 @@ def _shuffle_axes(key, cell):
 
 
 @njit(cache=True)
-def _far_enough(start, stop, room, basis, tables):
+def _far_enough(start, stop, room, basis, sizes, centring):
     """Whether atom `start`, which stands for its orbit, keeps its distance from atoms 0 to `stop` - 1.
 
     By symmetry one atom of the orbit is enough. All lattice images within reach are looked at.
     """
-    frac, elements, radius, scale = room.frac, room.elements, tables.sizes.radius, tables.sizes.scale
-    centring = tables.positions.centring
+    frac, elements, radius, scale = room.frac, room.elements, sizes.radius, sizes.scale
     inverse = np.linalg.inv(basis)
     for j in range(stop):
         reach = scale * (radius[elements[start]] + radius[elements[j]])

@@ -20,7 +20,7 @@ from xtinct.patterns.gaussians import (
     write_peak,
 )
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.rendering import Grid, Lines, place_lines, render, room_for_lines
+from xtinct.patterns.rendering import Grid, Lines, place_lines, render
 from xtinct.randomness import uniform
 
 
@@ -71,16 +71,16 @@ def _patterns(lines, keys, grid, table, streamed, out):
     longest = 1
     for i in range(n):
         longest = max(longest, offsets[i + 1] - offsets[i])
-    placed = room_for_lines(longest)
-    shown, position, factor = placed
-    block, peaks = np.empty(longest, np.int64), np.empty((longest, table.width), np.float32)
+    position, factor = np.empty(longest), np.empty(longest)
+    shown, block = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    peaks = np.empty((longest, table.width), np.float32)
     windows = Windows(block, peaks, table.width)
     weights = np.empty(longest * DRAWS_AT_ONCE, np.float32)
     rows = np.empty((DRAWS_AT_ONCE, -(-points // LANES) * LANES), np.float32)
     largest = np.empty(DRAWS_AT_ONCE, np.float32)
     for i in range(n):
         here = lines.d_star[offsets[i] : offsets[i + 1]]
-        kept = place_lines(here, grid, table.half, placed)
+        kept = place_lines(here, grid, table.half, shown, position, factor)
         strongest = 0.0
         for line in range(kept):
             strongest = max(strongest, factor[line])
