@@ -9,8 +9,8 @@ from scipy import stats
 
 from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.conditions import Conditions, Variation
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.measuring import Conditions, Variation
 from xtinct.patterns.noise import poisson
 from xtinct.patterns.noise_torch import counting_noise
 from xtinct.patterns.rendering import render

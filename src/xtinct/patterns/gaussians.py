@@ -28,7 +28,8 @@ from xtinct.simd import (
 
 #: Largest exponent z u left to the expansion: 0.04^4 / 24 = 1e-7.
 _EXPANSION_LIMIT = 0.04
-#: Sums of this many draws and what they need fit the registers of every machine.
+#: Sums of this many draws and what they need fit the registers of every machine. `superpose` names each of
+#: them: numba keeps vectors in registers only under names of their own.
 DRAWS_AT_ONCE = 6
 #: Patterns of more memory than this are written past the caches, which could not hold them.
 STREAMED_BYTES = 1 << 22
@@ -53,6 +54,18 @@ class GaussianTable(NamedTuple):
     width: int
     half: int
     step_sigmas: float
+
+
+class Windows(NamedTuple):
+    """Peaks of height 1, written one after the other.
+
+    block  int64 (n,), the block of LANES points where each begins, ascending
+    peaks  float32, `width` points of each
+    """
+
+    block: np.ndarray
+    peaks: np.ndarray
+    width: int
 
 
 @functools.lru_cache(maxsize=64)
@@ -99,15 +112,14 @@ def write_peak(x, table, peaks, at):
 
 
 @njit(cache=True, nogil=True)
-def superpose(block, peaks, width, weights, n, points, rows, largest):
-    """Sum n peaks with the weights of DRAWS_AT_ONCE patterns.
+def superpose(windows, weights, n, points, rows, largest):
+    """Sum the first n of the windows with the weights of DRAWS_AT_ONCE patterns.
 
-    block    int64 (n,), where each peak begins, ascending
-    peaks    float32, `width` points of each
     weights  float32, DRAWS_AT_ONCE for each peak, not negative
     rows     float32 (DRAWS_AT_ONCE, points rounded up to LANES), written
     largest  float32 (DRAWS_AT_ONCE,), the maximum of each, written
     """
+    block, peaks, width = windows
     row, full, long = rows.shape[1], points // LANES, width // LANES
     m0 = m1 = m2 = m3 = m4 = m5 = zeros(rows)
     first = last = 0
@@ -119,7 +131,7 @@ def superpose(block, peaks, width, weights, n, points, rows, largest):
         r0 = r1 = r2 = r3 = r4 = r5 = zeros(rows)
         for line in range(first, last):
             peak = load(peaks, line * width + (b - block[line]) * LANES)
-            w = line * 6
+            w = line * DRAWS_AT_ONCE
             r0 = add_scaled(r0, weights[w], peak)
             r1 = add_scaled(r1, weights[w + 1], peak)
             r2 = add_scaled(r2, weights[w + 2], peak)
@@ -138,9 +150,14 @@ def superpose(block, peaks, width, weights, n, points, rows, largest):
             m3, m4, m5 = larger(m3, r3), larger(m4, r4), larger(m5, r5)
     largest[0], largest[1], largest[2] = largest_lane(m0), largest_lane(m1), largest_lane(m2)
     largest[3], largest[4], largest[5] = largest_lane(m3), largest_lane(m4), largest_lane(m5)
-    for draw in range(6):
+    for draw in range(DRAWS_AT_ONCE):
         for k in range(full * LANES, points):
             largest[draw] = max(largest[draw], rows[draw, k])
+
+
+_SUMMED = getattr(superpose, "py_func", superpose).__code__.co_varnames
+if sum(name[0] == "r" and name[1:].isdigit() for name in _SUMMED) != DRAWS_AT_ONCE:
+    raise AssertionError(f"superpose sums another number of draws than DRAWS_AT_ONCE = {DRAWS_AT_ONCE}")
 
 
 @njit(cache=True, nogil=True)

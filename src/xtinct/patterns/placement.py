@@ -27,22 +27,34 @@ class Peaks(NamedTuple):
     eta: Any
 
 
+class Shifts(NamedTuple):
+    """What moves and widens the peaks of m lines, as in `Conditions`: one number or (m,)."""
+
+    width_factor: Any = 1.0
+    zero_shift: Any = 0.0
+    displacement: Any = 0.0
+
+
+def in_points(peaks: Peaks, instrument: Instrument) -> Peaks:
+    """The peaks with positions and widths in points of the instrument's grid."""
+    position = (peaks.two_theta - instrument.two_theta_min) / instrument.step
+    return peaks._replace(two_theta=position, fwhm=peaks.fwhm / instrument.step)
+
+
 def place(
     xp: ModuleType,
     instrument: Instrument,
     d_star: Any,
     intensity: Any,
+    shifts: Shifts,
     *,
-    width_factor: Any = 1.0,
-    zero_shift: Any = 0.0,
-    displacement: Any = 0.0,
     geometric: bool = True,
 ) -> Peaks:
     """Peaks of lines at `d_star` (m,), 1/angstrom, of |F|^2 `intensity` (m,).
 
-    width_factor, zero_shift and displacement as in `Conditions`, one number or (m,). Without
-    `geometric`, `intensity` has the Lorentz factor in it already.
+    Without `geometric`, `intensity` has the Lorentz factor in it already.
     """
+    width_factor, zero_shift, displacement = shifts
     peaks = []
     for wavelength, weight in instrument.wavelengths:
         sine = 0.5 * wavelength * d_star

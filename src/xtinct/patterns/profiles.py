@@ -9,15 +9,17 @@ cubic interpolation brings to all points. The sum agrees with the exact one to 1
 
 import math
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 
 from xtinct.compiling import njit
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.geometry import place
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import CUT_SIGMAS, FWHM_PER_SIGMA, Instrument
-from xtinct.patterns.measuring import Conditions
 from xtinct.patterns.noise import add_counting_noise, line_keys
+from xtinct.patterns.placement import Peaks, Shifts, in_points, place
 
 #: Half the part of a Lorentzian that is written point by point, in coarse steps.
 NEAR_STEPS = 16
@@ -38,20 +40,29 @@ def render_any(
     quiet = conditions.counts is None
     _render(
         lines.offsets.astype(np.int64),
-        *_placed(lines, instrument, conditions),
+        _placed(lines, instrument, conditions),
         impurities.offsets.astype(np.int64),
-        *_placed(impurities, instrument, conditions, geometric=False),
+        _placed(impurities, instrument, conditions, geometric=False),
         background_of(instrument, conditions),
-        np.full(n, np.inf) if quiet else np.asarray(conditions.counts, np.float64),
-        np.zeros(n, np.uint64) if quiet else conditions.noise_keys.astype(np.uint64),
+        Noise(
+            np.full(n, np.inf) if quiet else np.asarray(conditions.counts, np.float64),
+            np.zeros(n, np.uint64) if quiet else conditions.noise_keys.astype(np.uint64),
+        ),
         out,
     )
     return out
 
 
+class Noise(NamedTuple):
+    """Counts at the maximum, float64 (n,), inf for none, and the stream of each sample, uint64 (n,)."""
+
+    counts: np.ndarray
+    keys: np.ndarray
+
+
 def shifts(conditions: Conditions) -> dict[str, np.ndarray]:
-    """What of the conditions are arguments of `place`."""
-    given = {key: getattr(conditions, key) for key in ("width_factor", "zero_shift", "displacement")}
+    """What of the conditions are fields of `Shifts`."""
+    given = {key: getattr(conditions, key) for key in Shifts._fields}
     return {key: values for key, values in given.items() if values is not None}
 
 
@@ -104,19 +115,18 @@ def with_noise_of_lines(lines: LineLists, instrument: Instrument, conditions: Co
 
 def _placed(
     lines: LineLists, instrument: Instrument, conditions: Conditions, geometric: bool = True
-) -> tuple[np.ndarray, ...]:
-    """Position, area, FWHM and eta of all peaks, float64 (w, m), lengths in points of the grid."""
+) -> Peaks:
+    """All peaks, positions and widths in points of the grid."""
     owner = np.repeat(np.arange(len(lines)), np.diff(lines.offsets))
     peaks = place(
         np,
         instrument,
         lines.d_star.astype(np.float64),
         lines.intensity.astype(np.float64),
+        Shifts(**{key: np.asarray(values, np.float64)[owner] for key, values in shifts(conditions).items()}),
         geometric=geometric,
-        **{key: np.asarray(values, np.float64)[owner] for key, values in shifts(conditions).items()},
     )
-    position = (peaks.two_theta - instrument.two_theta_min) / instrument.step
-    return position, peaks.area, peaks.fwhm / instrument.step, peaks.eta
+    return in_points(peaks, instrument)
 
 
 @njit(cache=True, nogil=True)
@@ -168,19 +178,25 @@ def smooth_centre(u):
     return value - slope + half_curvature, slope - 2.0 * half_curvature, half_curvature
 
 
+@register_jitable
+def cubic_weights(t: Any) -> tuple[Any, Any, Any, Any]:
+    """Weights of the values at -1, 0, 1 and 2 in the cubic through them, at t: a number or a tensor."""
+    return (
+        -t * (t - 1.0) * (t - 2.0) / 6.0,
+        (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0,
+        -(t + 1.0) * t * (t - 2.0) / 2.0,
+        (t + 1.0) * t * (t - 1.0) / 6.0,
+    )
+
+
 @njit(cache=True, nogil=True)
 def interpolate(coarse, step, row):
     """Add the cubic through the four nearest points of coarse (see `add_lorentzian`) to row; clear coarse."""
     for k in range(row.size):
         i = k // step
         t = k / step - i
-        a, b, c, d = coarse[i], coarse[i + 1], coarse[i + 2], coarse[i + 3]
-        row[k] += (
-            -t * (t - 1.0) * (t - 2.0) / 6.0 * a
-            + (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0 * b
-            - (t + 1.0) * t * (t - 2.0) / 2.0 * c
-            + (t + 1.0) * t * (t - 1.0) / 6.0 * d
-        )
+        a, b, c, d = cubic_weights(t)
+        row[k] += a * coarse[i] + b * coarse[i + 1] + c * coarse[i + 2] + d * coarse[i + 3]
     coarse[:] = 0.0
 
 
@@ -194,7 +210,8 @@ def coarse_step(fwhm, eta, step):
 
 
 @njit(cache=True, nogil=True)
-def _add_all(row, coarse, step, scale, begin, end, position, area, fwhm, eta):
+def _add_all(row, coarse, step, scale, begin, end, peaks):
+    position, area, fwhm, eta = peaks
     for w in range(position.shape[0]):
         for j in range(begin, end):
             weight = area[w, j] * scale
@@ -206,11 +223,9 @@ def _add_all(row, coarse, step, scale, begin, end, position, area, fwhm, eta):
 
 
 @njit(cache=True, nogil=True)
-def _render(
-    offsets, position, area, fwhm, eta,
-    impurity_offsets, impurity_position, impurity_area, impurity_fwhm, impurity_eta,
-    background, counts, keys, out,
-):  # fmt: skip
+def _render(offsets, peaks, impurity_offsets, impurities, background, noise, out):
+    counts, keys = noise
+    area = peaks.area
     n, points = out.shape
     row = np.empty(points)
     memory = np.zeros(points + 4)
@@ -218,22 +233,19 @@ def _render(
         begin, end = offsets[i], offsets[i + 1]
         first, last = impurity_offsets[i], impurity_offsets[i + 1]
         step = LARGEST_STEP
-        for w in range(position.shape[0]):
-            step = coarse_step(fwhm[w, begin:end], eta[w, begin:end], step)
-            step = coarse_step(impurity_fwhm[w, first:last], impurity_eta[w, first:last], step)
+        for w in range(area.shape[0]):
+            step = coarse_step(peaks.fwhm[w, begin:end], peaks.eta[w, begin:end], step)
+            step = coarse_step(impurities.fwhm[w, first:last], impurities.eta[w, first:last], step)
         coarse = memory[: (points - 1) // step + 4]
         row[:] = 0.0
         # In units of the strongest line, so that no sum leaves the range of numbers.
         strongest = 0.0
-        for w in range(position.shape[0]):
+        for w in range(area.shape[0]):
             for j in range(begin, end):
                 strongest = max(strongest, area[w, j])
         if strongest > 0.0:
-            _add_all(row, coarse, step, 1.0 / strongest, begin, end, position, area, fwhm, eta)
-            _add_all(
-                row, coarse, step, 1.0, first, last,
-                impurity_position, impurity_area, impurity_fwhm, impurity_eta,
-            )  # fmt: skip
+            _add_all(row, coarse, step, 1.0 / strongest, begin, end, peaks)
+            _add_all(row, coarse, step, 1.0, first, last, impurities)
             interpolate(coarse, step, row)
         normalise_row(row)
         if background.shape[0]:

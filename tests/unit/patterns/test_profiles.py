@@ -8,8 +8,8 @@ import torch
 from scipy.special import voigt_profile
 
 from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.conditions import Conditions, Variation
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.measuring import Conditions, Variation
 from xtinct.patterns.rendering import render
 from xtinct.patterns.rendering_torch import Renderer
 

@@ -1,13 +1,14 @@
-"""What `patterns.any_peaks` does, in torch: any peaks, differentiable in their areas."""
+"""What `patterns.profiles` does, in torch: any peaks, differentiable in their areas."""
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
-from xtinct.patterns.any_peaks import LARGEST_STEP, NEAR_STEPS, STEPS_PER_WIDTH, smooth_centre
-from xtinct.patterns.geometry import Peaks
 from xtinct.patterns.instrument import CUT_SIGMAS, FWHM_PER_SIGMA
+from xtinct.patterns.placement import Peaks
+from xtinct.patterns.profiles import LARGEST_STEP, NEAR_STEPS, STEPS_PER_WIDTH, cubic_weights, smooth_centre
 
 #: Points of peaks that are made at a time.
 _HELD = 1 << 22
@@ -28,17 +29,17 @@ def sum_peaks(sample: torch.Tensor, peaks: Peaks, dtype: torch.dtype, n: int, po
     if eta.min() < 1:
         sigma = fwhm / FWHM_PER_SIGMA
         height = area * (1 - eta) / (sigma * math.sqrt(2 * math.pi)).to(dtype)
-        out = _add(out, points, sample, x, height, CUT_SIGMAS * sigma, _gaussian, (sigma,))
+        out = _add(out, points, _Curves(sample, x, height, CUT_SIGMAS * sigma, _gaussian, (sigma,)))
     if eta.max() > 0:
         height = area * eta * (2 / (math.pi * fwhm)).to(dtype)
         step = max(1, min(LARGEST_STEP, int(fwhm[eta > 0].min() / STEPS_PER_WIDTH)))
         if step == 1:
             # Every point is as near as any other.
             far = torch.full_like(x, points) + (x - 0.5 * points).abs()
-            out = _add(out, points, sample, x, height, far, _lorentzian, (fwhm,))
+            out = _add(out, points, _Curves(sample, x, height, far, _lorentzian, (fwhm,)))
         else:
             reach = NEAR_STEPS * (fwhm / STEPS_PER_WIDTH).clamp_min(step)
-            out = _add(out, points, sample, x, height, reach, _near, (fwhm, reach))
+            out = _add(out, points, _Curves(sample, x, height, reach, _near, (fwhm, reach)))
             nodes = (points - 1) // step + 4
             coarse = torch.zeros(n * nodes, dtype=dtype, device=x.device)
             scaled = (
@@ -48,26 +49,30 @@ def sum_peaks(sample: torch.Tensor, peaks: Peaks, dtype: torch.dtype, n: int, po
                 _smooth,
                 (fwhm / step, reach / step),
             )
-            coarse = _add(coarse, nodes, sample, *scaled)
+            coarse = _add(coarse, nodes, _Curves(sample, *scaled))
             out = out + _interpolated(coarse.view(n, nodes), step, points).reshape(-1)
     return out.view(n, points)
 
 
-def _add(
-    out: torch.Tensor,
-    points: int,
-    sample: torch.Tensor,
-    x: torch.Tensor,
-    height: torch.Tensor,
-    reach: torch.Tensor,
-    shape: Callable[..., torch.Tensor],
-    parameters: tuple[torch.Tensor, ...],
-) -> torch.Tensor:
-    """out + height x shape(distance from x, *parameters), for distances up to reach."""
+class _Curves(NamedTuple):
+    """Curves height x shape(distance from x, *parameters) of m peaks, for distances up to reach."""
+
+    sample: torch.Tensor
+    x: torch.Tensor
+    height: torch.Tensor
+    reach: torch.Tensor
+    shape: Callable[..., torch.Tensor]
+    parameters: tuple[torch.Tensor, ...]
+
+
+def _add(out: torch.Tensor, points: int, curves: _Curves) -> torch.Tensor:
+    """out, patterns of so many points one after the other, and the curves."""
+    *columns, shape, parameters = curves
+    sample, x, height, reach = columns
     shown = ((x > -reach) & (x < points + reach)).nonzero()[:, 0]
     if not len(shown):
         return out
-    sample, x, height, reach = sample[shown], x[shown], height[shown], reach[shown]
+    sample, x, height, reach = (column[shown] for column in columns)
     parameters = tuple(p[shown, None] for p in parameters)
     span = min(points, 2 * math.ceil(float(reach.max())) + 1)
     held = max(1, _HELD // span)
@@ -110,10 +115,4 @@ def _interpolated(coarse: torch.Tensor, step: int, points: int) -> torch.Tensor:
     """The cubics through the four nearest of coarse (n, nodes), point k at grid point (k - 1) step."""
     k = torch.arange(points, device=coarse.device)
     i, t = k // step, (k % step).to(coarse.dtype) / step
-    factors = (
-        -t * (t - 1) * (t - 2) / 6,
-        (t + 1) * (t - 1) * (t - 2) / 2,
-        -(t + 1) * t * (t - 2) / 2,
-        (t + 1) * t * (t - 1) / 6,
-    )
-    return sum(coarse[:, i + j] * factor for j, factor in enumerate(factors))
+    return sum(coarse[:, i + j] * weight for j, weight in enumerate(cubic_weights(t)))
