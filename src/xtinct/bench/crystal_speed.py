@@ -55,8 +55,6 @@ def _confirmed_rates(statistics: str | Path, groups: Sequence[int], per_group: i
 def _online_rates(
     config: Mapping[str, Any], occupations: str | Path, numbers: np.ndarray
 ) -> dict[str, float]:
-    config: Mapping[str, Any], occupations: str | Path, numbers: np.ndarray
-) -> dict[str, float]:
     crystals = CrystalLines(occupations, config["lines"])
     instrument = Instrument.from_config(config["instrument"])
     keys = np.arange(len(numbers), dtype=np.uint64)
