@@ -120,7 +120,7 @@ class LatticeFinder:
         return None
 
     def _first(self, reading: Reading, lattices: Iterable[JudgedLattice]) -> list[JudgedLattice]:
-        """The first lattice whose smallest cell shows enough of its lines, alone in a list; or an empty one."""
+        """The first lattice whose smallest cell shows enough of its lines, alone in a list, or none."""
         for judged in lattices:
             smallest = self.judge.smallest(reading, judged)
             if smallest.shows_enough:

@@ -83,7 +83,8 @@ class Guesses(NamedTuple):
     span                     float64 (combinations, p - 1), factors of the q of the assigned lines whose
                              sums are the q of lines that follow from them
     inverse, null            float64 (nodes, p, p - 1) and (nodes, p): the metric is inverse @ q + t null,
-                             with the q of the assigned lines and a t (at depth p - 1) that the last line tells
+                             with the q of the assigned lines and, at depth p - 1, a t that the last line
+                             tells
     leaf_start, leaf_stop    int64 (nodes,), rows of `leaf` of a node; none above depth p - 1
     leaf                     float64 (leaves, p)
     """

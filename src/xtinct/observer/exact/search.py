@@ -207,7 +207,7 @@ class Trial(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Cells found so far: metrics float64 (n, p), possible and missed lines int64 (n,), volumes float64 (n,)."""
+    """Cells found so far: metrics float64 (n, p), possible, missed lines int64 (n,), volumes float64 (n,)."""
 
     metrics: np.ndarray
     possible: np.ndarray
