@@ -295,9 +295,18 @@ def _last_line(path, lines, wanted, guesses, trial, found, kept):
         trial.base[j] = 0.0
         for d in range(last):
             trial.base[j] += guesses.inverse[node, j, d] * lines.q[path.line[d]]
+    base, metric, leaf, null = trial.base, trial.metric, guesses.leaf, guesses.null
+    q = lines.q[path.line[last]]
     for f in range(guesses.leaf_start[node], guesses.leaf_stop[node]):
-        if not _solve(guesses.leaf[f], guesses.null[node], lines.q[path.line[last]], trial):
+        slope, value = 0.0, 0.0
+        for j in range(p):
+            slope += leaf[f, j] * null[node, j]
+            value += leaf[f, j] * base[j]
+        if abs(slope) < 1e-9:  # the form does not determine the metric
             continue
+        t = (q - value) / slope
+        for j in range(p):
+            metric[j] = base[j] + t * null[node, j]
         if not in_range(trial, wanted):
             continue
         misses = _misses(trial, lines, wanted.folded)
@@ -314,41 +323,32 @@ def _last_line(path, lines, wanted, guesses, trial, found, kept):
     return kept
 
 
-@njit(cache=True)
-def _solve(form, null, q, trial):
-    """Write the metric on which the last line, at q, has `form`; False if the form does not determine it."""
-    slope, base = 0.0, 0.0
-    for j in range(form.size):
-        slope += form[j] * null[j]
-        base += form[j] * trial.base[j]
-    if abs(slope) < 1e-9:
-        return False
-    t = (q - base) / slope
-    for j in range(form.size):
-        trial.metric[j] = trial.base[j] + t * null[j]
-    return True
+#: Calls for each of many metrics cost a fifth of a search, so these are compiled into their callers.
+_inlined = njit(cache=True, inline="always")
 
 
-@njit(cache=True)
+@_inlined
 def in_range(trial, wanted):
     """Whether the metric is that of a cell with axes in range; writes g1 ... g5 and the axes."""
+    g, metric, axes, general = trial.g, trial.metric, trial.axes, wanted.general
     for x in range(5):
-        trial.g[x] = 0.0
-        for j in range(trial.metric.size):
-            trial.g[x] += trial.metric[j] * wanted.general[j, x]
-    if not positive(trial.g):
+        g[x] = 0.0
+        for j in range(metric.size):
+            g[x] += metric[j] * general[j, x]
+    if not positive(g):
         return False
-    axes_of(trial.g, trial.axes)
-    a, b, c = trial.axes[0], trial.axes[1], trial.axes[2]
+    axes_of(g, axes)
+    a, b, c = axes[0], axes[1], axes[2]
     return max(a, b, c) <= wanted.longest and min(a, b, c) >= wanted.shortest
 
 
-@njit(cache=True)
+@_inlined
 def _misses(trial, lines, folded):
     """Number of tested lines that the cell does not explain, counted until there are too many."""
+    g, axes, hkl, q, tolerance = trial.g, trial.axes, trial.hkl, lines.q, lines.tolerance
     misses = 0
     for i in range(lines.tested):
-        if not hit(trial.g, trial.axes, lines.q[i], lines.tolerance[i], folded, trial.hkl):
+        if not hit(g, axes, q[i], tolerance[i], folded, hkl):
             misses += 1
             if misses > lines.missed:
                 break
