@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.lattices.cells import cell_of, hit
-from xtinct.lattices.metric import quadratic_forms
+from xtinct.lattices.cells import hit
+from xtinct.lattices.metric import cell_of, quadratic_forms
 from xtinct.measurements.strong_peaks import StrongPeaks
 from xtinct.observer.exact.search import Range, in_range, new_trial
 

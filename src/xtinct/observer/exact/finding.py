@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.lattices.cells import GENERAL, cell_of, figure_of_merit
+from xtinct.lattices.cells import GENERAL, figure_of_merit
+from xtinct.lattices.metric import cell_of
 from xtinct.observer.exact.lattice_judge import JudgedLattice, LatticeJudge
 from xtinct.observer.exact.observed_lines import ObservedLines
 from xtinct.observer.exact.readings import Reading, readings

@@ -7,7 +7,8 @@ import numpy as np
 
 from xtinct.ceiling.extinction import Weight
 from xtinct.ceiling.hypotheses import Hypotheses
-from xtinct.lattices.cells import LONG, LONG_CELLS, cell_of, form_indices, smallest, standard_axes
+from xtinct.lattices.cells import LONG, LONG_CELLS, form_indices, smallest, standard_axes
+from xtinct.lattices.metric import cell_of
 from xtinct.observer.exact.class_posterior import (
     SEEN,
     Evidence,

@@ -8,8 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from xtinct.lattices.cells import cell_of
-from xtinct.lattices.metric import form_metric
+from xtinct.lattices.metric import cell_of, form_metric
 from xtinct.observer.exact.search import SearchLines, search
 
 #: Largest angle between the lattice row and the normal of the lattice plane of a twofold axis, degree.

@@ -21,7 +21,6 @@ from xtinct.lattices.cells import (
     LONG,
     SHORTEST,
     axes_of,
-    cell_of,
     count,
     hit,
     indices,
@@ -29,16 +28,15 @@ from xtinct.lattices.cells import (
     smallest,
     standard_axes,
 )
-from xtinct.lattices.metric import quadratic_forms
+from xtinct.lattices.metric import cell_of, quadratic_forms
 from xtinct.observer.exact.guesses import tree
+from xtinct.symmetry.families import FAMILIES
 
 #: Lines that are used, and cells that are kept before they are ranked, at most.
 _MOST = 90
 _KEPT = 400
 #: Lines one of which may be an impurity among those that determine a cell.
 _DROPPED = 6
-#: Families whose hkl with h < k are those with h > k.
-_FOLDED = ("cubic", "tetragonal", "trigonal-hexagonal")
 
 
 class SearchLines(NamedTuple):
@@ -93,15 +91,15 @@ class Range(NamedTuple):
     @classmethod
     def of(cls, family: str, longest: float = LONG) -> "Range":
         """The cells of `family` with axes from SHORTEST to `longest`, angstrom."""
-        general = np.array(GENERAL[family], dtype=np.float64)
-        return cls(general, family in _FOLDED, SHORTEST, float(longest))
+        general = np.ascontiguousarray(GENERAL[family], dtype=np.float64)
+        return cls(general, FAMILIES[family].a_equals_b, SHORTEST, float(longest))
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A cell that explains the lines.
 
-    metric    float64 (p,), as `xtinct.linelists.ulbd_lines.form_metric`
+    metric    float64 (p,), as `xtinct.lattices.metric.form_metric`
     possible  lines that the cell could show up to the last tested line
     missed    tested lines that it does not explain
     cost      minus the logarithm of the evidence for the cell, up to a constant of the pattern

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.lattices.cells import LONG, LONG_CELLS, SHORTEST, cell_of
-from xtinct.lattices.metric import form_metric
+from xtinct.lattices.cells import LONG, LONG_CELLS, SHORTEST
+from xtinct.lattices.metric import cell_of, form_metric
 from xtinct.observer.exact import triclinic
 from xtinct.observer.exact.lattice_judge import JudgedLattice, LatticeJudge
 from xtinct.observer.exact.readings import FIRST_LINES, Reading

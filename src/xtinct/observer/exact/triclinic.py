@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.lattices.bravais import tensor
-from xtinct.lattices.metric import quadratic_forms
+from xtinct.lattices.metric import quadratic_forms, reciprocal_tensor
 from xtinct.observer.exact.search import SearchLines
 
 #: First sure lines that may span a lattice, and that may close a parallelogram.
@@ -53,7 +52,7 @@ def metrics(lines: SearchLines, error: np.ndarray, *, shortest: float, longest: 
     for metric in sorted(found, key=lambda m: -_determinant(m)):
         for _ in range(2):
             metric = _refined(reduced(metric), lines)
-        axes = np.sqrt(np.diagonal(np.linalg.inv(tensor(metric))))
+        axes = np.sqrt(np.diagonal(np.linalg.inv(reciprocal_tensor(metric))))
         new = all(np.abs(metric - other).max() > 1e-4 * metric.max() for other in result)
         if new and shortest <= axes.min() and axes.max() <= longest:
             result.append(metric)
@@ -67,7 +66,7 @@ def of_tensor(g: np.ndarray) -> np.ndarray:
 
 def reduced(metric: np.ndarray) -> np.ndarray:
     """The metric (6,) on the three shortest axes a <= b <= c, whose angles are all acute or none is."""
-    direct = np.linalg.inv(tensor(metric))
+    direct = np.linalg.inv(reciprocal_tensor(metric))
     span = np.arange(-2, 3)
     rows = np.stack(np.meshgrid(span, span, span, indexing="ij"), axis=-1).reshape(-1, 3)
     rows = rows[rows.any(axis=1)]
@@ -100,7 +99,7 @@ def reduced(metric: np.ndarray) -> np.ndarray:
 
 def indices(metric: np.ndarray, q: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
     """hkl int64 (n, 3) of the line of a metric (6,) nearest to each of q (n,); zeros beyond tolerance."""
-    axes = np.sqrt(np.diagonal(np.linalg.inv(tensor(metric))))
+    axes = np.sqrt(np.diagonal(np.linalg.inv(reciprocal_tensor(metric))))
     reach = [math.floor(length * math.sqrt(float((q + tolerance).max()))) for length in axes]
     grid = np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij")
     hkl = np.stack(grid, axis=-1).reshape(-1, 3)

@@ -5,9 +5,8 @@ import pytest
 
 import xtinct
 from xtinct.api import DEFAULT_INSTRUMENT
-from xtinct.lattices.bravais import tensor
 from xtinct.lattices.cells import cell_of, form_indices
-from xtinct.lattices.metric import form_metric, quadratic_forms
+from xtinct.lattices.metric import form_metric, quadratic_forms, reciprocal_tensor
 from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.observer.exact import triclinic
 from xtinct.observer.exact.exact_observer import Observer
@@ -21,7 +20,8 @@ CRYSTALS = {
 
 
 def volume(cell):
-    return np.linalg.det(tensor(form_metric("triclinic", np.array([cell], dtype=float))[0])) ** -0.5
+    metric = form_metric("triclinic", np.array([cell], dtype=float))[0]
+    return np.linalg.det(reciprocal_tensor(metric)) ** -0.5
 
 
 @pytest.mark.parametrize("name", CRYSTALS)
@@ -51,7 +51,7 @@ def test_reduced_axes_are_those_of_the_same_lattice_however_it_is_written():
     metric = form_metric("triclinic", np.array([CRYSTALS["chalcanthite"]]))[0]
     expected = triclinic.reduced(metric)
     for turn in ([[1, 1, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [2, -1, 1], [1, 0, -1]]):
-        other = triclinic.of_tensor(np.array(turn) @ tensor(metric) @ np.array(turn).T)
+        other = triclinic.of_tensor(np.array(turn) @ reciprocal_tensor(metric) @ np.array(turn).T)
         assert triclinic.reduced(other) == pytest.approx(expected, rel=1e-9, abs=1e-12)
     a, b, c = cell_of("triclinic", expected)[:3]
     assert a <= b <= c
