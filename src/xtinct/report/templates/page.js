@@ -512,7 +512,7 @@
   });
 
   confusionMatrix();
-  chartChooser("curves", data.charts, ["what", "scope", "on", "target"]);
+  chartChooser("certainty", data.charts, ["what", "scope", "on", "target"]);
   chartChooser("generated", data.generated, ["scope", "on"]);
   latticeHistograms();
   addEventListener("beforeprint", () => { for (const part of $$("details")) part.open = true; });

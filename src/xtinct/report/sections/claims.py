@@ -2,33 +2,60 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from xtinct.report.tables import ALL, Row, in_order, interval, percent, set_name
+from xtinct.report.formatting import (
+    ALL,
+    TARGET_NAMES,
+    Row,
+    in_order,
+    interval,
+    percent,
+    set_name,
+)
+from xtinct.report.results import Results
+from xtinct.report.section import Content
+from xtinct.report.sections.accuracy import accuracy_tables, published_lines
 from xtinct.symmetry.families import FAMILIES
 
 #: What the paper finds enough for the lattices of its ULBD (angstrom; draws of each).
 FINEST_STEP, FEWEST_DRAWS = 0.1, 5
 
+
 #: Percentage points that "almost no loss" allows.
 SMALL_LOSS = 0.05
 
+
 HOLDS, FAILS, UNTESTED, UNRESOLVED = "holds", "does not hold", "not tested here", "not resolved"
+
+
 BEYOND = "Beyond the paper"
-TARGETS = {
-    "extinction_class": "extinction class",
-    "spacegroup": "space group",
-    "crystal_system": "crystal system",
-}
+
 
 #: Where the page shows what a claim was read from.
 SECTIONS = {
     "Table I": "ceilings",
-    "Figure 5": "measured",
-    "Figure 8": "training",
-    "Figure 9": "measured",
+    "Figure 5": "accuracy",
+    "Figure 8": "learning_curves",
+    "Figure 9": "accuracy",
     "Figure 10": "cross",
-    "Figure S1": "curves",
-    BEYOND: "measured",
+    "Figure S1": "certainty",
+    BEYOND: "accuracy",
 }
+
+
+def claims_of(results: Results) -> list[Row]:
+    """Rows of `claim_rows` for this build."""
+    return claim_rows(results.averaged, results.ceilings, results.published, results.config)
+
+
+def content(results: Results) -> Content:
+    """Published values beside ours, and the claims with their verdicts."""
+    return Content(
+        {
+            "claims": claims_of(results),
+            "published": results.published,
+            "published_lines": published_lines(accuracy_tables(results.averaged, results.published)),
+        }
+    )
 
 
 def _text(row: Mapping) -> str:
@@ -327,7 +354,7 @@ def _convention(top1: Sequence[Mapping], variants: Mapping) -> Row:
     findings = [
         (
             a["low"] <= b["high"] and b["low"] <= a["high"],
-            f"{_named(a)}, {TARGETS[a['target']]}: {_text(a)}, in the convention {_text(b)}",
+            f"{_named(a)}, {TARGET_NAMES[a['target']]}: {_text(a)}, in the convention {_text(b)}",
         )
         for a, b in pairs
     ]

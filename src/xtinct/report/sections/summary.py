@@ -3,23 +3,21 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED
-from xtinct.report.tables import Row, in_order, interval, percent
+from xtinct.report.formatting import TARGET_NAMES, Row, in_order, interval, is_ulbd, percent
+from xtinct.report.results import Results
+from xtinct.report.section import Content
+from xtinct.report.sections.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED, claims_of
 from xtinct.symmetry.families import FAMILIES
 
-TARGET_NAMES = {
-    "extinction_class": "extinction class",
-    "spacegroup": "space group",
-    "crystal_system": "crystal system",
-    "bravais_lattice": "Bravais lattice",
-    "laue_class": "Laue class",
-    "point_group": "point group",
-}
 
-
-def is_ulbd(train_set: str) -> bool:
-    """Whether a train set is made by the ULBD recipe: streamed while training, or stored."""
-    return train_set in ("ulbd", "ulbd-online")
+def content(results: Results) -> Content:
+    """The sentences, and the confidence level of their intervals."""
+    return Content(
+        {
+            "sentences": summary_sentences(results.averaged, claims_of(results)),
+            "confidence": results.confidence,
+        }
+    )
 
 
 def _with_interval(row: Mapping) -> str:
