@@ -52,25 +52,37 @@ SET_NAMES = {
     "cddd-both": "CDDD, both redrawn",
     "gcdd-online": "GCDD (streamed)",
     "gcdd": "GCDD",
-    "observer": "no training: the exact law",
-    "hybrid": "a trained model × the exact law",
 }
 
+#: Methods that are not trained on a set of their own. Evaluation records name them in place of a train set.
+METHODS = {"observer": "Observer", "hybrid": "trained model × Observer"}
 
-SETS = tuple(SET_NAMES)
+SETS = (*SET_NAMES, *METHODS)
 
 
 def set_name(name: str) -> str:
-    """What the report calls a train or test set, or a mixture: `2 cddd + gcdd-online`, with weights."""
+    """What the report calls a train or test set, a method, or a mixture with weights: `2 cddd + gcdd`."""
     parts = []
     for part in name.split(" + "):
         weight, space, single = part.rpartition(" ")
-        parts.append(weight + space + SET_NAMES.get(single, single))
+        parts.append(weight + space + {**SET_NAMES, **METHODS}.get(single, single))
     return " + ".join(parts)
 
 
+def trained_on(train_set: str) -> str:
+    """The name of a train set; a dash for a method that has none."""
+    return "–" if train_set in METHODS else set_name(train_set)
+
+
+def method_text(model: str, train_set: str) -> str:
+    """What a row of a table was made by: a model and its train set, or an untrained method."""
+    if train_set == "observer":
+        return "not trained"
+    return METHODS.get(train_set) or f"{model}, trained on {set_name(train_set)}"
+
+
 def set_place(name: str) -> tuple[int, str]:
-    """Sort key of a train or test set."""
+    """Sort key of a train or test set, or a method."""
     return (SETS.index(name), "") if name in SETS else (len(SETS), name)
 
 

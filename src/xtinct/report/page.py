@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from xtinct.errors import XtinctError
 from xtinct.files.writing import write_csv, write_json, write_text
-from xtinct.report.formatting import TARGET_NAMES, percent, set_name
+from xtinct.report.formatting import METHODS, TARGET_NAMES, method_text, percent, set_name, trained_on
 from xtinct.report.inputs import ReportPaths, read_inputs
 from xtinct.report.results import Results, metrics_by_test
 from xtinct.report.sections import SECTIONS
@@ -105,7 +105,9 @@ def _environment(results: Results) -> jinja2.Environment:
     )
     environment.filters["percent"] = lambda value, digits=1: percent(value, digits).removesuffix(" %")
     environment.filters["set_name"] = set_name
+    environment.filters["trained_on"] = trained_on
+    environment.filters["method_text"] = method_text
     environment.filters["json_block"] = _json_block
     environment.filters["thousands"] = lambda value: f"{value:,}"
-    environment.globals |= {"names": results.names, "target_names": TARGET_NAMES}
+    environment.globals |= {"names": results.names, "target_names": TARGET_NAMES, "methods": METHODS}
     return environment

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from xtinct.report import page as page_module
+from xtinct.report.drawing import Gallery, drawing
+from xtinct.report.inputs import read_inputs
 from xtinct.report.page import MAX_BYTES, write_report
+from xtinct.report.results import Results
+from xtinct.report.section import Content, Section
+from xtinct.report.sections import SECTIONS
 
 
 class Page(HTMLParser):
@@ -130,7 +136,7 @@ def test_an_empty_test_set_is_named(tmp_path, build_inputs):
     path.write_text(json.dumps(empty))
     arguments["paths"] = replace(arguments["paths"], predictions=arguments["paths"].predictions[1:])
     write_report(**arguments)
-    assert "Without a single test sample" in Path(arguments["outputs"].html).read_text()
+    assert "These test sets hold no sample" in Path(arguments["outputs"].html).read_text()
 
 
 def test_plots_of_dvc_draw_columns_that_exist(report):
@@ -147,3 +153,30 @@ def test_plots_of_dvc_draw_columns_that_exist(report):
         fields = re.findall(r'"field": "(\w+)"', text) + re.findall(r"datum\.(\w+)", text)
         fields += re.findall(r"datum\['(\w+)'\]", text)
         assert {of["x"], of["y"], *fields} <= columns
+
+
+def test_a_new_plot_is_one_section_object(report, monkeypatch):
+    def content(results: Results) -> Content:
+        rows = [{"family": "cubic", "n": len(results.records)}]
+        figure = drawing("records", "<svg><title>records by family</title></svg>", rows)
+        return Content({"galleries": [Gallery("", (), (figure,))], "text": "One bar.", "empty": ""})
+
+    new = Section("new-plot", "New", "A new plot", content, "figures.html")
+    monkeypatch.setattr(page_module, "SECTIONS", (*SECTIONS, new))
+    results = Results(read_inputs(report["paths"]), report["config"], report["provenance"])
+    found = page_module.render_page(results)
+    assert '<a href="#new-plot">New</a>' in found
+    body = found[found.index('<section id="new-plot">') :]
+    assert "records by family" in body
+    assert f"cubic,{len(results.records)}" in body
+    assert "One bar." in body
+
+
+def test_modules_templates_and_anchors_of_sections_have_one_name():
+    folder = Path(page_module.__file__).parent
+    templates = {path.stem for path in (folder / "templates/sections").iterdir()}
+    assert {section.name for section in SECTIONS} == {
+        path.stem for path in (folder / "sections").glob("[a-z]*.py")
+    }
+    own = {section.name for section in SECTIONS if not section.template}
+    assert templates == own | {"figures"}

@@ -174,7 +174,7 @@ def test_summary_counts_the_claims_by_their_verdicts():
         claim(BEYOND, FAILS),
     ]
     assert sentences([], claims)[2] == (
-        "Of the seed paper's claims 5 were tried here: 2 hold (figure 5; figure 8), "
+        "This build tests 5 claims of the seed paper (Wang et al. 2025): 2 hold (figure 5; figure 8), "
         "1 holds in part (figure S1, 1 of 3), 1 does not (figure 10: it is so), "
         "1 is not resolved (figure 10)."
     )
@@ -184,4 +184,4 @@ def test_summary_of_nothing_claims_nothing():
     reaching, carrying, failing = sentences([])
     assert reaching.startswith("No model")
     assert carrying.startswith("No family")
-    assert failing == "No claim of the seed paper was tried here."
+    assert failing == "This build tests no claim of the seed paper (Wang et al. 2025)."

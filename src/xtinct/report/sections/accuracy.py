@@ -6,6 +6,7 @@ from matplotlib.ticker import PercentFormatter
 
 from xtinct.report.drawing import CEILING, SERIES, Canvas, Gallery, drawing, marker, styled
 from xtinct.report.formatting import (
+    METHODS,
     SETS,
     TARGET_NAMES,
     Row,
@@ -115,6 +116,8 @@ def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
 
 
 def _series(row: Mapping) -> str:
+    if row["train_set"] in METHODS:
+        return METHODS[row["train_set"]]
     if row["experiment"] == row["model"]:
         return row["experiment"]
     name = f"{row['experiment']} ({row['model']})"

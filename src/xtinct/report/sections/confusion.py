@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from xtinct.report.formatting import ALL, SET_NAMES, in_order, set_name, set_place
+from xtinct.report.formatting import ALL, METHODS, SET_NAMES, in_order, set_name, set_place
 from xtinct.report.results import Results
 from xtinct.report.section import Content
 from xtinct.symmetry.families import FAMILIES
@@ -14,7 +14,7 @@ def content(results: Results) -> Content:
     sets = {*SET_NAMES, *(record["train_set"] for record in results.records)}
     return Content(
         {"matrices": confusion["matrices"]},
-        {"confusion": confusion, "sets": {name: set_name(name) for name in sets}},
+        {"confusion": confusion, "sets": {name: set_name(name) for name in sets}, "methods": METHODS},
     )
 
 

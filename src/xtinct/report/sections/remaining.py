@@ -13,7 +13,7 @@ from xtinct.symmetry.families import FAMILIES
 
 def content(results: Results) -> Content | None:
     """The figures, and the class pairs that lose most; None where nothing was computed."""
-    gallery = limit_gallery(results.inputs.limits)
+    gallery = remaining_gallery(results.inputs.limits)
     return gallery and Content({"gallery": gallery, "limits": results.inputs.limits})
 
 
@@ -28,7 +28,7 @@ LIMITATIONS = {
 }
 
 
-def limit_gallery(limits: Mapping[str, Sequence[Mapping]]) -> Gallery | None:
+def remaining_gallery(limits: Mapping[str, Sequence[Mapping]]) -> Gallery | None:
     """Per family: the space group ceiling after each limitation, and with physical intensities."""
     rows = [
         {**{name: row[name] for name in ("family", "limitation", "k", "ceiling", "standard_error")}}
@@ -51,13 +51,13 @@ def limit_gallery(limits: Mapping[str, Sequence[Mapping]]) -> Gallery | None:
         stages = {
             key: label for key, label in LIMITATIONS.items() if any(r["limitation"] == key for r in mine)
         }
-        name = f"limits-{family}"
-        drawings.append(drawing(name, limits_figure(name, family, stages, mine), mine))
+        name = f"remaining-{family}"
+        drawings.append(drawing(name, remaining_figure(name, family, stages, mine), mine))
     return Gallery("", (), tuple(drawings)) if drawings else None
 
 
 @styled
-def limits_figure(title: str, stages: Mapping[str, str], rows: Sequence[Mapping]) -> str:
+def remaining_figure(title: str, stages: Mapping[str, str], rows: Sequence[Mapping]) -> str:
     """Top-1, top-3 and top-5 ceilings after each limitation, with Monte-Carlo standard errors."""
     panel = Canvas(height=2.9)
     axes = panel.axes

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from xtinct.report.formatting import TARGET_NAMES, Row, in_order, interval, is_ulbd, percent
 from xtinct.report.results import Results
 from xtinct.report.section import Content
-from xtinct.report.sections.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED, claims_of
+from xtinct.report.sections.claims import BEYOND, FAILS, HOLDS, SEED_PAPER, UNRESOLVED, UNTESTED, claims_of
 from xtinct.symmetry.families import FAMILIES
 
 
@@ -27,7 +27,7 @@ def _with_interval(row: Mapping) -> str:
 def pooled(rows: Sequence[Mapping]) -> Row | None:
     """Accuracy of several test sets taken together, each sample with weight one.
 
-    The interval comes from theirs: distances to the limits add as squares (Zou and Donner 2008,
+    The interval comes from theirs: distances to the bounds add as squares (Zou and Donner 2008,
     Statistics in Medicine 27, 1693).
     """
     n = sum(row["n"] for row in rows)
@@ -35,8 +35,8 @@ def pooled(rows: Sequence[Mapping]) -> Row | None:
         return None
     accuracy = sum(row["accuracy"] * row["n"] for row in rows) / n
     below, above = (
-        math.hypot(*(row["n"] / n * (row["accuracy"] - row[limit]) for row in rows))
-        for limit in ("low", "high")
+        math.hypot(*(row["n"] / n * (row["accuracy"] - row[bound]) for row in rows))
+        for bound in ("low", "high")
     )
     return {
         "accuracy": accuracy,
@@ -50,7 +50,7 @@ def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
     rows = [row for row in top1 if is_ulbd(row["train_set"]) and is_ulbd(row["test_set"])]
     if not rows:
         return (
-            "No model trained on ULBD was tested on ULBD, so nothing is said here about reaching the ceiling."
+            "No model trained on ULBD was tested on ULBD: whether models reach the ceiling is not shown here."
         )
     parts = []
     for family in in_order((row["family"] for row in rows), FAMILIES):
@@ -99,7 +99,10 @@ def _transfer_sentence(top1: Sequence[Mapping], target: str) -> str:
     over = "1 family" if len(common) == 1 else f"{len(common)} families together"
     others = "".join(
         f"; {name} {_with_interval(of(kind))}"
-        for kind, name in (("GCDD", "GCDD-trained models:"), ("OBSERVER", "the exact law without training:"))
+        for kind, name in (
+            ("GCDD", "GCDD-trained models:"),
+            ("OBSERVER", "the Observer, which is not trained:"),
+        )
         if common <= families[kind]
     )
     return (
@@ -117,7 +120,7 @@ def _claims_sentence(claims: Sequence[Mapping]) -> str:
     """How many of the paper's claims hold; where they do not wholly, which, and what was found."""
     tried = [claim for claim in claims if claim["figure"] != BEYOND and claim["verdict"] != UNTESTED]
     if not tried:
-        return "No claim of the seed paper was tried here."
+        return f"This build tests no claim of {SEED_PAPER}."
     holding = [claim for claim in tried if claim["verdict"] == HOLDS]
     failing = [claim for claim in tried if claim["verdict"] == FAILS]
     unresolved = [claim for claim in tried if claim["verdict"] == UNRESOLVED]
@@ -140,7 +143,7 @@ def _claims_sentence(claims: Sequence[Mapping]) -> str:
         *listed(failing, "does not", "do not", True),
         *listed(unresolved, "is not resolved", "are not resolved", False),
     ]
-    return f"Of the seed paper's claims {len(tried)} were tried here: {', '.join(parts)}."
+    return f"This build tests {len(tried)} claims of {SEED_PAPER}: {', '.join(parts)}."
 
 
 def summary_sentences(averaged: Iterable[Mapping], claims: Sequence[Mapping]) -> tuple[str, str, str]:
