@@ -1,7 +1,8 @@
 """Static figures as SVG text: equal input gives equal bytes, colours follow the page's theme.
 
 Figures are drawn with matplotlib in placeholder colours, which become CSS variables, so one SVG
-serves the light and the dark page; text stays text. They are small on purpose: the page sets them
+serves the light and the dark page; text stays text. They stand in the page without any script, so
+that it prints, opens fast and can be read where scripts are off. They are small on purpose: the page sets them
 side by side on a wide screen and below each other on a narrow one. The drawing functions stand
 beside the numbers that they draw, in `sections`.
 """

@@ -88,25 +88,42 @@ def _share(title: str) -> dict:
 
 def evaluation_charts(tables: Mapping[str, Sequence[TextRow]]) -> list[dict]:
     """Charts of the tables `reliability`, `abstention`, `sets` and `robustness` of `read_tables`."""
-    charts = _charts(
-        [row for row in tables["reliability"] if row["calibrated"] == "True"],
+    return [
+        *_calibration_charts(tables["reliability"]),
+        *_abstention_charts(tables["abstention"]),
+        *_set_charts(tables["sets"]),
+        *_robustness_charts(tables["robustness"]),
+    ]
+
+
+def _calibration_charts(rows: Sequence[TextRow]) -> list[dict]:
+    return _charts(
+        [row for row in rows if row["calibrated"] == "True"],
         what="calibration",
         axes=(_share("probability of the first choice"), _share("share that is right")),
         point=lambda r: [float(r["probability"]), *_interval(r, "accuracy"), f"n = {int(r['n']):,}"],
         diagonal=True,
     )
-    charts += _charts(
-        tables["abstention"],
+
+
+def _abstention_charts(rows: Sequence[TextRow]) -> list[dict]:
+    return _charts(
+        rows,
         what="abstention",
         axes=(_share("share of the answers that is kept, the surest first"), _share("share that is right")),
         point=lambda r: [float(r["kept"]), *_interval(r, "accuracy"), f"n = {int(r['n']):,}"],
     )
+
+
+def _set_charts(rows: Sequence[TextRow]) -> list[dict]:
+    """Coverage and size of the prediction sets, over the coverage that they promise."""
+    charts = []
     for what, axis, column in (
         ("prediction sets: coverage", _share("share that holds the true class"), "held"),
         ("prediction sets: size", {"title": "mean number of classes", "low": 0}, "size"),
     ):
         charts += _charts(
-            tables["sets"],
+            rows,
             what=what,
             axes=(_share("coverage promised"), axis),
             point=lambda r, column=column: [
@@ -118,14 +135,18 @@ def evaluation_charts(tables: Mapping[str, Sequence[TextRow]]) -> list[dict]:
             name=lambda r: f"{_series_name(r)}; set by {r['calibrated_on']}",
             diagonal=column == "held",
         )
+    return charts
+
+
+def _robustness_charts(rows: Sequence[TextRow]) -> list[dict]:
+    """Accuracy over each condition; the instrument as configured is a point of its own."""
+    charts = []
     for condition, (what, axis, unchanged) in CONDITIONS.items():
-        rows = [row for row in tables["robustness"] if row["condition"] == condition]
-        if rows and unchanged is not None:
-            rows += [
-                {**row, "value": str(unchanged)} for row in tables["robustness"] if row["condition"] == "none"
-            ]
+        mine = [row for row in rows if row["condition"] == condition]
+        if mine and unchanged is not None:
+            mine += [{**row, "value": str(unchanged)} for row in rows if row["condition"] == "none"]
         charts += _charts(
-            rows,
+            mine,
             what=f"robustness: {what}",
             axes=({"title": axis, "log": condition == "counts"}, _share("top-1 accuracy")),
             point=lambda r: [

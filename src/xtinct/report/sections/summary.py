@@ -67,6 +67,15 @@ def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
     )
 
 
+def _judgement(ulbd: Mapping, cddd: Mapping) -> str:
+    """What the intervals say of two pooled accuracies."""
+    if ulbd["low"] > cddd["high"]:
+        return "a difference beyond the intervals, in favour of training on ULBD"
+    if cddd["low"] > ulbd["high"]:
+        return "a difference beyond the intervals, in favour of training on CDDD"
+    return "a difference the intervals do not resolve"
+
+
 def _transfer_sentence(top1: Sequence[Mapping], target: str) -> str:
     on_cddd = [row for row in top1 if row["test_set"] == "cddd"]
     kinds = {"ULBD": is_ulbd} | {
@@ -90,12 +99,6 @@ def _transfer_sentence(top1: Sequence[Mapping], target: str) -> str:
     ulbd, cddd = of("ULBD"), of("CDDD")
     if ulbd is None or cddd is None:
         return "No family has both a ULBD-trained and a CDDD-trained model tested on real structures (CDDD)."
-    if ulbd["low"] > cddd["high"]:
-        judgement = "a difference beyond the intervals, in favour of training on ULBD"
-    elif cddd["low"] > ulbd["high"]:
-        judgement = "a difference beyond the intervals, in favour of training on CDDD"
-    else:
-        judgement = "a difference the intervals do not resolve"
     over = "1 family" if len(common) == 1 else f"{len(common)} families together"
     others = "".join(
         f"; {name} {_with_interval(of(kind))}"
@@ -108,7 +111,7 @@ def _transfer_sentence(top1: Sequence[Mapping], target: str) -> str:
     return (
         f"On real structures held out from training (CDDD test sets of {over}, n = {ulbd['n']:,}), "
         f"ULBD-trained models name the {TARGET_NAMES[target]} in {_with_interval(ulbd)} "
-        f"and CDDD-trained models in {_with_interval(cddd)}: {judgement}{others}."
+        f"and CDDD-trained models in {_with_interval(cddd)}: {_judgement(ulbd, cddd)}{others}."
     )
 
 
