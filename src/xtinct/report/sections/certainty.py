@@ -1,4 +1,4 @@
-"""Charts of the tidy tables that stand beside the evaluations: calibration, abstention, sets, robustness.
+"""Charts of calibration, abstention, prediction sets, robustness and sizes of the training set.
 
 A chart is a dictionary for the page's script: `what` it shows, the `scope` (family or crystal system) and
 the thing it is shown `on` (test set or quantity), the `target`, both axes and the series. A point is
@@ -6,13 +6,23 @@ the thing it is shown `on` (test set or quantity), the `target`, both axes and t
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
-from xtinct.report.inputs import read_csv
-from xtinct.report.tables import ALL, in_order, percent, set_name, set_place
+from xtinct.report.formatting import ALL, in_order, percent, set_name, set_place
+from xtinct.report.results import Results
+from xtinct.report.section import Content
 from xtinct.symmetry.families import FAMILIES
 
-Row = Mapping[str, str]
+TextRow = Mapping[str, str]
+
+
+def content(results: Results) -> Content | None:
+    """All charts; None where there is none."""
+    charts = [
+        *size_charts(results.averaged, training_sizes(results.inputs.manifests)),
+        *evaluation_charts(results.inputs.tables),
+    ]
+    return Content({"confidence": results.confidence}, {"charts": charts}) if charts else None
+
 
 #: What a condition of the robustness table is, its axis, and its value for the instrument as configured.
 CONDITIONS = {
@@ -24,39 +34,19 @@ CONDITIONS = {
 }
 
 
-def read_tables(paths: Iterable[str | Path]) -> dict[str, list[dict[str, str]]]:
-    """Rows of tidy CSV files by kind, which their columns tell; files of other kinds are passed over."""
-    kinds = {
-        "robustness": {"condition", "value", "top1"},
-        "sets": {"coverage", "held", "size", "empty"},
-        "abstention": {"kept", "risk"},
-        "reliability": {"probability", "accuracy", "calibrated"},
-        "comparison": {"quantity", "ks", "ks_critical"},
-        "histograms": {"quantity", "real", "generated"},
-        "groups": {"spacegroup_number", "draws", "wrong_group_share"},
-    }
-    tables: dict[str, list[dict[str, str]]] = {kind: [] for kind in kinds}
-    for path in sorted(map(Path, paths)):
-        rows = read_csv(path)
-        kind = next((kind for kind, columns in kinds.items() if rows and columns <= rows[0].keys()), None)
-        if kind is not None:
-            tables[kind] += rows
-    return tables
-
-
-def _series_name(row: Row) -> str:
+def _series_name(row: TextRow) -> str:
     seed = f", seed {row['seed']}" if row["seed"] != "0" else ""
     trained = "" if row["train_set"] == row["experiment"] else f", trained on {set_name(row['train_set'])}"
     return f"{row['experiment']} ({row['model']}{seed}){trained}"
 
 
 def _charts(
-    rows: Iterable[Row],
+    rows: Iterable[TextRow],
     *,
     what: str,
     axes: tuple[Mapping, Mapping],
-    point: Callable[[Row], list],
-    name: Callable[[Row], str] = _series_name,
+    point: Callable[[TextRow], list],
+    name: Callable[[TextRow], str] = _series_name,
     diagonal: bool = False,
 ) -> list[dict]:
     """One chart per family, test set and target; points stand in the order of the rows, by x."""
@@ -88,7 +78,7 @@ def _charts(
     ]
 
 
-def _interval(row: Row, name: str) -> list[float]:
+def _interval(row: TextRow, name: str) -> list[float]:
     return [float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"])]
 
 
@@ -96,27 +86,44 @@ def _share(title: str) -> dict:
     return {"title": title, "percent": True, "low": 0, "high": 1}
 
 
-def evaluation_charts(tables: Mapping[str, Sequence[Row]]) -> list[dict]:
+def evaluation_charts(tables: Mapping[str, Sequence[TextRow]]) -> list[dict]:
     """Charts of the tables `reliability`, `abstention`, `sets` and `robustness` of `read_tables`."""
-    charts = _charts(
-        [row for row in tables["reliability"] if row["calibrated"] == "True"],
+    return [
+        *_calibration_charts(tables["reliability"]),
+        *_abstention_charts(tables["abstention"]),
+        *_set_charts(tables["sets"]),
+        *_robustness_charts(tables["robustness"]),
+    ]
+
+
+def _calibration_charts(rows: Sequence[TextRow]) -> list[dict]:
+    return _charts(
+        [row for row in rows if row["calibrated"] == "True"],
         what="calibration",
         axes=(_share("probability of the first choice"), _share("share that is right")),
         point=lambda r: [float(r["probability"]), *_interval(r, "accuracy"), f"n = {int(r['n']):,}"],
         diagonal=True,
     )
-    charts += _charts(
-        tables["abstention"],
+
+
+def _abstention_charts(rows: Sequence[TextRow]) -> list[dict]:
+    return _charts(
+        rows,
         what="abstention",
         axes=(_share("share of the answers that is kept, the surest first"), _share("share that is right")),
         point=lambda r: [float(r["kept"]), *_interval(r, "accuracy"), f"n = {int(r['n']):,}"],
     )
+
+
+def _set_charts(rows: Sequence[TextRow]) -> list[dict]:
+    """Coverage and size of the prediction sets, over the coverage that they promise."""
+    charts = []
     for what, axis, column in (
         ("prediction sets: coverage", _share("share that holds the true class"), "held"),
         ("prediction sets: size", {"title": "mean number of classes", "low": 0}, "size"),
     ):
         charts += _charts(
-            tables["sets"],
+            rows,
             what=what,
             axes=(_share("coverage promised"), axis),
             point=lambda r, column=column: [
@@ -128,14 +135,18 @@ def evaluation_charts(tables: Mapping[str, Sequence[Row]]) -> list[dict]:
             name=lambda r: f"{_series_name(r)}; set by {r['calibrated_on']}",
             diagonal=column == "held",
         )
+    return charts
+
+
+def _robustness_charts(rows: Sequence[TextRow]) -> list[dict]:
+    """Accuracy over each condition; the instrument as configured is a point of its own."""
+    charts = []
     for condition, (what, axis, unchanged) in CONDITIONS.items():
-        rows = [row for row in tables["robustness"] if row["condition"] == condition]
-        if rows and unchanged is not None:
-            rows += [
-                {**row, "value": str(unchanged)} for row in tables["robustness"] if row["condition"] == "none"
-            ]
+        mine = [row for row in rows if row["condition"] == condition]
+        if mine and unchanged is not None:
+            mine += [{**row, "value": str(unchanged)} for row in rows if row["condition"] == "none"]
         charts += _charts(
-            rows,
+            mine,
             what=f"robustness: {what}",
             axes=({"title": axis, "log": condition == "counts"}, _share("top-1 accuracy")),
             point=lambda r: [

@@ -3,7 +3,8 @@ import csv
 import pytest
 
 from xtinct.files.writing import write_csv
-from xtinct.report.curves import evaluation_charts, read_tables
+from xtinct.report.inputs import read_tables
+from xtinct.report.sections.certainty import evaluation_charts
 
 
 def test_sets_are_drawn_with_their_intervals(tmp_path):

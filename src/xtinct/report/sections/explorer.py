@@ -1,4 +1,4 @@
-"""Data of the class explorer: which lines a group shows, its rivals, and the lines that decide."""
+"""The class explorer: which lines a group shows, its rivals, and the lines that decide."""
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations
@@ -8,15 +8,38 @@ import numpy as np
 from xtinct.lattices.conventional import conventional_hkl
 from xtinct.lattices.metric import reciprocal_metric
 from xtinct.randomness import stream_key, uniform
-from xtinct.symmetry.absences import absent
-from xtinct.symmetry.families import FAMILIES, MONOCLINIC, ORTHORHOMBIC, space_groups
+from xtinct.report.example_patterns import example_patterns
+from xtinct.report.results import Results
+from xtinct.report.section import Content
+from xtinct.symmetry.absences import absent, conditions
+from xtinct.symmetry.families import FAMILIES, MONOCLINIC, N_SPACE_GROUPS, ORTHORHOMBIC, space_groups
 from xtinct.symmetry.operations import hermann_mauguin
+
+
+def content(results: Results) -> Content:
+    """Lines, classes and rivals, and an example of every group in every dataset, for the script."""
+    texts = {number: _conditions_text(number) for number in range(1, N_SPACE_GROUPS + 1)}
+    instrument = results.instrument
+    examples = example_patterns(results.inputs.lines_paths, instrument)
+    return Content(
+        {"examples": bool(examples)},
+        {
+            "explorer": explorer_data(
+                results.inputs.classes, texts, instrument.wavelength, int(results.config["seed"])
+            ),
+            "patterns": examples,
+            "range": [instrument.two_theta_min, instrument.two_theta_max],
+        },
+    )
+
 
 #: Lines of the example pattern, lines among which deciding ones are sought, and how many are named.
 N_SHOWN, N_SEARCHED, N_NAMED = 40, 160, 4
 
+
 #: Largest |h|, |k|, |l| of the reflections that make up the lines.
 _BOX = 9
+
 
 #: Changes of (h, l) that permute the a, c and n directions of a monoclinic cell: GL(2, 2).
 _MONOCLINIC_CHOICES = (
@@ -101,6 +124,15 @@ def _rivals(lines: _Lines, classes: Sequence[Mapping], settings: Sequence[np.nda
             entries.append([j, int(differences[best].sum()), only_mine, only_theirs])
         table.append(sorted(entries, key=lambda e: (e[1], e[0])))
     return table
+
+
+def _conditions_text(number: int) -> list[str]:
+    """Reflection conditions as printed in ITA, one text per zone."""
+    of_zone: dict[str, list[str]] = {}
+    for condition in conditions(number):
+        if condition.representative:
+            of_zone.setdefault(condition.zone, []).append(condition.condition)
+    return [f"{zone}: {', '.join(texts)}" for zone, texts in of_zone.items()]
 
 
 def explorer_data(

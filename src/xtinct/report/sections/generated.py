@@ -2,10 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 
-from xtinct.report import figures
-from xtinct.report.panels import Gallery, drawing
-from xtinct.report.tables import Row, in_order
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from xtinct.report.drawing import CEILING, GRID, SERIES, Canvas, Gallery, drawing, styled
+from xtinct.report.formatting import Row, in_order
+from xtinct.report.results import Results
+from xtinct.report.section import Content
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, FAMILIES, family_of
+
+
+def content(results: Results) -> Content | None:
+    """The comparison with real crystals and the groups reached; None where nothing was compared."""
+    tables = results.inputs.tables
+    if not tables["comparison"]:
+        return None
+    histograms = histogram_charts(tables["histograms"], tables["comparison"])
+    return Content(
+        {
+            "comparison": comparison_verdict(tables["comparison"]),
+            "comparison_gallery": comparison_gallery(tables["comparison"]),
+            "histograms": bool(histograms),
+            "groups": group_tables(tables["groups"]),
+            "group_gallery": group_gallery(tables["groups"], results.names),
+        },
+        {"generated": histograms},
+    )
+
 
 #: Columns of the table of groups that are no reason for a rejected draw.
 _NO_REASONS = frozenset(
@@ -29,8 +51,31 @@ def comparison_gallery(comparison: Sequence[Mapping[str, str]]) -> Gallery | Non
     for system in in_order((row["crystal_system"] for row in comparison), CRYSTAL_SYSTEMS):
         mine = [row for row in comparison if row["crystal_system"] == system]
         name, title = f"generated-{system}", f"{system}, n = {int(mine[0]['n']):,}"
-        drawings.append(drawing(name, figures.comparison_figure(name, title, mine), mine))
+        drawings.append(drawing(name, comparison_figure(name, title, mine), mine))
     return Gallery("", (), tuple(drawings)) if drawings else None
+
+
+@styled
+def comparison_figure(title: str, rows: Sequence[Mapping[str, str]]) -> str:
+    """Two-sample statistic of every quantity, and the critical value beyond which it is no chance."""
+    panel = Canvas(height=0.62 + 0.24 * len(rows))
+    axes = panel.axes
+    critical = float(rows[0]["ks_critical"])
+    for i, row in enumerate(rows):
+        ks = float(row["ks"])
+        (bar,) = axes.barh([i], [ks], height=0.62, color=SERIES[1 if ks > critical else 0])
+        medians = f"median real {row['median_real']}, generated {row['median_generated']} ({row['unit']})"
+        panel.tip(bar, f"{row['quantity'].replace('_', ' ')}: {ks:.3f}\n{medians}")
+    line = axes.axvline(critical, color=CEILING, linewidth=1.8)
+    panel.tip(line, f"1 % critical value: {critical:.3f}")
+    axes.set_yticks(range(len(rows)), [row["quantity"].replace("_", " ") for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, 1)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(title)
+    return panel.svg()
 
 
 def comparison_verdict(comparison: Sequence[Mapping[str, str]]) -> Row | None:
@@ -119,8 +164,33 @@ def group_gallery(groups: Sequence[Mapping[str, str]], names: Mapping[str, str])
                 }
             )
         name = f"wrong-groups-{family}"
-        drawings.append(drawing(name, figures.wrong_groups_figure(name, family, bars), mine))
+        drawings.append(drawing(name, wrong_groups_figure(name, family, bars), mine))
     return Gallery("", (), tuple(drawings)) if drawings else None
+
+
+@styled
+def wrong_groups_figure(title: str, bars: Sequence[Mapping]) -> str:
+    """Share of wrong groups before confirmation; groups without all their crystals are marked below."""
+    panel = Canvas(height=2.2)
+    axes = panel.axes
+    for bar in bars:
+        (drawn,) = axes.bar([bar["group"]], [bar["share"]], width=0.8, color=SERIES[0])
+        # A bar of no height has nothing to point at.
+        (ground,) = axes.bar([bar["group"]], [1.0], width=1.0, color=GRID, alpha=0.0)
+        panel.tip(drawn, bar["text"])
+        panel.tip(ground, bar["text"])
+        if not bar["reached"]:
+            (mark,) = axes.plot(
+                bar["group"], 0, marker="x", color=CEILING, markersize=4.5, clip_on=False, linestyle=""
+            )
+            panel.tip(mark, bar["text"])
+    axes.set_ylim(0, 1)
+    axes.set_xlim(bars[0]["group"] - 0.8, bars[-1]["group"] + 0.8)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_xlabel("space group number")
+    axes.set_title(title)
+    return panel.svg()
 
 
 def group_tables(groups: Sequence[Mapping[str, str]]) -> Row | None:

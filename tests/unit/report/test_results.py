@@ -4,9 +4,11 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from xtinct.report import inputs, tables
-from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED
-from xtinct.report.summary import pooled, summary_sentences
+from xtinct.report import formatting, inputs, results
+from xtinct.report.sections.cell_parameters import lattice_histograms
+from xtinct.report.sections.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED
+from xtinct.report.sections.dropped import quarantine_rows
+from xtinct.report.sections.summary import pooled, summary_sentences
 from xtinct.scores.metrics import proportion
 
 
@@ -20,22 +22,22 @@ def record(**changes) -> dict:
 
 def test_intervals_are_those_of_the_records():
     """They know which samples share a lattice; n alone does not."""
-    (row,) = tables.accuracy_rows([record(top1=0.5, top1_low=0.31, top1_high=0.69)])
+    (row,) = results.accuracy_rows([record(top1=0.5, top1_low=0.31, top1_high=0.69)])
     assert (row["low"], row["high"]) == (0.31, 0.69)
 
 
 @pytest.mark.parametrize(("accuracy", "expected"), [(0.2, "below"), (0.5, "at"), (0.9, "above")])
 def test_a_result_is_judged_by_its_interval(accuracy, expected):
-    (row,) = tables.accuracy_rows([record(top1=accuracy, ceiling1=0.5)])
+    (row,) = results.accuracy_rows([record(top1=accuracy, ceiling1=0.5)])
     assert row["against_ceiling"] == expected
 
 
 def test_an_empty_test_set_gives_no_number():
-    assert tables.accuracy_rows([record(n=0, top1=None, ceiling1=None)]) == []
+    assert results.accuracy_rows([record(n=0, top1=None, ceiling1=None)]) == []
 
 
 def test_only_a_perfect_score_prints_as_one_hundred():
-    assert [tables.percent(x) for x in (1.0, 0.9997, 0.99996, 0.5, 0.0)] == [
+    assert [formatting.percent(x) for x in (1.0, 0.9997, 0.99996, 0.5, 0.0)] == [
         "100.0 %",
         "99.97 %",
         "99.996 %",
@@ -47,7 +49,7 @@ def test_only_a_perfect_score_prints_as_one_hundred():
 def test_table_one_agrees_but_for_the_truncated_value(report):
     """The paper prints 80.5 for cubic top-3; 29/36 is 80.556 %. The other 14 values round as printed."""
     published = json.loads(files("xtinct.report").joinpath("published.json").read_text())
-    rows = tables.ceiling_rows(inputs.read_ceilings(report["ceilings_path"]), published)
+    rows = results.ceiling_rows(inputs.read_ceilings(report["paths"].ceilings), published)
     compared = [row for row in rows if row["published"] is not None]
     assert len(compared) == 15
     (differing,) = [row for row in compared if not row["agrees"]]
@@ -55,20 +57,20 @@ def test_table_one_agrees_but_for_the_truncated_value(report):
 
 
 def test_mixtures_are_named_by_their_parts():
-    assert tables.set_name("cddd") == "CDDD"
-    assert tables.set_name("0.5 cddd + gcdd-online") == "0.5 CDDD + GCDD (streamed)"
-    assert tables.set_name("a-variant") == "a-variant"
+    assert formatting.set_name("cddd") == "CDDD"
+    assert formatting.set_name("0.5 cddd + gcdd-online") == "0.5 CDDD + GCDD (streamed)"
+    assert formatting.set_name("a-variant") == "a-variant"
 
 
 def test_seeds_are_averaged_and_their_spread_kept():
-    rows = tables.accuracy_rows([record(seed=s, top1=a) for s, a in ((0, 0.4), (1, 0.6))])
-    (mean,) = tables.mean_over_seeds(rows)
+    rows = results.accuracy_rows([record(seed=s, top1=a) for s, a in ((0, 0.4), (1, 0.6))])
+    (mean,) = results.mean_over_seeds(rows)
     assert (mean["seeds"], mean["accuracy"], mean["lowest"], mean["highest"]) == (2, 0.5, 0.4, 0.6)
 
 
 def test_confusion_counts_every_sample_and_its_diagonal_is_the_accuracy(report):
-    evaluations = inputs.read_evaluations(report["metrics_paths"], report["prediction_paths"])
-    rows = tables.confusion_rows(evaluations)
+    evaluations = inputs.read_evaluations(report["paths"].metrics, report["paths"].predictions)
+    rows = results.confusion_rows(evaluations)
     for evaluation in evaluations:
         for expected in evaluation.records:
             mine = [
@@ -83,10 +85,10 @@ def test_confusion_counts_every_sample_and_its_diagonal_is_the_accuracy(report):
 
 
 def test_counts_and_histograms_hold_every_sample(report):
-    labels = inputs.read_line_labels(report["lines_paths"])
-    counts = tables.count_rows(labels)
+    labels = inputs.read_line_labels(report["paths"].lines)
+    counts = results.count_rows(labels)
     assert sum(row["count"] for row in counts) == labels.num_rows
-    histograms = tables.lattice_histograms(labels)
+    histograms = lattice_histograms(labels)
     assert sum(sum(row["counts"]) for row in histograms if row["parameter"] == "a") == labels.num_rows
     # A cubic lattice has one free parameter, a tetragonal one two.
     assert {row["parameter"] for row in histograms if row["spacegroup_number"] >= 195} == {"a"}
@@ -94,14 +96,14 @@ def test_counts_and_histograms_hold_every_sample(report):
 
 
 def test_quarantine_counts_every_entry(report):
-    quarantine = inputs.read_quarantine(report["quarantine_paths"])
-    rows = tables.quarantine_rows(quarantine)
+    quarantine = inputs.read_quarantine(report["paths"].quarantine)
+    rows = quarantine_rows(quarantine)
     assert [(row["reason"], row["count"]) for row in rows] == [("unreadable", 2), ("duplicate", 1)]
     assert rows[0]["example"] == "files:0"
 
 
 def sentences(records: list[dict], claims=()) -> tuple[str, str, str]:
-    averaged = tables.mean_over_seeds(tables.accuracy_rows(records))
+    averaged = results.mean_over_seeds(results.accuracy_rows(records))
     return summary_sentences(averaged, list(claims))
 
 
@@ -125,11 +127,11 @@ def transfer(ulbd: float, cddd: float, n: int) -> str:
 def test_the_interval_of_pooled_test_sets_comes_from_theirs():
     """Equal sets: the distances shrink by the square root of their number; a wide one is not lost."""
     one = record(n=100, top1=0.8, top1_low=0.7, top1_high=0.88)
-    rows = tables.accuracy_rows([one | {"seed": seed} for seed in range(4)])
+    rows = results.accuracy_rows([one | {"seed": seed} for seed in range(4)])
     four = pooled(rows)
     assert (four["n"], four["accuracy"]) == (400, pytest.approx(0.8))
     assert (four["low"], four["high"]) == pytest.approx((0.8 - 0.1 / 2, 0.8 + 0.08 / 2))
-    wide = tables.accuracy_rows([record(n=300, top1=1.0, top1_low=0.9, top1_high=1.0), one])
+    wide = results.accuracy_rows([record(n=300, top1=1.0, top1_low=0.9, top1_high=1.0), one])
     both = pooled(wide)
     assert both["accuracy"] == pytest.approx(0.95)
     assert both["low"] == pytest.approx(0.95 - np.hypot(0.75 * 0.1, 0.25 * 0.1))
@@ -172,7 +174,7 @@ def test_summary_counts_the_claims_by_their_verdicts():
         claim(BEYOND, FAILS),
     ]
     assert sentences([], claims)[2] == (
-        "Of the seed paper's claims 5 were tried here: 2 hold (figure 5; figure 8), "
+        "This build tests 5 claims of the seed paper (Wang et al. 2025): 2 hold (figure 5; figure 8), "
         "1 holds in part (figure S1, 1 of 3), 1 does not (figure 10: it is so), "
         "1 is not resolved (figure 10)."
     )
@@ -182,4 +184,4 @@ def test_summary_of_nothing_claims_nothing():
     reaching, carrying, failing = sentences([])
     assert reaching.startswith("No model")
     assert carrying.startswith("No family")
-    assert failing == "No claim of the seed paper was tried here."
+    assert failing == "This build tests no claim of the seed paper (Wang et al. 2025)."

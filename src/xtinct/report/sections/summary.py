@@ -3,23 +3,21 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from xtinct.report.claims import BEYOND, FAILS, HOLDS, UNRESOLVED, UNTESTED
-from xtinct.report.tables import Row, in_order, interval, percent
+from xtinct.report.formatting import TARGET_NAMES, Row, in_order, interval, is_ulbd, percent
+from xtinct.report.results import Results
+from xtinct.report.section import Content
+from xtinct.report.sections.claims import BEYOND, FAILS, HOLDS, SEED_PAPER, UNRESOLVED, UNTESTED, claims_of
 from xtinct.symmetry.families import FAMILIES
 
-TARGET_NAMES = {
-    "extinction_class": "extinction class",
-    "spacegroup": "space group",
-    "crystal_system": "crystal system",
-    "bravais_lattice": "Bravais lattice",
-    "laue_class": "Laue class",
-    "point_group": "point group",
-}
 
-
-def is_ulbd(train_set: str) -> bool:
-    """Whether a train set is made by the ULBD recipe: streamed while training, or stored."""
-    return train_set in ("ulbd", "ulbd-online")
+def content(results: Results) -> Content:
+    """The sentences, and the confidence level of their intervals."""
+    return Content(
+        {
+            "sentences": summary_sentences(results.averaged, claims_of(results)),
+            "confidence": results.confidence,
+        }
+    )
 
 
 def _with_interval(row: Mapping) -> str:
@@ -29,7 +27,7 @@ def _with_interval(row: Mapping) -> str:
 def pooled(rows: Sequence[Mapping]) -> Row | None:
     """Accuracy of several test sets taken together, each sample with weight one.
 
-    The interval comes from theirs: distances to the limits add as squares (Zou and Donner 2008,
+    The interval comes from theirs: distances to the bounds add as squares (Zou and Donner 2008,
     Statistics in Medicine 27, 1693).
     """
     n = sum(row["n"] for row in rows)
@@ -37,8 +35,8 @@ def pooled(rows: Sequence[Mapping]) -> Row | None:
         return None
     accuracy = sum(row["accuracy"] * row["n"] for row in rows) / n
     below, above = (
-        math.hypot(*(row["n"] / n * (row["accuracy"] - row[limit]) for row in rows))
-        for limit in ("low", "high")
+        math.hypot(*(row["n"] / n * (row["accuracy"] - row[bound]) for row in rows))
+        for bound in ("low", "high")
     )
     return {
         "accuracy": accuracy,
@@ -52,7 +50,7 @@ def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
     rows = [row for row in top1 if is_ulbd(row["train_set"]) and is_ulbd(row["test_set"])]
     if not rows:
         return (
-            "No model trained on ULBD was tested on ULBD, so nothing is said here about reaching the ceiling."
+            "No model trained on ULBD was tested on ULBD: whether models reach the ceiling is not shown here."
         )
     parts = []
     for family in in_order((row["family"] for row in rows), FAMILIES):
@@ -67,6 +65,15 @@ def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
         f"On the ULBD test sets, models trained on ULBD reach {share} of the top-1 ceiling "
         f"for the {TARGET_NAMES[target]} ({listed})."
     )
+
+
+def _judgement(ulbd: Mapping, cddd: Mapping) -> str:
+    """What the intervals say of two pooled accuracies."""
+    if ulbd["low"] > cddd["high"]:
+        return "a difference beyond the intervals, in favour of training on ULBD"
+    if cddd["low"] > ulbd["high"]:
+        return "a difference beyond the intervals, in favour of training on CDDD"
+    return "a difference the intervals do not resolve"
 
 
 def _transfer_sentence(top1: Sequence[Mapping], target: str) -> str:
@@ -92,22 +99,19 @@ def _transfer_sentence(top1: Sequence[Mapping], target: str) -> str:
     ulbd, cddd = of("ULBD"), of("CDDD")
     if ulbd is None or cddd is None:
         return "No family has both a ULBD-trained and a CDDD-trained model tested on real structures (CDDD)."
-    if ulbd["low"] > cddd["high"]:
-        judgement = "a difference beyond the intervals, in favour of training on ULBD"
-    elif cddd["low"] > ulbd["high"]:
-        judgement = "a difference beyond the intervals, in favour of training on CDDD"
-    else:
-        judgement = "a difference the intervals do not resolve"
     over = "1 family" if len(common) == 1 else f"{len(common)} families together"
     others = "".join(
         f"; {name} {_with_interval(of(kind))}"
-        for kind, name in (("GCDD", "GCDD-trained models:"), ("OBSERVER", "the exact law without training:"))
+        for kind, name in (
+            ("GCDD", "GCDD-trained models:"),
+            ("OBSERVER", "the Observer, which is not trained:"),
+        )
         if common <= families[kind]
     )
     return (
         f"On real structures held out from training (CDDD test sets of {over}, n = {ulbd['n']:,}), "
         f"ULBD-trained models name the {TARGET_NAMES[target]} in {_with_interval(ulbd)} "
-        f"and CDDD-trained models in {_with_interval(cddd)}: {judgement}{others}."
+        f"and CDDD-trained models in {_with_interval(cddd)}: {_judgement(ulbd, cddd)}{others}."
     )
 
 
@@ -119,7 +123,7 @@ def _claims_sentence(claims: Sequence[Mapping]) -> str:
     """How many of the paper's claims hold; where they do not wholly, which, and what was found."""
     tried = [claim for claim in claims if claim["figure"] != BEYOND and claim["verdict"] != UNTESTED]
     if not tried:
-        return "No claim of the seed paper was tried here."
+        return f"This build tests no claim of {SEED_PAPER}."
     holding = [claim for claim in tried if claim["verdict"] == HOLDS]
     failing = [claim for claim in tried if claim["verdict"] == FAILS]
     unresolved = [claim for claim in tried if claim["verdict"] == UNRESOLVED]
@@ -142,7 +146,7 @@ def _claims_sentence(claims: Sequence[Mapping]) -> str:
         *listed(failing, "does not", "do not", True),
         *listed(unresolved, "is not resolved", "are not resolved", False),
     ]
-    return f"Of the seed paper's claims {len(tried)} were tried here: {', '.join(parts)}."
+    return f"This build tests {len(tried)} claims of {SEED_PAPER}: {', '.join(parts)}."
 
 
 def summary_sentences(averaged: Iterable[Mapping], claims: Sequence[Mapping]) -> tuple[str, str, str]:
