@@ -12,6 +12,11 @@ rule symmetry_tables:
         wyckoff="data/symmetry/wyckoff.parquet",
     log:
         "logs/symmetry_tables.log",
+    benchmark:
+        "logs/symmetry_tables.tsv"
+    resources:
+        mem_mb=sized(1000),
+        runtime=sized(30),
     params:
         code=code_digest("xtinct.symmetry.cctbx_tables"),
     script:
@@ -23,6 +28,11 @@ rule extinction_classes:
         "data/symmetry/extinction_classes.parquet",
     log:
         "logs/extinction_classes.log",
+    benchmark:
+        "logs/extinction_classes.tsv"
+    resources:
+        mem_mb=sized(1000),
+        runtime=sized(30),
     params:
         code=code_digest("xtinct.ceiling.extinction"),
     script:
