@@ -4,6 +4,8 @@ rule symmetry:
         "data/symmetry/extinction_classes.parquet",
 
 
+# No rule reads these tables: the library carries them as packaged data, so that it needs no cctbx. Every build
+# makes them anew and fails unless the packaged ones hold the same rows; a test holds them byte by byte.
 # cctbx has this job's process to itself.
 rule symmetry_tables:
     output:

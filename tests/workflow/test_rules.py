@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from xtinct.symmetry.operations import DATA
+
 pytestmark = pytest.mark.workflow
 
 ORDER = ("input", "output", "log", "benchmark", "threads", "resources", "params", "script")
@@ -66,3 +68,11 @@ def test_what_a_job_asks_for_grows_with_what_it_reads_and_with_every_try(root):
     assert [asked(None, Read, attempt) for attempt in (1, 2)] == [2400, 4800]
     # Before the inputs are made nothing is known of them, nor is it asked.
     assert namespace["sized"](2000)(None, None, 1) == 2000
+
+
+def test_the_packaged_symmetry_tables_are_what_the_rule_symmetry_tables_makes(new_clone):
+    clone = new_clone()
+    clone.run("snakemake", "--cores", "1", "symmetry_tables")
+    packaged = {f"data/symmetry/{path.name}": path.read_bytes() for path in DATA.glob("*.parquet")}
+    assert len(packaged) == 3
+    assert clone.files("data/symmetry/*.parquet") == packaged
