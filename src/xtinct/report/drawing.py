@@ -2,8 +2,8 @@
 
 Figures are drawn with matplotlib in placeholder colours, which become CSS variables, so one SVG
 serves the light and the dark page; text stays text. They stand in the page without any script, so
-that it prints, opens fast and can be read where scripts are off. They are small on purpose: the page sets them
-side by side on a wide screen and below each other on a narrow one. The drawing functions stand
+that it prints, opens fast and can be read where scripts are off. They are small on purpose: the page sets
+them side by side on a wide screen and below each other on a narrow one. The drawing functions stand
 beside the numbers that they draw, in `sections`.
 """
 
