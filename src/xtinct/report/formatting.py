@@ -75,7 +75,7 @@ def trained_on(train_set: str) -> str:
 
 
 def method_text(model: str, train_set: str) -> str:
-    """What stands below the name of a model or method: architecture and train set, or a note on the method."""
+    """What stands below the name of a model or method: architecture and train set, or a note."""
     notes = {"observer": "not trained", "hybrid": "probabilities of both combined"}
     return notes.get(train_set) or f"{model}, trained on {set_name(train_set)}"
 
