@@ -16,10 +16,15 @@ rule cddd_copies:
         manifest="data/{copies}/manifest.json",
     log:
         "logs/cddd_copies/{copies}.log",
+    benchmark:
+        "logs/cddd_copies/{copies}.tsv"
+    resources:
+        mem_mb=sized(2000, 8),
+        runtime=sized(30, 2),
     params:
         config=part("lines", "splits.cddd", "cleaning.symprec"),
         seed=config["seed"],
         families=FAMILIES,
-        code=code_digest("xtinct.datasets.cddd_copies"),
+        code=code_digest("xtinct.datasets.cddd_copies", "xtinct.datasets.manifest"),
     script:
         "../workflow/scripts/cddd_copies.py"
