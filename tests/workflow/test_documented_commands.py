@@ -34,7 +34,9 @@ HELP = "help"
 #: Words after the program that name what its help is asked of.
 SUBCOMMANDS = {
     "adopt",
+    "bench",
     "checkout",
+    "export",
     "index",
     "metrics",
     "plots",
@@ -44,6 +46,7 @@ SUBCOMMANDS = {
     "show",
     "snapshot",
     "status",
+    "train",
     "verify",
 }
 
@@ -80,6 +83,16 @@ COMMANDS = {
     "xtinct index": HELP,
     "pip install .": "pip install --dry-run --no-deps --no-build-isolation --quiet .",
     "pip install '.[workflow]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[workflow]'",
+    "pip install '.[share]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[share]'",
+    # docs/architecture.md and docs/configuration.md
+    "python -m pytest tests/unit/test_rooms.py": AS_IT_IS,
+    "python -m xtinct.project.keys.reference": AS_IT_IS,
+    "xtinct dvc-stages": AS_IT_IS,
+    # benchmarks, and the report
+    "snakemake --report": HELP,
+    "xtinct train": HELP,
+    "xtinct bench": HELP,
+    "xtinct export": HELP,
     # config/README.md
     "xtinct check": AS_IT_IS,
     "snakemake --cores all --configfile config/smoke.yaml -- all": DRY,
