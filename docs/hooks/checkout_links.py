@@ -21,7 +21,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add every file of the checkout that a page links to."""
     docs = Path(config.docs_dir)
     root = docs.parent
-    pending = [Path(file.abs_src_path) for file in files if file.is_documentation_page() and file.abs_src_path]
+    pending = [
+        Path(file.abs_src_path) for file in files if file.is_documentation_page() and file.abs_src_path
+    ]
     while pending:
         page = pending.pop()
         for link in _links(page.read_text(encoding="utf-8")):

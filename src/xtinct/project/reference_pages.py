@@ -4,16 +4,20 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 import xtinct
+from xtinct import measurements
 from xtinct.datasets.export import pattern_schema
 from xtinct.files import schema
 from xtinct.files.writing import write_bytes
+from xtinct.observer.answer.observation import Observation
 from xtinct.patterns.instrument import Instrument
+from xtinct.recognition.recognition import Recognition
+from xtinct.symmetry.classes import ExtinctionClass
 
 TABLES = "docs/reference/tables.md"
 FUNCTIONS = "docs/reference/functions.md"
@@ -22,7 +26,10 @@ _COMMAND = "python -m xtinct.project.reference_pages"
 #: Table -> where a build or the package keeps it, and one row of it.
 PLACES = {
     "raw": ("data/raw/SOURCE.parquet", "a structure as its source gave it"),
-    "structures": ("data/structures/structures.parquet, data/gcdd/structures.parquet", "an accepted structure"),
+    "structures": (
+        "data/structures/structures.parquet, data/gcdd/structures.parquet",
+        "an accepted structure",
+    ),
     "quarantine": ("data/{structures,cddd,gcdd}/quarantine.parquet", "a rejected entry, with its reason"),
     "structure_splits": ("data/splits/structures.parquet", "the parts that a structure falls into"),
     "lines": ("data/{cddd,ulbd,gcdd}/FAMILY.parquet", "the lines of one sample, before any instrument"),
@@ -56,9 +63,12 @@ _FUNCTIONS_HEAD = f"""# Functions
 
 <!-- Made by `{_COMMAND}` from what `import xtinct` offers; the texts are the docstrings. -->
 
-What `import xtinct` offers. What these functions return has more methods, and the
+What `import xtinct` offers, what these functions return, and what reads measured files. The
 [rooms of the library](../architecture.md#rooms) have more functions.
 """
+
+#: Classes that the offered functions return: methods and attributes.
+_RETURNED = (Observation, Recognition, ExtinctionClass)
 
 
 def tables() -> Iterator[pa.Schema]:
@@ -78,8 +88,11 @@ def tables_text() -> str:
 
 def functions_text() -> str:
     """The page that mkdocstrings fills with the docstring of everything that `import xtinct` offers."""
-    sections = [f"## `xtinct.{name}`\n\n::: {_home(name)}\n" for name in _offered()]
-    return "\n".join([_FUNCTIONS_HEAD, *sections])
+    offered = [(f"xtinct.{name}", getattr(xtinct, name)) for name in _offered()]
+    returned = [(cls.__name__, cls) for cls in _RETURNED]
+    reading = [(f"xtinct.measurements.{name}", getattr(measurements, name)) for name in measurements.__all__]
+    documented = [entry for entry in (*offered, *returned, *reading) if callable(entry[1])]
+    return "\n".join([_FUNCTIONS_HEAD, *(_documented(*entry) for entry in documented)])
 
 
 def written(folder: str | Path) -> dict[Path, str]:
@@ -92,9 +105,10 @@ def _offered() -> Sequence[str]:
     return sorted(xtinct.__all__, key=lambda name: (isinstance(getattr(xtinct, name), type), name))
 
 
-def _home(name: str) -> str:
-    found = getattr(xtinct, name)
-    return f"{found.__module__}.{found.__qualname__}"
+def _documented(name: str, found: Callable) -> str:
+    """Where mkdocstrings finds a function or class, under the name that it is offered by."""
+    home = f"{found.__module__}.{found.__qualname__}"
+    return f"::: {home}\n    options:\n      heading: {name}\n      toc_label: {name}\n"
 
 
 def _table(table: pa.Schema) -> str:
@@ -103,12 +117,20 @@ def _table(table: pa.Schema) -> str:
     place, row = PLACES[name]
     kept = re.sub(r"\S+/\S*[^\s,]", r"`\g<0>`", place)
     said = f" Version {version.decode()} of its schema." if version else ""
-    lines = [f"## {name}", "", f"Where: {kept}. One row: {row}.{said}", "", "| column | type | unit | meaning |"]
+    lines = [
+        f"## {name}",
+        "",
+        f"Where: {kept}. One row: {row}.{said}",
+        "",
+        "| column | type | unit | meaning |",
+    ]
     return "\n".join([*lines, "|---|---|---|---|", *map(_row, table), ""])
 
 
 def _row(field: pa.Field) -> str:
-    about = {key.decode(): value.decode().replace("|", "\\|") for key, value in (field.metadata or {}).items()}
+    about = {
+        key.decode(): value.decode().replace("|", "\\|") for key, value in (field.metadata or {}).items()
+    }
     kind = f"{field.type}".replace("<element: ", " of ").replace("<item: ", " of ").replace(" not null", "")
     kind = kind.removesuffix(">").replace(">[", "[")
     null = " or null" if field.nullable else ""
