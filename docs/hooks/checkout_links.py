@@ -21,9 +21,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add every file of the checkout that a page links to."""
     docs = Path(config.docs_dir)
     root = docs.parent
-    pending = [
-        Path(file.abs_src_path) for file in files if file.is_documentation_page() and file.abs_src_path
-    ]
+    pages = [file.abs_src_path for file in files if file.is_documentation_page()]
+    pending = [Path(path) for path in pages if path]
     while pending:
         page = pending.pop()
         for link in _links(page.read_text(encoding="utf-8")):
@@ -42,10 +41,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     source = page.file.abs_src_path
     if not source:
         return markdown
-    docs, here = Path(config.docs_dir), os.path.dirname(page.file.src_uri)
+    docs, here = Path(config.docs_dir), Path(page.file.src_uri).parent
 
     def moved(link: str) -> str:
-        return os.path.relpath(_uri(_target(Path(source), link), docs), here or ".")
+        return os.path.relpath(_uri(_target(Path(source), link), docs), here)
 
     return _with_links(markdown, moved)
 

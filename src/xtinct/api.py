@@ -116,12 +116,12 @@ def ulbd_patterns(
 def extinction_classes(family: str, axes: str = "unlabelled") -> tuple:
     """Extinction classes of a crystal family, ordered by their lowest member.
 
-    `family`: a crystal family, a crystal system, "all", or a space group by number or Hermann-Mauguin symbol
-    ("Pnma", "62"), of which the class that it is in is given. `axes`: "unlabelled", as in a powder pattern, or
-    "labelled", where the cell's axes are known.
+    `family`: a crystal family, a crystal system, "all", or a space group by number or Hermann-Mauguin
+    symbol ("Pnma", "62"), of which the class that it is in is given. `axes`: "unlabelled", as in a powder
+    pattern, or "labelled", where the cell's axes are known.
 
-    Returns a tuple of `ExtinctionClass`, each with `symbol`, `family` and `members`. XtinctError for any other
-    family or axes.
+    Returns a tuple of `ExtinctionClass`, each with `symbol`, `family` and `members`. XtinctError for any
+    other family or axes.
     """
     from xtinct.symmetry.classes import extinction_classes as classes
 

@@ -1,4 +1,4 @@
-"""Pages of the reference that the code makes: every column of every table, and every function that is offered.
+"""Pages of the reference that the code makes: every column of every table, every function that is offered.
 
 `python -m xtinct.project.reference_pages` writes them into the checkout that this package is read from.
 """
@@ -14,6 +14,7 @@ from xtinct import measurements
 from xtinct.datasets.export import pattern_schema
 from xtinct.files import schema
 from xtinct.files.writing import write_bytes
+from xtinct.observer.answer.answer_data import AnswerData
 from xtinct.observer.answer.observation import Observation
 from xtinct.patterns.instrument import Instrument
 from xtinct.recognition.recognition import Recognition
@@ -26,10 +27,7 @@ _COMMAND = "python -m xtinct.project.reference_pages"
 #: Table -> where a build or the package keeps it, and one row of it.
 PLACES = {
     "raw": ("data/raw/SOURCE.parquet", "a structure as its source gave it"),
-    "structures": (
-        "data/structures/structures.parquet, data/gcdd/structures.parquet",
-        "an accepted structure",
-    ),
+    "structures": ("data/{structures,gcdd}/structures.parquet", "an accepted structure"),
     "quarantine": ("data/{structures,cddd,gcdd}/quarantine.parquet", "a rejected entry, with its reason"),
     "structure_splits": ("data/splits/structures.parquet", "the parts that a structure falls into"),
     "lines": ("data/{cddd,ulbd,gcdd}/FAMILY.parquet", "the lines of one sample, before any instrument"),
@@ -55,8 +53,8 @@ _TABLES_HEAD = f"""# Tables and their columns
 
 <!-- Made by `{_COMMAND}` from src/xtinct/files/schema.py. -->
 
-Every Parquet table that Xtinct writes, with every column. `xtinct describe FILE` prints the same of a file. A column
-is never null unless its type says so. Units stand in the metadata of each column too.
+Every Parquet table that Xtinct writes, with every column. `xtinct describe FILE` prints the same of a file.
+A column is never null unless its type says so. Units stand in the metadata of each column too.
 """
 
 _FUNCTIONS_HEAD = f"""# Functions
@@ -68,7 +66,7 @@ What `import xtinct` offers, what these functions return, and what reads measure
 """
 
 #: Classes that the offered functions return: methods and attributes.
-_RETURNED = (Observation, Recognition, ExtinctionClass)
+_RETURNED = (Observation, AnswerData, Recognition, ExtinctionClass)
 
 
 def tables() -> Iterator[pa.Schema]:
@@ -117,24 +115,25 @@ def _table(table: pa.Schema) -> str:
     place, row = PLACES[name]
     kept = re.sub(r"\S+/\S*[^\s,]", r"`\g<0>`", place)
     said = f" Version {version.decode()} of its schema." if version else ""
-    lines = [
-        f"## {name}",
-        "",
-        f"Where: {kept}. One row: {row}.{said}",
-        "",
-        "| column | type | unit | meaning |",
-    ]
-    return "\n".join([*lines, "|---|---|---|---|", *map(_row, table), ""])
+    head = [f"## {name}", "", f"Where: {kept}. One row: {row}.{said}", ""]
+    return "\n".join(
+        [*head, "| column | type | unit | meaning |", "|---|---|---|---|", *map(_row, table), ""]
+    )
 
 
 def _row(field: pa.Field) -> str:
-    about = {
-        key.decode(): value.decode().replace("|", "\\|") for key, value in (field.metadata or {}).items()
-    }
-    kind = f"{field.type}".replace("<element: ", " of ").replace("<item: ", " of ").replace(" not null", "")
-    kind = kind.removesuffix(">").replace(">[", "[")
+    about = (field.metadata[key].decode().replace("|", "\\|") for key in (b"unit", b"description"))
     null = " or null" if field.nullable else ""
-    return f"| `{field.name}` | {kind}{null} | {about.get('unit', '')} | {about.get('description', '')} |"
+    return f"| {' | '.join([f'`{field.name}`', _kind(field.type) + null, *about])} |"
+
+
+def _kind(kind: pa.DataType) -> str:
+    """A type in words; widths as numpy names them."""
+    if pa.types.is_fixed_size_list(kind):
+        return f"list of {kind.list_size} {_kind(kind.value_type)}"
+    if pa.types.is_list(kind):
+        return f"list of {_kind(kind.value_type)}"
+    return {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
 
 
 def main() -> None:
