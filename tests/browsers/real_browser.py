@@ -63,6 +63,11 @@ class Browser:
         self.script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found)
         self.call("POST", f"/element/{found[ELEMENT]}/click", {})
 
+    def type(self, selector: str, text: str) -> None:
+        self.click(selector)
+        found = self.call("POST", "/element", {"using": "css selector", "value": selector})
+        self.call("POST", f"/element/{found[ELEMENT]}/value", {"text": text})
+
     def hover(self, selector: str) -> None:
         found = self.call("POST", "/element", {"using": "css selector", "value": selector})
         self.script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found)

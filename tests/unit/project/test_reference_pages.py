@@ -11,9 +11,7 @@ def test_committed_pages_are_those_of_the_code(root):
 
 
 def test_every_column_stands_with_its_type_and_unit():
-    sections = dict(
-        section.split("\n", 1) for section in reference_pages.tables_text().split("\n## ")[1:]
-    )
+    sections = dict(section.split("\n", 1) for section in reference_pages.tables_text().split("\n## ")[1:])
     assert set(sections) == set(reference_pages.PLACES)
     lines = sections["lines"].splitlines()
     assert "| `d_star` | list of float32 | 1/angstrom | 1/d of each line, ascending |" in lines
