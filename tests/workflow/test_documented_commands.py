@@ -40,6 +40,7 @@ SUBCOMMANDS = {
     "adopt",
     "bench",
     "checkout",
+    "describe",
     "export",
     "index",
     "metrics",
@@ -115,12 +116,14 @@ COMMANDS = {
     "make env": DRY,
     "make docs": DRY,
     "python -m xtinct.project.reference_pages": AS_IT_IS,
-    "pip install snakemake-executor-plugin-slurm": "grep -q snakemake-executor-plugin-slurm profiles/slurm/config.yaml",
+    "pip install snakemake-executor-plugin-slurm": (
+        "grep -q 'snakemake-executor-plugin-slurm' profiles/slurm/config.yaml pyproject.toml"
+    ),
     "xtinct describe FILE": "xtinct describe lines.parquet",
     "snakemake -n --configfile config/smoke.yaml -- all": AS_IT_IS,
-    "xtinct describe data/structures/structures.parquet": "xtinct describe data/prototypes/aflow_prototypes.parquet",
-    "xtinct describe data/structures/quarantine.parquet": "xtinct describe --help",
-    # What the tutorial builds, in a folder of its own; the last two are the tables that it describes.
+    "xtinct describe data/structures/structures.parquet": HELP,
+    "xtinct describe data/structures/quarantine.parquet": HELP,
+    # What the tutorial builds, in a folder of its own, and the two tables that it describes.
     "snakemake --cores all structures": (
         'rules=$PWD/Snakefile && cd ../own && snakemake --cores 1 --snakefile "$rules" --configfile own.yaml '
         "-- structures && "
