@@ -78,6 +78,7 @@ COMMANDS = {
     "train": (["ulbd", "cubic", "--config", "small.yaml"], ""),
     "predict": (["NaCl.xy", "--wavelength", "1.5406"], ""),
     "index": (["NaCl.xy", "--wavelength", "1.5406", "--family", "cubic"], ""),
+    "recognise": (["--help"], ""),
     "describe": (["lines.parquet"], ""),
     "export": (
         ["lines.parquet", "--out", "exported", "--config", "small.yaml"],
@@ -205,7 +206,7 @@ def test_every_offered_function_runs(functions_ran):
         assert "pymatgen, which is not installed: pip install 'xtinct[workflow]'" in refused
     assert set(xtinct.__all__) == {
         "simulate", "line_list", "ulbd_patterns", "extinction_classes", "ceilings", "index", "predict",
-        "Instrument", "XtinctError",
+        "recognise", "Instrument", "XtinctError",
     }, "a new function needs a call above"  # fmt: skip
 
 
