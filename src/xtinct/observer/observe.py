@@ -24,13 +24,20 @@ from xtinct.observer.exact_answer import is_ideal, observe_ideal
 from xtinct.observer.fitting.line_sets import lines_of
 from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.fitting.refinement import fit_cell
-from xtinct.observer.indexing.candidates import NOTHING, Candidate, candidates
+from xtinct.observer.indexing.candidates import NOTHING, Candidate, Suggestion, candidates, suggested
 from xtinct.observer.indexing.merit import merit
 from xtinct.observer.judging.court import Court, Judged, centring_of
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
 from xtinct.observer.judging.mixture import explained, second_phase
 from xtinct.observer.judging.ranking import peak_evidence
-from xtinct.observer.judging.weighing import WEIGHTS, probabilities, tempered
+from xtinct.observer.judging.weighing import (
+    SUGGESTED,
+    WEIGHTS,
+    Beside,
+    probabilities,
+    tempered,
+    voted,
+)
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.peak_shapes import q_of, shift, true_angle
 from xtinct.observer.peaks.radiation_found import Found, find
@@ -44,6 +51,8 @@ from xtinct.symmetry.operations import bravais_lattice, centring
 #: the score counts beside the evidence of the list; those that are held against the pattern, and how many
 #: of them are chosen by their score alone.
 _LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 60, 25.0, 0.25, 12, 5
+#: Suggested lattices that are held against the pattern beside them.
+_SUGGESTED = 8
 #: Lattices that are fitted to the end, and the probability that is worth it.
 _FITTED, _WORTH = 3, 0.03
 #: Rivals whose deciding lines are told.
@@ -61,6 +70,9 @@ class Question:
     cell       six numbers, angstrom and degrees, on conventional axes, about right; None: unknown
     centring   letter of the centring (P A B C I F R), where it is known; A, B and C are one
     law        intensity law of patterns without noise: physical, or uniform for random intensities
+    suggested  lattices to be judged beside those that the observer finds, the strongest first
+    trust      probability that the first of them is right
+    votes      probability of every space group by what suggested them; None: they have no voice
     """
 
     families: tuple[str, ...] = tuple(FAMILIES)
@@ -68,6 +80,9 @@ class Question:
     cell: tuple[float, ...] | None = None
     centring: str | None = None
     law: str = "physical"
+    suggested: tuple[Suggestion, ...] = ()
+    trust: float = 0.0
+    votes: Mapping[int, float] | None = None
 
     def __post_init__(self) -> None:
         unknown = [f for f in self.families if f not in FAMILIES]
@@ -208,7 +223,10 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
         return None
     first = max(judged, key=lambda x: x.candidate.score)
     second = second_phase(court.left_over(first), found.peaks, question.families)
-    share, unknown = probabilities(judged, len(found.peaks), WEIGHTS, second.score if second else None)
+    beside = Beside(second.score if second else None, question.trust)
+    share, unknown = probabilities(
+        judged, len(found.peaks), SUGGESTED if question.suggested else WEIGHTS, beside
+    )
     order = np.argsort(-share, kind="stable")
     return _Weighed([judged[i] for i in order], share[order], unknown, second)
 
@@ -218,12 +236,36 @@ def worth_fitting(found: Found, question: Question) -> list[Candidate]:
     pool = candidates(found.peaks, question.families)
     pool = [c for c in pool if question.suits(c.family, c.centring)]
     pool = [c for c in pool if c.score > pool[0].score - _BELOW][:_LISTED]
+    return _with_suggestions(_chosen(found, pool), found, question)
+
+
+def _chosen(found: Found, pool: list[Candidate]) -> list[Candidate]:
+    """The best of a pool by their score, then by the list of peaks as a whole."""
     listed = [peak_evidence(found.peaks, c.family, c.metric, c.shift) for c in pool]
     worth = [_OF_SCORE * c.score + (p.value if p else -np.inf) for c, p in zip(pool, listed, strict=True)]
     by_list = [pool[i] for i in np.argsort(-np.array(worth), kind="stable")]
     chosen = pool[:_BY_SCORE]
     chosen += [c for c in by_list if not any(c is other for other in chosen)]
     return chosen[:_JUDGED]
+
+
+def _with_suggestions(chosen: list[Candidate], found: Found, question: Question) -> list[Candidate]:
+    """The candidates, marked where they are suggested, and the suggestions that are not among them."""
+    result = list(chosen)
+    further = [
+        one
+        for one in suggested(found.peaks, question.suggested[:_SUGGESTED])
+        if one.family in question.families and question.suits(one.family, one.centring)
+    ]
+    for one in further:
+        for i, known in enumerate(result):
+            if known.family == one.family and same(known.reduced, one.reduced):
+                marked = max(one.suggestion, -np.inf if known.suggestion is None else known.suggestion)
+                result[i] = replace(known, suggestion=marked)
+                break
+        else:
+            result.append(one)
+    return result
 
 
 def _told(found: Found, question: Question) -> Judged:
@@ -270,17 +312,25 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         if p > _WORTH or one is weighed.judged[0]
     ]
     groups = dict.fromkeys(question.weights(), 0.0)
+    absences = dict(groups)
     lattices = []
     for i, (one, p) in enumerate(zip(weighed.judged, weighed.share, strict=True)):
         fit, posterior = fits[i] if i < len(fits) else (one.fit, one.posterior)
         letter = centring_of(fit.lines, posterior.allowed(posterior.symbols[0]))
         lattices.append(_fitted_lattice(replace(one, fit=fit), letter, float(p), found.peaks))
         power = tempered(posterior.group_probability, WEIGHTS.temper)
-        for number, share in zip(posterior.groups, power, strict=True):
-            if int(number) in groups:
-                groups[int(number)] += float(p) * float(share)
-    for number, weight in question.weights().items():
-        groups[number] += weighed.unknown * weight
+        heard = _heard(question, posterior.groups, power)
+        for number, alone, share in zip(
+            posterior.groups.tolist(), power.tolist(), heard.tolist(), strict=True
+        ):
+            if number in groups:
+                absences[number] += float(p) * alone
+                groups[number] += float(p) * share
+    weights = question.weights()
+    heard = _heard(question, np.array(list(weights)), np.array(list(weights.values())))
+    for (number, weight), share in zip(weights.items(), heard.tolist(), strict=True):
+        absences[number] += weighed.unknown * weight
+        groups[number] += weighed.unknown * share
     fit, posterior = fits[0]
     best = posterior.symbols[0]
     allowed = posterior.allowed(best)
@@ -291,6 +341,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         unknown=weighed.unknown,
         lines=_indexed(found.peaks, fit.family, fit.metric, fit),
         deciding={rival: posterior.deciding(rival) for rival in rivals},
+        by_absences=spread(absences) if question.votes is not None else [],
         fit=fit,
         absent=fit.centre[: len(fit.lines)][~allowed],
         axes={
@@ -301,6 +352,14 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         **_spread(groups, question),
     )
     return replace(result, statements=[*nothing.statements, *remarks.of_answer(result, found)])
+
+
+def _heard(question: Question, groups: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Probabilities (n,) of space groups (n,) with the votes, where there are any."""
+    if question.votes is None:
+        return probability
+    votes = np.array([question.votes.get(int(number), 0.0) for number in groups])
+    return voted(probability, votes, SUGGESTED.votes)
 
 
 def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, ClassPosterior]:
