@@ -9,7 +9,7 @@ rule gcdd_statistics:
     params:
         learn_from=config["gcdd"]["learn_from"],
         split=config["splits"]["cddd"],
-        code=code_digest("xtinct.datasets.gcdd_occupations"),
+        code=code_digest("xtinct.datasets.gcdd_statistics"),
     script:
         "../workflow/scripts/gcdd_statistics.py"
 
@@ -107,25 +107,3 @@ rule gcdd_evidence:
         code=code_digest("xtinct.generators.evidence"),
     script:
         "../workflow/scripts/gcdd_evidence.py"
-
-
-# Real test crystals with coordinates, lattice or both drawn anew.
-rule cddd_copies:
-    input:
-        structures="data/structures/structures.parquet",
-        splits="data/splits/structures.parquet",
-        statistics="data/gcdd/statistics.json",
-    output:
-        lines=expand("data/{{copies}}/{family}.parquet", family=FAMILIES),
-        structures="data/{copies}/structures.parquet",
-        quarantine="data/{copies}/quarantine.parquet",
-        manifest="data/{copies}/manifest.json",
-    log:
-        "logs/cddd_copies/{copies}.log",
-    params:
-        config=part("lines", "splits.cddd", "cleaning.symprec"),
-        seed=config["seed"],
-        families=FAMILIES,
-        code=code_digest("xtinct.datasets.cddd_copies"),
-    script:
-        "../workflow/scripts/cddd_copies.py"

@@ -47,4 +47,4 @@ rule hybrid:
         confidence=config["report"]["confidence"],
         code=code_digest("xtinct.evaluation.observers"),
     script:
-        "../workflow/scripts/observe.py"
+        "../workflow/scripts/hybrid.py"

@@ -2,7 +2,6 @@ rule symmetry:
     input:
         "data/symmetry/operations.parquet",
         "data/symmetry/extinction_classes.parquet",
-        "results/ceilings.json",
 
 
 # cctbx has this job's process to itself.
@@ -28,16 +27,3 @@ rule extinction_classes:
         code=code_digest("xtinct.ceiling.extinction"),
     script:
         "../workflow/scripts/extinction_classes.py"
-
-
-rule ceilings:
-    output:
-        csv="results/ceilings.csv",
-        json="results/ceilings.json",
-    log:
-        "logs/ceilings.log",
-    params:
-        ks=config["ceilings"]["ks"],
-        code=code_digest("xtinct.ceiling.extinction"),
-    script:
-        "../workflow/scripts/ceilings.py"

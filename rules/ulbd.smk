@@ -1,8 +1,3 @@
-rule ulbd:
-    input:
-        "data/ulbd/manifest.json",
-
-
 rule ulbd_shard:
     input:
         ranges=lattice_ranges,
@@ -35,13 +30,13 @@ rule ulbd_family:
         "../workflow/scripts/ulbd_family.py"
 
 
-rule ulbd_manifest:
+rule ulbd:
     input:
         expand("data/ulbd/{family}.parquet", family=FAMILIES),
     output:
         "data/ulbd/manifest.json",
     log:
-        "logs/ulbd_manifest.log",
+        "logs/ulbd.log",
     params:
         config=part(
             "ulbd",

@@ -176,7 +176,7 @@ def predict(
     and where `prior` changes the probabilities of classes (models of crystal systems). Every warning has
     one cause.
     """
-    from xtinct.learning.prediction import Predictor
+    from xtinct.learning.predictor import Predictor
     from xtinct.measurements.preparation import (
         checked_pattern,
         on_grid,

@@ -70,11 +70,12 @@ def settings():
 def trained(tmp_path_factory):
     """Folder of a model of `settings` with half as many patterns again; not to be changed."""
     from xtinct.learning.training import train_model
+    from xtinct.learning.training_settings import TrainingSettings
 
     settings = small_settings()
     settings["experiment"]["patterns"] = 32 * 60
     folder = tmp_path_factory.mktemp("trained") / "model"
-    train_model(**settings, output_dir=folder)
+    train_model(TrainingSettings.from_config(settings), folder)
     return folder
 
 

@@ -1,12 +1,11 @@
 """Shards of one family's line lists of real structures -> one table."""
 
-from xtinct.datasets.cddd import cddd_config, merge
+from xtinct.datasets.cddd import CrystalSettings
+from xtinct.datasets.merging import merge_lines
 from xtinct.project.job import job
 
+params = snakemake.params
+
 with job(snakemake.log):
-    merge(
-        list(snakemake.input),
-        out=snakemake.output[0],
-        seed=snakemake.params.seed,
-        config=cddd_config(snakemake.params.config),
-    )
+    settings = CrystalSettings.from_config(params.config, params.seed)
+    merge_lines(snakemake.input, snakemake.output[0], settings.identity)

@@ -1,6 +1,7 @@
 """Part of the structures -> line lists by family, and quarantine."""
 
-from xtinct.datasets.cddd import build_shard, cddd_config
+from xtinct.datasets.cddd import CrystalSettings, build_shard
+from xtinct.files.shards import Shard
 from xtinct.project.job import job
 
 params = snakemake.params
@@ -8,10 +9,8 @@ params = snakemake.params
 with job(snakemake.log):
     build_shard(
         snakemake.input[0],
-        **cddd_config(params.config),
-        seed=params.seed,
-        shard=int(snakemake.wildcards.shard),
-        shards=params.shards,
+        CrystalSettings.from_config(params.config, params.seed),
+        Shard(int(snakemake.wildcards.shard), params.shards),
         lines_out=dict(zip(params.families, snakemake.output.lines, strict=True)),
         quarantine_out=snakemake.output.quarantine,
     )

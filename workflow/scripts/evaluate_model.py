@@ -2,21 +2,23 @@
 
 from pathlib import Path
 
+from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import evaluate_model
+from xtinct.evaluation.test_sets import TestSet
 from xtinct.project.job import job
 
 params = snakemake.params
 
 with job(snakemake.log):
+    folder = Path(snakemake.input.model).parent
     evaluate_model(
-        model_dir=Path(snakemake.input.model).parent,
-        dataset_paths=snakemake.input.datasets,
-        test_name=snakemake.wildcards.test,
-        instrument=params.instrument,
-        output_json=snakemake.output.metrics,
-        output_parquet=snakemake.output.predictions,
-        device=params.device,
-        precision=params.precision,
-        threads=params.threads,
-        confidence=params.confidence,
+        ModelFolder(folder, params.device, params.precision, params.threads),
+        TestSet(
+            snakemake.wildcards.test,
+            snakemake.input.datasets,
+            params.instrument,
+            confidence=params.confidence,
+        ),
+        snakemake.output.metrics,
+        snakemake.output.predictions,
     )

@@ -1,12 +1,11 @@
 """Shards of one family's line lists of generated crystals -> one table."""
 
-from xtinct.datasets.gcdd import gcdd_config, merge_lines
+from xtinct.datasets.gcdd import GcddSettings
+from xtinct.datasets.merging import merge_lines
 from xtinct.project.job import job
 
+params = snakemake.params
+
 with job(snakemake.log):
-    merge_lines(
-        list(snakemake.input),
-        out=snakemake.output[0],
-        seed=snakemake.params.seed,
-        config=gcdd_config(snakemake.params.config),
-    )
+    settings = GcddSettings.from_config(params.config, params.seed)
+    merge_lines(snakemake.input, snakemake.output[0], settings.identity)

@@ -1,6 +1,6 @@
 """Structures -> the statistics that crystals are generated from."""
 
-from xtinct.datasets.gcdd_occupations import learn_part
+from xtinct.datasets.gcdd_statistics import learn_part
 from xtinct.project.job import job
 
 inputs, params = snakemake.input, snakemake.params

@@ -1,26 +1,16 @@
-"""The observer, alone or with a trained model, on one test set -> metrics and predictions."""
+"""The observer on one test set -> metrics and predictions."""
 
-from pathlib import Path
-
+from xtinct.evaluation.methods import ObserverSettings
 from xtinct.evaluation.observers import evaluate_observer
+from xtinct.evaluation.test_sets import TestSet
 from xtinct.project.job import job
 
-params = snakemake.params
-model = snakemake.input.get("model")
+params, wildcards = snakemake.params, snakemake.wildcards
 
 with job(snakemake.log):
     evaluate_observer(
-        dataset_path=snakemake.input.dataset,
-        family=snakemake.wildcards.family,
-        test_name=snakemake.wildcards.test,
-        law=params.law,
-        samples=params.samples,
-        instrument=params.instrument,
-        output_json=snakemake.output.metrics,
-        output_parquet=snakemake.output.predictions,
-        model_dir=Path(model).parent if model else None,
-        device=params.get("device", "cpu"),
-        precision=params.get("precision", "float32"),
-        lengths=params.lengths,
-        confidence=params.confidence,
+        ObserverSettings(wildcards.family, params.law, params.samples, params.lengths),
+        TestSet(wildcards.test, [snakemake.input.dataset], params.instrument, confidence=params.confidence),
+        snakemake.output.metrics,
+        snakemake.output.predictions,
     )

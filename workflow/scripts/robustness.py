@@ -2,21 +2,23 @@
 
 from pathlib import Path
 
+from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.robustness import measure_robustness
+from xtinct.evaluation.test_sets import TestSet
 from xtinct.project.job import job
 
 params = snakemake.params
 
 with job(snakemake.log):
+    folder = Path(snakemake.input.model).parent
     measure_robustness(
-        model_dir=Path(snakemake.input.model).parent,
-        dataset_paths=snakemake.input.datasets,
-        test_name=snakemake.wildcards.test,
-        instrument=params.instrument,
-        robustness=params.robustness,
-        output_csv=snakemake.output[0],
-        device=params.device,
-        precision=params.precision,
-        threads=params.threads,
-        confidence=params.confidence,
+        ModelFolder(folder, params.device, params.precision, params.threads),
+        TestSet(
+            snakemake.wildcards.test,
+            snakemake.input.datasets,
+            params.instrument,
+            confidence=params.confidence,
+        ),
+        params.robustness,
+        snakemake.output[0],
     )

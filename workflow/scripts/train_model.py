@@ -4,6 +4,7 @@ from pathlib import Path
 
 from xtinct.learning.parallel import launch
 from xtinct.learning.training import train_model
+from xtinct.learning.training_settings import TrainingSettings
 from xtinct.project.job import job
 
 settings = snakemake.params.settings
@@ -13,11 +14,11 @@ datasets = {name: [next(paths) for _ in files] for name, files in settings["data
 occupations = settings["occupations"] and next(paths)
 
 with job(snakemake.log):
-    settings = {
-        **settings,
-        "datasets": datasets,
-        "occupations": occupations,
+    arguments = {
+        "settings": TrainingSettings.from_config(
+            {**settings, "datasets": datasets, "occupations": occupations}
+        ),
         "output_dir": str(Path(snakemake.output.model).parent),
         "code": snakemake.params.code,
     }
-    launch(train_model, settings, settings["train"]["processes"])
+    launch(train_model, arguments, settings["train"]["processes"])

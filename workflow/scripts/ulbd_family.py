@@ -1,15 +1,14 @@
 """Shards of one family's uniform lattices -> one table."""
 
-from xtinct.datasets.ulbd import merge, ulbd_config
+from dataclasses import replace
+
+from xtinct.datasets.merging import merge_lines
+from xtinct.datasets.ulbd import UlbdSettings
 from xtinct.project.job import job
 
+params = snakemake.params
+
 with job(snakemake.log):
-    merge(
-        list(snakemake.input),
-        out=snakemake.output[0],
-        seed=snakemake.params.seed,
-        config={
-            **ulbd_config(snakemake.params.config, snakemake.wildcards.family),
-            "variant": snakemake.params.variant,
-        },
-    )
+    settings = UlbdSettings.from_config(params.config, snakemake.wildcards.family, params.seed)
+    config = {**settings.identity.config, "variant": params.variant}
+    merge_lines(snakemake.input, snakemake.output[0], replace(settings.identity, config=config))

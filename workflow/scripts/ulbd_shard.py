@@ -1,16 +1,15 @@
 """Part of one family's lattices -> line lists with random intensities."""
 
-from xtinct.datasets.ulbd import build_shard, ulbd_config
+from xtinct.datasets.ulbd import UlbdSettings, build_shard
+from xtinct.files.shards import Shard
 from xtinct.project.job import job
 
 params, wildcards = snakemake.params, snakemake.wildcards
 
 with job(snakemake.log):
     build_shard(
-        **ulbd_config(params.config, wildcards.family),
-        seed=params.seed,
-        shard=int(wildcards.shard),
-        shards=params.shards,
-        out=snakemake.output[0],
+        UlbdSettings.from_config(params.config, wildcards.family, params.seed),
+        Shard(int(wildcards.shard), params.shards),
+        snakemake.output[0],
         ranges=snakemake.input.get("ranges") or None,
     )

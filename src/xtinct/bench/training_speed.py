@@ -4,22 +4,21 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from xtinct.learning.checkpoint import Progress
-from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
-from xtinct.learning.fitting import Run, step_seed
-from xtinct.learning.loading import Batch, PatternRenderer
-from xtinct.learning.models import build_model
+from xtinct.learning.checkpoint import NAME, Checkpoint, Progress
+from xtinct.learning.device import describe, reproducible, resolve_device
+from xtinct.learning.fitting import Run
+from xtinct.learning.loading import Batch
 from xtinct.learning.optim import make_optimizers
 from xtinct.learning.parallel import Processes
+from xtinct.learning.training import make_network, make_run
 from xtinct.learning.training_sets import Sources
-from xtinct.patterns.instrument import Instrument
-from xtinct.scores.outputs import Outputs
+from xtinct.learning.training_settings import TrainingSettings
 from xtinct.symmetry.families import CUBIC
 
 #: The published training of fcn13 (Wang et al. 2025: Adam, constant rate 2e-4) as settings of `train`.
@@ -59,7 +58,7 @@ class _Race(Run):
             progress = super().fit()
         except _TimeOverError:
             progress = self._progress
-            progress.history.append(self._row(progress.step, torch.zeros(3), progress))
+            progress.history.append(self._row(torch.zeros(3), progress))
             self.finished(progress.history[-1])
         self.cpu_seconds = time.process_time() - cpu
         return progress
@@ -88,15 +87,17 @@ def race(config: Mapping, *, limit: float, patterns: int = 150_000) -> list[dict
     of Xtinct's schedule.
     """
     records = []
-    for name, model, changes, budget in (
-        ("logq", config["models"]["logq"], {"validations": 40, "compile": "never"}, patterns),
-        # A constant rate has no budget; 10 million patterns are more than the limit allows.
-        ("fcn13", {"kind": "fcn13"}, {**PUBLISHED, "validations": 2000, "compile": "never"}, 10_000_000),
+    ours = {"validations": 40, "compile": "never"}
+    # A constant rate has no budget; 10 million patterns are more than the limit allows.
+    published = {**PUBLISHED, "validations": 2000, "compile": "never"}
+    for name, contender in (
+        ("logq", _Contender(config["models"]["logq"], ours, patterns)),
+        ("fcn13", _Contender({"kind": "fcn13"}, published, 10_000_000)),
     ):
-        with tempfile.TemporaryDirectory() as folder:
-            run = _run(_Race, config, model, changes, budget, Path(folder), limit=limit)
-            with reproducible(config["train"]["threads"]):
-                progress = run.fit()
+        with tempfile.TemporaryDirectory() as folder, reproducible(config["train"]["threads"]):
+            run = contender.run(config, folder, _Race)
+            run.limit = limit
+            progress = run.fit()
         seconds, accuracy = run.curve[-1]
         records.append(
             {
@@ -107,7 +108,7 @@ def race(config: Mapping, *, limit: float, patterns: int = 150_000) -> list[dict
                 "cpu_seconds": round(run.cpu_seconds, 1),
                 "patterns": progress.history[-1]["patterns"],
                 "curve": run.curve,
-                "device": describe(run.renderer.device, run.precision),
+                "device": describe(run.network.device, run.network.precision),
             }
         )
     return records
@@ -121,26 +122,21 @@ def throughput(config: Mapping, *, rounds: int = 7) -> dict:
     time on a GPU, of the processor's time on a CPU, which other programs do not change.
     """
     with tempfile.TemporaryDirectory() as folder, reproducible(config["train"]["threads"]):
-        run = _run(Run, config, config["models"]["logq"], {}, 10**9, Path(folder))
-        settings, device, size = run.settings, run.renderer.device, run.settings["batch_size"]
-        optimizers = make_optimizers(
-            run.model,
-            optimizer=settings["optimizer"],
-            learning_rate=settings["learning_rate"],
-            muon_learning_rate=settings["muon_learning_rate"],
-            weight_decay=settings["weight_decay"],
-        )
+        run = _Contender(config["models"]["logq"], {}, 10**9).run(config, folder)
+        network, size = run.network, run.settings.batch_size
+        device = network.device
+        optimizers = make_optimizers(network.model, run.settings)
         source = run.batches(Progress())
         ready = next(source)
-        patterns = run.renderer(ready.lines, ready.conditions)
-        render = run.renderer
+        patterns = network.render(ready.lines, ready.conditions)
+        render = network.render
         steps, share_of = _STEPS, time.process_time
         if device.type != "cpu":
             steps, share_of = _STEPS_PER_PROCESSOR * len(os.sched_getaffinity(0)), time.perf_counter
 
         def turn(whole: bool) -> tuple[float, float]:
             # The same step either way; the model alone is given patterns in place of lines.
-            run.renderer = render if whole else _Ready(patterns, device)
+            network.render = render if whole else _Ready(patterns, device)
             _wait(device)
             started, cost = time.perf_counter(), share_of()
             for step in range(steps):
@@ -159,7 +155,7 @@ def throughput(config: Mapping, *, rounds: int = 7) -> dict:
         "data_share": round(statistics.median(1 - alone[1] / whole[1] for whole, alone in pairs), 4),
         "batch_size": size,
         "rounds": rounds,
-        "device": describe(device, run.precision),
+        "device": describe(device, network.precision),
     }
 
 
@@ -179,43 +175,32 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _run(
-    kind: Callable[..., Run],
-    config: Mapping,
-    model: Mapping,
-    changes: Mapping,
-    patterns: int,
-    folder: Path,
-    **more: float,
-) -> Run:
-    lattice = {"kind": "continuous", "lengths": [5, 15], "angles": [90, 90], "spacing": "uniform"}
-    sources = Sources(
-        experiment={"name": "benchmark", "train": "ulbd-online"},
-        scope=CUBIC,
-        seed=0,
-        lines=config["lines"],
-        ulbd={"intensities": "uniform", "lattices": {CUBIC: lattice}},
-        datasets={},
-        occupations=None,
-    )
-    settings = {**config["train"], **changes}
-    device = resolve_device(settings["device"])
-    optics = Instrument.from_config(config["instrument"])
-    outputs = Outputs.of(CUBIC, "extinction_class")
-    hyperparameters = {key: value for key, value in model.items() if key != "kind"}
-    torch.manual_seed(step_seed(0, "weights", 0))
-    return kind(
-        model=build_model(model["kind"], optics, len(outputs), hyperparameters).to(device),
-        outputs=outputs,
-        loader=sources.training(),
-        validation=sources.validation(settings["validation_patterns"]),
-        renderer=PatternRenderer(optics, device),
-        precision=resolve_precision(settings["precision"], device),
-        patterns=patterns,
-        seed=0,
-        settings=settings,
-        checkpoint=folder / "none",
-        digest="",
-        processes=Processes(),
-        **more,
-    )
+@dataclass(frozen=True)
+class _Contender:
+    """A network, what its settings of `train` differ in, and its budget of patterns."""
+
+    model: Mapping
+    changes: Mapping
+    patterns: int
+
+    def run(self, config: Mapping, folder: str, kind: type[Run] = Run) -> Run:
+        """Its training on cubic lattices that are drawn while training; `folder` is for its checkpoint."""
+        experiment = {"name": "benchmark", "train": "ulbd-online", "target": "extinction_class"}
+        lattice = {"kind": "continuous", "lengths": [5, 15], "angles": [90, 90], "spacing": "uniform"}
+        settings = TrainingSettings.from_config(
+            {
+                "experiment": experiment | {"model": "model", "patterns": self.patterns},
+                "family": CUBIC,
+                "seed": 0,
+                "train": {**config["train"], **self.changes},
+                "models": {"model": self.model},
+                "instrument": config["instrument"],
+                "lines": config["lines"],
+                "ulbd": {"intensities": "uniform", "lattices": {CUBIC: lattice}},
+                "datasets": {},
+                "occupations": None,
+            }
+        )
+        network = make_network(settings, resolve_device(settings.fit.device))
+        checkpoint = Checkpoint(Path(folder) / NAME, "")
+        return make_run(settings, network, Sources(settings.samples), checkpoint, Processes(), kind)

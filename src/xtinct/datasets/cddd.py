@@ -4,38 +4,41 @@ A structure that has no lines, or too many, becomes a row of quarantine with its
 lost: accepted + quarantined = received.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
 import pyarrow as pa
 
-from xtinct.datasets.manifest import file_identity
-from xtinct.datasets.splits import split_of, structure_split_keys
-from xtinct.files.parquet import open_parquet, write_parquet
-from xtinct.files.schema import CELL, LINES, QUARANTINE, STRUCTURES, check_table
-from xtinct.files.shards import iter_rows, merge_shards, shard_rows
+from xtinct.datasets.merging import Identity
+from xtinct.datasets.splits import STRUCTURE_COLUMNS, split_of, structure_keys
+from xtinct.files.parquet import open_parquet, parquet_writer
+from xtinct.files.quarantine import Quarantine
+from xtinct.files.schema import LINES, STRUCTURES, check_table
+from xtinct.files.shards import Shard, iter_rows
 from xtinct.lattices.conventional import conventional_cell, conventional_cell_errors
 from xtinct.linelists import wang2025
 from xtinct.linelists.gemmi_tables import dispersion
 from xtinct.linelists.line_lists import LineLists
-from xtinct.linelists.line_tables import count_rows, lines_table
+from xtinct.linelists.line_tables import Samples, lines_table
 from xtinct.linelists.scattering import ISOTOPES, scatterer_number
 from xtinct.linelists.structure_factors import (
     StructureRefusedError,
     preferred_orientation,
     structure_lines,
 )
-from xtinct.symmetry.families import FAMILIES, family_of
+from xtinct.symmetry.families import family_of
 
 #: Columns of `structures.parquet` that lines are made from.
-_COLUMNS = (
-    *("structure_id", "formula", "spacegroup_number", *CELL),
-    *("cif", "protostructure", "source", "licence"),
-)
-#: Structures whose lines are held in memory at a time.
+_COLUMNS = (*STRUCTURE_COLUMNS, "spacegroup_number", "cif", "licence")
+#: Structures that are read at a time.
 _HELD = 256
+#: Rows that each family's file holds in memory: less than elsewhere, for all families are open at once.
+_GROUP_ROWS = 1024
 #: Relative (lengths) or absolute (degrees) departure from the family's metric that printing explains.
 _METRIC_TOLERANCE = 1e-3
 
@@ -47,13 +50,34 @@ REASONS = {
 }
 
 
-def cddd_config(config: Mapping[str, object], dataset: str = "cddd") -> dict[str, object]:
-    """The part of a full configuration that the dataset's lines depend on, the seed excepted."""
-    return {
-        "lines": dict(config["lines"]),
-        "split": config["splits"][dataset],
-        "fractions": dict(config["splits"]["fractions"]),
-    }
+@dataclass(frozen=True)
+class CrystalSettings:
+    """What the line lists of crystals follow from, beside the crystals.
+
+    dataset    name in the column `dataset` and in the sample ids
+    lines      the configuration's `lines`
+    split      of `splits.STRUCTURE_KINDS`: which crystals share a part
+    fractions  `splits.fractions`
+    seed       of the configuration
+    """
+
+    dataset: str
+    lines: Mapping[str, Any]
+    split: str
+    fractions: Mapping[str, float]
+    seed: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], seed: int, dataset: str = "cddd") -> "CrystalSettings":
+        """Those of a dataset in a configuration that has at least `lines` and `splits`."""
+        splits = config["splits"]
+        return cls(dataset, dict(config["lines"]), splits[dataset], dict(splits["fractions"]), seed)
+
+    @property
+    def identity(self) -> Identity:
+        """What the files say of themselves."""
+        config = {"lines": self.lines, "split": self.split, "fractions": self.fractions}
+        return Identity(self.dataset, self.seed, config)
 
 
 def read_atoms(cif: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -123,86 +147,72 @@ def structure_line_list(
 
 def build_shard(
     structures: str | Path,
+    settings: CrystalSettings,
+    shard: Shard,
     *,
-    lines: Mapping[str, object],
-    split: str,
-    fractions: Mapping[str, float],
-    seed: int,
-    shard: int,
-    shards: int,
     lines_out: Mapping[str, str | Path],
     quarantine_out: str | Path,
-    dataset: str = "cddd",
 ) -> dict[str, int]:
     """Lines of one part of a table of structures (schema STRUCTURES, ordered by structure_id).
 
-    lines           the configuration's `lines`
-    split           `splits.cddd`: random, formula, protostructure or source
-    fractions       `splits.fractions`
     lines_out       family -> file to write (schema LINES); a structure of another family is quarantined
     quarantine_out  file to write (schema QUARANTINE)
-    dataset         name in the `dataset` column and in the sample ids
 
     Returns counts: received, accepted, quarantined.
     """
+    quarantine = Quarantine(settings.dataset)
+    received, accepted = write_lines(structures, settings, shard, lines_out, quarantine)
+    quarantine.write(quarantine_out)
+    return {"received": received, "accepted": accepted, "quarantined": len(quarantine)}
+
+
+def write_lines(
+    structures: str | Path,
+    settings: CrystalSettings,
+    shard: Shard,
+    lines_out: Mapping[str, str | Path],
+    quarantine: Quarantine,
+) -> tuple[int, int]:
+    """`build_shard` with the rejected structures added to `quarantine`; returns received and accepted."""
     file = open_parquet(structures)
     check_table(file.schema_arrow, STRUCTURES, str(structures))
-    rows = shard_rows(file.metadata.num_rows, shard, shards)
-    quarantine: list[dict[str, object]] = []
-    accepted = 0
-    for family, out in lines_out.items():
-        tables = _family_tables(structures, rows, family, lines, split, fractions, seed, dataset, quarantine)
-        accepted += write_parquet(out, tables, LINES)
-    for family in FAMILIES:
-        if family not in lines_out:
-            for row in _rows_of(structures, rows, family, ["structure_id", "spacegroup_number"]):
-                error = StructureRefusedError("family_not_built", f"{family} is not among the families")
-                quarantine.append(_quarantine_row(row["structure_id"], dataset, error))
-    quarantine.sort(key=lambda row: row["structure_id"])
-    write_parquet(quarantine_out, [pa.Table.from_pylist(quarantine, schema=QUARANTINE)], QUARANTINE)
-    counts = {"received": len(rows), "accepted": accepted, "quarantined": len(quarantine)}
-    if accepted + len(quarantine) != len(rows):
-        raise AssertionError(f"{structures}, shard {shard}: {counts}")
-    return counts
+    rows = shard.rows(file.metadata.num_rows)
+    rejected = len(quarantine)
+    with ExitStack() as files:
+        writers = {
+            family: files.enter_context(parquet_writer(out, LINES, group_rows=_GROUP_ROWS))
+            for family, out in lines_out.items()
+        }
+        for batch in iter_rows(structures, rows, _COLUMNS, batch_size=_HELD):
+            of_family = _with_lines(batch.to_pylist(), settings.lines, frozenset(writers), quarantine)
+            for family, found in of_family.items():
+                writers[family].write(_table(found, settings))
+    accepted = sum(writer.rows for writer in writers.values())
+    if accepted + len(quarantine) - rejected != len(rows):
+        raise AssertionError(f"{structures}: {accepted} accepted, {len(quarantine)} quarantined of {rows}")
+    return len(rows), accepted
 
 
-def _rows_of(
-    structures: str | Path, rows: range, family: str, columns: Sequence[str]
-) -> Iterator[dict[str, object]]:
-    for batch in iter_rows(structures, rows, columns, batch_size=_HELD):
-        for row in batch.to_pylist():
-            if family_of(row["spacegroup_number"]) == family:
-                yield row
-
-
-def _family_tables(
-    structures, rows, family, lines, split, fractions, seed, dataset, quarantine
-) -> Iterator[pa.Table]:
-    held: list[dict[str, object]] = []
-    for row in _rows_of(structures, rows, family, _COLUMNS):
+def _with_lines(
+    rows: Iterable[dict[str, Any]],
+    lines: Mapping[str, Any],
+    families: Collection[str],
+    quarantine: Quarantine,
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each family with cell, d_star and intensity in place of the CIF, in their order."""
+    of_family: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        number = row["spacegroup_number"]
+        family = family_of(number)
         try:
-            row["cell"], row["d_star"], row["intensity"] = structure_line_list(
-                row.pop("cif"), row["spacegroup_number"], lines
-            )
+            if family not in families:
+                raise StructureRefusedError("family_not_built", f"{family} is not among the families")
+            row["cell"], row["d_star"], row["intensity"] = structure_line_list(row.pop("cif"), number, lines)
         except StructureRefusedError as error:
-            quarantine.append(_quarantine_row(row["structure_id"], dataset, error))
-            continue
-        held.append(row)
-        if len(held) == _HELD:
-            yield _table(held, split, fractions, seed, dataset)
-            held = []
-    if held:
-        yield _table(held, split, fractions, seed, dataset)
-
-
-def _quarantine_row(structure_id: str, dataset: str, error: StructureRefusedError) -> dict[str, object]:
-    return {
-        "structure_id": structure_id,
-        "stage": dataset,
-        "reason": error.reason,
-        "detail": str(error),
-        "raw_sha256": None,
-    }
+            quarantine.add(row["structure_id"], error.reason, str(error))
+        else:
+            of_family.setdefault(family, []).append(row)
+    return of_family
 
 
 def sample_id(dataset: str, structure_id: str) -> str:
@@ -210,48 +220,19 @@ def sample_id(dataset: str, structure_id: str) -> str:
     return f"{dataset}-{structure_id.removeprefix(f'{dataset}:')}"
 
 
-def _table(rows, split, fractions, seed, dataset) -> pa.Table:
+def _table(rows: Sequence[Mapping[str, Any]], settings: CrystalSettings) -> pa.Table:
     ids = [row["structure_id"] for row in rows]
-    keys = structure_split_keys(
-        split,
-        ids,
-        [row["formula"] for row in rows],
-        [row["protostructure"] for row in rows],
-        [row["source"] for row in rows],
-    )
-    return lines_table(
-        dataset=dataset,
-        sample_ids=[sample_id(dataset, structure_id) for structure_id in ids],
+    samples = Samples(
+        ids=[sample_id(settings.dataset, structure_id) for structure_id in ids],
         numbers=[row["spacegroup_number"] for row in rows],
-        splits=split_of(keys, fractions, seed),
+        splits=split_of(structure_keys(settings.split, rows), settings.fractions, settings.seed),
         cells=np.stack([row["cell"] for row in rows]),
-        lines=LineLists(
-            np.cumsum([0, *(len(row["d_star"]) for row in rows)]),
-            np.concatenate([row["d_star"] for row in rows]),
-            np.concatenate([row["intensity"] for row in rows]),
-        ),
         origins=ids,
-        seed=seed,
         sources=[(row["source"], row["licence"]) for row in rows],
     )
-
-
-def merge(
-    shards: Sequence[str | Path],
-    *,
-    out: str | Path,
-    seed: int,
-    config: Mapping[str, object],
-    dataset: str = "cddd",
-) -> int:
-    """Join the shards' line tables of one family into `out` and return its rows.
-
-    `config`: what `cddd_config` returns; stored in the file's metadata with seed and version.
-    """
-    metadata = {**file_identity(dataset, seed, config), "rows": count_rows(shards)}
-    return merge_shards(shards, out, schema=LINES, metadata=metadata)
-
-
-def merge_quarantine(shards: Sequence[str | Path], *, out: str | Path) -> int:
-    """Join the shards' quarantine tables into `out` and return its rows."""
-    return merge_shards(shards, out, schema=QUARANTINE, key="structure_id")
+    lines = LineLists(
+        np.cumsum([0, *(len(row["d_star"]) for row in rows)]),
+        np.concatenate([row["d_star"] for row in rows]),
+        np.concatenate([row["intensity"] for row in rows]),
+    )
+    return lines_table(samples, lines, dataset=settings.dataset, seed=settings.seed)

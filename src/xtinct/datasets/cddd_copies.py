@@ -7,88 +7,87 @@ lattices, are unlike the generated ones: the copies tell which (Schopmans et al.
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from xtinct.datasets import cddd
-from xtinct.datasets.gcdd_occupations import ids_of_part
-from xtinct.datasets.manifest import write_manifest
-from xtinct.files.parquet import read_table, write_parquet
-from xtinct.files.schema import QUARANTINE
+from xtinct.datasets.cddd import CrystalSettings, write_lines
+from xtinct.datasets.gcdd_statistics import ids_of_part
+from xtinct.datasets.merging import Identity, merge_lines
+from xtinct.files.quarantine import Quarantine
+from xtinct.files.shards import Shard
 from xtinct.generators.randomised import randomised_copies
 from xtinct.generators.sampling import read_statistics
+
+
+@dataclass(frozen=True)
+class CopySettings:
+    """What the copies of the test crystals and their line lists follow from.
+
+    kind     coordinates, lattice or both: what is drawn anew
+    split    `splits.cddd`: column of STRUCTURE_SPLITS that says what the test crystals are
+    lines    the configuration's `lines`
+    symprec  `cleaning.symprec`: tolerance at which moyo must find the group of the original in the copy
+    seed     of the configuration
+    """
+
+    kind: str
+    split: str
+    lines: Mapping[str, Any]
+    symprec: float
+    seed: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], seed: int, kind: str) -> "CopySettings":
+        """Those of a configuration that has at least `lines`, `splits.cddd` and `cleaning.symprec`."""
+        return cls(kind, config["splits"]["cddd"], dict(config["lines"]), config["cleaning"]["symprec"], seed)
+
+    @property
+    def identity(self) -> Identity:
+        """What the files say of themselves; the dataset is called cddd-`kind`."""
+        config = {"lines": self.lines, "split": self.split, "kind": self.kind, "symprec": self.symprec}
+        return Identity(f"cddd-{self.kind}", self.seed, config)
+
+    @property
+    def crystals(self) -> CrystalSettings:
+        """Of the line lists: every copy is a test sample."""
+        return CrystalSettings(self.identity.dataset, self.lines, "random", {"test": 1.0}, self.seed)
 
 
 def build_copies(
     structures: str | Path,
     splits: str | Path,
     statistics: str | Path,
+    settings: CopySettings,
     *,
-    kind: str,
-    split: str,
-    lines: Mapping[str, Any],
-    symprec: float,
-    seed: int,
     structures_out: str | Path,
     lines_out: Mapping[str, str | Path],
     quarantine_out: str | Path,
-    manifest_out: str | Path,
 ) -> dict[str, int]:
-    """Write the copies of the test crystals and their line lists; the dataset is called cddd-`kind`.
+    """Write the copies of the test crystals and their line lists.
 
-    kind        coordinates, lattice or both
-    splits      table of STRUCTURE_SPLITS; its column `split` (`splits.cddd`) says what the test crystals are
+    splits      table of STRUCTURE_SPLITS
     statistics  file of `gcdd_statistics.learn_part`, which new lattices are drawn from
-    lines       the configuration's `lines`
-    symprec     tolerance at which moyo must find the group of the original in the copy
     lines_out   family -> file to write (schema LINES)
 
     Returns counts: received (test crystals), accepted, quarantined (no right copy, or no lines).
     """
-    dataset = f"cddd-{kind}"
-    config = {"lines": dict(lines), "split": split, "kind": kind, "symprec": symprec}
+    quarantine = Quarantine(settings.identity.dataset)
     with tempfile.TemporaryDirectory() as folder:
-        parts = {family: Path(folder, f"{family}.parquet") for family in lines_out}
         copies = randomised_copies(
             structures,
             read_statistics(statistics),
-            kind=kind,
-            seed=seed,
-            symprec=symprec,
+            kind=settings.kind,
+            seed=settings.seed,
+            symprec=settings.symprec,
             structures_out=structures_out,
             quarantine_out=Path(folder, "copies.parquet"),
-            only=ids_of_part(splits, part="test", split=split),
+            only=ids_of_part(splits, part="test", split=settings.split),
         )
-        cddd.build_shard(
-            structures_out,
-            lines=lines,
-            split="random",
-            fractions={"test": 1.0},
-            seed=seed,
-            shard=0,
-            shards=1,
-            lines_out=parts,
-            quarantine_out=Path(folder, "lines.parquet"),
-            dataset=dataset,
-        )
+        quarantine.read(Path(folder, "copies.parquet"))
+        parts = {family: Path(folder, f"{family}.parquet") for family in lines_out}
+        _, accepted = write_lines(structures_out, settings.crystals, Shard(), parts, quarantine)
         for family, out in lines_out.items():
-            cddd.merge([parts[family]], out=out, seed=seed, config=config, dataset=dataset)
-        rejected = [row for name in ("copies", "lines") for row in _rows(Path(folder, f"{name}.parquet"))]
-    rejected.sort(key=lambda row: row["structure_id"])
-    write_parquet(quarantine_out, [pa.Table.from_pylist(rejected, schema=QUARANTINE)], QUARANTINE)
-    manifest = write_manifest(
-        manifest_out,
-        dataset=dataset,
-        tables=lines_out,
-        seed=seed,
-        config=config,
-        quarantine=quarantine_out,
-        received=copies["received"],
-    )
-    return {name: manifest[name] for name in ("received", "accepted", "quarantined")}
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return read_table(path).to_pylist()
+            merge_lines([parts[family]], out, settings.identity)
+    quarantine.write(quarantine_out)
+    return {"received": copies["received"], "accepted": accepted, "quarantined": len(quarantine)}

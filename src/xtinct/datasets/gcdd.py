@@ -7,21 +7,25 @@ accepted + quarantined = requested.
 
 import importlib
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from xtinct.datasets import cddd
+from xtinct.datasets.cddd import CrystalSettings
+from xtinct.datasets.merging import Identity
 from xtinct.errors import XtinctError
-from xtinct.files.parquet import read_table, write_parquet
-from xtinct.files.schema import QUARANTINE, STRUCTURES
-from xtinct.files.shards import merge_shards, shard_rows
+from xtinct.files.parquet import write_parquet
+from xtinct.files.quarantine import Quarantine
+from xtinct.files.schema import STRUCTURES
+from xtinct.files.shards import Shard
 from xtinct.files.writing import write_json
 from xtinct.generators.sampling import read_statistics
-from xtinct.generators.statistical import unreached_row
+from xtinct.generators.statistical import Attempts, structure_id_of
 from xtinct.symmetry.families import FAMILIES, space_groups
 
 #: gcdd.generator -> module whose `generate` makes the crystals.
@@ -33,13 +37,65 @@ GENERATORS = {
 _BATCH = 512
 
 
-def gcdd_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a full configuration that the dataset depends on, the seed excepted."""
-    return {
-        **cddd.cddd_config(config, "gcdd"),
-        "gcdd": dict(config["gcdd"]),
-        "symprec": config["cleaning"]["symprec"],
-    }
+class _Attempts(defaultdict[int, Counter[str]]):
+    """Space group -> what became of its crystals and draws."""
+
+    def __init__(self) -> None:
+        super().__init__(Counter)
+
+
+@dataclass(frozen=True)
+class GcddSettings:
+    """What generated crystals and their line lists follow from, beside the statistics.
+
+    crystals       of the line lists
+    gcdd           the configuration's `gcdd`
+    symprec        `cleaning.symprec`: tolerance at which moyo must find exactly the group
+    second_finder  `cleaning.second_finder`: record spglib's answer as well
+
+    XtinctError for an unknown generator.
+    """
+
+    crystals: CrystalSettings
+    gcdd: Mapping[str, Any]
+    symprec: float
+    second_finder: bool = False
+
+    def __post_init__(self) -> None:
+        if self.gcdd["generator"] not in GENERATORS:
+            raise XtinctError(
+                f"gcdd.generator: {self.gcdd['generator']!r}, expected {' or '.join(GENERATORS)}"
+            )
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], seed: int, *, second_finder: bool = False
+    ) -> "GcddSettings":
+        """Those of a configuration that has at least `gcdd`, `cleaning.symprec`, `lines` and `splits`."""
+        crystals = CrystalSettings.from_config(config, seed, "gcdd")
+        return cls(crystals, dict(config["gcdd"]), config["cleaning"]["symprec"], second_finder)
+
+    @property
+    def identity(self) -> Identity:
+        """What the files say of themselves."""
+        of_lines = self.crystals.identity
+        config = {**of_lines.config, "gcdd": self.gcdd, "symprec": self.symprec}
+        return Identity(of_lines.dataset, of_lines.seed, config)
+
+    def generate(
+        self, wanted: Sequence[tuple[int, int]], statistics: Mapping[str, Any]
+    ) -> Iterator[tuple[int, int, dict[str, Any] | None, Attempts]]:
+        """As `generators.statistical.generate`, by the generator of the settings."""
+        # Imported by name: PyXtal takes seconds, which the other generator need not pay.
+        generator = importlib.import_module(GENERATORS[self.gcdd["generator"]])
+        return generator.generate(
+            wanted,
+            statistics,
+            gcdd=self.gcdd,
+            seed=self.crystals.seed,
+            symprec=self.symprec,
+            second_finder=self.second_finder,
+        )
 
 
 def requested(families: Sequence[str], per_group: int) -> list[tuple[int, int]]:
@@ -50,16 +106,9 @@ def requested(families: Sequence[str], per_group: int) -> list[tuple[int, int]]:
 
 def build_shard(
     statistics: str | Path,
+    settings: GcddSettings,
+    shard: Shard,
     *,
-    gcdd: Mapping[str, Any],
-    symprec: float,
-    second_finder: bool,
-    lines: Mapping[str, Any],
-    split: str,
-    fractions: Mapping[str, float],
-    seed: int,
-    shard: int,
-    shards: int,
     structures_out: str | Path,
     lines_out: Mapping[str, str | Path],
     quarantine_out: str | Path,
@@ -67,102 +116,56 @@ def build_shard(
 ) -> dict[str, int]:
     """Generate one part of the requested crystals and compute their lines.
 
-    statistics      file of `generators.occupations.learn_to_file`
-    gcdd            the configuration's `gcdd`
-    symprec         `cleaning.symprec`: tolerance at which moyo must find exactly the group
-    second_finder   `cleaning.second_finder`: record spglib's answer as well
-    lines, split, fractions   the configuration's `lines`, `splits.gcdd` and `splits.fractions`
+    statistics      file of `generators.crystal_statistics.learn_to_file`
     lines_out       family -> file to write (schema LINES); these families are built
     attempts_out    JSON to write: per space group, the crystals requested, reached and out of reach, the
                     draws, and the draws rejected by reason
 
     Returns counts: received (crystals requested), accepted, quarantined.
     """
-    if gcdd["generator"] not in GENERATORS:
-        raise XtinctError(f"gcdd.generator: {gcdd['generator']!r}, expected {' or '.join(GENERATORS)}")
-    # Imported by name: PyXtal takes seconds, which the other generator need not pay.
-    generator = importlib.import_module(GENERATORS[gcdd["generator"]])
     families = [family for family in FAMILIES if family in lines_out]
-    wanted = requested(families, gcdd["per_group"])
-    rows = shard_rows(len(wanted), shard, shards)
-    unreached: list[dict[str, Any]] = []
-    attempts: dict[int, Counter[str]] = {}
-
-    def tables():
-        batch = []
-        for number, index, row, tried in generator.generate(
-            wanted[rows.start : rows.stop],
-            read_statistics(statistics),
-            gcdd=gcdd,
-            seed=seed,
-            symprec=symprec,
-            second_finder=second_finder,
-        ):
-            counts = attempts.setdefault(number, Counter())
-            counts.update({"requested": 1, "reached": int(row is not None), "draws": tried.drawn})
-            counts.update(tried.rejected)
-            if tried.hopeless:
-                counts["out_of_reach"] += 1
-            if row is None:
-                unreached.append(unreached_row(number, index, tried))
-                continue
-            batch.append(row)
-            if len(batch) == _BATCH:
-                yield pa.Table.from_pylist(batch, schema=STRUCTURES)
-                batch = []
-        yield pa.Table.from_pylist(batch, schema=STRUCTURES)
-
-    write_parquet(structures_out, tables(), STRUCTURES)
-    counts = cddd.build_shard(
-        structures_out,
-        lines=lines,
-        split=split,
-        fractions=fractions,
-        seed=seed,
-        shard=0,
-        shards=1,
-        lines_out=lines_out,
-        quarantine_out=quarantine_out,
-        dataset="gcdd",
-    )
-    rejected = read_table(quarantine_out).to_pylist() + unreached
-    rejected.sort(key=lambda row: row["structure_id"])
-    write_parquet(quarantine_out, [pa.Table.from_pylist(rejected, schema=QUARANTINE)], QUARANTINE)
+    wanted = requested(families, settings.gcdd["per_group"])
+    rows = shard.rows(len(wanted))
+    quarantine, attempts = Quarantine(settings.crystals.dataset), _Attempts()
+    made = settings.generate(wanted[rows.start : rows.stop], read_statistics(statistics))
+    write_parquet(structures_out, _structures(made, attempts, quarantine), STRUCTURES)
+    _, accepted = cddd.write_lines(structures_out, settings.crystals, Shard(), lines_out, quarantine)
+    quarantine.write(quarantine_out)
     _write_attempts(attempts_out, attempts)
-    accepted = counts["accepted"]
-    if accepted + len(rejected) != len(rows):
-        raise AssertionError(
-            f"shard {shard}: {accepted} + {len(rejected)} crystals, but {len(rows)} requested"
-        )
-    return {"received": len(rows), "accepted": accepted, "quarantined": len(rejected)}
+    if accepted + len(quarantine) != len(rows):
+        raise AssertionError(f"{shard}: {accepted} + {len(quarantine)} crystals, but {len(rows)} requested")
+    return {"received": len(rows), "accepted": accepted, "quarantined": len(quarantine)}
 
 
-def merge_structures(
-    shards: Sequence[str | Path], *, out: str | Path, seed: int, config: Mapping[str, Any]
-) -> int:
-    """Join the shards' structures into `out` and return its rows. `config`: what `gcdd_config` returns."""
-    metadata = cddd.file_identity("gcdd", seed, config)
-    return merge_shards(shards, out, schema=STRUCTURES, metadata=metadata, key="structure_id")
+def _structures(
+    made: Iterable[tuple[int, int, dict[str, Any] | None, Attempts]],
+    attempts: _Attempts,
+    quarantine: Quarantine,
+) -> Iterator[pa.Table]:
+    """Tables of the crystals that were reached; the attempts of all are counted, the others quarantined."""
+    held = []
+    for number, index, row, tried in made:
+        counts = attempts[number]
+        counts.update({"requested": 1, "reached": int(row is not None), "draws": tried.drawn})
+        counts.update(tried.rejected)
+        if tried.hopeless:
+            counts["out_of_reach"] += 1
+        if row is None:
+            quarantine.add(structure_id_of(number, index), tried.reason, tried.summary())
+            continue
+        held.append(row)
+        if len(held) == _BATCH:
+            yield pa.Table.from_pylist(held, schema=STRUCTURES)
+            held = []
+    yield pa.Table.from_pylist(held, schema=STRUCTURES)
 
 
-def merge_lines(
-    shards: Sequence[str | Path], *, out: str | Path, seed: int, config: Mapping[str, Any]
-) -> int:
-    """Join the shards' line tables of one family into `out` and return its rows."""
-    return cddd.merge(shards, out=out, seed=seed, config=config, dataset="gcdd")
-
-
-def merge_quarantine(shards: Sequence[str | Path], *, out: str | Path) -> int:
-    """Join the shards' quarantine tables into `out` and return its rows."""
-    return cddd.merge_quarantine(shards, out=out)
-
-
-def merge_attempts(shards: Sequence[str | Path], *, out: str | Path) -> dict[int, dict[str, int]]:
+def merge_attempts(shards: Sequence[str | Path], out: str | Path) -> dict[int, dict[str, int]]:
     """Add up the shards' attempts per space group, write them to `out` (JSON) and return them."""
-    total: dict[int, Counter[str]] = {}
+    total = _Attempts()
     for path in shards:
         for number, counts in json.loads(Path(path).read_text()).items():
-            total.setdefault(int(number), Counter()).update(counts)
+            total[int(number)].update(counts)
     return _write_attempts(out, total)
 
 

@@ -1,43 +1,23 @@
 """What a dataset holds: counts, seed, digests and versions, as JSON with sorted keys."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
-import xtinct
+from xtinct.datasets.merging import Identity
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.files.schema import LINES, QUARANTINE, SCHEMA_VERSION, check_table
 from xtinct.files.writing import write_json
 
 
-def config_digest(config: Mapping[str, object]) -> str:
-    """SHA-256 (hexadecimal) of a part of the configuration, independent of the order of its keys."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-
-
-def file_identity(dataset: str, seed: int, config: Mapping[str, object]) -> dict[str, object]:
-    """Metadata of a dataset's files: where their content comes from (`parquet.write_parquet`)."""
-    return {
-        "dataset": dataset,
-        "seed": seed,
-        "config_digest": config_digest(config),
-        "config": dict(config),
-        "library_version": xtinct.__version__,
-    }
-
-
 def write_manifest(
     out: str | Path,
-    *,
-    dataset: str,
+    identity: Identity,
     tables: Mapping[str, str | Path],
-    seed: int,
-    config: Mapping[str, object],
+    *,
     quarantine: str | Path | None = None,
     received: int | None = None,
 ) -> dict[str, object]:
@@ -50,7 +30,7 @@ def write_manifest(
     rejected = _reasons(quarantine) if quarantine is not None else Counter()
     accepted = sum(counts["samples"] for counts in families.values())
     content: dict[str, object] = {
-        **file_identity(dataset, seed, config),
+        **identity.metadata(),
         "schema_version": SCHEMA_VERSION,
         "accepted": accepted,
         "quarantined": sum(rejected.values()),
@@ -80,7 +60,7 @@ def write_variants(
     `variants`: the configuration's, what each of them changes. Returns what was written.
     """
     content = {
-        **file_identity("variants", seed, {"variants": variants}),
+        **Identity("variants", seed, {"variants": variants}).metadata(),
         "schema_version": SCHEMA_VERSION,
         "variants": {
             name: {

@@ -5,7 +5,9 @@ of one group always share a part, whichever rows happen to be present, in any or
 therefore met in expectation over groups, not exactly over samples.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 from xtinct.errors import XtinctError
 from xtinct.files.schema import SPLITS
@@ -52,14 +54,8 @@ def _bounds(fractions: Mapping[str, float]) -> list[tuple[str, float]]:
     return bounds
 
 
-def structure_split_keys(
-    kind: str,
-    structure_ids: Sequence[str],
-    formulas: Sequence[str],
-    protostructures: Sequence[str | None],
-    sources: Sequence[str] | None = None,
-) -> list[str]:
-    """Group keys of structures for a split of the given kind.
+def structure_keys(kind: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Group keys of structures (rows of STRUCTURES) for a split of one of STRUCTURE_KINDS.
 
     random          every structure is a group of its own
     formula         all structures of one reduced formula
@@ -68,26 +64,25 @@ def structure_split_keys(
                     label is its own group
     source          all structures of one source
     """
-    if kind not in _STRUCTURE_KEYS:
-        raise XtinctError(f"split {kind!r}: expected one of {', '.join(_STRUCTURE_KEYS)}")
-    if sources is None:
-        sources = [structure_id.partition(":")[0] for structure_id in structure_ids]
-    key = _STRUCTURE_KEYS[kind]
-    rows = zip(structure_ids, formulas, protostructures, sources, strict=True)
-    return [f"{kind}\x1f{key(*row)}" for row in rows]
+    if kind not in _GROUP_OF:
+        raise XtinctError(f"split {kind!r}: expected one of {', '.join(STRUCTURE_KINDS)}")
+    group_of = _GROUP_OF[kind]
+    return [f"{kind}\x1f{group_of(row)}" for row in rows]
 
 
-def prototype_of(protostructure: str | None, structure_id: str) -> str:
-    """The prototype of a protostructure label, which all isopointal structures share; else the own id."""
+def _prototype(row: Mapping[str, Any]) -> str:
     # No prototype contains the separator, so a label and an id cannot collide.
-    return prototype(protostructure) if protostructure else f"unlabelled\x1f{structure_id}"
+    label = row["protostructure"]
+    return prototype(label) if label else f"unlabelled\x1f{row['structure_id']}"
 
 
-_STRUCTURE_KEYS: dict[str, Callable[[str, str, str | None, str], str]] = {
-    "random": lambda structure_id, formula, protostructure, source: structure_id,
-    "formula": lambda structure_id, formula, protostructure, source: formula,
-    "protostructure": lambda structure_id, formula, protostructure, source: prototype_of(
-        protostructure, structure_id
-    ),
-    "source": lambda structure_id, formula, protostructure, source: source,
+_GROUP_OF: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "random": itemgetter("structure_id"),
+    "formula": itemgetter("formula"),
+    "protostructure": _prototype,
+    "source": itemgetter("source"),
 }
+#: Ways to split structures, and columns of STRUCTURE_SPLITS.
+STRUCTURE_KINDS = tuple(_GROUP_OF)
+#: Columns of STRUCTURES that they need.
+STRUCTURE_COLUMNS = ("structure_id", "formula", "protostructure", "source")

@@ -1,13 +1,13 @@
 """All splits of a table of structures side by side, and which structures are the same crystal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from xtinct.datasets.splits import split_of, structure_split_keys
+from xtinct.datasets.splits import STRUCTURE_COLUMNS, STRUCTURE_KINDS, split_of, structure_keys
 from xtinct.files.parquet import open_parquet, write_parquet
 from xtinct.files.schema import CELL, STRUCTURE_SPLITS, STRUCTURES, check_table
 
@@ -15,8 +15,7 @@ from xtinct.files.schema import CELL, STRUCTURE_SPLITS, STRUCTURES, check_table
 #: relative difference of lengths, difference of angles in degrees.
 LENGTH_TOLERANCE, ANGLE_TOLERANCE = 0.02, 1.0
 
-_SPLITS = ("random", "formula", "protostructure", "source")
-_COLUMNS = ("structure_id", "formula", "spacegroup_number", "protostructure", "source", *CELL)
+_COLUMNS = (*STRUCTURE_COLUMNS, "spacegroup_number", *CELL)
 
 
 def write_structure_splits(
@@ -37,15 +36,17 @@ def write_structure_splits(
         "duplicates": sum(a != b for a, b in zip(first, rows["structure_id"], strict=True)),
     }
     columns = {"structure_id": rows["structure_id"]}
-    for kind in _SPLITS:
-        keys = structure_split_keys(
-            kind, rows["structure_id"], rows["formula"], rows["protostructure"], rows["source"]
-        )
-        columns[kind] = split_of(keys, fractions, seed)
+    for kind in STRUCTURE_KINDS:
+        columns[kind] = split_of(structure_keys(kind, _rows(rows)), fractions, seed)
     columns["duplicate_of"] = first
     table = pa.Table.from_pydict(columns, schema=STRUCTURE_SPLITS)
     write_parquet(out, [table], STRUCTURE_SPLITS, {"seed": seed, "fractions": dict(fractions)})
     return counts
+
+
+def _rows(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    for values in zip(*(columns[name] for name in STRUCTURE_COLUMNS), strict=True):
+        yield dict(zip(STRUCTURE_COLUMNS, values, strict=True))
 
 
 def first_of_each_crystal(rows: Mapping[str, list[Any]]) -> list[str]:

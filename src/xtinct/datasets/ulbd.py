@@ -4,21 +4,23 @@ Rows are ordered by space group, lattice and draw. Every group of a family meets
 so the part a lattice belongs to is the same for all of them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from xtinct.compiling import njit
-from xtinct.datasets.manifest import file_identity
+from xtinct.datasets.merging import Identity
 from xtinct.datasets.splits import split_of
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, write_parquet
 from xtinct.files.schema import CELL, LINES, OWN_LICENCE, check_table
-from xtinct.files.shards import merge_shards, shard_rows
+from xtinct.files.shards import Shard
 from xtinct.lattices.distributions import LatticeSpec
-from xtinct.linelists.line_tables import count_rows, lines_table
+from xtinct.linelists.line_tables import Samples, lines_table
 from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.randomness import stream_key, subkey
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups
@@ -31,92 +33,128 @@ _HELD_LINES = 2_000_000
 _LATTICE_LINES = 50 * _HELD_LINES
 
 
-def ulbd_config(config: Mapping[str, object], family: str) -> dict[str, object]:
-    """The part of a full configuration that the ULBD of one family depends on, the seed excepted."""
-    return {
-        "family": family,
-        "lattices": config["ulbd"]["lattices"][family],
-        "intensities": config["ulbd"]["intensities"],
-        "d_star_max": config["lines"]["d_star_max"],
-        "convention": config["lines"]["convention"],
-        "split": config["splits"]["ulbd"],
-        "fractions": config["splits"]["fractions"],
-    }
-
-
-def build_shard(
-    *,
-    family: str,
-    lattices: Mapping[str, object],
-    intensities: str,
-    d_star_max: float,
-    split: str,
-    fractions: Mapping[str, float],
-    seed: int,
-    shard: int,
-    shards: int,
-    out: str | Path,
-    ranges: str | Path | None = None,
-    convention: str = "standard",
-) -> int:
-    """Write one part of a family's ULBD (schema LINES) and return its rows.
+@dataclass(frozen=True)
+class UlbdSettings:
+    """What the ULBD of one family follows from.
 
     lattices     the family's entry of `ulbd.lattices`, with `draws`
     intensities  `ulbd.intensities`
     d_star_max   `lines.d_star_max`, 1/angstrom
     split        `splits.ulbd`: lattice (all draws and groups of a lattice share a part) or draw
     fractions    `splits.fractions`
-    ranges       line lists (schema LINES) of the family: of each group those lattices stay whose cell
-                 parameters lie within the range of that group's samples; none of a group without any
+    seed         of the configuration
     convention   `lines.convention`
+
+    XtinctError for an unknown split.
     """
-    if split not in SPLIT_KINDS:
-        raise XtinctError(f"splits.ulbd: {split!r}, expected one of {', '.join(SPLIT_KINDS)}")
-    spec, draws = LatticeSpec.from_config(lattices), int(lattices["draws"])
-    groups, n_lattices = space_groups(family), spec.n_lattices(family)
-    lines = UlbdLines(family, d_star_max, spec.length_max, spec.angles, convention)
-    if len(lines.forms) * draws > _LATTICE_LINES:
-        raise XtinctError(
-            f"ulbd.lattices: {draws} draws of up to {len(lines.forms)} lines on one lattice, held in memory "
-            f"together, are too many; expected at most {_LATTICE_LINES // len(lines.forms)} draws: take more "
-            "lattices"
+
+    family: str
+    lattices: Mapping[str, Any]
+    intensities: str
+    d_star_max: float
+    split: str
+    fractions: Mapping[str, float]
+    seed: int
+    convention: str = "standard"
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLIT_KINDS:
+            raise XtinctError(f"splits.ulbd: {self.split!r}, expected one of {', '.join(SPLIT_KINDS)}")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], family: str, seed: int) -> "UlbdSettings":
+        """Those of a configuration that has at least `ulbd`, `lines` and `splits`."""
+        return cls(
+            family=family,
+            lattices=config["ulbd"]["lattices"][family],
+            intensities=config["ulbd"]["intensities"],
+            d_star_max=config["lines"]["d_star_max"],
+            split=config["splits"]["ulbd"],
+            fractions=config["splits"]["fractions"],
+            seed=seed,
+            convention=config["lines"]["convention"],
         )
+
+    @property
+    def identity(self) -> Identity:
+        """What the files say of themselves."""
+        config = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "seed"}
+        return Identity("ulbd", self.seed, config)
+
+
+def build_shard(
+    settings: UlbdSettings, shard: Shard, out: str | Path, *, ranges: str | Path | None = None
+) -> int:
+    """Write one part of a family's ULBD (schema LINES) and return its rows.
+
+    `ranges`: line lists (schema LINES) of the family: of each group those lattices stay whose cell
+    parameters lie within the range of that group's samples; none of a group without any.
+    """
+    builder = _Builder(settings)
     within = None if ranges is None else cell_ranges(ranges)
-    held = max(1, _HELD_LINES // (len(lines.forms) * draws))
-    key = stream_key(seed, "ulbd", family, "intensity")
+    return write_parquet(out, builder.tables(shard, within), LINES)
 
-    def tables() -> Iterator[pa.Table]:
-        # Shards cut the pairs (group, lattice), counted in the order of the rows.
-        pairs = shard_rows(len(groups) * n_lattices, shard, shards)
-        for first in range(pairs.start, pairs.stop, held):
-            pair = np.arange(first, min(first + held, pairs.stop))
-            if within is not None:
-                cells = spec.cells(family, seed, pair % n_lattices)
-                low, high = within[:, np.array(groups)[pair // n_lattices]]
-                pair = pair[((cells >= low) & (cells <= high)).all(axis=1)]
-            pair = np.repeat(pair, draws)
-            lattice = pair % n_lattices
-            number = np.array(groups)[pair // n_lattices]
-            draw = np.tile(np.arange(draws), len(pair) // draws)
-            cells = spec.cells(family, seed, lattice)
-            sample_ids = [
-                f"ulbd-{family}-{g:03d}-{i:07d}-{j:03d}"
-                for g, i, j in zip(number, lattice, draw, strict=True)
-            ]
-            split_keys = [f"ulbd-{family}-{i}" for i in lattice] if split == "lattice" else sample_ids
-            yield lines_table(
-                dataset="ulbd",
-                sample_ids=sample_ids,
-                numbers=number,
-                splits=split_of(split_keys, fractions, seed),
-                cells=cells,
-                lines=lines.draw(number, cells, _sample_keys(key, number, lattice, draw), intensities),
-                origins=[f"lattice {i}, draw {j}" for i, j in zip(lattice, draw, strict=True)],
-                seed=seed,
-                sources=[("ulbd", OWN_LICENCE)] * len(number),
+
+class _Builder:
+    """Makes rows of pairs (group, lattice), which are counted in the order of the rows: group by group."""
+
+    def __init__(self, settings: UlbdSettings) -> None:
+        self.settings = settings
+        self.spec, self.draws = LatticeSpec.from_config(settings.lattices), int(settings.lattices["draws"])
+        self.groups = np.array(space_groups(settings.family))
+        self.n_lattices = self.spec.n_lattices(settings.family)
+        self.lines = UlbdLines(
+            settings.family,
+            settings.d_star_max,
+            self.spec.length_max,
+            self.spec.angles,
+            settings.convention,
+        )
+        self.key = stream_key(settings.seed, "ulbd", settings.family, "intensity")
+        most = len(self.lines.forms)
+        if most * self.draws > _LATTICE_LINES:
+            raise XtinctError(
+                f"ulbd.lattices: {self.draws} draws of up to {most} lines on one lattice, held in memory "
+                f"together, are too many; expected at most {_LATTICE_LINES // most} draws: take more lattices"
             )
+        self.held = max(1, _HELD_LINES // (most * self.draws))
 
-    return write_parquet(out, tables(), LINES)
+    def tables(self, shard: Shard, within: np.ndarray | None) -> Iterator[pa.Table]:
+        """Rows of a part of the pairs; of those `within` the ranges of cell parameters, if there are any."""
+        pairs = shard.rows(len(self.groups) * self.n_lattices)
+        for first in range(pairs.start, pairs.stop, self.held):
+            pair = np.arange(first, min(first + self.held, pairs.stop))
+            if within is not None:
+                cells = self._cells(pair % self.n_lattices)
+                low, high = within[:, self.groups[pair // self.n_lattices]]
+                pair = pair[((cells >= low) & (cells <= high)).all(axis=1)]
+            yield self._table(pair)
+
+    def _cells(self, lattices: np.ndarray) -> np.ndarray:
+        return self.spec.cells(self.settings.family, self.settings.seed, lattices)
+
+    def _table(self, pair: np.ndarray) -> pa.Table:
+        settings = self.settings
+        draw = np.tile(np.arange(self.draws), len(pair))
+        pair = np.repeat(pair, self.draws)
+        number, lattice = self.groups[pair // self.n_lattices], pair % self.n_lattices
+        cells = self._cells(lattice)
+        ids = [
+            f"ulbd-{settings.family}-{g:03d}-{i:07d}-{j:03d}"
+            for g, i, j in zip(number, lattice, draw, strict=True)
+        ]
+        keys = [f"ulbd-{settings.family}-{i}" for i in lattice] if settings.split == "lattice" else ids
+        samples = Samples(
+            ids=ids,
+            numbers=number,
+            splits=split_of(keys, settings.fractions, settings.seed),
+            cells=cells,
+            origins=[f"lattice {i}, draw {j}" for i, j in zip(lattice, draw, strict=True)],
+            sources=[("ulbd", OWN_LICENCE)] * len(ids),
+        )
+        sample_keys = _sample_keys(self.key, number, lattice, draw)
+        lines = self.lines.draw(number, cells, sample_keys, settings.intensities)
+        return lines_table(samples, lines, dataset="ulbd", seed=settings.seed)
 
 
 def cell_ranges(path: str | Path) -> np.ndarray:
@@ -143,12 +181,3 @@ def _sample_keys(key, numbers, lattices, draws):
     for i in range(numbers.size):
         out[i] = subkey(subkey(subkey(key, numbers[i]), lattices[i]), draws[i])
     return out
-
-
-def merge(shards: Sequence[str | Path], *, out: str | Path, seed: int, config: Mapping[str, object]) -> int:
-    """Join the shards of one family into `out` and return its rows.
-
-    `config`: what `ulbd_config` returns; stored in the file's metadata with seed and version.
-    """
-    metadata = {**file_identity("ulbd", seed, config), "rows": count_rows(shards)}
-    return merge_shards(shards, out, schema=LINES, metadata=metadata)

@@ -2,39 +2,34 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from xtinct.learning.prediction import Predictor
+from xtinct.evaluation.methods import ModelFolder
+from xtinct.learning.predictor import Predictor
 from xtinct.linelists.line_lists import LineLists
 
 #: Patterns of a large batch, and seconds after which a measurement is not repeated again.
 LARGE_BATCH = 256
 _SECONDS = 0.3
-
-
 #: What is measured: one by one, in large batches, and from line lists.
 _WHAT = ("1", str(LARGE_BATCH), "lines")
 
 
-def speeds(
-    model_dir: str | Path, lines: LineLists | None, *, precision: str = "auto", threads: int = 1
-) -> dict[str, float | None]:
+def speeds(model: ModelFolder, lines: LineLists | None) -> dict[str, float | None]:
     """Patterns per second of a model folder, `patterns_per_second_{cpu,gpu}_{1,256,lines}`.
 
     `1` and `256`: network alone, so many patterns at a time, from patterns that lie on the device to
-    probabilities in the host's memory; `lines`: from line lists, 256 at a time. `precision` as in
-    `Predictor`, `threads` of the CPU. Medians of repetitions; the first answer is not counted. None
-    without any lines, and where there is no GPU.
+    probabilities in the host's memory; `lines`: from line lists, 256 at a time. Medians of repetitions; the
+    first answer is not counted. None without any lines, and where there is no GPU.
     """
     found: dict[str, float | None] = {}
     for name, device in (("cpu", "cpu"), ("gpu", "cuda")):
         measured: dict[str, float | None] = dict.fromkeys(_WHAT)
         if lines and (device == "cpu" or torch.cuda.is_available()):
-            predictor = Predictor(model_dir, device=device, precision=precision, threads=threads)
-            measured = _patterns_per_second(predictor, lines)
+            measured = _patterns_per_second(replace(model, device=device).predictor(), lines)
         found |= {f"patterns_per_second_{name}_{what}": value for what, value in measured.items()}
     return found
 

@@ -1,58 +1,97 @@
-"""Samples to judge a model by, read from the line-list files of the families that it tells apart."""
+"""Samples to judge a method by, read from the line-list files of the families that it tells apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from xtinct.files.parquet import open_parquet
 from xtinct.files.schema import CELL
-from xtinct.learning.streams import read_lines
 from xtinct.linelists.line_lists import LabelledLines, LineLists
+from xtinct.linelists.stored_lines import read_lines
+from xtinct.patterns.instrument import Instrument
 
 
-def read_parts(
-    paths: Sequence[str | Path], scope: str, split: str | None
-) -> Iterator[tuple[LabelledLines, list[str]]]:
-    """(samples, their ids) of a split (None: all), a row group at a time, one file after the other."""
-    for path in paths:
-        yield from read_lines(path, family=scope, split=split)
+@dataclass(frozen=True)
+class Samples:
+    """What is true of n samples: ids, space groups int (n,), cells float64 (n, 6)."""
+
+    ids: list[str]
+    groups: np.ndarray
+    cells: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def lattices(self) -> np.ndarray:
+        """Numbers int (n,) of the cells: equal cells have equal numbers."""
+        return np.unique(self.cells, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def read_cells(paths: Sequence[str | Path], split: str | None) -> np.ndarray:
-    """Cells float64 (n, 6) of the samples that `read_parts` gives, in its order."""
-    cells = []
-    for path in paths:
-        with open_parquet(path) as file:
-            table = file.read(columns=[*CELL, "split"])
-        if split is not None:
-            table = table.filter(pc.equal(table["split"], split))
-        cells.append(np.stack([table[name].to_numpy() for name in CELL], axis=1))
-    return np.concatenate(cells)
+@dataclass(frozen=True)
+class TestSet:
+    """Samples that methods are judged on, and how they are measured.
 
-
-def numbered(cells: np.ndarray) -> np.ndarray:
-    """Numbers int (n,) of `cells` (n, 6): equal cells have equal numbers."""
-    return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def read_spread(
-    paths: Sequence[str | Path], scope: str, split: str | None, count: int
-) -> tuple[LabelledLines, np.ndarray]:
-    """`count` samples spread evenly over the split, or all if there are fewer, and their cells (n, 6).
-
-    Files are ordered, so the first samples alone would be of few lattices or groups.
+    name        of the test set, for the records
+    paths       line lists (schema.LINES) of each family that the method tells apart
+    instrument  section of the configuration
+    split       part of the files; None takes all of it
+    confidence  of every interval
     """
-    cells = read_cells(paths, split)
-    n = len(cells)
-    rows = np.arange(n) if n <= count else (np.arange(count) * n + n // 2) // count
-    none = LineLists(np.zeros(1, np.int64), np.empty(0, np.float32), np.empty(0, np.float32))
-    found, first = [LabelledLines(none, np.empty(0, np.int16))], 0
-    for samples, _ in read_parts(paths, scope, split):
-        inside = rows[(rows >= first) & (rows < first + len(samples))] - first
-        found += [
-            LabelledLines(samples.lines.slice(row, row + 1), samples.groups[row : row + 1]) for row in inside
-        ]
-        first += len(samples)
-    return LabelledLines.concatenate(found), cells[rows]
+
+    __test__ = False  # no class of tests, whatever pytest takes it for
+
+    name: str
+    paths: Sequence[str | Path]
+    instrument: Mapping[str, Any]
+    split: str | None = "test"
+    confidence: float = 0.95
+
+    @cached_property
+    def optics(self) -> Instrument:
+        """The instrument."""
+        return Instrument.from_config(self.instrument)
+
+    def parts(self, scope: str) -> Iterator[tuple[LabelledLines, list[str]]]:
+        """(samples, their ids), a row group at a time, one file after the other.
+
+        XtinctError for a sample that is not of `scope`, a crystal family or all.
+        """
+        for path in self.paths:
+            yield from read_lines(path, family=scope, split=self.split)
+
+    def cells(self) -> np.ndarray:
+        """Cells float64 (n, 6) of the samples that `parts` gives, in its order."""
+        cells = []
+        for path in self.paths:
+            with open_parquet(path) as file:
+                table = file.read(columns=[*CELL, "split"])
+            if self.split is not None:
+                table = table.filter(pc.equal(table["split"], self.split))
+            cells.append(np.stack([table[name].to_numpy() for name in CELL], axis=1))
+        return np.concatenate(cells)
+
+    def spread(self, scope: str, count: int) -> tuple[Samples, LineLists]:
+        """`count` samples spread evenly over the test set, or all if there are fewer, and their lines.
+
+        Files are ordered, so the first samples alone would be of few lattices or groups.
+        """
+        cells = self.cells()
+        n = len(cells)
+        rows = np.arange(n) if n <= count else (np.arange(count) * n + n // 2) // count
+        ids: list[str] = []
+        groups = [np.empty(0, np.int16)]
+        lines = [LineLists(np.zeros(1, np.int64), np.empty(0, np.float32), np.empty(0, np.float32))]
+        first = 0
+        for part, part_ids in self.parts(scope):
+            inside = rows[(rows >= first) & (rows < first + len(part))] - first
+            ids += [part_ids[row] for row in inside]
+            groups.append(part.groups[inside])
+            lines.append(part.lines.take(inside))
+            first += len(part)
+        return Samples(ids, np.concatenate(groups), cells[rows]), LineLists.concatenate(lines)

@@ -1,7 +1,7 @@
 """Parquet files whose bytes depend on their content alone, written whole or not at all."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,24 +20,37 @@ def write_parquet(
     path: str | Path,
     batches: Iterable[pa.Table | pa.RecordBatch],
     schema: pa.Schema,
-    metadata: dict[str, object] | None = None,
+    metadata: Mapping[str, object] | None = None,
 ) -> int:
-    """Write `batches` (any sizes) to `path` and return the number of rows.
+    """Write `batches` (any sizes) to `path` as `parquet_writer` does, and return the number of rows."""
+    with parquet_writer(path, schema, metadata) as writer:
+        for batch in batches:
+            writer.write(batch)
+    return writer.rows
 
-    Rows are regrouped to ROW_GROUP_ROWS, so the bytes do not depend on how they were batched.
+
+@contextmanager
+def parquet_writer(
+    path: str | Path,
+    schema: pa.Schema,
+    metadata: Mapping[str, object] | None = None,
+    *,
+    group_rows: int = ROW_GROUP_ROWS,
+) -> Iterator["RowGroupWriter"]:
+    """A file to write tables to as they come; the bytes do not depend on how the rows were batched.
+
     `metadata` values are stored as sorted JSON beside those of the schema. The file appears under
     its name only when it is complete (`files.written_whole`); XtinctError naming it where the disk does
-    not take it.
+    not take it. `group_rows`: rows of a row group, which are held in memory until it is full.
     """
     path = Path(path)
     extra = {key: json.dumps(value, sort_keys=True) for key, value in (metadata or {}).items()}
     schema = schema.with_metadata(
         {**(schema.metadata or {}), **{k.encode(): v.encode() for k, v in extra.items()}}
     )
-    rows = 0
     with written_whole(path) as temporary:
         with naming(path):
-            writer = pq.ParquetWriter(
+            file = pq.ParquetWriter(
                 temporary,
                 schema,
                 compression="zstd",
@@ -53,29 +66,44 @@ def write_parquet(
                 write_page_checksum=True,
             )
         try:
-            for table in _regroup(batches, schema):
-                with naming(path):
-                    writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
-                rows += table.num_rows
+            writer = RowGroupWriter(path, file, group_rows)
+            yield writer
+            writer.flush()
         finally:
             with naming(path):
-                writer.close()
-    return rows
+                file.close()
 
 
-def _regroup(batches: Iterable[pa.Table | pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    held: list[pa.Table] = []
-    n_held = 0
-    for batch in batches:
+class RowGroupWriter:
+    """Regroups tables of any sizes into row groups of one size; of `parquet_writer`."""
+
+    def __init__(self, path: Path, file: pq.ParquetWriter, group_rows: int) -> None:
+        self._path, self._file, self._group_rows = path, file, group_rows
+        self._held: list[pa.Table] = []
+        self._n_held = 0
+        #: Rows taken so far.
+        self.rows = 0
+
+    def write(self, batch: pa.Table | pa.RecordBatch) -> None:
+        """Take the rows of a batch."""
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
-        held.append(table.cast(schema))
-        n_held += table.num_rows
-        while n_held >= ROW_GROUP_ROWS:
-            joined = pa.concat_tables(held).combine_chunks()
-            yield joined.slice(0, ROW_GROUP_ROWS).combine_chunks()
-            held, n_held = [joined.slice(ROW_GROUP_ROWS)], n_held - ROW_GROUP_ROWS
-    if n_held:
-        yield pa.concat_tables(held).combine_chunks()
+        self._held.append(table.cast(self._file.schema))
+        self._n_held += table.num_rows
+        self.rows += table.num_rows
+        while self._n_held >= self._group_rows:
+            self._write_group(self._group_rows)
+
+    def flush(self) -> None:
+        """Write the rows that are held, as the last row group."""
+        if self._n_held:
+            self._write_group(self._n_held)
+
+    def _write_group(self, rows: int) -> None:
+        held = pa.concat_tables(self._held)
+        with naming(self._path):
+            self._file.write_table(held.slice(0, rows).combine_chunks(), row_group_size=rows)
+        self._n_held -= rows
+        self._held = [held.slice(rows)] if self._n_held else []
 
 
 class ParquetFile(pq.ParquetFile):
@@ -163,3 +191,8 @@ def file_metadata(path: str | Path) -> dict[str, object]:
         except json.JSONDecodeError:
             decoded[key.decode()] = text
     return decoded
+
+
+def count_rows(paths: Iterable[str | Path]) -> int:
+    """Rows of some Parquet files together, from their metadata."""
+    return sum(open_parquet(path).metadata.num_rows for path in paths)

@@ -3,6 +3,7 @@
 import bisect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,11 +16,23 @@ from xtinct.files.schema import check_table
 _BATCH = 1024
 
 
-def shard_rows(n: int, shard: int, shards: int) -> range:
-    """Rows of part `shard` (0 to shards - 1) of `n` rows: consecutive, sizes equal to within one."""
-    if not 0 <= shard < shards:
-        raise XtinctError(f"shard {shard}: expected a number from 0 to {shards - 1}")
-    return range(n * shard // shards, n * (shard + 1) // shards)
+@dataclass(frozen=True)
+class Shard:
+    """Part `number` (0 to `count` - 1) of a dataset that is cut into `count` jobs; by default the whole.
+
+    XtinctError for a number beyond.
+    """
+
+    number: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number < self.count:
+            raise XtinctError(f"shard {self.number}: expected a number from 0 to {self.count - 1}")
+
+    def rows(self, n: int) -> range:
+        """Its rows of `n`: consecutive, sizes equal to within one."""
+        return range(n * self.number // self.count, n * (self.number + 1) // self.count)
 
 
 def iter_rows(

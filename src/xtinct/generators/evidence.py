@@ -14,7 +14,7 @@ from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.files.schema import CELL, STRUCTURES, check_table
 from xtinct.files.writing import write_csv
-from xtinct.generators.occupations import sphere_volume
+from xtinct.generators.crystal_statistics import sphere_volume
 from xtinct.generators.reach import RECIPE_ATOMS, group_within
 from xtinct.lattices.metric import cell_volume
 from xtinct.randomness import stream_key

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches, write_parquet
-from xtinct.files.schema import CELL, QUARANTINE, STRUCTURES, check_table
+from xtinct.files.quarantine import Quarantine
+from xtinct.files.schema import CELL, STRUCTURES, check_table
 from xtinct.generators.sampling import GroupSampler, draw_lattice
 from xtinct.lattices.metric import cell_volume
 from xtinct.randomness import stream_key, subkey, uniform
@@ -51,7 +52,7 @@ def randomised_copies(
         raise XtinctError(f"randomised copies: kind {kind!r}, expected one of {', '.join(KINDS)}")
     file = open_parquet(structures)
     check_table(file.schema_arrow, STRUCTURES, str(structures))
-    quarantine: list[dict[str, Any]] = []
+    quarantine = Quarantine("gcdd")
     samplers: dict[int, GroupSampler] = {}
     received = 0
 
@@ -69,21 +70,13 @@ def randomised_copies(
                 copy, rejected = _copy(row, samplers[number], kind, seed, symprec)
                 if copy is None:
                     detail = ", ".join(f"{n} {reason}" for reason, n in sorted(rejected.items()))
-                    quarantine.append(
-                        {
-                            "structure_id": _copy_id(row, kind),
-                            "stage": "gcdd",
-                            "reason": "no_right_copy",
-                            "detail": detail,
-                            "raw_sha256": None,
-                        }
-                    )
+                    quarantine.add(_copy_id(row, kind), "no_right_copy", detail)
                 else:
                     rows.append(copy)
             yield pa.Table.from_pylist(rows, schema=STRUCTURES)
 
     accepted = write_parquet(structures_out, tables(), STRUCTURES)
-    write_parquet(quarantine_out, [pa.Table.from_pylist(quarantine, schema=QUARANTINE)], QUARANTINE)
+    quarantine.write(quarantine_out)
     if accepted + len(quarantine) != received:
         raise AssertionError(f"{structures}: {accepted} + {len(quarantine)} copies of {received} structures")
     return {"received": received, "accepted": accepted, "quarantined": len(quarantine)}

@@ -41,6 +41,11 @@ class Attempts:
     rejected: Counter[str] = field(default_factory=Counter)
     hopeless: str = ""
 
+    @property
+    def reason(self) -> str:
+        """Why there is no crystal: no draw gave it, or none can."""
+        return "group_out_of_reach" if self.hopeless else "group_not_reached"
+
     def summary(self) -> str:
         """One line for a person."""
         if self.hopeless:
@@ -219,17 +224,6 @@ def structure_row(
 def source_columns() -> dict[str, str]:
     """Provenance columns of generated crystals."""
     return {"source": SOURCE, "source_version": f"xtinct {xtinct.__version__}", "licence": "CC0-1.0"}
-
-
-def unreached_row(number: int, index: int, attempts: Attempts) -> dict[str, Any]:
-    """The QUARANTINE row of a crystal that no draw gave, or that none can give."""
-    return {
-        "structure_id": structure_id_of(number, index),
-        "stage": SOURCE,
-        "reason": "group_out_of_reach" if attempts.hopeless else "group_not_reached",
-        "detail": attempts.summary(),
-        "raw_sha256": None,
-    }
 
 
 def structure_id_of(number: int, index: int) -> str:

@@ -6,6 +6,7 @@ safetensors; written to a new name and then renamed, so a kill at any moment lea
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class Progress:
 
     waited   of the seconds, those in which the model waited for data: drawn, or on a CPU also rendered
     skipped  steps without an update, because the gradient was not finite
+    in_a_row of these, those since the last update
     sums     samples, summed loss and right answers since the last row
     """
 
@@ -31,6 +33,7 @@ class Progress:
     seconds: float = 0.0
     waited: float = 0.0
     skipped: int = 0
+    in_a_row: int = 0
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     history: list[dict] = field(default_factory=list)
 
@@ -40,50 +43,55 @@ class Progress:
         return self.waited / self.seconds if self.seconds else 0.0
 
 
-def save_checkpoint(
-    path: Path, digest: str, model: nn.Module, optimizers: list[torch.optim.Optimizer], progress: Progress
-) -> None:
-    """Write the state of a run; `digest` names the run that may use it."""
-    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
-    scalars: dict[str, object] = {}
-    for i, optimizer in enumerate(optimizers):
-        for parameter, state in optimizer.state_dict()["state"].items():
-            for name, value in state.items():
-                key = f"optimizer/{i}/{parameter}/{name}"
-                if isinstance(value, torch.Tensor):
-                    tensors[key] = value
-                else:
-                    scalars[key] = value
-    metadata = {
-        "digest": digest,
-        "progress": json.dumps(progress.__dict__),
-        "scalars": json.dumps(scalars),
-    }
-    write_tensors(path, tensors, metadata)
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file that holds the state of a run; `digest` names the run that may use it."""
 
+    path: Path
+    digest: str
 
-def load_checkpoint(
-    path: Path, digest: str, model: nn.Module, optimizers: list[torch.optim.Optimizer]
-) -> Progress | None:
-    """Restore a run in place; None, and nothing changed, if there is no checkpoint of this run."""
-    try:
-        file = safe_open(path, framework="pt")
-    except (FileNotFoundError, SafetensorError):
-        return None
-    with file:
-        metadata = file.metadata() or {}
-        if metadata.get("digest") != digest:
+    def save(self, model: nn.Module, optimizers: list[torch.optim.Optimizer], progress: Progress) -> None:
+        """Write the state of the run."""
+        tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+        scalars: dict[str, object] = {}
+        for i, optimizer in enumerate(optimizers):
+            for parameter, state in optimizer.state_dict()["state"].items():
+                for name, value in state.items():
+                    kind = tensors if isinstance(value, torch.Tensor) else scalars
+                    kind[f"optimizer/{i}/{parameter}/{name}"] = value
+        metadata = {
+            "digest": self.digest,
+            "progress": json.dumps(progress.__dict__),
+            "scalars": json.dumps(scalars),
+        }
+        write_tensors(self.path, tensors, metadata)
+
+    def load(self, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> Progress | None:
+        """Restore the run in place; None, and nothing changed, if there is no checkpoint of this run."""
+        try:
+            file = safe_open(self.path, framework="pt")
+        except (FileNotFoundError, SafetensorError):
             return None
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    model.load_state_dict(
-        {key.removeprefix("model/"): value for key, value in tensors.items() if key.startswith("model/")}
-    )
-    values = {**tensors, **json.loads(metadata["scalars"])}
-    for i, optimizer in enumerate(optimizers):
-        state: dict[int, dict] = {}
-        for key, value in values.items():
-            kind, *rest = key.split("/")
-            if kind == "optimizer" and int(rest[0]) == i:
-                state.setdefault(int(rest[1]), {})[rest[2]] = value
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return Progress(**json.loads(metadata["progress"]))
+        with file:
+            metadata = file.metadata() or {}
+            if metadata.get("digest") != self.digest:
+                return None
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+        model.load_state_dict(
+            {key.removeprefix("model/"): value for key, value in tensors.items() if key.startswith("model/")}
+        )
+        values = {**tensors, **json.loads(metadata["scalars"])}
+        for i, optimizer in enumerate(optimizers):
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": _state_of(i, values), "param_groups": groups})
+        return Progress(**json.loads(metadata["progress"]))
+
+
+def _state_of(i: int, values: Mapping[str, object]) -> dict[int, dict]:
+    """Moments of optimiser number i: parameter -> name -> value."""
+    state: dict[int, dict] = {}
+    for key, value in values.items():
+        kind, *rest = key.split("/")
+        if kind == "optimizer" and int(rest[0]) == i:
+            state.setdefault(int(rest[1]), {})[rest[2]] = value
+    return state

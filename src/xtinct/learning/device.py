@@ -62,10 +62,11 @@ def reproducible(threads: int) -> Iterator[None]:
     """Deterministic algorithms on `threads` CPU threads, float32 in full; restores what was set before."""
     # cuBLAS is deterministic only with a fixed workspace, set before its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    before = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # What use_deterministic_algorithms does without importing torch's compiler, which takes a second.
+    torch.set_deterministic_debug_mode("error")
     # No operation here reads memory that it has not written; filling it takes a tenth of a CPU step.
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:
@@ -73,7 +74,7 @@ def reproducible(threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_deterministic_debug_mode(before[1])
         torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
@@ -102,7 +103,9 @@ def compiled(model: nn.Module, setting: str, device: torch.device, n_steps: int)
     if setting not in ("auto", "always", "never"):
         raise XtinctError(f"train.compile: {setting!r}, expected auto, always or never")
     pays = device.type == "cuda" and n_steps >= COMPILE_STEPS
-    return torch.compile(model) if setting == "always" or (setting == "auto" and pays) else model
+    if setting == "never" or (setting == "auto" and not pays):
+        return model
+    return torch.compile(model, options={"deterministic": torch.are_deterministic_algorithms_enabled()})
 
 
 def after_failed_compiling(model: nn.Module, setting: str, error: RuntimeError) -> nn.Module:

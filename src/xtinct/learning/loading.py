@@ -1,33 +1,14 @@
-"""From lines to the patterns that a model sees: batches of a stream, conditions, rendering."""
+"""Batches of a stream: lines with their space groups and the conditions of their measurement."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from xtinct.learning.streams import Stream
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.measuring import Conditions, Variation
-from xtinct.patterns.rendering import render
-from xtinct.patterns.rendering_torch import Renderer
-
-
-class PatternRenderer:
-    """Line lists to patterns on a device: numba on the CPU, torch on a GPU."""
-
-    def __init__(self, instrument: Instrument, device: torch.device) -> None:
-        self.instrument = instrument
-        self.device = device
-        self._renderer = Renderer(instrument, device) if device.type != "cpu" else None
-
-    def __call__(self, lines: LineLists, conditions: Conditions | None = None) -> torch.Tensor:
-        """Patterns float32 (n, points) on the device; the caller owns them."""
-        if self._renderer is not None:
-            return self._renderer(lines, conditions=conditions)
-        return torch.from_numpy(render(lines, self.instrument, conditions=conditions))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from xtinct.errors import XtinctError
+from xtinct.learning.training_settings import FitSettings
 
 
 class KernelMuon(torch.optim.Muon):
@@ -35,9 +36,7 @@ class KernelMuon(torch.optim.Muon):
             weight.grad = None
 
 
-def make_optimizers(
-    model: nn.Module, *, optimizer: str, learning_rate: float, muon_learning_rate: float, weight_decay: float
-) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module, settings: FitSettings) -> list[torch.optim.Optimizer]:
     """The optimisers of a model, each with the rate that it peaks at.
 
     "muon": Muon for the matrices and kernels inside the network, AdamW for the first layer, the
@@ -45,19 +44,18 @@ def make_optimizers(
     Muon). "adamw": AdamW for all; "adam" is that without weight decay.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    if optimizer in ("adamw", "adam"):
-        decay = weight_decay if optimizer == "adamw" else 0.0
-        return [torch.optim.AdamW([p for _, p in named], lr=learning_rate, weight_decay=decay)]
-    if optimizer != "muon":
-        raise XtinctError(f"train.optimizer: {optimizer!r}, expected muon, adamw or adam")
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer in ("adamw", "adam"):
+        decay = decay if settings.optimizer == "adamw" else 0.0
+        return [torch.optim.AdamW([p for _, p in named], lr=rate, weight_decay=decay)]
+    if settings.optimizer != "muon":
+        raise XtinctError(f"train.optimizer: {settings.optimizer!r}, expected muon, adamw or adam")
     weights = [(name, p) for name, p in named if p.ndim >= 2]
     head = {id(p) for p in model.head.parameters()}
     inner = {name for name, p in weights[1:] if id(p) not in head}
     return [
-        KernelMuon([p for name, p in named if name in inner], muon_learning_rate, weight_decay),
-        torch.optim.AdamW(
-            [p for name, p in named if name not in inner], lr=learning_rate, weight_decay=weight_decay
-        ),
+        KernelMuon([p for name, p in named if name in inner], settings.muon_learning_rate, decay),
+        torch.optim.AdamW([p for name, p in named if name not in inner], lr=rate, weight_decay=decay),
     ]
 
 

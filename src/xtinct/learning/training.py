@@ -4,55 +4,34 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 import xtinct
-from xtinct.errors import XtinctError
 from xtinct.files.writing import write_csv
 from xtinct.learning.card import HISTORY, save_model
-from xtinct.learning.checkpoint import NAME
+from xtinct.learning.checkpoint import NAME, Checkpoint, Progress
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
-from xtinct.learning.fitting import Run, step_seed
-from xtinct.learning.loading import PatternRenderer
+from xtinct.learning.fitting import Run, TrainingData, step_seed
+from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.learning.models import build_model, count_parameters
-from xtinct.learning.parallel import processes
-from xtinct.learning.training_sets import Sources, name_of
+from xtinct.learning.parallel import Processes, processes
+from xtinct.learning.training_sets import Sources
+from xtinct.learning.training_settings import TrainingSettings
 from xtinct.patterns.instrument import Instrument
 from xtinct.scores.calibration import fit_calibration
 from xtinct.scores.outputs import Outputs, training_prior
 
 log = logging.getLogger(__name__)
 
-#: Settings of `train` that say where and how fast to compute, and not what.
-_WHERE = ("device", "workers", "processes", "compile")
 
+def train_model(settings: TrainingSettings, output_dir: str | Path, code: str = "") -> dict:
+    """Train the model that the settings describe and return its card.
 
-def train_model(
-    *,
-    experiment: Mapping,
-    family: str,
-    seed: int,
-    train: Mapping,
-    models: Mapping,
-    instrument: Mapping,
-    lines: Mapping,
-    ulbd: Mapping,
-    datasets: Mapping[str, Sequence[str | Path]],
-    occupations: str | Path | None,
-    output_dir: str | Path,
-    code: str = "",
-) -> dict:
-    """Train the model of `experiment` for `family` and return its card.
-
-    experiment    entry of the configuration's `experiments`, with its name
-    family        a crystal family, or all: every group of every family, the family unknown
-    train, models, instrument, lines, ulbd    those sections (of `ulbd.lattices` the families concerned)
-    datasets      stored training set -> its line-list files, one for each family; empty for online training
-    occupations   file of confirmed occupations; needed where crystals are drawn while training
     output_dir    receives model.safetensors, history.csv and card.json; all processes must see it
     code          digest of the code that trains (`digests.code_digest`); "" where nobody changes it
 
@@ -65,123 +44,162 @@ def train_model(
     """
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    optics = Instrument.from_config(instrument)
-    optics.check_reach(lines["d_star_max"])
-    outputs = Outputs.of(family, experiment["target"])
-    kind, hyperparameters = _architecture(experiment, models)
-    sources = Sources(
-        experiment=experiment,
-        scope=family,
-        seed=seed,
-        lines=lines,
-        ulbd=ulbd,
-        datasets=datasets,
-        occupations=occupations,
-    )
-    recipe = {
-        "experiment": {k: experiment[k] for k in ("train", "target", "model", "patterns")},
-        "family": family,
-        "seed": seed,
-        "train": {k: v for k, v in train.items() if k not in _WHERE},
-        "model": {"kind": kind, "hyperparameters": hyperparameters},
-        "instrument": dict(instrument),
-        "d_star_max": lines["d_star_max"],
-        "data": sources.record(),
-    }
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-    device = resolve_device(train["device"])
-    with processes(device) as team, reproducible(train["threads"]):
-        precision = resolve_precision(train["precision"], device)
-        loader = sources.training()
-        seen = loader.stream.groups
-        unseen = [
-            name
-            for name, members in zip(outputs.symbols, outputs.members, strict=True)
-            if not np.isin(members, seen).any()
-        ]
-        torch.manual_seed(step_seed(seed, "weights", 0))
-        model = build_model(kind, optics, len(outputs), hyperparameters).to(device)
-        n_parameters = count_parameters(model)
-        where = describe(device, precision)
+    task = _Task.of(settings)
+    device = resolve_device(settings.fit.device)
+    with processes(device) as team, reproducible(settings.fit.threads):
+        network = make_network(settings, device)
+        where = describe(device, network.precision)
+        unseen = _unseen(network.outputs, task.sources)
         if team.first:
-            if unseen:
-                log.warning("no training sample of %s: %s", experiment["target"], ", ".join(unseen))
-            log.info(
-                "%s, %s, %s: %s parameters, %s patterns on %d x %s",
-                family, experiment["target"], kind, f"{n_parameters:,}", f"{experiment['patterns']:,}",
-                team.count, where,
-            )  # fmt: skip
-        validation = sources.validation(train["validation_patterns"]) if team.first else None
-        group_counts = sources.group_counts()
-        prior = training_prior(group_counts)
-        run = Run(
-            model=model,
-            outputs=outputs,
-            loader=loader,
-            validation=validation,
-            renderer=PatternRenderer(optics, device),
-            precision=precision,
-            patterns=experiment["patterns"],
-            seed=seed,
-            settings=train,
-            checkpoint=output_dir / NAME,
-            digest=f"{digest}, {where}, torch {torch.__version__}, code {code}",
-            processes=team,
-            prior=prior,
+            _announce(settings, network, unseen, f"{team.count} x {where}")
+        checkpoint = Checkpoint(
+            output_dir / NAME, f"{task.digest}, {where}, torch {torch.__version__}, code {code}"
         )
+        run = make_run(settings, network, task.sources, checkpoint, team)
         progress = run.fit()
-        calibration = None
-        if validation is not None:
-            calibration = fit_calibration(
-                outputs,
-                run.probabilities(validation),
-                validation.groups,
-                prior=prior,
-                samples=f"validation of {name_of(experiment['train'])}",
-            ).to_dict()
-        last = progress.history[-1]
         card = {
-            "experiment": experiment["name"],
-            "train_set": name_of(experiment["train"]),
-            "family": family,
-            "target": experiment["target"],
-            "seed": seed,
-            "architecture": {
-                "name": experiment["model"],
-                "kind": kind,
-                "hyperparameters": hyperparameters,
-                "parameters": n_parameters,
-            },
-            "instrument": dict(instrument),
-            "outputs": outputs.to_list(),
+            **_identity(settings, network),
             "unseen_outputs": unseen,
-            "group_counts": group_counts,
-            "calibration": calibration,
-            "training": recipe,
-            "training_digest": digest,
-            "metrics": {key: value for key, value in last.items() if key not in ("step", "patterns")},
-            "patterns": last["patterns"],
-            "seconds": round(progress.seconds, 1),
-            "data_share": round(progress.data_share, 4),
+            "group_counts": task.sources.group_counts(),
+            "calibration": _calibration(settings, run),
+            "training": task.recipe,
+            "training_digest": task.digest,
+            **_outcome(progress),
             "device": where if team.count == 1 else f"{team.count} x {where}",
-            "versions": {
-                "xtinct": xtinct.__version__,
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
+            "versions": _versions(),
         }
         if team.first:
             write_csv(output_dir / HISTORY, progress.history)
-            save_model(output_dir, model, card)
+            save_model(output_dir, network.model, card)
             (output_dir / NAME).unlink(missing_ok=True)
     return card
 
 
-def _architecture(experiment: Mapping, models: Mapping) -> tuple[str, dict]:
-    """Kind and hyperparameters of the experiment's model."""
-    name = experiment["model"]
-    if name not in models:
-        raise XtinctError(f"experiment {experiment['name']!r}: model {name!r} is not in `models`")
-    settings = dict(models[name])
-    return settings.pop("kind", name), settings
+@dataclass(frozen=True)
+class _Task:
+    """The sources of the samples, and everything that the weights depend on, with its digest."""
+
+    sources: Sources
+    recipe: dict[str, Any]
+    digest: str
+
+    @classmethod
+    def of(cls, settings: TrainingSettings) -> "_Task":
+        samples = settings.samples
+        Instrument.from_config(settings.instrument).check_reach(samples.lines["d_star_max"])
+        Outputs.of(samples.family, samples.experiment.target)
+        sources = Sources(samples)
+        recipe = {
+            "experiment": samples.experiment.recipe(),
+            "family": samples.family,
+            "seed": samples.seed,
+            "train": settings.fit.recipe(),
+            "model": _kind(settings),
+            "instrument": dict(settings.instrument),
+            "d_star_max": samples.lines["d_star_max"],
+            "data": sources.record(),
+        }
+        return cls(sources, recipe, hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest())
+
+
+def make_network(settings: TrainingSettings, device: torch.device) -> Network:
+    """The network with its initial weights, which depend on the seed alone."""
+    precision = resolve_precision(settings.fit.precision, device)
+    samples, architecture = settings.samples, settings.architecture
+    instrument = Instrument.from_config(settings.instrument)
+    outputs = Outputs.of(samples.family, samples.experiment.target)
+    torch.manual_seed(step_seed(samples.seed, "weights", 0))
+    model = build_model(architecture.kind, instrument, len(outputs), dict(architecture.hyperparameters))
+    return Network(model.to(device), outputs, PatternRenderer(instrument, device), precision)
+
+
+def make_run(
+    settings: TrainingSettings,
+    network: Network,
+    sources: Sources,
+    checkpoint: Checkpoint,
+    team: Processes,
+    kind: type[Run] = Run,
+) -> Run:
+    """The run that trains the network on the samples of `sources`."""
+    validation = sources.validation(settings.fit.validation_patterns) if team.first else None
+    data = TrainingData(sources.training(), validation, training_prior(sources.group_counts()))
+    samples = settings.samples
+    return kind(
+        network, data, settings.fit, samples.experiment.patterns, samples.seed, checkpoint, team
+    )  # fmt: skip
+
+
+def _unseen(outputs: Outputs, sources: Sources) -> list[str]:
+    """Names of the outputs that no training sample has."""
+    seen = sources.training().stream.groups
+    pairs = zip(outputs.symbols, outputs.members, strict=True)
+    return [name for name, members in pairs if not np.isin(members, seen).any()]
+
+
+def _announce(settings: TrainingSettings, network: Network, unseen: list[str], where: str) -> None:
+    experiment = settings.samples.experiment
+    if unseen:
+        log.warning("no training sample of %s: %s", experiment.target, ", ".join(unseen))
+    log.info(
+        "%s, %s, %s: %s parameters, %s patterns on %s",
+        settings.samples.family, experiment.target, settings.architecture.kind,
+        f"{count_parameters(network.model):,}", f"{experiment.patterns:,}", where,
+    )  # fmt: skip
+
+
+def _kind(settings: TrainingSettings) -> dict[str, Any]:
+    architecture = settings.architecture
+    return {"kind": architecture.kind, "hyperparameters": dict(architecture.hyperparameters)}
+
+
+def _identity(settings: TrainingSettings, network: Network) -> dict[str, Any]:
+    """What the card says of the model before it is trained."""
+    experiment = settings.samples.experiment
+    return {
+        "experiment": experiment.name,
+        "train_set": experiment.train_name,
+        "family": settings.samples.family,
+        "target": experiment.target,
+        "seed": settings.samples.seed,
+        "architecture": {
+            "name": settings.architecture.name,
+            **_kind(settings),
+            "parameters": count_parameters(network.model),
+        },
+        "instrument": dict(settings.instrument),
+        "outputs": network.outputs.to_list(),
+    }
+
+
+def _calibration(settings: TrainingSettings, run: Run) -> dict | None:
+    """What the samples of the validation say about the probabilities; None without any."""
+    samples = run.data.validation
+    if samples is None:
+        return None
+    return fit_calibration(
+        run.network.outputs,
+        run.validation.probabilities(),
+        samples.groups,
+        prior=run.data.prior,
+        samples=f"validation of {settings.samples.experiment.train_name}",
+    ).to_dict()
+
+
+def _outcome(progress: Progress) -> dict[str, Any]:
+    last = progress.history[-1]
+    return {
+        "metrics": {key: value for key, value in last.items() if key not in ("step", "patterns")},
+        "patterns": last["patterns"],
+        "seconds": round(progress.seconds, 1),
+        "data_share": round(progress.data_share, 4),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "xtinct": xtinct.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

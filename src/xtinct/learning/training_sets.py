@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from xtinct.generators.online import CrystalStream
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.loading import Batch, Loader
 from xtinct.learning.streams import EmptySplitError, MixedStream, ParquetStream, Stream, UlbdStream
+from xtinct.learning.training_settings import SampleSettings
 from xtinct.patterns.measuring import Variation
 from xtinct.randomness import stream_key
 from xtinct.scores.outputs import families_of
@@ -26,62 +26,41 @@ LATTICES = {"ulbd-online": None, "wilson-online": "wilson", "physical-online": "
 CRYSTALS = "gcdd-online"
 
 
-def weights_of(train: str | Mapping[str, float]) -> dict[str, float]:
-    """Training sets and their weights: an experiment's `train` names one, or gives each its weight."""
-    return {train: 1.0} if isinstance(train, str) else {name: float(w) for name, w in train.items()}
-
-
-def name_of(train: str | Mapping[str, float]) -> str:
-    """`ulbd-online`, or `ulbd-online + 2 physical-online`."""
-    return " + ".join(name if w == 1 else f"{w:g} {name}" for name, w in weights_of(train).items())
-
-
 class Sources:
-    """Everything that the samples of one training run are made from.
+    """The streams that the samples of one training run come from.
 
-    experiment   entry of the configuration's `experiments`: train, and perhaps lattices and variation
-    scope        crystal family, or outputs.ALL
-    seed         of the experiment
-    lines, ulbd  those sections (of `ulbd.lattices` the families of the scope)
-    datasets     stored training set -> its line-list files, one for each family of the scope
-    occupations  file of confirmed occupations, for CRYSTALS
+    XtinctError for a training set without its files.
     """
 
-    def __init__(
-        self,
-        *,
-        experiment: Mapping,
-        scope: str,
-        seed: int,
-        lines: Mapping,
-        ulbd: Mapping,
-        datasets: Mapping[str, Sequence[str | Path]],
-        occupations: str | Path | None,
-    ) -> None:
-        for name in weights_of(experiment["train"]):
+    def __init__(self, settings: SampleSettings) -> None:
+        self.settings, self.experiment = settings, settings.experiment
+        self.families = families_of(settings.family)
+        for name in self.experiment.weights:
             if name == CRYSTALS:
-                there = occupations is not None
+                there = settings.occupations is not None
             else:
-                there = name in LATTICES or len(datasets.get(name, ())) == len(families_of(scope))
+                there = name in LATTICES or len(settings.datasets.get(name, ())) == len(self.families)
             if not there:
-                raise XtinctError(f"experiment {experiment['name']!r}: train {name!r} needs its files")
-        self.experiment, self.scope, self.seed = experiment, scope, seed
-        self.lines, self.ulbd, self.datasets, self.occupations = lines, ulbd, datasets, occupations
+                raise XtinctError(f"experiment {self.experiment.name!r}: train {name!r} needs its files")
         self._made: dict[str, list[tuple[Stream, float]]] = {}
 
     def record(self) -> dict:
         """What the samples are a function of, beside the seed: laws, and the digests of files."""
-        record: dict[str, object] = {"variation": dict(self.experiment.get("variation") or {})}
-        for name in weights_of(self.experiment["train"]):
+        settings = self.settings
+        record: dict[str, object] = {"variation": dict(self.experiment.variation)}
+        for name in self.experiment.weights:
             if name in LATTICES:
                 record[name] = {
-                    "intensities": LATTICES[name] or self.ulbd["intensities"],
-                    "lattices": {family: self._lattices(family) for family in families_of(self.scope)},
+                    "intensities": LATTICES[name] or settings.ulbd["intensities"],
+                    "lattices": {family: self._lattices(family) for family in self.families},
                 }
             elif name == CRYSTALS:
-                record[name] = {"occupations": _file_digest(self.occupations), "lines": dict(self.lines)}
+                record[name] = {
+                    "occupations": _file_digest(settings.occupations),
+                    "lines": dict(settings.lines),
+                }
             else:
-                record[name] = [_file_digest(path) for path in self.datasets[name]]
+                record[name] = [_file_digest(path) for path in settings.datasets[name]]
         return record
 
     def training(self) -> Loader:
@@ -121,9 +100,9 @@ class Sources:
         return {str(number): round(float(counts[number]), 6) for number in np.flatnonzero(counts)}
 
     def _loader(self, stream: Stream, role: str) -> Loader:
-        settings = self.experiment.get("variation") or {}
-        variation = Variation.from_config(settings) if settings else None
-        return Loader(stream, variation, int(stream_key(self.seed, "variation", role, self.scope)))
+        settings, law = self.settings, self.experiment.variation
+        variation = Variation.from_config(law) if law else None
+        return Loader(stream, variation, int(stream_key(settings.seed, "variation", role, settings.family)))
 
     def _mixture(self, role: str) -> Stream:
         parts = self._parts(role)
@@ -138,13 +117,11 @@ class Sources:
         """
         if role not in self._made:
             parts = []
-            for name, weight in weights_of(self.experiment["train"]).items():
-                of_set = [
-                    self._stream(name, family, i, role) for i, family in enumerate(families_of(self.scope))
-                ]
+            for name, weight in self.experiment.weights.items():
+                of_set = [self._stream(name, family, i, role) for i, family in enumerate(self.families)]
                 sizes = [len(stream.groups) for stream in of_set]
                 # In units that keep whole weights whole, which a mixture obeys exactly.
-                n_groups = sum(len(space_groups(family)) for family in families_of(self.scope))
+                n_groups = sum(len(space_groups(family)) for family in self.families)
                 parts += [
                     (stream, weight * n_groups * size / sum(sizes))
                     for stream, size in zip(of_set, sizes, strict=True)
@@ -153,23 +130,30 @@ class Sources:
         return self._made[role]
 
     def _stream(self, name: str, family: str, index: int, role: str) -> Stream:
+        settings = self.settings
         if name == CRYSTALS:
-            return CrystalStream(self.occupations, family=family, lines=self.lines, seed=self.seed, role=role)
+            return CrystalStream(
+                settings.occupations,
+                family=family,
+                lines=settings.lines,
+                seed=settings.seed,
+                role=role,
+            )
         if name in LATTICES:
             return UlbdStream(
                 family=family,
                 spec=LatticeSpec.from_config({**self._lattices(family), "count": 1}),
-                d_star_max=self.lines["d_star_max"],
-                intensities=LATTICES[name] or self.ulbd["intensities"],
-                seed=self.seed,
+                d_star_max=settings.lines["d_star_max"],
+                intensities=LATTICES[name] or settings.ulbd["intensities"],
+                seed=settings.seed,
                 # The laws of a mixture draw lattices of their own.
                 role=f"{name} {role}",
             )
-        return ParquetStream(self.datasets[name][index], family=family, split=role, seed=self.seed)
+        return ParquetStream(settings.datasets[name][index], family=family, split=role, seed=settings.seed)
 
     def _lattices(self, family: str) -> dict:
-        own = self.experiment.get("lattices") or {}
-        lattices = own[family] if family in own else self.ulbd["lattices"][family]
+        own = self.experiment.lattices
+        lattices = own[family] if family in own else self.settings.ulbd["lattices"][family]
         return {key: value for key, value in lattices.items() if key not in ("count", "draws")}
 
 

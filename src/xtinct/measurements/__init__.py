@@ -2,7 +2,8 @@
 
 from xtinct.measurements.reading import read_measurement, read_measurements, read_peaks
 from xtinct.measurements.records import Measurement, PeakTable
-from xtinct.radiation.tubes import ANODES, Radiation, radiation_of
+from xtinct.radiation.anodes import ANODES
+from xtinct.radiation.tubes import Radiation, radiation_of
 
 __all__ = [
     "ANODES",

@@ -12,7 +12,8 @@ from xtinct.measurements.decoding import lines_of
 from xtinct.measurements.finishing import is_peak_list
 from xtinct.measurements.headers import Said, said_of
 from xtinct.measurements.records import Scan
-from xtinct.radiation.tubes import ANODES, Radiation, radiation_of
+from xtinct.radiation.anodes import ANODES
+from xtinct.radiation.tubes import Radiation, radiation_of
 
 #: Rows of numbers above a section in brackets that are settings, not the columns.
 _FEW = 20

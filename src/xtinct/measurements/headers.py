@@ -8,7 +8,8 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis, axis_of
 from xtinct.measurements.records import Scan
-from xtinct.radiation.tubes import ANODES, HC, Radiation, doublet_of, radiation_of
+from xtinct.radiation.anodes import ANODES, HC
+from xtinct.radiation.tubes import Radiation, doublet_of, radiation_of
 
 #: Lattice spacing of graphite 002, angstrom, for monochromators that a file names without their angle.
 GRAPHITE = 3.354

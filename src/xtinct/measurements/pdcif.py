@@ -8,7 +8,8 @@ from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis
 from xtinct.measurements.headers import graphite_angle, of_anode, said_radiation
 from xtinct.measurements.records import Scan
-from xtinct.radiation.tubes import ANODES, Radiation, radiation_of
+from xtinct.radiation.anodes import ANODES
+from xtinct.radiation.tubes import Radiation, radiation_of
 
 #: Tags of positions, of intensities and of their uncertainties, the first that is there being taken.
 _POSITIONS = (

@@ -9,7 +9,7 @@ from xtinct.measurements.axes import Axis
 from xtinct.measurements.decoding import lines_of
 from xtinct.measurements.headers import said_of, said_radiation
 from xtinct.measurements.records import Scan
-from xtinct.radiation.tubes import ANODES
+from xtinct.radiation.anodes import ANODES
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _THREE = re.compile(rf"^\s*({_NUMBER})[\s,]+({_NUMBER})[\s,]+({_NUMBER})(?=[\s,]|$)")

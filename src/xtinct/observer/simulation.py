@@ -23,7 +23,8 @@ from xtinct.linelists.structure_factors import StructureRefusedError, structure_
 from xtinct.observer.peaks import peak_shapes
 from xtinct.observer.peaks.peak_shapes import Grid, Profile
 from xtinct.patterns.lorentz import geometric_factor
-from xtinct.radiation.tubes import ANODES, TUNGSTEN_L_ALPHA, Radiation
+from xtinct.radiation.anodes import ANODES, TUNGSTEN_L_ALPHA
+from xtinct.radiation.tubes import Radiation
 from xtinct.randomness import stream_key
 from xtinct.sources.given import atoms_of, standard_of
 from xtinct.structures.labels import reduced_formula

@@ -13,7 +13,8 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.patterns.widths import widths
-from xtinct.radiation.wavelength import KALPHA2_WEIGHT, TUBES, check_wavelength
+from xtinct.radiation.anodes import ALPHA_RATIO, TUBES
+from xtinct.radiation.wavelength import check_wavelength
 
 #: Geometric factors: 1 / (sin 2theta sin theta), and the same times (1 + A cos^2 2theta) / (1 + A) of an
 #: unpolarised source, A = cos^2 of the monochromator's 2theta, 1 without one (ITC vol. C, section 6.2.5).
@@ -294,8 +295,9 @@ def _wavelengths(setting: object) -> list[tuple[float, float]]:
                 f"instrument.wavelength: {setting!r}, expected a number, pairs of numbers, or "
                 f"{', '.join(TUBES)} with Ka (both lines) or Ka1"
             )
-        first, second = TUBES[name]
-        return [(first, 1.0)] if kind == "Ka1" else [(first, 1.0), (second, KALPHA2_WEIGHT)]
+        lines = TUBES[name]
+        first = (lines.alpha1, 1.0)
+        return [first] if kind == "Ka1" else [first, (lines.alpha2, ALPHA_RATIO)]
     if isinstance(setting, Sequence):
         pairs = [(float(angstrom), float(weight)) for angstrom, weight in setting]
         if not pairs or not all(weight > 0 for _, weight in pairs):

@@ -26,7 +26,7 @@ def families_of(scope: str) -> list[str]:
 
 
 def training_settings(config: Mapping[str, Any], experiment: str, family: str, seed: int) -> dict[str, Any]:
-    """Keyword arguments of `xtinct.learning.training.train_model`, but for the digest of the code.
+    """What `xtinct.learning.training_settings.TrainingSettings` is made from, and the folder of the model.
 
     Of the configuration they hold exactly what the model depends on, so that nothing else makes it
     out of date. Paths are relative to the checkout.
@@ -86,8 +86,13 @@ def train_experiment(experiment: str, family: str, seed: int, config_path: str =
 
     from xtinct.learning.parallel import launch, log_messages
     from xtinct.learning.training import train_model
+    from xtinct.learning.training_settings import TrainingSettings
     from xtinct.project.digests import code_digest
 
     log_messages()
-    settings["code"] = code_digest("xtinct.learning.training")
-    launch(train_model, settings, settings["train"]["processes"])
+    arguments = {
+        "settings": TrainingSettings.from_config(settings),
+        "output_dir": settings["output_dir"],
+        "code": code_digest("xtinct.learning.training"),
+    }
+    launch(train_model, arguments, settings["train"]["processes"])

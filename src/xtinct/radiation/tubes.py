@@ -4,39 +4,11 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from xtinct.errors import XtinctError
+from xtinct.radiation.anodes import ALPHA_RATIO, ANODES, HC
+from xtinct.radiation.wavelength import check_wavelength
 
-
-class Anode(NamedTuple):
-    """Characteristic lines of one anode, angstrom."""
-
-    alpha1: float
-    alpha2: float
-    beta: float
-
-
-#: K lines of the anodes of diffraction tubes. Cr, Fe, Co, Cu: Hoelzer et al. (1997), Phys. Rev. A 56, 4554;
-#: Mo, Ag: Deslattes et al. (2003), Rev. Mod. Phys. 75, 35.
-ANODES = {
-    "Cr": Anode(2.2897260, 2.2936510, 2.0848810),
-    "Fe": Anode(1.9360410, 1.9399730, 1.7566040),
-    "Co": Anode(1.7889960, 1.7928350, 1.6208260),
-    "Cu": Anode(1.5405929, 1.5444274, 1.3922340),
-    "Mo": Anode(0.7093172, 0.7136070, 0.6323030),
-    "Ag": Anode(0.5594218, 0.5638127, 0.4970820),
-}
-#: L-alpha1 of tungsten, which the filament brings onto an anode, angstrom: Deslattes et al. (2003).
-TUNGSTEN_L_ALPHA = 1.4763112
-#: Intensity of K-alpha2 over that of K-alpha1: two electrons over four.
-ALPHA_RATIO = 0.5
-#: Wavelength in angstrom times energy in keV.
-HC = 12.398419843
-#: Wavelengths that powder diffraction is measured with, angstrom.
-SHORTEST, LONGEST = 0.05, 10.0
-#: From here on a number is an energy in keV rather than a wavelength in angstrom.
-_ENERGY = 6.2
 #: Shares of the wavelength by which tables and files round K-alpha1, and the mean of the doublet.
 _OFF_ALPHA1, _OFF_MEAN = 1.2e-4, 2.5e-4
 #: Two wavelengths further apart than this share are no doublet: Ag's differ by 0.8 %.
@@ -175,29 +147,8 @@ def _of_number(value: float, ratio: float | None) -> Radiation:
 
 
 def _checked(value: float) -> float:
-    """`value` if it is a wavelength in angstrom; else XtinctError with what it looks like."""
-    if not math.isfinite(value) or value <= 0:
-        raise XtinctError(
-            f"wavelength: {value:g}, expected a positive number in angstrom (Cu K-alpha1: 1.5406)"
-        )
-    if 30 < value < 300 and _near_tube(value / 100):
-        raise XtinctError(f"wavelength: {value:g} looks like picometres; {value / 100:g} angstrom is meant?")
-    if _ENERGY < value < 300 or abs(value - HC / ANODES["Cr"].alpha1) < 0.01:
-        raise XtinctError(
-            f"wavelength: {value:g} looks like an energy in keV; {HC / value:.5f} angstrom is meant?"
-        )
-    if _near_tube(value * 10):
-        raise XtinctError(f"wavelength: {value:g} looks like nanometres; {value * 10:g} angstrom is meant?")
-    if value < 1e-8 and SHORTEST < value * 1e10 < LONGEST:
-        raise XtinctError(f"wavelength: {value:g} looks like metres; {value * 1e10:g} angstrom is meant?")
-    if not SHORTEST <= value <= LONGEST:
-        raise XtinctError(f"wavelength: {value:g} angstrom, expected {SHORTEST:g} to {LONGEST:g}")
+    check_wavelength("wavelength", value)
     return value
-
-
-def _near_tube(value: float) -> bool:
-    """Whether `value`, angstrom, is a tube's K-alpha within what three to four figures show."""
-    return any(x.alpha1 * (1 - 1e-3) < value < x.alpha2 * (1 + 1e-3) for x in ANODES.values())
 
 
 def same(a: Radiation, b: Radiation) -> bool:

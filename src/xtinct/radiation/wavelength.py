@@ -1,42 +1,26 @@
-"""Wavelengths: those of tubes, and whether a number can be one in angstrom."""
+"""Whether a number can be a wavelength in angstrom, and what it looks like if it is none."""
 
 import math
 
 from xtinct.errors import XtinctError
+from xtinct.radiation.anodes import HC, TUBES
 
-#: K-alpha1 and K-alpha2 of X-ray tubes, angstrom: ITC vol. C (2004), table 4.2.2.4, after Hoelzer et al.,
-#: Phys. Rev. A 56, 4554-4568 (1997), and Deslattes et al. K-alpha2 has half the intensity of K-alpha1,
-#: the ratio of the electrons in the two levels.
-TUBES = {
-    "Cr": (2.2897260, 2.2936510),
-    "Fe": (1.9360410, 1.9399730),
-    "Co": (1.7889960, 1.7928350),
-    "Ni": (1.6579300, 1.6617560),
-    "Cu": (1.5405929, 1.5444274),
-    "Mo": (0.70931715, 0.713607),
-    "Ag": (0.55942178, 0.5638131),
-}
-KALPHA2_WEIGHT = 0.5
-
-#: Photon energy times wavelength, keV angstrom (CODATA 2018: exact constants h, c and e).
-KEV_ANGSTROM = 12.398419843
-
-#: Wavelengths of powder diffraction, angstrom: photons of 124 keV to cold neutrons.
-SHORTEST, LONGEST = 0.1, 6.0
+#: Wavelengths of powder diffraction, angstrom: photons of 248 keV to cold neutrons.
+SHORTEST, LONGEST = 0.05, 6.2
 #: Largest 1/d of a powder line, 1/angstrom; total scattering goes as far as this. Below _SHORT a wavelength
 #: that would reach further over the range of a pattern is none, but may be nanometres.
 _FURTHEST, _SHORT = 6.5, 0.4
 #: Up to this 1/d a number that is a tube's line in nm is believed to be angstrom: hard X-rays, small angles.
 _MODEST = 3.0
-#: Relative deviation from a line of a tube at which a number is taken for it: rounding, and the mean of both.
-_SAME = 3e-3
+#: Relative deviation from the doublet of a tube at which a number is taken for it: three to four figures.
+_SAME = 1e-3
 
 #: Unit -> wavelength in angstrom of a number in that unit.
 _UNITS = {
     "nm": lambda x: 10 * x,
-    "keV": lambda x: KEV_ANGSTROM / x,
+    "keV": lambda x: HC / x,
     "pm": lambda x: x / 100,
-    "eV": lambda x: 1000 * KEV_ANGSTROM / x,
+    "eV": lambda x: 1000 * HC / x,
     "m": lambda x: 1e10 * x,
 }
 
@@ -51,19 +35,12 @@ def check_wavelength(name: str, wavelength: float, two_theta_max: float = 0.0) -
     reflections.
     """
     if not 0 < wavelength < math.inf:
-        raise XtinctError(f"{name}: {wavelength}, expected a positive number of angstrom")
-    reach = 2 * math.sin(math.radians(two_theta_max / 2)) / wavelength
-    within = SHORTEST <= wavelength <= LONGEST
-    if within and _is_tube_elsewhere(wavelength) and not (wavelength < _SHORT and 0 < reach < _MODEST):
-        reason = "is a line of an X-ray tube in another unit"
-    elif within and wavelength < _SHORT and reach > _FURTHEST:
-        reason = (
-            f"reaches lines of d = {1 / reach:.2g} angstrom at {two_theta_max:g} degrees, which no powder has"
+        raise XtinctError(
+            f"{name}: {wavelength:g}, expected a positive number of angstrom (Cu K-alpha1: 1.5406)"
         )
-    elif within:
+    reason = _objection(wavelength, two_theta_max)
+    if not reason:
         return
-    else:
-        reason = f"expected {SHORTEST:g} to {LONGEST:g} angstrom"
     read = {unit: angstrom(wavelength) for unit, angstrom in _UNITS.items()}
     read = {unit: value for unit, value in read.items() if SHORTEST <= value <= LONGEST}
     tubes = {unit: value for unit, value in read.items() if _is_tube(value)}
@@ -73,9 +50,22 @@ def check_wavelength(name: str, wavelength: float, two_theta_max: float = 0.0) -
     )
 
 
+def _objection(wavelength: float, two_theta_max: float) -> str:
+    """Why a positive number is no wavelength in angstrom, "" if it can be one."""
+    if not SHORTEST <= wavelength <= LONGEST:
+        return f"expected {SHORTEST:g} to {LONGEST:g} angstrom"
+    reach = 2 * math.sin(math.radians(two_theta_max / 2)) / wavelength
+    if _is_tube_elsewhere(wavelength) and not (wavelength < _SHORT and 0 < reach < _MODEST):
+        return "is a line of an X-ray tube in another unit"
+    if wavelength < _SHORT and reach > _FURTHEST:
+        return (
+            f"reaches lines of d = {1 / reach:.2g} angstrom at {two_theta_max:g} degrees, which no powder has"
+        )
+    return ""
+
+
 def _is_tube(wavelength: float) -> bool:
-    lines = [line for pair in TUBES.values() for line in pair]
-    return any(abs(wavelength / line - 1) < _SAME for line in lines)
+    return any(x.alpha1 * (1 - _SAME) < wavelength < x.alpha2 * (1 + _SAME) for x in TUBES.values())
 
 
 def _is_tube_elsewhere(wavelength: float) -> bool:

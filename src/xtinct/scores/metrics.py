@@ -33,6 +33,8 @@ def share(
     `cells`, int (n,): which samples share a lattice; None where each has its own. The interval is that of
     `effective_samples`; without any sample 0 in (0, 1).
     """
+    if cells is None:
+        return proportion(name, int(np.sum(right)), len(right), confidence)
     mean = float(np.mean(right)) if len(right) else 0.0
     n = effective_samples(right, confidence, cells)
     low, high = wilson_interval(n * mean, n, confidence)
@@ -101,11 +103,6 @@ def rank(probabilities: np.ndarray, k: int) -> np.ndarray:
 def in_top_k(probabilities: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     """Whether the label is among the k most probable columns, bool (n,); a label of -1 never is."""
     return (rank(probabilities, k) == labels[:, None]).any(axis=1)
-
-
-def top_k_right(probabilities: np.ndarray, labels: np.ndarray, k: int) -> int:
-    """Samples whose label is among the k most probable columns."""
-    return int(in_top_k(probabilities, labels, k).sum())
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

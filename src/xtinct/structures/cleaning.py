@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from xtinct.files.parquet import file_metadata, open_parquet, read_batches, write_parquet
 from xtinct.files.schema import CELL, QUARANTINE, RAW, STRUCTURES, check_table
-from xtinct.files.shards import iter_rows, merge_shards, shard_rows
+from xtinct.files.shards import Shard, iter_rows, merge_shards
 from xtinct.files.writing import write_json
 from xtinct.structures.crystal import Crystal, RejectedError, format_cif, without_isotopes
 from xtinct.structures.distances import widest_gap
@@ -164,7 +164,7 @@ def _failed(outcome: Outcome) -> dict[str, Any]:
 
 def _shard_rows(raw: Sequence[str | Path], shard: int, shards: int) -> Iterator[dict[str, Any]]:
     sizes = [_open(path, RAW).metadata.num_rows for path in raw]
-    rows = shard_rows(sum(sizes), shard, shards)
+    rows = Shard(shard, shards).rows(sum(sizes))
     first = 0
     for path, size in zip(raw, sizes, strict=True):
         of_file = range(max(rows.start - first, 0), min(rows.stop - first, size))

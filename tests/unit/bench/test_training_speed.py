@@ -3,7 +3,7 @@ import time
 import pytest
 
 from xtinct.bench.training_speed import race, throughput
-from xtinct.learning.loading import PatternRenderer
+from xtinct.learning.forward_pass import PatternRenderer
 
 
 @pytest.fixture

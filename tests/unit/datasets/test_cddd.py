@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.datasets import cddd
+from xtinct.datasets.cddd import CrystalSettings, build_shard
 from xtinct.datasets.manifest import write_manifest
+from xtinct.datasets.merging import merge_lines, merge_quarantine
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import LINES, QUARANTINE, STRUCTURES, check_table
+from xtinct.files.shards import Shard
 from xtinct.linelists.line_tables import line_lists
 from xtinct.linelists.structure_factors import REASONS, StructureRefusedError
 from xtinct.symmetry.families import FAMILIES, crystal_system
@@ -109,20 +112,16 @@ def structures(tmp_path_factory):
     return path
 
 
-def build(structures, folder, shards, families=tuple(FAMILIES), **changes):
+SETTINGS = CrystalSettings("cddd", LINE_SETTINGS, "protostructure", FRACTIONS, seed=3)
+
+
+def build(structures, folder, shards, families=tuple(FAMILIES)):
     received, out = 0, {}
     for shard in range(shards):
-        counts = cddd.build_shard(
+        counts = build_shard(
             structures,
-            **{
-                "lines": LINE_SETTINGS,
-                "split": "protostructure",
-                "fractions": FRACTIONS,
-                "seed": 3,
-                **changes,
-            },
-            shard=shard,
-            shards=shards,
+            SETTINGS,
+            Shard(shard, shards),
             lines_out={family: folder / f"{shard}-{family}.parquet" for family in families},
             quarantine_out=folder / f"{shard}-quarantine.parquet",
         )
@@ -132,9 +131,9 @@ def build(structures, folder, shards, families=tuple(FAMILIES), **changes):
     for family in families:
         out[family] = folder / f"{family}.parquet"
         parts = [folder / f"{shard}-{family}.parquet" for shard in range(shards)]
-        cddd.merge(parts, out=out[family], seed=3, config=LINE_SETTINGS)
+        merge_lines(parts, out[family], SETTINGS.identity)
     quarantine = folder / "quarantine.parquet"
-    cddd.merge_quarantine([folder / f"{s}-quarantine.parquet" for s in range(shards)], out=quarantine)
+    merge_quarantine([folder / f"{s}-quarantine.parquet" for s in range(shards)], quarantine)
     return out, quarantine
 
 
@@ -149,25 +148,15 @@ def test_nothing_is_lost_and_every_refusal_has_its_reason(structures, tmp_path):
     assert sorted(accepted) == ["cddd-s:KCl", "cddd-s:LiF", "cddd-s:NaCl", "cddd-s:rutile"]
     manifest = write_manifest(
         tmp_path / "manifest.json",
-        dataset="cddd",
-        tables=tables,
+        SETTINGS.identity,
+        tables,
         quarantine=quarantine,
-        seed=3,
-        config=LINE_SETTINGS,
         received=len(ROWS),
     )
     assert manifest == json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["reasons"] == dict(Counter(EXPECTED_REASONS.values()))
     with pytest.raises(XtinctError, match="13 records received"):
-        write_manifest(
-            tmp_path / "m.json",
-            dataset="cddd",
-            tables=tables,
-            quarantine=quarantine,
-            seed=3,
-            config={},
-            received=13,
-        )
+        write_manifest(tmp_path / "m.json", SETTINGS.identity, tables, quarantine=quarantine, received=13)
 
 
 def test_rows_carry_labels_cells_and_lines(structures, tmp_path):

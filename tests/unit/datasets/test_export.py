@@ -16,11 +16,14 @@ from huggingface_hub import DatasetCard
 
 from xtinct.cli import cli
 from xtinct.datasets import ulbd
-from xtinct.datasets.cddd import build_shard
+from xtinct.datasets.cddd import CrystalSettings, build_shard
 from xtinct.datasets.export import About, export, read_patterns
+from xtinct.datasets.merging import merge_lines
+from xtinct.datasets.ulbd import UlbdSettings
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import LINES, STRUCTURES
+from xtinct.files.shards import Shard
 from xtinct.linelists.line_tables import line_lists
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
@@ -47,8 +50,9 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ulbd")
-    ulbd.build_shard(**SETTINGS, seed=1, shard=0, shards=1, out=folder / "shard.parquet")
-    ulbd.merge([folder / "shard.parquet"], out=folder / "ulbd.parquet", seed=1, config=SETTINGS)
+    settings = UlbdSettings(**SETTINGS, seed=1)
+    ulbd.build_shard(settings, Shard(), folder / "shard.parquet")
+    merge_lines([folder / "shard.parquet"], folder / "ulbd.parquet", settings.identity)
     return folder / "ulbd.parquet"
 
 
@@ -216,12 +220,8 @@ def crystals(tmp_path):
     }
     build_shard(
         tmp_path / "s.parquet",
-        lines=lines,
-        split="random",
-        fractions={"train": 1.0},
-        seed=1,
-        shard=0,
-        shards=1,
+        CrystalSettings("cddd", lines, "random", {"train": 1.0}, seed=1),
+        Shard(),
         lines_out={"cubic": tmp_path / "cubic.parquet"},
         quarantine_out=tmp_path / "quarantine.parquet",
     )

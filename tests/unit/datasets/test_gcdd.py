@@ -4,10 +4,12 @@ import gemmi
 import pyarrow.parquet as pq
 import pytest
 
-from xtinct.datasets import gcdd
+from xtinct.datasets.gcdd import GcddSettings, build_shard, merge_attempts
+from xtinct.datasets.merging import merge_lines, merge_quarantine, merge_structures
 from xtinct.errors import XtinctError
 from xtinct.files.schema import LINES, STRUCTURES, check_table
-from xtinct.generators.occupations import learn_to_file
+from xtinct.files.shards import Shard
+from xtinct.generators.crystal_statistics import learn_to_file
 from xtinct.sources.fetching import fetch
 from xtinct.structures.cleaning import clean_shard
 from xtinct.symmetry.absences import absent
@@ -63,6 +65,7 @@ def statistics(tmp_path_factory):
 
 def build(statistics, folder, shards, **changes):
     config = {**CONFIG, "gcdd": {**CONFIG["gcdd"], **changes}}
+    settings = GcddSettings.from_config(config, seed=5)
     parts = []
     for shard in range(shards):
         outs = {
@@ -71,28 +74,15 @@ def build(statistics, folder, shards, **changes):
             "quarantine_out": folder / f"{shard}-quarantine.parquet",
             "attempts_out": folder / f"{shard}-attempts.json",
         }
-        gcdd.build_shard(
-            statistics,
-            gcdd=config["gcdd"],
-            symprec=0.01,
-            second_finder=False,
-            lines=config["lines"],
-            split="random",
-            fractions=config["splits"]["fractions"],
-            seed=5,
-            shard=shard,
-            shards=shards,
-            **outs,
-        )
+        build_shard(statistics, settings, Shard(shard, shards), **outs)
         parts.append(outs)
-    about = {"seed": 5, "config": gcdd.gcdd_config(config)}
     outs = [folder / "structures.parquet", *(folder / f"{family}.parquet" for family in FAMILIES)]
-    gcdd.merge_structures([part["structures_out"] for part in parts], out=outs[0], **about)
+    merge_structures([part["structures_out"] for part in parts], outs[0], settings.identity)
     for family, out in zip(FAMILIES, outs[1:], strict=True):
-        gcdd.merge_lines([part["lines_out"][family] for part in parts], out=out, **about)
+        merge_lines([part["lines_out"][family] for part in parts], out, settings.identity)
     outs += [folder / "quarantine.parquet", folder / "attempts.json"]
-    gcdd.merge_quarantine([part["quarantine_out"] for part in parts], out=outs[-2])
-    gcdd.merge_attempts([part["attempts_out"] for part in parts], out=outs[-1])
+    merge_quarantine([part["quarantine_out"] for part in parts], outs[-2])
+    merge_attempts([part["attempts_out"] for part in parts], outs[-1])
     return outs
 
 

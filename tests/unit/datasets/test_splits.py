@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from xtinct.datasets.splits import split_of, structure_split_keys
+from xtinct.datasets.splits import STRUCTURE_KINDS, split_of, structure_keys
 from xtinct.errors import XtinctError
+from xtinct.files.schema import STRUCTURE_SPLITS
 
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -50,18 +51,17 @@ def test_wrong_fractions_are_named(fractions, named):
 
 
 # Rock salt twice (one formula from two sources), its isotype MgO, zinc blende, and two unlabelled.
-STRUCTURES = {
-    "structure_ids": ["mp:1", "cod:1", "mp:2", "mp:3", "mp:4", "mp:5"],
-    "formulas": ["NaCl", "NaCl", "MgO", "ZnS", "ZnS", "ZnS"],
-    "protostructures": [
-        "AB_cF8_225_a_b:Cl-Na",
-        "AB_cF8_225_a_b:Cl-Na",
-        "AB_cF8_225_a_b:Mg-O",
-        "AB_cF8_216_a_c:S-Zn",
-        None,
-        None,
-    ],
-}
+STRUCTURES = [
+    {"structure_id": name, "source": name.split(":")[0], "formula": formula, "protostructure": label}
+    for name, formula, label in (
+        ("mp:1", "NaCl", "AB_cF8_225_a_b:Cl-Na"),
+        ("cod:1", "NaCl", "AB_cF8_225_a_b:Cl-Na"),
+        ("mp:2", "MgO", "AB_cF8_225_a_b:Mg-O"),
+        ("mp:3", "ZnS", "AB_cF8_216_a_c:S-Zn"),
+        ("mp:4", "ZnS", None),
+        ("mp:5", "ZnS", None),
+    )
+]
 
 
 @pytest.mark.parametrize(
@@ -74,32 +74,34 @@ STRUCTURES = {
     ],
 )
 def test_structure_groups(kind, groups):
-    keys = structure_split_keys(kind, **STRUCTURES)
+    keys = structure_keys(kind, STRUCTURES)
     assert [keys.index(key) for key in keys] == groups
 
 
 def test_isotypes_share_a_group_whatever_their_elements_are_called():
     # TiO2 and CrO2, both rutile: the labels list oxygen first and last.
-    keys = structure_split_keys(
+    first, second = structure_keys(
         "protostructure",
-        ["a:1", "a:2"],
-        ["TiO2", "CrO2"],
         [
-            "A2B_tP6_136_f_a:O-Ti",
-            "AB2_tP6_136_a_f:Cr-O",
+            {"structure_id": "a:1", "protostructure": "A2B_tP6_136_f_a:O-Ti"},
+            {"structure_id": "a:2", "protostructure": "AB2_tP6_136_a_f:Cr-O"},
         ],
     )
-    assert keys[0] == keys[1]
+    assert first == second
 
 
 @pytest.mark.parametrize("kind", ["formula", "protostructure", "source"])
 def test_no_group_crosses_a_split(kind):
-    many = {name: values * 200 for name, values in STRUCTURES.items()}
-    many["formulas"] = [f"{f}{i // 6}" for i, f in enumerate(many["formulas"])]
-    many["protostructures"] = [
-        p and p.replace("AB_", f"AB{i // 6 + 2}_") for i, p in enumerate(many["protostructures"])
+    many = [
+        {
+            **row,
+            "formula": f"{row['formula']}{i}",
+            "protostructure": (row["protostructure"] or "").replace("AB_", f"AB{i + 2}_"),
+        }
+        for i in range(200)
+        for row in STRUCTURES
     ]
-    keys = structure_split_keys(kind, **many)
+    keys = structure_keys(kind, many)
     parts = split_of(keys, FRACTIONS, 11)
     of_key = {}
     for key, part in zip(keys, parts, strict=True):
@@ -110,4 +112,8 @@ def test_no_group_crosses_a_split(kind):
 
 def test_unknown_split_is_named():
     with pytest.raises(XtinctError, match="crystal"):
-        structure_split_keys("crystal", **STRUCTURES)
+        structure_keys("crystal", STRUCTURES)
+
+
+def test_every_kind_is_a_column_of_the_table_of_splits():
+    assert set(STRUCTURE_KINDS) <= set(STRUCTURE_SPLITS.names)

@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from xtinct.datasets import ulbd
 from xtinct.datasets.manifest import write_manifest
+from xtinct.datasets.merging import Identity, merge_lines
+from xtinct.datasets.ulbd import UlbdSettings, build_shard
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import file_metadata
 from xtinct.files.schema import LINES, check_table
+from xtinct.files.shards import Shard
 from xtinct.linelists.line_tables import line_lists
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import class_symbol
@@ -35,13 +37,13 @@ SETTINGS = {
 
 
 def build(folder, shards=1, seed=7, ranges=None, **changes):
-    settings = {**SETTINGS, **changes}
+    settings = UlbdSettings(**{**SETTINGS, **changes}, seed=seed)
     parts = []
     for shard in range(shards):
         parts.append(folder / f"{shards}-{shard}.parquet")
-        ulbd.build_shard(**settings, seed=seed, shard=shard, shards=shards, out=parts[-1], ranges=ranges)
+        build_shard(settings, Shard(shard, shards), parts[-1], ranges=ranges)
     out = folder / f"{shards}-{seed}-{len(changes)}.parquet"
-    assert ulbd.merge(parts, out=out, seed=seed, config=settings) == pq.read_metadata(out).num_rows
+    assert merge_lines(parts, out, settings.identity) == pq.read_metadata(out).num_rows
     return out
 
 
@@ -120,7 +122,7 @@ def test_metadata_and_manifest_say_where_it_comes_from(tmp_path):
     assert stored["seed"] == 7
     assert stored["config"]["lattices"]["count"] == 12
     assert stored["rows"] == 68 * 12 * 3
-    write_manifest(tmp_path / "m.json", dataset="ulbd", tables={"tetragonal": path}, seed=7, config=SETTINGS)
+    write_manifest(tmp_path / "m.json", Identity("ulbd", 7, SETTINGS), {"tetragonal": path})
     manifest = json.loads((tmp_path / "m.json").read_text())
     counts = manifest["families"]["tetragonal"]
     assert counts["samples"] == sum(counts["splits"].values()) == 68 * 36

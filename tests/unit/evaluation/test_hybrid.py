@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.errors import XtinctError
+from xtinct.evaluation.methods import ModelFolder, ObserverSettings
 from xtinct.evaluation.observers import evaluate_observer
-from xtinct.learning.prediction import Predictor
+from xtinct.evaluation.test_sets import TestSet
+from xtinct.learning.predictor import Predictor
 from xtinct.linelists.line_tables import line_lists
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
@@ -20,17 +22,12 @@ def test_what_no_lattice_explains_is_answered_by_the_network(model_dir, write_li
     d_star = np.array([0.2113, 0.3271, 0.3877, 0.4639, 0.5531, 0.6047, 0.7103, 0.7919])
     change = {"d_star": d_star.tolist(), "intensity": [1.0, 0.3, 0.8, 0.5, 0.9, 0.4, 0.7, 0.6]}
     path = write_lines([225, 227], splits=("test",), change=change)
-    common = {"dataset_path": path, "family": "cubic", "test_name": "ulbd", "law": "uniform", "samples": 2}
-    common |= {
-        "instrument": settings["instrument"],
-        "output_json": tmp_path / "m.json",
-        "precision": "float32",
-    }
     records = evaluate_observer(
-        **common,
-        output_parquet=tmp_path / "p.parquet",
-        model_dir=model_dir,
-        device="cpu",
+        ObserverSettings("cubic", "uniform", samples=2),
+        TestSet("ulbd", [path], settings["instrument"]),
+        tmp_path / "m.json",
+        tmp_path / "p.parquet",
+        ModelFolder(model_dir, "cpu", "float32"),
     )
     assert records[0]["found"] == 0
     network = Predictor(model_dir, device="cpu")

@@ -9,11 +9,15 @@ import torch
 from xtinct.ceiling.extinction import ceiling_of_samples
 from xtinct.ceiling.hypotheses import Window
 from xtinct.errors import XtinctError
-from xtinct.evaluation.networks import TABLES, TARGETS, ceilings_of, evaluate_model
+from xtinct.evaluation.evaluation_records import TARGETS, ceilings_of
+from xtinct.evaluation.methods import ModelFolder
+from xtinct.evaluation.networks import TABLES, evaluate_model
+from xtinct.evaluation.test_sets import TestSet
 from xtinct.files.schema import PREDICTIONS, check_table
 from xtinct.learning.card import save_model
 from xtinct.learning.models import build_model
 from xtinct.learning.training import train_model
+from xtinct.learning.training_settings import TrainingSettings
 from xtinct.patterns.instrument import Instrument
 from xtinct.scores.calibration import COVERAGES
 from xtinct.scores.outputs import ALL, Outputs
@@ -24,16 +28,9 @@ from xtinct.symmetry.families import space_groups
 @pytest.fixture
 def evaluate(model_dir, settings, tmp_path):
     def run(path, **options):
-        arguments = {"test_name": "held-out", "instrument": settings["instrument"], "split": None} | options
-        records = evaluate_model(
-            model_dir=model_dir,
-            dataset_paths=[path],
-            output_json=tmp_path / "r.json",
-            output_parquet=tmp_path / "r.parquet",
-            device="cpu",
-            precision="float32",
-            **arguments,
-        )
+        test = TestSet("held-out", [path], **{"instrument": settings["instrument"], "split": None} | options)
+        model = ModelFolder(model_dir, "cpu", "float32")
+        records = evaluate_model(model, test, tmp_path / "r.json", tmp_path / "r.parquet")
         assert json.loads((tmp_path / "r.json").read_text()) == records
         return {record["target"]: record for record in records}, pq.read_table(tmp_path / "r.parquet")
 
@@ -93,15 +90,10 @@ def test_samples_of_a_class_never_seen_in_training_are_counted(settings, tmp_pat
     settings["experiment"]["train"] = "ulbd"
     groups = [group for group in space_groups("cubic") if group != 230]
     settings["datasets"] = {"ulbd": [write_lines(groups, splits=("train",))]}
-    train_model(**settings, output_dir=tmp_path / "m")
-    records = evaluate_model(
-        model_dir=tmp_path / "m",
-        dataset_paths=[write_lines([230, 225, 230], name="test.parquet", splits=("test",))],
-        test_name="other",
-        instrument=settings["instrument"],
-        output_json=tmp_path / "r.json",
-        output_parquet=tmp_path / "r.parquet",
-    )
+    train_model(TrainingSettings.from_config(settings), tmp_path / "m")
+    path = write_lines([230, 225, 230], name="test.parquet", splits=("test",))
+    test = TestSet("other", [path], settings["instrument"])
+    records = evaluate_model(ModelFolder(tmp_path / "m"), test, tmp_path / "r.json", tmp_path / "r.parquet")
     assert [(record["n"], record["n_unseen"]) for record in records] == [(3, 2), (3, 2)]
 
 
@@ -119,22 +111,20 @@ def test_files_of_the_training_set_are_no_test_whatever_their_name(settings, tmp
     settings["experiment"] |= {"train": {"stored": 1, "ulbd-online": 1}, "patterns": 32}
     settings["datasets"] = {"stored": [stored]}
     settings["train"]["validation_patterns"] = 0
-    train_model(**settings, output_dir=tmp_path / "mixed")
-    arguments = {
-        "model_dir": tmp_path / "mixed",
-        "test_name": "another name",
-        "instrument": settings["instrument"],
-        "output_json": tmp_path / "r.json",
-        "output_parquet": tmp_path / "r.parquet",
-        "device": "cpu",
-    }
+    train_model(TrainingSettings.from_config(settings), tmp_path / "mixed")
+
+    def evaluated(path, split):
+        test = TestSet("another name", [path], settings["instrument"], split)
+        model = ModelFolder(tmp_path / "mixed", "cpu")
+        return evaluate_model(model, test, tmp_path / "r.json", tmp_path / "r.parquet")
+
     renamed = stored.rename(tmp_path / "b.parquet")
     for split in (None, "train"):
         with pytest.raises(XtinctError, match=r"b\.parquet: the model was trained on part of it"):
-            evaluate_model(dataset_paths=[renamed], split=split, **arguments)
-    assert evaluate_model(dataset_paths=[renamed], **arguments)[0]["n"] == 18
+            evaluated(renamed, split)
+    assert evaluated(renamed, "test")[0]["n"] == 18
     other = write_lines([225, 227], name="c.parquet")
-    assert evaluate_model(dataset_paths=[other], split=None, **arguments)[0]["n"] == 2
+    assert evaluated(other, None)[0]["n"] == 2
 
 
 def read_table(tmp_path, name):
@@ -202,15 +192,10 @@ def test_a_joint_model_is_judged_over_all_families(settings, write_lines, tmp_pa
         "training_digest": "none",
     }
     save_model(tmp_path / "joint", model, card)
-    records = evaluate_model(
-        model_dir=tmp_path / "joint",
-        dataset_paths=[write_lines([221, 225, 230, 225], splits=("test",))],
-        test_name="ulbd",
-        instrument=settings["instrument"],
-        output_json=tmp_path / "r.json",
-        output_parquet=tmp_path / "r.parquet",
-        device="cpu",
-    )
+    path = write_lines([221, 225, 230, 225], splits=("test",))
+    test = TestSet("ulbd", [path], settings["instrument"])
+    model = ModelFolder(tmp_path / "joint", "cpu")
+    records = evaluate_model(model, test, tmp_path / "r.json", tmp_path / "r.parquet")
     assert [(r["family"], r["n"], r["ceiling1"]) for r in records] == [(ALL, 4, 1), (ALL, 4, 1)]
     table = pq.read_table(tmp_path / "r.parquet").to_pylist()
     assert [row["extinction_class"] for row in table] == [

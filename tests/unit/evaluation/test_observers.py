@@ -7,9 +7,12 @@ import pyarrow as pa
 import pytest
 import torch
 
-from xtinct.evaluation import observers
+from xtinct.evaluation.methods import ModelFolder, ObserverSettings
+from xtinct.evaluation.observers import evaluate_observer
+from xtinct.evaluation.test_sets import TestSet
 from xtinct.files.parquet import read_table, write_parquet
 from xtinct.files.schema import LINES
+from xtinct.learning import predictor
 from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.scores.metrics import wilson_interval
 from xtinct.symmetry.classes import class_symbol, extinction_classes
@@ -24,15 +27,15 @@ INSTRUMENT = {
 
 @pytest.fixture
 def evaluated(tmp_path):
-    """Evaluate the observer on three cubic test samples, of other groups if asked, with further arguments."""
+    """Evaluate the observer on three cubic test samples, of other groups if asked, or with a model."""
 
-    def run(groups=(225, 227, 221), **options):
-        return evaluate(tmp_path, np.array(groups), **options)
+    def run(groups=(225, 227, 221), model=None):
+        return evaluate(tmp_path, np.array(groups), model)
 
     return run
 
 
-def evaluate(folder, groups, **options):
+def evaluate(folder, groups, model):
     """Metrics records of the observer on rock salt's, silicon's and caesium chloride's lattices."""
     cells = np.array([[a, a, a, 90.0, 90.0, 90.0] for a in (5.64, 5.43, 4.12)])
     lines = UlbdLines("cubic", 0.93, 6.0).draw(groups, cells, np.arange(3, dtype=np.uint64))
@@ -56,16 +59,12 @@ def evaluate(folder, groups, **options):
     ]
     path = folder / "cubic.parquet"
     write_parquet(path, [pa.Table.from_pylist(rows, schema=LINES)], LINES)
-    return observers.evaluate_observer(
-        dataset_path=path,
-        family="cubic",
-        test_name="ulbd",
-        law="uniform",
-        samples=3,
-        instrument=INSTRUMENT,
-        output_json=folder / "m.json",
-        output_parquet=folder / "p.parquet",
-        **options,
+    return evaluate_observer(
+        ObserverSettings("cubic", "uniform", samples=3),
+        TestSet("ulbd", [path], INSTRUMENT),
+        folder / "m.json",
+        folder / "p.parquet",
+        model,
     )
 
 
@@ -92,9 +91,9 @@ def test_the_product_runs_the_network_where_it_is_told_and_says_where(evaluated,
             n = sum(len(c.members) for c in extinction_classes("cubic"))
             return SimpleNamespace(group_probabilities=np.full((len(patterns), n), 1 / n))
 
-    monkeypatch.setattr(observers, "Predictor", Network)
-    record = evaluated(model_dir="model", device="cpu", precision="bfloat16")[0]
-    assert asked == {"device": "cpu", "precision": "bfloat16"}
+    monkeypatch.setattr(predictor, "Predictor", Network)
+    record = evaluated(model=ModelFolder("model", "cpu", "bfloat16"))[0]
+    assert asked == {"device": "cpu", "precision": "bfloat16", "threads": 1}
     assert record["device"].startswith("cpu")
     assert record["device"].endswith("bfloat16")
     assert record["model"] == "hybrid"

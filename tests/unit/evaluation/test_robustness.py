@@ -3,9 +3,11 @@ import csv
 import numpy as np
 import pytest
 
+from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.robustness import measure_robustness
-from xtinct.learning.prediction import Predictor
-from xtinct.learning.streams import read_lines
+from xtinct.evaluation.test_sets import TestSet
+from xtinct.learning.predictor import Predictor
+from xtinct.linelists.stored_lines import read_lines
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.measuring import Conditions
 from xtinct.patterns.rendering import render
@@ -15,11 +17,9 @@ from xtinct.symmetry.families import space_groups
 def test_worse_measurements_are_judged_on_the_same_samples(model_dir, write_lines, settings, tmp_path):
     path = write_lines(list(space_groups("cubic")) * 6, splits=("test",))
     rows = measure_robustness(
-        model_dir=model_dir,
-        dataset_paths=[path],
-        test_name="held-out",
-        instrument=settings["instrument"],
-        robustness={
+        ModelFolder(model_dir, "cpu", "float32"),
+        TestSet("held-out", [path], settings["instrument"]),
+        {
             "patterns": 216,
             "counts": [1e12, 10],
             "width_factor": [1.0, 3.0],
@@ -27,9 +27,7 @@ def test_worse_measurements_are_judged_on_the_same_samples(model_dir, write_line
             "start": [5, 30],
             "end": [90, 6],
         },
-        output_csv=tmp_path / "robustness.csv",
-        device="cpu",
-        precision="float32",
+        tmp_path / "robustness.csv",
     )
     with (tmp_path / "robustness.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(rows) == 2 * 11

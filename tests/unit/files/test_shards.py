@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches, write_parquet
-from xtinct.files.shards import iter_rows, merge_shards, shard_rows
+from xtinct.files.shards import Shard, iter_rows, merge_shards
 
 SCHEMA = pa.schema([pa.field("sample_id", pa.string()), pa.field("value", pa.int64())])
 
@@ -25,7 +25,7 @@ def write(path, ids):
 
 @given(st.integers(0, 300), st.integers(1, 40))
 def test_shards_cover_every_row_once(n, shards):
-    parts = [shard_rows(n, shard, shards) for shard in range(shards)]
+    parts = [Shard(shard, shards).rows(n) for shard in range(shards)]
     assert [row for part in parts for row in part] == list(range(n))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
@@ -33,7 +33,7 @@ def test_shards_cover_every_row_once(n, shards):
 @pytest.mark.parametrize("shard", [-1, 3])
 def test_a_shard_that_does_not_exist(shard):
     with pytest.raises(XtinctError, match="shard"):
-        shard_rows(10, shard, 3)
+        Shard(shard, 3)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_rows_of_a_range(tmp_path, rows):
 def test_bytes_do_not_depend_on_the_shards(tmp_path, shards, interleaved):
     ids = [f"{i:05d}" for i in range(9000)]
     cut = [
-        ids[s::shards] if interleaved else [ids[i] for i in shard_rows(9000, s, shards)]
+        ids[s::shards] if interleaved else [ids[i] for i in Shard(s, shards).rows(9000)]
         for s in range(shards)
     ]
     parts = [write(tmp_path / f"{s}.parquet", part) for s, part in enumerate(cut)]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.files.parquet import file_metadata, open_parquet, read_table, write_parquet
+from xtinct.files.parquet import file_metadata, open_parquet, parquet_writer, read_table, write_parquet
 from xtinct.files.writing import csv_text, write_csv, write_json, write_text, written_whole
 
 SCHEMA = pa.schema([pa.field("sample_id", pa.string()), pa.field("d_star", pa.list_(pa.float32()))])
@@ -111,6 +111,31 @@ def test_a_job_on_a_full_disk_ends_with_one_line_whatever_wrote(tmp_path):
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("xtinct: error: ")
     assert done.stderr.splitlines()[-1].endswith("File too large")
+
+
+def test_files_that_are_open_at_once_hold_what_each_was_given(tmp_path):
+    """The bytes depend neither on the sizes of the batches nor on what is written beside them."""
+    rows = table(2500)
+    with (
+        parquet_writer(tmp_path / "a.parquet", SCHEMA, {"seed": 1}, group_rows=1000) as a,
+        parquet_writer(tmp_path / "b.parquet", SCHEMA, {"seed": 1}, group_rows=1000) as b,
+    ):
+        for batch in rows.to_batches(max_chunksize=7):
+            a.write(batch)
+        b.write(rows)
+        assert not (tmp_path / "a.parquet").exists()
+    assert a.rows == b.rows == 2500
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert read_table(tmp_path / "a.parquet").equals(rows)
+    groups = open_parquet(tmp_path / "a.parquet").metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [1000, 1000, 500]
+
+
+def test_a_fault_while_files_are_open_leaves_none_of_them(tmp_path):
+    other = pa.table({"sample_id": ["a"]})
+    with pytest.raises(ValueError, match="d_star"), parquet_writer(tmp_path / "a.parquet", SCHEMA) as a:
+        a.write(other)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_come_back_from_csv_as_they_were(tmp_path):

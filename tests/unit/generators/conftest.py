@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.files.schema import STRUCTURES
-from xtinct.generators.occupations import learn_to_file
+from xtinct.generators.crystal_statistics import learn_to_file
 from xtinct.generators.sampling import read_statistics
 from xtinct.structures.cleaning import clean_or_reject
 

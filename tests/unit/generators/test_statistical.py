@@ -9,8 +9,8 @@ import pytest
 import spglib
 
 from xtinct.errors import XtinctError
+from xtinct.generators.crystal_statistics import learn, learn_to_file
 from xtinct.generators.draws import MIN_ATOM_VOLUME
-from xtinct.generators.occupations import learn, learn_to_file
 from xtinct.generators.sampling import GroupSampler, read_statistics
 from xtinct.generators.statistical import conventional_crystal, generate_one, structure_row
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of

@@ -10,6 +10,7 @@ from xtinct.errors import XtinctError
 from xtinct.learning import fitting
 from xtinct.learning.device import reproducible
 from xtinct.learning.training import train_model
+from xtinct.learning.training_settings import TrainingSettings
 
 
 def precisions():
@@ -54,13 +55,13 @@ def short(settings):
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
 @pytest.mark.filterwarnings("ignore")
 def test_a_compiled_model_learns_the_same(short, tmp_path):
-    train_model(**short, output_dir=tmp_path / "plain")
+    train_model(TrainingSettings.from_config(short), tmp_path / "plain")
     short["train"]["compile"] = "always"
-    train_model(**short, output_dir=tmp_path / "compiled")
+    train_model(TrainingSettings.from_config(short), tmp_path / "compiled")
     assert losses(tmp_path / "compiled") == pytest.approx(losses(tmp_path / "plain"), rel=1e-4)
 
 
-def cannot_compile(model):
+def cannot_compile(model, **options):
     """In place of torch.compile: fails as that does, at the first pattern."""
     import torch._dynamo.exc
 
@@ -71,11 +72,11 @@ def cannot_compile(model):
 
 
 def test_a_model_that_cannot_be_compiled_runs_as_it_is(short, tmp_path, monkeypatch, caplog):
-    train_model(**short, output_dir=tmp_path / "plain")
+    train_model(TrainingSettings.from_config(short), tmp_path / "plain")
     monkeypatch.setattr(fitting, "compiled", lambda model, *_: cannot_compile(model))
     short["train"]["compile"] = "auto"
     with caplog.at_level(logging.WARNING):
-        train_model(**short, output_dir=tmp_path / "auto")
+        train_model(TrainingSettings.from_config(short), tmp_path / "auto")
     assert caplog.messages == ["torch cannot compile the model here, so it runs as it is: no C++ compiler"]
     assert losses(tmp_path / "auto") == losses(tmp_path / "plain")
 
@@ -84,4 +85,4 @@ def test_a_model_that_must_be_compiled_and_cannot_is_one_line(short, tmp_path, m
     monkeypatch.setattr(torch, "compile", cannot_compile)
     short["train"]["compile"] = "always"
     with pytest.raises(XtinctError, match=r"^train\.compile: always, but .* here: no C\+\+ compiler$"):
-        train_model(**short, output_dir=tmp_path)
+        train_model(TrainingSettings.from_config(short), tmp_path)

@@ -11,19 +11,20 @@ import torch
 from safetensors.numpy import load_file
 
 from xtinct.errors import XtinctError
-from xtinct.learning.checkpoint import Progress
-from xtinct.learning.fitting import Run
-from xtinct.learning.loading import PatternRenderer
+from xtinct.learning.checkpoint import Checkpoint, Progress
+from xtinct.learning.fitting import Run, TrainingData
+from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.learning.models.logq import LogQ
 from xtinct.learning.parallel import Processes, launch
 from xtinct.learning.training import train_model
+from xtinct.learning.training_settings import FitSettings, TrainingSettings
 from xtinct.patterns.instrument import Instrument
 from xtinct.scores.outputs import Outputs
 
 
 def trained(settings, folder):
     """Weights of a run, and its card."""
-    card = train_model(**settings, output_dir=folder)
+    card = train_model(TrainingSettings.from_config(settings), folder)
     return load_file(folder / "model.safetensors"), card
 
 
@@ -48,8 +49,9 @@ def short(settings):
 @pytest.mark.slow
 def test_an_error_in_another_process_is_one_line(short, tmp_path):
     short["train"]["ghost_batch"] = 32
+    arguments = {"settings": TrainingSettings.from_config(short), "output_dir": tmp_path / "two"}
     with pytest.raises(XtinctError, match=r"^process [01] of 2: train\.batch_size: 32 is not a multiple"):
-        launch(train_model, short | {"output_dir": tmp_path / "two"}, 2)
+        launch(train_model, arguments, 2)
 
 
 def need_memory(monkeypatch, most, training):
@@ -202,8 +204,9 @@ def test_the_ceiling_weighs_groups_as_the_training_set_does(settings, tmp_path):
 def test_processes_of_one_machine_share_its_cores(settings, tmp_path, monkeypatch):
     """Threads that draw samples for a GPU: each process leaves one core of its share to itself."""
     run, asked = make_run(settings, tmp_path, "cubic", "extinction_class", None), []
-    run.renderer.device = torch.device("cuda")
-    run.loader = SimpleNamespace(batches=lambda **options: asked.append(options["workers"]))
+    run.network.render.device = torch.device("cuda")
+    loader = SimpleNamespace(batches=lambda **options: asked.append(options["workers"]))
+    run.data = TrainingData(loader, None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
     for count in ("1", "4", "16"):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", count)
@@ -214,20 +217,15 @@ def test_processes_of_one_machine_share_its_cores(settings, tmp_path, monkeypatc
 def make_run(settings, folder, family, target, prior):
     outputs = Outputs.of(family, target)
     instrument = Instrument.from_config(settings["instrument"])
+    model = LogQ(instrument, len(outputs), points=256, width=8, hidden=32)
     return Run(
-        model=LogQ(instrument, len(outputs), points=256, width=8, hidden=32),
-        outputs=outputs,
-        loader=None,
-        validation=None,
-        renderer=PatternRenderer(instrument, torch.device("cpu")),
-        precision=torch.float32,
+        network=Network(model, outputs, PatternRenderer(instrument, torch.device("cpu")), torch.float32),
+        data=TrainingData(None, None, prior),
+        settings=FitSettings(**settings["train"]),
         patterns=32,
         seed=0,
-        settings=settings["train"],
-        checkpoint=folder / "checkpoint.safetensors",
-        digest="",
+        checkpoint=Checkpoint(folder / "checkpoint.safetensors", ""),
         processes=Processes(),
-        prior=prior,
     )
 
 
@@ -236,11 +234,10 @@ def test_the_statistics_of_an_evaluation_are_those_of_the_final_weights(short, t
     from xtinct.learning.card import load_model
     from xtinct.learning.training_sets import Sources
 
-    train_model(**short, output_dir=tmp_path)
+    train_model(TrainingSettings.from_config(short), tmp_path)
     model, _, instrument, _ = load_model(tmp_path, torch.device("cpu"))
     assert isinstance(instrument, Instrument)
-    keys = ("experiment", "seed", "lines", "ulbd", "datasets", "occupations")
-    sources = Sources(**{key: short[key] for key in keys}, scope="cubic")
+    sources = Sources(TrainingSettings.from_config(short).samples)
     batch = sources.training().take(10**6, 512)
     x = PatternRenderer(instrument, torch.device("cpu"))(batch.lines)
     captured = []

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -5,9 +7,14 @@ from torch import nn
 from xtinct.errors import XtinctError
 from xtinct.learning.models import MODELS, build_model
 from xtinct.learning.optim import KernelMuon, clip_gradients, make_optimizers, schedule
+from xtinct.learning.training_settings import FitSettings
 from xtinct.patterns.instrument import Instrument
 
-OPTIONS = {"optimizer": "muon", "learning_rate": 0.01, "muon_learning_rate": 0.1, "weight_decay": 0.0}
+
+@pytest.fixture
+def options(settings):
+    changes = {"optimizer": "muon", "learning_rate": 0.01, "muon_learning_rate": 0.1, "weight_decay": 0.0}
+    return FitSettings(**settings["train"] | changes)
 
 
 class Net(nn.Module):
@@ -36,10 +43,10 @@ def test_the_update_of_a_kernel_is_orthogonal():
     assert values.max() < 1.4
 
 
-def test_every_parameter_has_exactly_one_optimiser_and_moves():
+def test_every_parameter_has_exactly_one_optimiser_and_moves(options):
     torch.manual_seed(0)
     net = Net()
-    optimizers = make_optimizers(net, **OPTIONS)
+    optimizers = make_optimizers(net, options)
     owned = [p.data_ptr() for o in optimizers for g in o.param_groups for p in g["params"]]
     assert sorted(owned) == sorted(p.data_ptr() for p in net.parameters())
     inner = {p.data_ptr() for p in optimizers[0].param_groups[0]["params"]}
@@ -51,10 +58,10 @@ def test_every_parameter_has_exactly_one_optimiser_and_moves():
     assert all((p.detach() != b).any() for p, b in zip(net.parameters(), before, strict=True))
 
 
-def test_every_step_follows_the_gradient_of_its_own_batch():
+def test_every_step_follows_the_gradient_of_its_own_batch(options):
     """Clearing gradients through the optimisers clears those of every parameter."""
     net = Net()
-    optimizers = make_optimizers(net, **OPTIONS)
+    optimizers = make_optimizers(net, options)
     x = torch.randn(5, 2, 9)
     for _ in range(2):
         for optimizer in optimizers:
@@ -84,12 +91,12 @@ def test_a_gradient_that_is_not_finite_is_left_and_told():
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_muon_leaves_the_first_layer_and_the_classifier_of_every_model_to_adamw(kind):
+def test_muon_leaves_the_first_layer_and_the_classifier_of_every_model_to_adamw(kind, options):
     optics = Instrument(
         wavelength=1.5406, two_theta_min=5, two_theta_max=90, points=8192, lorentz="lorentz", fwhm=0.2
     )
     model = build_model(kind, optics, 5, {})
-    muon, _ = make_optimizers(model, **OPTIONS)
+    muon, _ = make_optimizers(model, options)
     inner = {p.data_ptr() for p in muon.param_groups[0]["params"]}
     weights = [(name, p) for name, p in model.named_parameters() if p.ndim >= 2]
     outer = [name for name, p in weights if p.data_ptr() not in inner]
@@ -110,8 +117,8 @@ def test_schedule_rises_to_the_peak_and_falls_to_zero():
     assert schedule(0, 1, kind="cosine", warmup=0.1) > 0
 
 
-def test_unknown_names_are_refused():
+def test_unknown_names_are_refused(options):
     with pytest.raises(XtinctError, match=r"train\.optimizer: 'sgd'"):
-        make_optimizers(Net(), **(OPTIONS | {"optimizer": "sgd"}))
+        make_optimizers(Net(), replace(options, optimizer="sgd"))
     with pytest.raises(XtinctError, match=r"train\.schedule: 'step'"):
         schedule(0, 1, kind="step", warmup=0.1)

@@ -10,6 +10,7 @@ from torch import distributed
 from xtinct.errors import XtinctError
 from xtinct.learning.parallel import Processes, launch, log_messages, processes
 from xtinct.learning.training import train_model
+from xtinct.learning.training_settings import TrainingSettings
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_processes_agree_on_run_and_step_before_they_begin(settings, tmp_path, m
     said = []
     monkeypatch.setattr(Processes, "require_same", lambda self, state, what: said.append(state))
     settings["experiment"]["patterns"] = 32
-    card = train_model(**settings, output_dir=tmp_path, code="c0de")
+    card = train_model(TrainingSettings.from_config(settings), tmp_path, code="c0de")
     digest, step = said
     assert step == 0
     assert digest.startswith(card["training_digest"])
@@ -101,8 +102,9 @@ def test_two_processes_train_the_model_of_one(settings, tmp_path):
     """AdamW: torch's Muon orthogonalises in bfloat16, which makes more of any rounding."""
     settings["experiment"]["patterns"] = 32 * 10
     settings["train"]["optimizer"] = "adamw"
-    card = train_model(**settings, output_dir=tmp_path / "one")
-    launch(train_model, settings | {"output_dir": tmp_path / "two"}, 2)
+    card = train_model(TrainingSettings.from_config(settings), tmp_path / "one")
+    arguments = {"settings": TrainingSettings.from_config(settings), "output_dir": tmp_path / "two"}
+    launch(train_model, arguments, 2)
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     # Rounding of float32 in sums of another order, over steps in which the weights move by about 0.9.
     learnt = [name for name in one if name.endswith(("weight", "bias"))]

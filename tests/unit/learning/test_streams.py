@@ -9,8 +9,8 @@ from xtinct.learning.streams import (
     MixedStream,
     ParquetStream,
     UlbdStream,
-    read_lines,
 )
+from xtinct.linelists.stored_lines import read_lines
 from xtinct.patterns.measuring import Variation
 
 GROUPS = [225, 227, 221, 198, 216, 230, 205, 195, 220, 199]

@@ -19,6 +19,7 @@ from xtinct.learning.card import save_model
 from xtinct.learning.checkpoint import NAME
 from xtinct.learning.fitting import Run
 from xtinct.learning.training import train_model
+from xtinct.learning.training_settings import TrainingSettings
 from xtinct.symmetry.families import space_groups
 
 
@@ -32,7 +33,7 @@ def weights(folder):
 
 def test_training_learns_writes_its_card_and_leaves_no_checkpoint(settings, tmp_path):
     settings["experiment"]["patterns"] = 32 * 150
-    card = train_model(**settings, output_dir=tmp_path / "m")
+    card = train_model(TrainingSettings.from_config(settings), tmp_path / "m")
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
         "card.json",
         "history.csv",
@@ -51,8 +52,8 @@ def test_training_learns_writes_its_card_and_leaves_no_checkpoint(settings, tmp_
 
 def test_one_seed_gives_one_model_and_another_seed_another(settings, tmp_path):
     for name in ("a", "b"):
-        train_model(**settings, output_dir=tmp_path / name)
-    train_model(**(settings | {"seed": 4}), output_dir=tmp_path / "c")
+        train_model(TrainingSettings.from_config(settings), tmp_path / name)
+    train_model(TrainingSettings.from_config(settings | {"seed": 4}), tmp_path / "c")
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert (tmp_path / "a" / "history.csv").read_bytes() == (tmp_path / "b" / "history.csv").read_bytes()
     assert weights(tmp_path / "a") != weights(tmp_path / "c")
@@ -63,7 +64,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(settings, tmp_path, monke
     """Interrupted twice, before and after the first validation; also with dropout masks."""
     if model:
         settings["models"] = {"small": model}
-    train_model(**settings, output_dir=tmp_path / "whole")
+    train_model(TrainingSettings.from_config(settings), tmp_path / "whole")
     monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
     real_step, steps = Run.gradients, []
 
@@ -76,9 +77,9 @@ def test_an_interrupted_run_goes_on_to_the_same_result(settings, tmp_path, monke
     monkeypatch.setattr(Run, "gradients", interrupted_step)
     for _ in range(2):
         with pytest.raises(Interruption):
-            train_model(**settings, output_dir=tmp_path / "parts")
+            train_model(TrainingSettings.from_config(settings), tmp_path / "parts")
         assert (tmp_path / "parts" / NAME).exists()
-    train_model(**settings, output_dir=tmp_path / "parts")
+    train_model(TrainingSettings.from_config(settings), tmp_path / "parts")
     assert len(steps) == 40 + 2  # no step was repeated but the two that were interrupted
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
     assert (tmp_path / "whole" / "history.csv").read_bytes() == (
@@ -88,10 +89,12 @@ def test_an_interrupted_run_goes_on_to_the_same_result(settings, tmp_path, monke
 
 def test_a_killed_process_leaves_nothing_broken_and_is_continued(settings, tmp_path):
     """SIGKILL at a random moment between checkpoints, then the same call again."""
-    train_model(**settings, output_dir=tmp_path / "whole")
+    train_model(TrainingSettings.from_config(settings), tmp_path / "whole")
     code = (
-        "import json, sys\nfrom xtinct.learning import fitting, training\nfitting.CHECKPOINT_SECONDS = 0.0\n"
-        "training.train_model(**json.loads(sys.argv[1]), output_dir=sys.argv[2])"
+        "import json, sys\nfrom xtinct.learning import fitting, training, training_settings\n"
+        "fitting.CHECKPOINT_SECONDS = 0.0\n"
+        "told = training_settings.TrainingSettings.from_config(json.loads(sys.argv[1]))\n"
+        "training.train_model(told, sys.argv[2])"
     )
     folder = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", code, json.dumps(settings), str(folder)])
@@ -101,7 +104,7 @@ def test_a_killed_process_leaves_nothing_broken_and_is_continued(settings, tmp_p
     time.sleep(0.05)
     process.kill()
     assert process.wait() == -signal.SIGKILL, "the run was over before it could be killed"
-    train_model(**settings, output_dir=folder)
+    train_model(TrainingSettings.from_config(settings), folder)
     assert weights(folder) == weights(tmp_path / "whole")
     assert not (folder / NAME).exists()
 
@@ -118,10 +121,10 @@ def test_a_checkpoint_of_other_settings_is_not_continued(settings, tmp_path, mon
 
     monkeypatch.setattr(Run, "gradients", interrupted_step)
     with pytest.raises(Interruption):
-        train_model(**settings, output_dir=tmp_path / "m")
+        train_model(TrainingSettings.from_config(settings), tmp_path / "m")
     changed = settings | {"seed": 4}
-    train_model(**changed, output_dir=tmp_path / "m")
-    train_model(**changed, output_dir=tmp_path / "clean")
+    train_model(TrainingSettings.from_config(changed), tmp_path / "m")
+    train_model(TrainingSettings.from_config(changed), tmp_path / "clean")
     assert weights(tmp_path / "m") == weights(tmp_path / "clean")
 
 
@@ -135,7 +138,7 @@ def test_a_loss_that_is_not_finite_stops_with_one_line(settings, tmp_path):
     with pytest.raises(
         XtinctError, match=r"training stopped at step \d+: steps in a row whose gradient is not finite: 20; "
     ) as error:
-        train_model(**settings, output_dir=tmp_path / "m")
+        train_model(TrainingSettings.from_config(settings), tmp_path / "m")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "m" / "card.json").exists()
 
@@ -145,7 +148,7 @@ def test_a_dataset_without_a_class_is_trained_and_said(settings, tmp_path, write
     settings["experiment"]["train"] = "ulbd"
     settings["datasets"] = {"ulbd": [write_lines(groups)]}
     with caplog.at_level("WARNING"):
-        card = train_model(**settings, output_dir=tmp_path / "m")
+        card = train_model(TrainingSettings.from_config(settings), tmp_path / "m")
     # 230 is alone in its class; 206 (I a -3) shares its with 199? no: it is alone as well.
     assert card["unseen_outputs"] == ["I a - d", "I a - -"] or card["unseen_outputs"] == [
         "I a - -",
@@ -160,7 +163,7 @@ def test_training_without_a_validation_split_is_possible_and_said(settings, tmp_
     settings["experiment"]["train"] = "ulbd"
     settings["datasets"] = {"ulbd": [write_lines(space_groups("cubic"), splits=("train",))]}
     with caplog.at_level("WARNING"):
-        card = train_model(**settings, output_dir=tmp_path / "m")
+        card = train_model(TrainingSettings.from_config(settings), tmp_path / "m")
     assert card["metrics"]["validation_accuracy"] is None
     assert "training without validation" in caplog.text
 
@@ -180,14 +183,14 @@ def test_settings_that_do_not_fit_are_refused_by_name(settings, tmp_path, change
     for key, value in change.items():
         settings[key] = settings[key] | value
     with pytest.raises(XtinctError, match=message):
-        train_model(**settings, output_dir=tmp_path / "m")
+        train_model(TrainingSettings.from_config(settings), tmp_path / "m")
 
 
 def test_bfloat16_training_is_reproducible_too(settings, tmp_path):
     settings["train"]["precision"] = "bfloat16"
     settings["experiment"]["patterns"] = 32 * 5
     for name in ("a", "b"):
-        train_model(**settings, output_dir=tmp_path / name)
+        train_model(TrainingSettings.from_config(settings), tmp_path / name)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert all(np.isfinite(v).all() for v in load_file(tmp_path / "a" / "model.safetensors").values())
 
@@ -207,12 +210,12 @@ def test_a_checkpoint_of_other_code_is_not_continued(settings, tmp_path, monkeyp
     for code, expected in (("a", list(range(5))), ("a", [4, 5])):
         steps_before = len(steps)
         with contextlib.suppress(Interruption):
-            train_model(**settings, output_dir=tmp_path / "same", code=code)
+            train_model(TrainingSettings.from_config(settings), tmp_path / "same", code=code)
         assert steps[steps_before:] == expected
     steps.clear()
     with pytest.raises(Interruption):
-        train_model(**settings, output_dir=tmp_path / "other", code="a")
-    train_model(**settings, output_dir=tmp_path / "other", code="b")
+        train_model(TrainingSettings.from_config(settings), tmp_path / "other", code="a")
+    train_model(TrainingSettings.from_config(settings), tmp_path / "other", code="b")
     assert steps == [*range(5), *range(6)]
 
 
@@ -220,7 +223,7 @@ def test_files_have_the_permissions_that_the_user_gives_to_files(settings, tmp_p
     settings["experiment"]["patterns"] = 32
     before = os.umask(0o027)
     try:
-        train_model(**settings, output_dir=tmp_path / "m")
+        train_model(TrainingSettings.from_config(settings), tmp_path / "m")
     finally:
         os.umask(before)
     for path in (tmp_path / "m").iterdir():
@@ -236,5 +239,5 @@ def test_a_card_holds_finite_numbers_alone(tmp_path):
 def test_training_restores_the_settings_of_torch(settings, tmp_path):
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     settings["experiment"]["patterns"] = 32
-    train_model(**settings, output_dir=tmp_path / "m")
+    train_model(TrainingSettings.from_config(settings), tmp_path / "m")
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before

@@ -8,7 +8,8 @@ import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.learning.training import train_model
-from xtinct.learning.training_sets import Sources, name_of
+from xtinct.learning.training_sets import Sources
+from xtinct.learning.training_settings import TrainingSettings
 from xtinct.scores.outputs import ALL
 from xtinct.symmetry.families import FAMILIES
 
@@ -25,15 +26,8 @@ WIDE = {
 @pytest.fixture
 def sources(settings):
     def make(**experiment):
-        return Sources(
-            experiment=settings["experiment"] | experiment,
-            scope="cubic",
-            seed=3,
-            lines=settings["lines"],
-            ulbd=settings["ulbd"],
-            datasets={},
-            occupations=None,
-        )
+        changed = settings | {"experiment": settings["experiment"] | experiment}
+        return Sources(TrainingSettings.from_config(changed).samples)
 
     return make
 
@@ -63,8 +57,8 @@ def test_lattices_of_an_experiment_take_the_place_of_the_datasets(sources):
 
 def test_a_mixture_is_named_by_its_parts_and_holds_them_in_its_proportions(sources):
     train = {"ulbd-online": 1, "physical-online": 2}
-    assert name_of(train) == "ulbd-online + 2 physical-online"
     mixed = sources(train=train)
+    assert mixed.experiment.train_name == "ulbd-online + 2 physical-online"
     uniform = first_lines(sources().training().take(0, 300))
     assert np.isin(first_lines(mixed.training().take(0, 300)), uniform).sum() == 100
     assert mixed.group_counts() is None
@@ -79,13 +73,8 @@ def test_a_training_set_without_its_files_is_refused_by_name(sources):
 
 
 def test_stored_and_online_sets_mix_and_the_prior_follows(sources, settings, write_lines):
-    datasets = {"ulbd": [write_lines([225] * 3 + [198] * 3)]}
-    experiment = settings["experiment"] | {"train": {"ulbd": 1, "ulbd-online": 1}}
-    keys = ("lines", "ulbd")
-    mixed = Sources(
-        experiment=experiment, scope="cubic", seed=3, datasets=datasets, occupations=None,
-        **{key: settings[key] for key in keys},
-    )  # fmt: skip
+    settings["datasets"] = {"ulbd": [write_lines([225] * 3 + [198] * 3)]}
+    mixed = sources(train={"ulbd": 1, "ulbd-online": 1})
     counts = mixed.group_counts()
     total = sum(counts.values())
     # Half is the file, of which every third sample is for training: one of each group.
@@ -96,8 +85,7 @@ def test_stored_and_online_sets_mix_and_the_prior_follows(sources, settings, wri
 
 
 def test_every_group_has_equal_weight_in_the_joint_problem(joint):
-    keys = ("experiment", "seed", "lines", "ulbd", "datasets", "occupations")
-    groups = Sources(**{key: joint[key] for key in keys}, scope=ALL).training().take(0, 230 * 100).groups
+    groups = Sources(TrainingSettings.from_config(joint).samples).training().take(0, 230 * 100).groups
     counts = np.bincount(groups, minlength=231)[1:]
     # Chi-squared with 229 degrees of freedom exceeds 300 with a probability of 0.001.
     assert ((counts - 100) ** 2 / 100).sum() < 300
@@ -108,7 +96,7 @@ def test_every_group_has_equal_weight_in_the_joint_problem(joint):
 
 
 def test_the_joint_problem_is_trained_and_its_outputs_are_told_apart(joint, tmp_path):
-    card = train_model(**joint, output_dir=tmp_path)
+    card = train_model(TrainingSettings.from_config(joint), tmp_path)
     assert card["family"] == ALL
     assert len(card["outputs"]) == 97  # classes over all groups, axes unlabelled
     assert len({output["symbol"] for output in card["outputs"]}) == 97

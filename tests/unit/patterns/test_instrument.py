@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.patterns.instrument import TUBES, Instrument
+from xtinct.patterns.instrument import Instrument
+from xtinct.radiation.anodes import TUBES
 
 SETTINGS = {
     "wavelength": 1.5406,
@@ -132,7 +133,7 @@ def test_settings_from_before_there_were_more_are_the_plain_instrument():
 def test_named_tubes_are_the_wavelengths_of_other_programs():
     """pymatgen has five digits of another source (International Tables, 1983 edition)."""
     pymatgen = pytest.importorskip("pymatgen.analysis.diffraction.xrd").WAVELENGTHS
-    for element, (first, second) in TUBES.items():
+    for element, (first, second, _) in TUBES.items():
         if f"{element}Ka1" in pymatgen:
             assert first == pytest.approx(pymatgen[f"{element}Ka1"], rel=1.5e-4)
             assert second == pytest.approx(pymatgen[f"{element}Ka2"], rel=1.5e-4)

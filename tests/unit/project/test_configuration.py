@@ -25,13 +25,13 @@ def schema(root):
 
 
 @pytest.fixture(scope="module")
-def default(root, schema):
-    return configuration.load(root / "config" / "config.yaml", schema)
+def default(root):
+    return configuration.load(root / "config" / "config.yaml")
 
 
-def refusal(config, schema) -> str:
+def refusal(config) -> str:
     with pytest.raises(XtinctError) as caught:
-        configuration.check(config, schema=schema, where="c.yaml")
+        configuration.check(config, where="c.yaml")
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("c.yaml: ")
@@ -52,14 +52,14 @@ def changed(default, path, value):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_configuration_of_the_project_is_accepted(root, schema, name):
+def test_every_configuration_of_the_project_is_accepted(root, name):
     path = root / "config" / name
-    loaded = configuration.load(path, schema)
+    loaded = configuration.load(path)
     assert loaded == yaml.safe_load(path.read_text()), "nothing may be filled in"
 
 
 def objects(node, path=""):
-    """(path, schema) of everything in a schema document that has keys of its own."""
+    """(path) of everything in a schema document that has keys of its own."""
     if isinstance(node, dict):
         if "properties" in node and not path.endswith(".if"):
             yield path, node
@@ -125,8 +125,8 @@ def test_schema_is_strict_describes_every_key_and_fills_nothing_in(schema):
         ("experiments", [], "experiments = []: must be a mapping of keys"),
     ],
 )
-def test_a_wrong_key_type_or_range_is_named(default, schema, path, value, expected):
-    assert expected in refusal(changed(default, path, value), schema)
+def test_a_wrong_key_type_or_range_is_named(default, path, value, expected):
+    assert expected in refusal(changed(default, path, value))
 
 
 @pytest.mark.parametrize(
@@ -150,22 +150,22 @@ def test_a_wrong_key_type_or_range_is_named(default, schema, path, value, expect
         ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
     ],
 )
-def test_values_that_contradict_each_other_are_named(default, schema, path, value, expected):
-    assert expected in refusal(changed(default, path, value), schema)
+def test_values_that_contradict_each_other_are_named(default, path, value, expected):
+    assert expected in refusal(changed(default, path, value))
 
 
-def test_an_observer_is_of_families_that_are_built(default, schema):
+def test_an_observer_is_of_families_that_are_built(default):
     config = changed(default, "families", [name for name in default["families"] if name != "monoclinic"])
     for experiment in config["experiments"].values():
         experiment["families"] = [name for name in experiment["families"] if name != "monoclinic"]
-    assert "observer.families: 'monoclinic' is not in families (cubic, " in refusal(config, schema)
+    assert "observer.families: 'monoclinic' is not in families (cubic, " in refusal(config)
 
 
-def test_neutrons_are_not_polarised_nor_dispersed(default, schema):
+def test_neutrons_are_not_polarised_nor_dispersed(default):
     neutrons = changed(default, "lines.radiation", "neutron")
-    refused = refusal(changed(neutrons, "instrument.lorentz", "lorentz-polarisation"), schema)
+    refused = refusal(changed(neutrons, "instrument.lorentz", "lorentz-polarisation"))
     assert "neutrons are not polarised by scattering" in refused
-    assert "those of X-rays" in refusal(changed(neutrons, "lines.anomalous", 1.5406), schema)
+    assert "those of X-rays" in refusal(changed(neutrons, "lines.anomalous", 1.5406))
 
 
 @pytest.mark.parametrize(
@@ -178,10 +178,10 @@ def test_neutrons_are_not_polarised_nor_dispersed(default, schema):
         ({"tests": ["gcddd"]}, "is neither a dataset nor a variant; did you mean gcdd?"),
     ],
 )
-def test_experiments_name_datasets_and_variants_that_fit(default, schema, changes, expected):
+def test_experiments_name_datasets_and_variants_that_fit(default, changes, expected):
     config = copy.deepcopy(default)
     config["experiments"]["cddd-groups"].update(changes)
-    assert expected in refusal(config, schema)
+    assert expected in refusal(config)
 
 
 @pytest.mark.parametrize(
@@ -192,11 +192,11 @@ def test_experiments_name_datasets_and_variants_that_fit(default, schema, change
         ({"of": "ulbd", "lattices": {"lengths": [9, 5]}}, "expected 0 < min <= max"),
     ],
 )
-def test_a_variant_changes_only_what_its_dataset_has(default, schema, variant, expected):
+def test_a_variant_changes_only_what_its_dataset_has(default, variant, expected):
     config = copy.deepcopy(default)
     config["variants"]["new"] = variant
     config["experiments"]["balanced"]["tests"].append("new")
-    assert expected in refusal(config, schema)
+    assert expected in refusal(config)
 
 
 def test_a_variant_keeps_every_other_key(default):
@@ -211,14 +211,14 @@ def test_a_variant_keeps_every_other_key(default):
     assert changed == config
 
 
-def test_an_experiment_must_ask_for_families_that_are_built(default, schema):
+def test_an_experiment_must_ask_for_families_that_are_built(default):
     config = changed(default, "families", ["tetragonal", "trigonal-hexagonal"])
-    assert "experiments.ulbd.families: 'cubic' is not in families" in refusal(config, schema)
+    assert "experiments.ulbd.families: 'cubic' is not in families" in refusal(config)
 
 
-def test_several_mistakes_are_counted_and_the_misspelt_key_comes_first(default, schema):
+def test_several_mistakes_are_counted_and_the_misspelt_key_comes_first(default):
     config = changed(changed(default, "seed", -1), "shards", KeyError) | {"shard": 8}
-    assert refusal(config, schema) == "unknown key shard; did you mean shards? (and 2 more)"
+    assert refusal(config) == "unknown key shard; did you mean shards? (and 2 more)"
 
 
 @pytest.mark.parametrize(
@@ -231,22 +231,22 @@ def test_several_mistakes_are_counted_and_the_misspelt_key_comes_first(default, 
         ("just words\n", "expected keys with values"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_named_with_its_line(tmp_path, schema, text, expected):
+def test_a_file_that_is_no_configuration_is_named_with_its_line(tmp_path, text, expected):
     path = tmp_path / "broken.yaml"
     path.write_text(text)
     with pytest.raises(XtinctError) as caught:
-        configuration.load(path, schema)
+        configuration.load(path)
     assert str(path) in str(caught.value)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_missing_or_no_text_is_named(tmp_path, schema):
+def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
     with pytest.raises(XtinctError, match="no such file"):
-        configuration.load(tmp_path / "nothing.yaml", schema)
+        configuration.load(tmp_path / "nothing.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(XtinctError, match="not a text file"):
-        configuration.load(tmp_path / "binary.yaml", schema)
+        configuration.load(tmp_path / "binary.yaml")
 
 
 def test_every_piece_of_advice_names_a_key_that_does_not_exist(schema):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.measurements import ANODES, Radiation, radiation_of
-from xtinct.radiation.tubes import HC
+from xtinct.measurements import Radiation, radiation_of
+from xtinct.radiation.anodes import ANODES, HC, TUBES
 
 
 @pytest.mark.parametrize(
@@ -13,13 +13,14 @@ from xtinct.radiation.tubes import HC
         ("Cr", (5.414804, 5.405538, 5.946823)),
         ("Fe", (6.404006, 6.391026, 7.058175)),
         ("Co", (6.930378, 6.915538, 7.649446)),
+        ("Ni", (7.478252, 7.461034, 8.264775)),
         ("Cu", (8.047823, 8.027842, 8.905413)),
         ("Mo", (17.479372, 17.37429, 19.60834)),
         ("Ag", (22.162917, 21.990307, 24.942427)),
     ],
 )
 def test_lines_are_those_of_the_tables(anode, energies):
-    np.testing.assert_allclose(ANODES[anode], HC / np.array(energies), rtol=2e-5)
+    np.testing.assert_allclose(TUBES[anode], HC / np.array(energies), rtol=2e-5)
 
 
 @pytest.mark.parametrize(
@@ -34,14 +35,14 @@ def test_lines_are_those_of_the_tables(anode, energies):
         (1.54056, 1.54056, None, "Cu"),
         (1.540593, 1.540593, None, "Cu"),
         (1.54059, 1.54059, None, "Cu"),
-        (0.71073, 0.7093172, 0.713607, "Mo"),
-        (0.7107, 0.7093172, 0.713607, "Mo"),
+        (0.71073, 0.70931715, 0.713607, "Mo"),
+        (0.7107, 0.70931715, 0.713607, "Mo"),
         (0.70932, 0.70932, None, "Mo"),
         (1.7903, 1.788996, 1.792835, "Co"),
         (1.78897, 1.78897, None, "Co"),
         (1.9373, 1.936041, 1.939973, "Fe"),
         (2.291, 2.289726, 2.293651, "Cr"),
-        (0.56087, 0.5594218, 0.5638127, "Ag"),
+        (0.56087, 0.5594218, 0.5638131, "Ag"),
         (0.4137, 0.4137, None, None),
         (1.494, 1.494, None, None),
         (1.5403, 1.5403, None, None),
@@ -50,7 +51,7 @@ def test_lines_are_those_of_the_tables(anode, energies):
         ("Cu K-alpha", 1.5405929, 1.5444274, "Cu"),
         ("Cu Kα", 1.5405929, 1.5444274, "Cu"),
         ("cu", 1.5405929, 1.5444274, "Cu"),
-        ("MoKa", 0.7093172, 0.713607, "Mo"),
+        ("MoKa", 0.70931715, 0.713607, "Mo"),
         ("CuKa1", 1.5405929, None, "Cu"),
         ("Cu Kα1", 1.5405929, None, "Cu"),
         ("CoKb", 1.620826, None, "Co"),
@@ -92,23 +93,23 @@ def test_the_mean_is_weighted_by_intensity():
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        (0.15406, "nanometres; 1.5406 angstrom"),
-        (0.15418, "nanometres; 1.5418 angstrom"),
-        (0.0710747, "nanometres; 0.710747 angstrom"),
-        (0.1789, "nanometres; 1.789 angstrom"),
-        (8.047, "keV; 1.54"),
-        (17.48, "keV; 0.7092"),
-        (60, "keV; 0.2066"),
-        (5.4147, "keV; 2.289"),
-        (154.06, "picometres; 1.5406"),
-        (71.07, "picometres; 0.7107"),
-        (1.5406e-10, "metres; 1.5406"),
-        (15406, "expected 0.05 to 10"),
+        (0.15406, "nm: did you mean 1.5406?"),
+        (0.15418, "nm: did you mean 1.5418?"),
+        (0.0710747, "nm: did you mean 0.71075?"),
+        (0.1789, "nm: did you mean 1.789?"),
+        (8.047, "keV: did you mean 1.54"),
+        (17.48, "keV: did you mean 0.7092"),
+        (60, "keV: did you mean 0.2066"),
+        (5.4147, "keV: did you mean 2.289"),
+        (154.06, "pm: did you mean 1.5406"),
+        (71.07, "pm: did you mean 0.7107"),
+        (1.5406e-10, "m: did you mean 1.5406"),
+        (15406, "expected 0.05 to 6.2"),
         (0, "positive number"),
         (-1.54, "positive number"),
         (float("nan"), "positive number"),
         (float("inf"), "positive number"),
-        (0.01, "expected 0.05 to 10"),
+        (0.01, "expected 0.05 to 6.2"),
         ("Xx", "'Xx'"),
         ("", "radiation"),
         ("CuKa3", "'CuKa3'"),
@@ -130,3 +131,9 @@ def test_a_ratio_needs_two_wavelengths():
         radiation_of(0.7, ratio=0.5)
     with pytest.raises(XtinctError, match="expected 0 to 2"):
         radiation_of(1.5406, ratio=50)
+
+
+def test_nickel_in_a_header_is_the_filter():
+    assert "Ni" not in ANODES
+    with pytest.raises(XtinctError, match="'NiKa'"):
+        radiation_of("NiKa")

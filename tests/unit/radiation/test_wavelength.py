@@ -9,7 +9,8 @@ import xtinct
 from xtinct.ceiling.measured_lines import Measurement
 from xtinct.errors import XtinctError
 from xtinct.patterns.instrument import Instrument
-from xtinct.radiation.wavelength import TUBES, check_wavelength
+from xtinct.radiation.anodes import TUBES
+from xtinct.radiation.wavelength import check_wavelength
 
 #: Energies of K-alpha1, eV: X-ray Data Booklet (2009), table 1-2.
 ENERGIES = {"Cr": 5414.72, "Fe": 6403.84, "Co": 6930.32, "Ni": 7478.15, "Cu": 8047.78, "Mo": 17479.34}
@@ -78,9 +79,7 @@ def test_every_entrance_refuses_before_it_allocates():
         ),
         lambda: Measurement(0.15406, 5.0, 90.0, width=0.1, threshold=0.0),
     ):
-        with pytest.raises(
-            XtinctError, match=r"looks like nm: did you mean 1\.54|looks like nanometres; 1\.54"
-        ):
+        with pytest.raises(XtinctError, match=r"looks like nm: did you mean 1\.54"):
             call()
     assert (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000

@@ -5,11 +5,11 @@ from xtinct.scores.metrics import (
     abstention_curve,
     average,
     effective_samples,
+    in_top_k,
     label_table,
     macro_averages,
     rank,
     share,
-    top_k_right,
     wilson_interval,
 )
 
@@ -87,9 +87,9 @@ def test_the_interval_of_a_mean_takes_cells_as_units():
 def test_top_k_counts_labels_among_the_most_probable():
     p = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.4, 0.4, 0.2]])
     labels = np.array([1, 0, 1])
-    assert [top_k_right(p, labels, k) for k in (1, 2, 3)] == [0, 2, 3]
+    assert [in_top_k(p, labels, k).sum() for k in (1, 2, 3)] == [0, 2, 3]
     assert rank(p, 1)[:, 0].tolist() == [0, 2, 0]  # equal probabilities: the first column
-    assert top_k_right(p, np.array([-1, -1, -1]), 3) == 0
+    assert not in_top_k(p, np.array([-1, -1, -1]), 3).any()
 
 
 def test_macro_averages_of_a_worked_example():

@@ -8,7 +8,8 @@ import numpy as np
 from xtinct.observer.peaks.gridded import Measured, measured
 from xtinct.observer.peaks.peak_fit import PeakFit
 from xtinct.observer.peaks.peak_search import BEGIN, Peaks, find_peaks
-from xtinct.radiation.tubes import ANODES, Radiation, doublet_of
+from xtinct.radiation.anodes import ANODES
+from xtinct.radiation.tubes import Radiation, doublet_of
 
 #: A peak must lower chi^2 by this, and other wavelengths the sum by this share, and by so much.
 _PEAK_COST, _CLEARLY, _LEAST = 10.0, 0.1, 100.0

@@ -11,8 +11,9 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.card import save_model
 from xtinct.learning.models import build_model
-from xtinct.learning.prediction import Predictor
-from xtinct.learning.streams import UlbdStream, read_lines
+from xtinct.learning.predictor import Predictor
+from xtinct.learning.streams import UlbdStream
+from xtinct.linelists.stored_lines import read_lines
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.measuring import Conditions
 from xtinct.patterns.rendering import render

@@ -1,10 +1,28 @@
-rule limits:
+# Every result here is a ceiling: the best accuracy that something allows. The tables in results/limits have
+# kept the folder's name from before, so that caches of DVC hold.
+rule ceilings:
     input:
+        "results/ceilings.json",
         "results/limits/limits.json",
         "results/limits/wilson.json",
 
 
-rule limitations:
+# What the extinction laws allow.
+rule extinction_ceilings:
+    output:
+        csv="results/ceilings.csv",
+        json="results/ceilings.json",
+    log:
+        "logs/extinction_ceilings.log",
+    params:
+        ks=config["ceilings"]["ks"],
+        code=code_digest("xtinct.ceiling.extinction"),
+    script:
+        "../workflow/scripts/extinction_ceilings.py"
+
+
+# What special lattices, the window, the resolution and the threshold of a measurement leave of it.
+rule measurement_ceilings:
     output:
         json="results/limits/limits.json",
         tables=expand(
@@ -12,7 +30,7 @@ rule limitations:
             table=["limitations", "merged_lattices", "lost_pairs"],
         ),
     log:
-        "logs/limitations.log",
+        "logs/measurement_ceilings.log",
     params:
         seed=config["seed"],
         families=FAMILIES,
@@ -22,17 +40,18 @@ rule limitations:
         ceilings=config["ceilings"],
         code=code_digest("xtinct.ceiling.limitations"),
     script:
-        "../workflow/scripts/limitations.py"
+        "../workflow/scripts/measurement_ceilings.py"
 
 
-rule wilson:
+# How far crystals whose intensities follow Wilson's statistics let an observer get beyond it.
+rule wilson_ceilings:
     output:
         json="results/limits/wilson.json",
         tables=expand(
             "results/limits/{table}.parquet", table=["wilson", "wilson_pairs"]
         ),
     log:
-        "logs/wilson.log",
+        "logs/wilson_ceilings.log",
     params:
         seed=config["seed"],
         families=FAMILIES,
@@ -41,4 +60,4 @@ rule wilson:
         ceilings=config["ceilings"],
         code=code_digest("xtinct.ceiling.limitations"),
     script:
-        "../workflow/scripts/wilson.py"
+        "../workflow/scripts/wilson_ceilings.py"

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet
 from xtinct.files.schema import STRUCTURE_SPLITS, check_table
-from xtinct.generators.occupations import learn_to_file
+from xtinct.generators.crystal_statistics import learn_to_file
 
 
 def learn_part(

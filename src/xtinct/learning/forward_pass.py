@@ -1,0 +1,58 @@
+"""A network on its device: line lists are rendered to patterns, and patterns are answered."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from xtinct.learning.device import autocast
+from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.measuring import Conditions
+from xtinct.patterns.rendering import render
+from xtinct.patterns.rendering_torch import Renderer
+from xtinct.scores.outputs import Outputs
+
+
+class PatternRenderer:
+    """Line lists to patterns on a device: numba on the CPU, torch on a GPU."""
+
+    def __init__(self, instrument: Instrument, device: torch.device) -> None:
+        self.instrument = instrument
+        self.device = device
+        self._renderer = Renderer(instrument, device) if device.type != "cpu" else None
+
+    def __call__(self, lines: LineLists, conditions: Conditions | None = None) -> torch.Tensor:
+        """Patterns float32 (n, points) on the device; the caller owns them."""
+        if self._renderer is not None:
+            return self._renderer(lines, conditions=conditions)
+        return torch.from_numpy(render(lines, self.instrument, conditions=conditions))
+
+
+@dataclass
+class Network:
+    """A model with what its outputs mean, what makes its patterns, and the precision of its forward pass."""
+
+    model: nn.Module
+    outputs: Outputs
+    render: PatternRenderer
+    precision: torch.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.render.device
+
+    def autocast(self) -> torch.autocast:
+        """The precision of the forward pass, as a context."""
+        return autocast(self.device, self.precision)
+
+    @torch.no_grad()
+    def answers(self, patterns: torch.Tensor) -> np.ndarray:
+        """Softmax of the outputs, float32 (n, n_outputs), for patterns float32 (n, points) on the device.
+
+        The model has to be in evaluation mode.
+        """
+        with self.autocast():
+            return self.model(patterns).float().softmax(dim=1).cpu().numpy()

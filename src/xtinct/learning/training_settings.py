@@ -1,0 +1,155 @@
+"""What one training is told: sections of the configuration as objects with named fields."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from xtinct.errors import XtinctError
+
+T = TypeVar("T")
+
+
+def from_section(kind: type[T], section: Mapping[str, Any], name: str) -> T:
+    """A dataclass from the section `name` of a configuration; XtinctError for a key too many or missing."""
+    known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
+    for key in section:
+        if key not in known:
+            raise XtinctError(f"{name}: no key {key!r}; it has {', '.join(known)}")
+    for key, required in known.items():
+        if required and key not in section:
+            raise XtinctError(f"{name}: the key {key!r} is missing")
+    return kind(**section)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a network is fitted: the configuration's `train`, which explains every key."""
+
+    device: str
+    threads: int
+    precision: str
+    processes: int
+    compile: str
+    batch_size: int
+    ghost_batch: int
+    gradient_clip: float
+    optimizer: str
+    learning_rate: float
+    muon_learning_rate: float
+    weight_decay: float
+    schedule: str
+    warmup: float
+    validation_patterns: int
+    validations: int
+    stop_confidence: float
+
+    def recipe(self) -> dict[str, Any]:
+        """What the weights depend on: all but where and how fast they are computed."""
+        return {k: v for k, v in asdict(self).items() if k not in ("device", "processes", "compile")}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An entry of the configuration's `experiments`, with its name.
+
+    train      a training set, or training sets and their weights
+    target     what the outputs are (`outputs.TARGETS`)
+    model      a name of `models`
+    patterns   the budget: patterns seen in training
+    lattices   family -> lattices to draw from in place of `ulbd.lattices`
+    variation  law of the measuring conditions (`measuring.Variation`); empty: as the instrument says
+    """
+
+    name: str
+    train: str | Mapping[str, float]
+    target: str
+    model: str
+    patterns: int
+    lattices: Mapping[str, Mapping] = field(default_factory=dict)
+    variation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Training sets and their weights."""
+        if isinstance(self.train, str):
+            return {self.train: 1.0}
+        return {name: float(weight) for name, weight in self.train.items()}
+
+    @property
+    def train_name(self) -> str:
+        """`ulbd-online`, or `ulbd-online + 2 physical-online`."""
+        return " + ".join(name if w == 1 else f"{w:g} {name}" for name, w in self.weights.items())
+
+    def recipe(self) -> dict[str, Any]:
+        """What the model depends on, but for the data, which `Sources.record` tells."""
+        return {"train": self.train, "target": self.target, "model": self.model, "patterns": self.patterns}
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """What the samples of one training are made from.
+
+    family       a crystal family, or outputs.ALL
+    lines, ulbd  those sections of the configuration (of `ulbd.lattices` the families concerned)
+    datasets     stored training set -> its line-list files, one for each family; empty for online training
+    occupations  file of confirmed occupations; needed where crystals are drawn while training
+    """
+
+    experiment: Experiment
+    family: str
+    seed: int
+    lines: Mapping[str, Any]
+    ulbd: Mapping[str, Any]
+    datasets: Mapping[str, Sequence[str | Path]] = field(default_factory=dict)
+    occupations: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network by its name in `models`, its kind (a key of `learning.models.MODELS`) and its options."""
+
+    name: str
+    kind: str
+    hyperparameters: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, experiment: Experiment, models: Mapping[str, Mapping]) -> "Architecture":
+        """The network of an experiment; XtinctError if `models` does not have it."""
+        if experiment.model not in models:
+            raise XtinctError(
+                f"experiment {experiment.name!r}: model {experiment.model!r} is not in `models`"
+            )
+        options = dict(models[experiment.model])
+        return cls(experiment.model, options.pop("kind", experiment.model), options)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Everything that a training depends on, but for the contents of files and the code.
+
+    instrument   that section of the configuration, as it will stand in the model's card
+    """
+
+    samples: SampleSettings
+    fit: FitSettings
+    architecture: Architecture
+    instrument: Mapping[str, Any]
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any]) -> "TrainingSettings":
+        """From `experiments.training_settings`: sections of the configuration that one model depends on.
+
+        Keys: experiment (with its name), family, seed, datasets, occupations, and the sections train, models,
+        instrument, lines and ulbd. XtinctError for a key of `train` or of the experiment that does not exist.
+        """
+        experiment = from_section(Experiment, values["experiment"], "experiment")
+        return cls(
+            SampleSettings(experiment, **{k: values[k] for k in _OF_SAMPLES}),
+            from_section(FitSettings, values["train"], "train"),
+            Architecture.of(experiment, values["models"]),
+            dict(values["instrument"]),
+        )
+
+
+_OF_SAMPLES = ("family", "seed", "lines", "ulbd", "datasets", "occupations")

@@ -1,0 +1,178 @@
+"""Values of a configuration that are fine alone and wrong together, one line for each."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from xtinct.errors import XtinctError
+from xtinct.lattices.distributions import LatticeSpec
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.measuring import Variation
+from xtinct.project.configuration import COPIES, training_sets, with_variant
+from xtinct.project.refusals import did_you_mean
+from xtinct.symmetry.families import FAMILIES
+
+Config = Mapping[str, Any]
+
+_DATASETS = ("ulbd", "cddd", "gcdd")
+_ONLINE = ("ulbd-online", "wilson-online", "physical-online", "gcdd-online")
+#: Keys of a variant that are no settings of its dataset.
+_FOREIGN = {"ulbd": (), "cddd": ("lattices", "ranges", "intensities")}
+
+
+def contradictions(config: Config) -> Iterator[str]:
+    """Each contradiction between keys of a configuration whose every key is right by itself."""
+    yield from _wrong_crystals(config["gcdd"])
+    yield from _wrong_measurement(config)
+    yield from _wrong_lattices("ulbd.lattices.", config["ulbd"]["lattices"])
+    yield from _wrong_parts(config)
+    for name in config["variants"]:
+        yield from _wrong_variant(config, name)
+    for name in config["experiments"]:
+        yield from _wrong_sets(config, name)
+    for name in config["experiments"]:
+        yield from _wrong_experiment(config, name)
+    yield from _wrong_observer(config)
+
+
+def _wrong_crystals(gcdd: Config) -> Iterator[str]:
+    low, high = gcdd["elements"]
+    if low > high:
+        yield f"gcdd.elements: {low} to {high} is an empty range; the smaller value comes first"
+
+
+def _wrong_measurement(config: Config) -> Iterator[str]:
+    lines, settings = config["lines"], config["instrument"]
+    instrument = None
+    try:
+        instrument = Instrument.from_config(settings)
+        instrument.check_reach(lines["d_star_max"])
+    except XtinctError as error:
+        yield str(error)
+    neutrons = lines["radiation"] == "neutron"
+    if neutrons and settings["lorentz"] == "lorentz-polarisation":
+        yield "instrument.lorentz: neutrons are not polarised by scattering; write lorentz"
+    if not any(lines["march_dollase"]["axis"]):
+        yield "lines.march_dollase.axis: 0 0 0 is no direction"
+    anomalous = lines["anomalous"]
+    if anomalous and neutrons:
+        yield "lines.anomalous: f' and f'' are those of X-rays; write 0 for neutrons"
+    if anomalous and instrument and abs(anomalous - instrument.wavelength) > 0.01 * instrument.wavelength:
+        yield f"lines.anomalous: {anomalous} angstrom, but instrument.wavelength is {instrument.wavelength}"
+    drawn = (name for e in config["experiments"].values() for name in training_sets(e))
+    if lines["convention"] != "standard" and any(name in _ONLINE for name in drawn):
+        yield "lines.convention: training that draws its samples knows standard alone; make a variant instead"
+
+
+def _wrong_lattices(where: str, lattices: Config) -> Iterator[str]:
+    for family, settings in lattices.items():
+        try:
+            LatticeSpec.from_config(settings).n_lattices(family)
+        except XtinctError as error:
+            yield f"{where}{family}: {str(error).removeprefix('lattices: ')}"
+
+
+def _wrong_parts(config: Config) -> Iterator[str]:
+    total = math.fsum(config["splits"]["fractions"].values())
+    if abs(total - 1) > 1e-9:
+        yield f"splits.fractions: train + validation + test = {total:g}, must be 1"
+    for family in config["families"]:
+        if family not in config["ulbd"]["lattices"]:
+            yield f"ulbd.lattices.{family} is missing: families asks for {family}"
+
+
+def _wrong_variant(config: Config, name: str) -> Iterator[str]:
+    where, variant = f"variants.{name}", config["variants"][name]
+    for key in _FOREIGN[variant["of"]]:
+        if key in variant:
+            yield f"{where}.{key}: not a setting of {variant['of']}"
+    if variant["of"] == "ulbd" and variant.get("lines", {}).keys() - {"convention"}:
+        yield f"{where}.lines: of ulbd there is convention alone"
+    if name in (*_DATASETS, *_ONLINE):
+        yield f"{where}: the name is taken by a training set"
+    lattices = with_variant(config, f"variants/{name}")["ulbd"]["lattices"]
+    # A mesh that some families cannot have is no mistake where they are not asked for.
+    asked = {
+        family
+        for experiment in config["experiments"].values()
+        if name in (*training_sets(experiment), *experiment["tests"])
+        for family in (FAMILIES if "all" in experiment["families"] else experiment["families"])
+    }
+    asked_for = {family: settings for family, settings in lattices.items() if family in asked}
+    yield from _wrong_lattices(f"{where}.lattices of ", asked_for)
+
+
+def _wrong_sets(config: Config, name: str) -> Iterator[str]:
+    """Training and test sets that do not exist, or do not go together."""
+    where, experiment = f"experiments.{name}", config["experiments"][name]
+    known = [*_DATASETS, *_ONLINE, *config["variants"]]
+    trained = training_sets(experiment)
+    for train in trained:
+        if train not in known:
+            online = ", ".join(_ONLINE)
+            yield (
+                f"{where}.train: {train!r} is no dataset, no variant and none of {online}"
+                + did_you_mean(train, known)
+            )
+    for test in experiment["tests"]:
+        unknown = _unknown_test(config, test)
+        if unknown:
+            yield f"{where}.tests: {unknown}"
+            continue
+        for train in trained:
+            if train in known and _share_samples(config, train, test):
+                yield (
+                    f"{where}: {train} and {test} hold the same samples in other parts, so the test would "
+                    "hold training samples; test on a version with the same split"
+                )
+
+
+def _unknown_test(config: Config, test: str) -> str:
+    known = [*_DATASETS, *COPIES, *config["variants"]]
+    return "" if test in known else f"{test!r} is neither a dataset nor a variant{did_you_mean(test, known)}"
+
+
+def _share_samples(config: Config, train: str, test: str) -> bool:
+    """Whether two versions of one dataset draw their parts differently from the same samples."""
+    versions_of = [{"of": name, **config["variants"].get(name, {})} for name in (train, test)]
+    if versions_of[0]["of"] != versions_of[1]["of"] or train.endswith("-online"):
+        return False
+    splits = [v.get("split", config["splits"][v["of"]]) for v in versions_of]
+    return splits[0] != splits[1]
+
+
+def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
+    where, experiment = f"experiments.{name}", config["experiments"][name]
+    families = config["families"]
+    yield from _no_key_of("models", config, f"{where}.model", experiment["model"])
+    for family in experiment["families"]:
+        if family == "all":
+            for missing in sorted(set(FAMILIES) - set(families)):
+                yield f"{where}.families: all needs every family in families, where {missing} is missing"
+        elif family not in families:
+            yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
+    yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
+    try:
+        Variation.from_config(experiment.get("variation", {}))
+    except XtinctError as error:
+        yield f"{where}.{error}"
+
+
+def _no_key_of(section: str, config: Config, path: str, name: str) -> Iterator[str]:
+    known = list(config[section])
+    if name not in known:
+        yield (
+            f"{path} = {name!r}: must be a key of {section}: {', '.join(known)}{did_you_mean(name, known)}"
+        )
+
+
+def _wrong_observer(config: Config) -> Iterator[str]:
+    observer, families = config["observer"], config["families"]
+    for family in observer["families"]:
+        if family not in families:
+            yield f"observer.families: {family!r} is not in families ({', '.join(families)})"
+    for test in observer["laws"]:
+        unknown = _unknown_test(config, test)
+        if unknown:
+            yield f"observer.laws: {unknown}"
+    yield from _no_key_of("experiments", config, "observer.hybrid", observer["hybrid"])

@@ -1,0 +1,1 @@
+"""The keys of the configuration: one pydantic model for each section, with type, range and description."""

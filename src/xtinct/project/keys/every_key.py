@@ -1,0 +1,46 @@
+"""The whole configuration as one model."""
+
+from xtinct.project.keys.dataset_keys import Family, Gcdd, Lines, Splits, Ulbd, Variant
+from xtinct.project.keys.declaring import Name, Section, Seed, Some, key
+from xtinct.project.keys.instrument_keys import InstrumentKeys
+from xtinct.project.keys.model_keys import (
+    AnyModel,
+    Ceilings,
+    Experiment,
+    ObserverKeys,
+    Report,
+    Robustness,
+    Train,
+)
+from xtinct.project.keys.source_keys import AnySource, Cleaning
+
+
+class Configuration(Section):
+    """Xtinct configuration."""
+
+    seed: Seed = key("seed of every random draw of the datasets")
+    families: Some[Family] = key("crystal families to build datasets for")
+    shards: int = key("jobs that each dataset is cut into; changes the speed, never a result", ge=1, le=9999)
+    sources: dict[Name, AnySource] = key(
+        "where crystal structures come from; each source has a name of its own", min_length=1
+    )
+    cleaning: Cleaning
+    splits: Splits
+    lines: Lines
+    ulbd: Ulbd
+    gcdd: Gcdd
+    variants: dict[Name, Variant] = key(
+        "further versions of ULBD and CDDD, each given by what differs; experiments name them like datasets"
+    )
+    instrument: InstrumentKeys
+    ceilings: Ceilings
+    train: Train
+    models: dict[Name, AnyModel] = key(
+        "networks that an experiment may name; each is a kind with its options", min_length=1
+    )
+    experiments: dict[Name, Experiment] = key(
+        "what is trained on what and tested on what; each experiment has a name of its own", min_length=1
+    )
+    robustness: Robustness
+    observer: ObserverKeys
+    report: Report

@@ -1,0 +1,205 @@
+"""Keys of the models: `train`, `models`, `experiments`, and what they are measured by."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from xtinct.project.keys.dataset_keys import Family, FamilyLattices
+from xtinct.project.keys.declaring import (
+    Count,
+    Distinct,
+    Name,
+    NotNegative,
+    Pair,
+    Positive,
+    Section,
+    Seed,
+    Some,
+    by_kind,
+    by_type,
+    key,
+    one_of,
+    optional_key,
+)
+from xtinct.symmetry.families import FAMILIES
+
+Range = Pair[float]
+LearningRate = Annotated[float, Field(gt=0, le=10)]
+#: 0 included, 1 not.
+Part = Annotated[float, Field(ge=0, lt=1)]
+Processes = Annotated[int, Field(ge=1, le=1024)]
+
+
+class Ceilings(Section):
+    """The best any classifier can reach."""
+
+    ks: Some[Annotated[int, Field(ge=1, le=230)]] = key("the k of the top-k accuracies")
+    threshold: Part = key("weakest line that a measurement shows, as a share of the strongest")
+    lattices: Count = key("lattices drawn per family for the ceilings of a measurement")
+    wilson_lattices: Count = key("lattices drawn per family for the estimate with physical intensities")
+
+
+class Train(Section):
+    """How every model is trained."""
+
+    device: Literal["auto", "cpu", "cuda"] = key(
+        "auto takes a GPU where there is one; see config/README.md for when a job asks for one"
+    )
+    threads: Processes = key(
+        "CPU threads of one training job; part of the result, so never taken from --cores"
+    )
+    precision: Literal["auto", "bfloat16", "float32"] = key(
+        "of the network; auto takes bfloat16 where the processor multiplies it natively"
+    )
+    processes: Processes = key(
+        "processes of this machine that train one model together, one GPU or `threads` CPU threads each; "
+        "changes results by rounding alone (and dropout masks). Over several machines, start `xtinct train` "
+        "with torchrun, whose processes then count in place of these"
+    )
+    compile: Literal["auto", "always", "never"] = key(
+        "torch.compile; auto takes it for long runs on a GPU, where it pays, and goes on without it where it "
+        "fails"
+    )
+    batch_size: int = key(
+        "patterns of one step, over all processes; a multiple of processes x ghost_batch", ge=2
+    )
+    ghost_batch: int = key(
+        "patterns that share the statistics of a batch normalisation, and the least that must fit into "
+        "memory at a time; no matter how a batch is divided, the result is the same",
+        ge=2,
+    )
+    gradient_clip: NotNegative = key(
+        "largest norm of the gradient, longer ones are scaled down to it; 0 for none"
+    )
+    optimizer: Literal["muon", "adamw", "adam"] = key(
+        "muon (matrices and kernels, AdamW for the rest), adamw or adam"
+    )
+    learning_rate: LearningRate = key("of AdamW (head, norms and biases)")
+    muon_learning_rate: LearningRate = key("of Muon (matrices and kernels)")
+    weight_decay: float = key("decoupled weight decay of both optimisers", ge=0, le=1)
+    schedule: Literal["cosine", "constant"] = key("course of the learning rate after its rise")
+    warmup: Part = key("share of the steps over which the learning rate rises")
+    validation_patterns: int = key("patterns that the model is validated on; 0 for none", ge=0)
+    validations: Count = key("number of times the model is validated on the way")
+    stop_confidence: Part = key(
+        "confidence of the interval of the validation accuracy; training stops when the interval holds the "
+        "ceiling of the extinction laws for groups as frequent as in training; 0 for never"
+    )
+
+
+class Logq(Section):
+    """Convolutions over a log(sin theta) axis."""
+
+    kind: Literal["logq"] = key(
+        "convolutions over a log(sin theta) axis, on which a lattice scale is a shift"
+    )
+    points: int = key("points of the log(sin theta) axis; 32 times a power of two", ge=256)
+    width: Count = key("channels of the first convolution")
+    hidden: Count = key("units of the dense layer")
+
+
+class Fcn13(Section):
+    """The 13-layer network of the seed paper."""
+
+    kind: Literal["fcn13"] = key("the 13-layer network of the seed paper; needs 8192 points")
+
+
+class Parkcnn(Section):
+    """The network of Park et al."""
+
+    kind: Literal["parkcnn"] = key("the network of Park et al. as reported by Schopmans et al.")
+    size: Literal["small", "medium", "big"] = key("of its dense layers")
+    dropout: bool = key("with its dropout layers")
+
+
+class Resnet(Section):
+    """A one-dimensional ResNet."""
+
+    kind: Literal["resnet"] = key("the one-dimensional ResNet of Schopmans et al.")
+    depth: Literal[10, 50, 101] = key("number of layers")
+
+
+AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet)
+
+
+class VariationKeys(Section):
+    """Measuring conditions that differ from one training pattern to the next, as ranges."""
+
+    width_factor: Range = optional_key("factor of every peak's width, log-uniform")
+    zero_shift: Range = optional_key("degree 2theta, uniform")
+    displacement: Range = optional_key("of the specimen, mm, uniform")
+    background: Range = optional_key("mean height in units of the highest peak, uniform")
+    counts: Range = optional_key("at the maximum, log-uniform, for Poisson noise")
+    impurity_lines: Range = optional_key("number of foreign lines")
+    impurity_intensity: Range = optional_key("in units of the strongest line")
+    impurity_d_star: Range = optional_key("their positions, 1/angstrom")
+
+
+class Experiment(Section):
+    """What is trained on what and tested on what."""
+
+    train: by_type(
+        text=str,
+        mapping=Annotated[
+            dict[str, Annotated[Positive, Field(description="weight of a training set")]], Field(min_length=1)
+        ],
+    ) = key(
+        "training set: a dataset, a key of variants, or one that draws fresh samples for ever: ulbd-online "
+        "by ulbd.intensities, wilson-online and physical-online by the law that they are named after, "
+        "gcdd-online generated crystals; or a mixture, a mapping of training sets to weights"
+    )
+    target: Literal["spacegroup", "extinction_class"] = key("what the model tells apart")
+    families: Some[one_of([*FAMILIES, "all"])] = key(
+        "crystal families, one model each; all is one model of all groups, not told the family"
+    )
+    lattices: dict[Family, FamilyLattices] = optional_key(
+        "lattices that are drawn while training, in place of ulbd.lattices; without it those. count and "
+        "draws do not matter"
+    )
+    variation: VariationKeys = optional_key(
+        "measuring conditions that differ from one training pattern to the next, as ranges; without it all "
+        "patterns are measured as the instrument is configured"
+    )
+    model: str = key("a key of models")
+    patterns: Count = key("the budget, training patterns seen")
+    seeds: Some[Seed] = key("one model for each seed")
+    tests: Some[Name] = key(
+        "datasets and keys of variants whose test part the models are judged on; cddd-coordinates, "
+        "cddd-lattice and cddd-both are the test crystals of cddd with these drawn anew"
+    )
+
+
+class Robustness(Section):
+    """Accuracy of every model when a measurement differs from the instrument, one thing at a time."""
+
+    tests: Distinct[Name] = key(
+        "datasets and keys of variants; the curves of a model are measured on those that are among its tests"
+    )
+    patterns: Count = key("samples of the test part of each, spread evenly over it")
+    counts: list[Positive] = key("at the maximum, for Poisson noise")
+    width_factor: list[Annotated[float, Field(gt=0, le=100)]] = key("multiplies the width of every peak")
+    zero_shift: list[Annotated[float, Field(ge=-10, le=10)]] = key("added to the instrument's, degree")
+    start: list[Annotated[float, Field(ge=0, lt=180)]] = key("first 2theta that is measured, degree")
+    end: list[Annotated[float, Field(gt=0, lt=180)]] = key("last 2theta that is measured, degree")
+
+
+class ObserverKeys(Section):
+    """Lattice by indexing and extinction class by the exact law, without training."""
+
+    families: Distinct[one_of(family for family in FAMILIES if family != "triclinic")] = key(
+        "crystal families whose test sets are judged, of those in families"
+    )
+    samples: Count = key("samples of the test part of each test set, spread evenly over it")
+    laws: dict[str, Literal["uniform", "physical"]] = key(
+        "datasets and keys of variants that are judged, with the intensity law to expect there"
+    )
+    hybrid: str = key(
+        "experiment whose models of the same families (first seed) the observer is combined with"
+    )
+
+
+class Report(Section):
+    """The page with the results."""
+
+    title: str = key("heading of the page")
+    confidence: float = key("of the Wilson intervals", gt=0, lt=1)
