@@ -37,6 +37,7 @@ include: "rules/variants.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/observer.smk"
+include: "rules/recognition.smk"
 include: "rules/report.smk"
 
 

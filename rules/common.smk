@@ -210,6 +210,7 @@ def final_targets():
         "results/ceilings.csv",
         "data/symmetry/reflection_conditions.parquet",
         "data/splits/structures.parquet",
+        "data/recognition/table.parquet",
         "results/generated/comparison.csv",
         *[f"data/{copies}/manifest.json" for copies in COPIES],
     ]

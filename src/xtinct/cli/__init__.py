@@ -339,6 +339,40 @@ def index(
 
 
 @cli.command()
+@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.option(
+    "--database",
+    type=click.Path(dir_okay=False),
+    help="Table of known structures (rule recognition); without it that of the default build.",
+)
+@click.option("--elements", help="Elements that the sample may have, as Si,O; hydrogen always may.")
+@wavelength_option
+@click.option("--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known.")
+@click.option("--scan", help="Scan or block of a file that holds several.")
+@click.option("--phases", type=int, default=3, show_default=True, help="Most phases that are looked for.")
+@as_json
+def recognise(
+    patterns: Sequence[str], database: str | None, as_json: bool, **question: str | bool | int | None
+) -> None:
+    """Name known structures whose lines fit measured patterns, and the symmetry they vote for.
+
+    Positions and intensities of the peaks are held against every structure of a database; cells are refined.
+    What is not there cannot be recognised: a probability says how far the best answer is to be believed.
+    """
+    from xtinct.recognition.asking import recognise as find
+
+    answers = []
+    for path in patterns:
+        with _naming(path):
+            answers.append(find(path, database, **question))
+    if as_json:
+        plain = [answer.to_dict() for answer in answers]
+        click.echo(json.dumps(plain if len(plain) > 1 else plain[0], indent=1))
+        return
+    click.echo("\n\n".join(str(answer) for answer in answers))
+
+
+@cli.command()
 def version() -> None:
     """Print the versions that decide a result, for reports of errors."""
     import platform

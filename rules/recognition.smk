@@ -1,0 +1,13 @@
+# What measured peaks are held against: the strongest lines of every real structure.
+rule recognition:
+    input:
+        structures="data/structures/structures.parquet",
+        lines=expand("data/cddd/{family}.parquet", family=FAMILIES),
+    output:
+        "data/recognition/table.parquet",
+    log:
+        "logs/recognition.log",
+    params:
+        code=code_digest("xtinct.recognition.table"),
+    script:
+        "../workflow/scripts/recognition_table.py"
