@@ -214,7 +214,7 @@ class _Weighed:
 def _lattices(found: Found, question: Question) -> _Weighed | None:
     if question.cell is not None:
         return _Weighed([_told(found, question)], np.ones(1), 0.0, None)
-    pool = worth_fitting(found, question)
+    pool = with_suggestions(worth_fitting(found, question), found, question)
     if not pool:
         return None
     court = Court.of(found, pool)
@@ -236,7 +236,7 @@ def worth_fitting(found: Found, question: Question) -> list[Candidate]:
     pool = candidates(found.peaks, question.families)
     pool = [c for c in pool if question.suits(c.family, c.centring)]
     pool = [c for c in pool if c.score > pool[0].score - _BELOW][:_LISTED]
-    return _with_suggestions(_chosen(found, pool), found, question)
+    return _chosen(found, pool)
 
 
 def _chosen(found: Found, pool: list[Candidate]) -> list[Candidate]:
@@ -249,7 +249,7 @@ def _chosen(found: Found, pool: list[Candidate]) -> list[Candidate]:
     return chosen[:_JUDGED]
 
 
-def _with_suggestions(chosen: list[Candidate], found: Found, question: Question) -> list[Candidate]:
+def with_suggestions(chosen: list[Candidate], found: Found, question: Question) -> list[Candidate]:
     """The candidates, marked where they are suggested, and the suggestions that are not among them."""
     result = list(chosen)
     further = [
