@@ -7,6 +7,9 @@ import xtinct.project.configuration
 from snakemake.utils import min_version
 
 min_version("9.20")
+# `snakemake --lint` asks for a conda environment or container for each rule. There is none on purpose: the
+# rules import the library themselves, so Snakemake, library and jobs share one environment, pinned by
+# requirements.lock (`make env`, or envs/xtinct.yaml with conda).
 
 # "" in the project's own folder; elsewhere (--directory, module) where the project lies.
 PROJECT = xtinct.project.configuration.project_folder(workflow.current_basedir)
@@ -20,6 +23,10 @@ if workflow.modifier.is_main_snakefile():
 
 
 configfile: CONFIG
+
+
+# The first page of `snakemake --report`.
+report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"

@@ -12,6 +12,11 @@ rule cddd_shard:
         quarantine=temp("shards/{cddd}/{shard}/quarantine.parquet"),
     log:
         "logs/cddd_shard/{cddd}/{shard}.log",
+    benchmark:
+        "logs/cddd_shard/{cddd}/{shard}.tsv"
+    resources:
+        mem_mb=sized(2000, 4),
+        runtime=sized(30, 2),
     params:
         config=cddd_part,
         seed=config["seed"],
@@ -29,6 +34,11 @@ rule cddd_family:
         "data/{cddd}/{family}.parquet",
     log:
         "logs/cddd_family/{cddd}/{family}.log",
+    benchmark:
+        "logs/cddd_family/{cddd}/{family}.tsv"
+    resources:
+        mem_mb=sized(1000, 8),
+        runtime=sized(30, 0.1),
     params:
         config=cddd_part,
         seed=config["seed"],
@@ -47,6 +57,11 @@ rule cddd:
         manifest="data/cddd/manifest.json",
     log:
         "logs/cddd.log",
+    benchmark:
+        "logs/cddd.tsv"
+    resources:
+        mem_mb=sized(1000, 8),
+        runtime=sized(30, 0.1),
     params:
         config=part("lines", "splits.cddd", "splits.fractions"),
         seed=config["seed"],

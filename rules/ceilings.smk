@@ -10,10 +10,19 @@ rule ceilings:
 # What the extinction laws allow.
 rule extinction_ceilings:
     output:
-        csv="results/ceilings.csv",
+        csv=report(
+            "results/ceilings.csv",
+            caption="../workflow/report/ceilings.rst",
+            category="Ceilings",
+        ),
         json="results/ceilings.json",
     log:
         "logs/extinction_ceilings.log",
+    benchmark:
+        "logs/extinction_ceilings.tsv"
+    resources:
+        mem_mb=sized(1000),
+        runtime=sized(30),
     params:
         ks=config["ceilings"]["ks"],
         code=code_digest("xtinct.ceiling.extinction"),
@@ -31,6 +40,11 @@ rule measurement_ceilings:
         ),
     log:
         "logs/measurement_ceilings.log",
+    benchmark:
+        "logs/measurement_ceilings.tsv"
+    resources:
+        mem_mb=sized(2000),
+        runtime=sized(120),
     params:
         seed=config["seed"],
         families=FAMILIES,
@@ -52,6 +66,11 @@ rule wilson_ceilings:
         ),
     log:
         "logs/wilson_ceilings.log",
+    benchmark:
+        "logs/wilson_ceilings.tsv"
+    resources:
+        mem_mb=sized(2000),
+        runtime=sized(120),
     params:
         seed=config["seed"],
         families=FAMILIES,

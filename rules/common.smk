@@ -166,6 +166,18 @@ def test_files(wildcards):
     return [line_lists(wildcards.test, family) for family in families]
 
 
+def sized(least, per_read=0):
+    """Memory (MB) or time (minutes) that a job asks a cluster for: at least so much, and so much per MB it reads.
+
+    A repeated attempt (`--retries`) asks for as much again. What a job took stands beside its log, in a .tsv.
+    """
+
+    def amount(wildcards, input, attempt):
+        return round(attempt * (least + (per_read and per_read * input.size_mb)))
+
+    return amount
+
+
 def gpus(wildcards):
     """GPUs that a job asks for, by train.device: none for cpu, one for cuda.
 

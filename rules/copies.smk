@@ -16,6 +16,11 @@ rule cddd_copies:
         manifest="data/{copies}/manifest.json",
     log:
         "logs/cddd_copies/{copies}.log",
+    benchmark:
+        "logs/cddd_copies/{copies}.tsv"
+    resources:
+        mem_mb=sized(2000, 8),
+        runtime=sized(30, 2),
     params:
         config=part("lines", "splits.cddd", "cleaning.symprec"),
         seed=config["seed"],

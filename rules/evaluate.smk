@@ -20,8 +20,12 @@ rule evaluate_model:
         ),
     log:
         "logs/evaluate_model/{experiment}/{family}/seed-{seed}/{test}.log",
+    benchmark:
+        "logs/evaluate_model/{experiment}/{family}/seed-{seed}/{test}.tsv"
     threads: config["train"]["threads"]
     resources:
+        mem_mb=sized(8000, 4),
+        runtime=sized(60, 0.1),
         gpu=gpus,
     params:
         instrument=config["instrument"],
@@ -43,8 +47,12 @@ rule robustness:
         "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.robustness.csv",
     log:
         "logs/robustness/{experiment}/{family}/seed-{seed}/{test}.log",
+    benchmark:
+        "logs/robustness/{experiment}/{family}/seed-{seed}/{test}.tsv"
     threads: config["train"]["threads"]
     resources:
+        mem_mb=sized(8000, 4),
+        runtime=sized(120, 0.5),
         gpu=gpus,
     params:
         robustness={

@@ -14,6 +14,11 @@ rule fetch_source:
         "data/raw/{source}.parquet",
     log:
         "logs/fetch_source/{source}.log",
+    benchmark:
+        "logs/fetch_source/{source}.tsv"
+    resources:
+        mem_mb=sized(4000),
+        runtime=sized(2880),
     params:
         source=lambda wildcards: config["sources"][wildcards.source],
         content=lambda wildcards: content(wildcards.source),

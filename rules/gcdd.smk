@@ -6,6 +6,11 @@ rule gcdd_statistics:
         "data/gcdd/statistics.json",
     log:
         "logs/gcdd_statistics.log",
+    benchmark:
+        "logs/gcdd_statistics.tsv"
+    resources:
+        mem_mb=sized(2000, 8),
+        runtime=sized(30, 2),
     params:
         learn_from=config["gcdd"]["learn_from"],
         split=config["splits"]["cddd"],
@@ -22,6 +27,11 @@ rule gcdd_occupations:
         "data/gcdd/occupations.json",
     log:
         "logs/gcdd_occupations.log",
+    benchmark:
+        "logs/gcdd_occupations.tsv"
+    resources:
+        mem_mb=sized(2000),
+        runtime=sized(120),
     params:
         config=part(*GCDD_DRAWS, "gcdd.occupations"),
         seed=config["seed"],
@@ -41,6 +51,11 @@ rule gcdd_shard:
         attempts=temp("shards/gcdd/{shard}/attempts.json"),
     log:
         "logs/gcdd_shard/{shard}.log",
+    benchmark:
+        "logs/gcdd_shard/{shard}.tsv"
+    resources:
+        mem_mb=sized(2000),
+        runtime=sized(240),
     params:
         config=gcdd_part(),
         second_finder=config["cleaning"]["second_finder"],
@@ -60,6 +75,11 @@ rule gcdd_family:
         "data/gcdd/{family}.parquet",
     log:
         "logs/gcdd_family/{family}.log",
+    benchmark:
+        "logs/gcdd_family/{family}.tsv"
+    resources:
+        mem_mb=sized(1000, 8),
+        runtime=sized(30, 0.1),
     params:
         config=gcdd_part(),
         seed=config["seed"],
@@ -82,6 +102,11 @@ rule gcdd:
         manifest="data/gcdd/manifest.json",
     log:
         "logs/gcdd.log",
+    benchmark:
+        "logs/gcdd.tsv"
+    resources:
+        mem_mb=sized(1000, 8),
+        runtime=sized(30, 0.1),
     params:
         config=gcdd_part(),
         seed=config["seed"],
@@ -98,11 +123,20 @@ rule gcdd_evidence:
         generated="data/gcdd/structures.parquet",
         attempts="data/gcdd/attempts.json",
     output:
-        comparison="results/generated/comparison.csv",
+        comparison=report(
+            "results/generated/comparison.csv",
+            caption="../workflow/report/generated.rst",
+            category="Generated crystals",
+        ),
         histograms="results/generated/histograms.csv",
         groups="results/generated/groups.csv",
     log:
         "logs/gcdd_evidence.log",
+    benchmark:
+        "logs/gcdd_evidence.tsv"
+    resources:
+        mem_mb=sized(2000, 8),
+        runtime=sized(30, 1),
     params:
         code=code_digest("xtinct.generators.evidence"),
     script:

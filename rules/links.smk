@@ -12,6 +12,11 @@ rule link_source:
         "data/links/{source}.json",
     log:
         "logs/link_source/{source}.log",
+    benchmark:
+        "logs/link_source/{source}.tsv"
+    resources:
+        mem_mb=sized(500),
+        runtime=sized(10),
     params:
         paths=lambda wildcards: source_inputs(
             config["sources"][wildcards.source], PROJECT

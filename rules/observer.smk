@@ -13,6 +13,11 @@ rule observe:
         predictions="results/observer/{family}/{test}.parquet",
     log:
         "logs/observe/{family}/{test}.log",
+    benchmark:
+        "logs/observe/{family}/{test}.tsv"
+    resources:
+        mem_mb=sized(4000, 4),
+        runtime=sized(240),
     params:
         law=lambda wildcards: config["observer"]["laws"][wildcards.test],
         samples=config["observer"]["samples"],
@@ -35,7 +40,11 @@ rule hybrid:
         predictions="results/observer/{family}/{test}.hybrid.parquet",
     log:
         "logs/hybrid/{family}/{test}.log",
+    benchmark:
+        "logs/hybrid/{family}/{test}.tsv"
     resources:
+        mem_mb=sized(4000, 4),
+        runtime=sized(240),
         gpu=gpus,
     params:
         law=lambda wildcards: config["observer"]["laws"][wildcards.test],

@@ -8,6 +8,6 @@ rule recognition:
     log:
         "logs/recognition.log",
     params:
-        code=code_digest("xtinct.recognition.table"),
+        code=code_digest("xtinct.recognition.known_structures"),
     script:
         "../workflow/scripts/recognition_table.py"

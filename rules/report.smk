@@ -47,18 +47,32 @@ rule report:
         limits="results/limits/limits.json",
         wilson="results/limits/wilson.json",
     output:
-        html=report("results/report.html", category="Report"),
-        metrics=report("results/metrics.json", category="Metrics"),
-        summary=directory("results/summary"),
-        plots=report(
-            expand(
-                "results/plots/{plot}.csv",
-                plot=["accuracy", "training", "confusion", "counts"],
-            ),
-            category="Tables",
+        html=report(
+            "results/report.html",
+            caption="../workflow/report/report.rst",
+            category="Report",
         ),
+        metrics=report(
+            "results/metrics.json",
+            caption="../workflow/report/metrics.rst",
+            category="Metrics",
+        ),
+        summary=directory("results/summary"),
+        plots=[
+            report(
+                f"results/plots/{plot}.csv",
+                caption=f"../workflow/report/{plot}.rst",
+                category="Tables",
+            )
+            for plot in ("accuracy", "training", "confusion", "counts")
+        ],
     log:
         "logs/report.log",
+    benchmark:
+        "logs/report.tsv"
+    resources:
+        mem_mb=sized(4000, 4),
+        runtime=sized(60, 0.1),
     params:
         config=config,
         code=code_digest("xtinct.report.page", "xtinct.project.provenance"),

@@ -6,6 +6,11 @@ rule clean_shard:
         quarantine=temp("shards/structures/{shard}.quarantine.parquet"),
     log:
         "logs/clean_shard/{shard}.log",
+    benchmark:
+        "logs/clean_shard/{shard}.tsv"
+    resources:
+        mem_mb=sized(2000, 4),
+        runtime=sized(30, 2),
     params:
         cleaning=config["cleaning"],
         shards=config["shards"],
@@ -25,6 +30,11 @@ rule structures:
         manifest="data/structures/manifest.json",
     log:
         "logs/structures.log",
+    benchmark:
+        "logs/structures.tsv"
+    resources:
+        mem_mb=sized(1000, 8),
+        runtime=sized(30, 0.1),
     params:
         code=code_digest("xtinct.structures.cleaning"),
     script:

@@ -4,6 +4,8 @@ rule symmetry:
         "data/symmetry/extinction_classes.parquet",
 
 
+# No rule reads these tables: the library carries them as packaged data, so that it needs no cctbx. Every build
+# makes them anew and fails unless the packaged ones hold the same rows; a test holds them byte by byte.
 # cctbx has this job's process to itself.
 rule symmetry_tables:
     output:
@@ -12,6 +14,11 @@ rule symmetry_tables:
         wyckoff="data/symmetry/wyckoff.parquet",
     log:
         "logs/symmetry_tables.log",
+    benchmark:
+        "logs/symmetry_tables.tsv"
+    resources:
+        mem_mb=sized(1000),
+        runtime=sized(30),
     params:
         code=code_digest("xtinct.symmetry.cctbx_tables"),
     script:
@@ -23,6 +30,11 @@ rule extinction_classes:
         "data/symmetry/extinction_classes.parquet",
     log:
         "logs/extinction_classes.log",
+    benchmark:
+        "logs/extinction_classes.tsv"
+    resources:
+        mem_mb=sized(1000),
+        runtime=sized(30),
     params:
         code=code_digest("xtinct.ceiling.extinction"),
     script:

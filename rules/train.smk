@@ -14,8 +14,12 @@ rule train_model:
         history="models/{experiment}/{family}/seed-{seed}/history.csv",
     log:
         "logs/train_model/{experiment}/{family}/seed-{seed}.log",
+    benchmark:
+        "logs/train_model/{experiment}/{family}/seed-{seed}.tsv"
     threads: config["train"]["threads"] * config["train"]["processes"]
     resources:
+        mem_mb=sized(8000, 4),
+        runtime=sized(240),
         gpu=lambda wildcards: gpus(wildcards) * config["train"]["processes"],
     params:
         settings=training,

@@ -5,6 +5,11 @@ rule ulbd_shard:
         temp("shards/{ulbd}/{family}/{shard}.parquet"),
     log:
         "logs/ulbd_shard/{ulbd}/{family}/{shard}.log",
+    benchmark:
+        "logs/ulbd_shard/{ulbd}/{family}/{shard}.tsv"
+    resources:
+        mem_mb=sized(2000, 4),
+        runtime=sized(120),
     params:
         config=ulbd_part,
         seed=config["seed"],
@@ -21,6 +26,11 @@ rule ulbd_family:
         "data/{ulbd}/{family}.parquet",
     log:
         "logs/ulbd_family/{ulbd}/{family}.log",
+    benchmark:
+        "logs/ulbd_family/{ulbd}/{family}.tsv"
+    resources:
+        mem_mb=sized(1000, 8),
+        runtime=sized(30, 0.1),
     params:
         config=ulbd_part,
         variant=lambda wildcards: VARIANTS.get(wildcards.ulbd.removeprefix("variants/")),
@@ -37,6 +47,11 @@ rule ulbd:
         "data/ulbd/manifest.json",
     log:
         "logs/ulbd.log",
+    benchmark:
+        "logs/ulbd.tsv"
+    resources:
+        mem_mb=sized(1000, 8),
+        runtime=sized(30, 0.1),
     params:
         config=part(
             "ulbd",

@@ -10,6 +10,11 @@ rule variants:
         "data/variants/manifest.json",
     log:
         "logs/variants.log",
+    benchmark:
+        "logs/variants.tsv"
+    resources:
+        mem_mb=sized(1000, 8),
+        runtime=sized(30, 0.1),
     params:
         variants=VARIANTS,
         families={variant: list(files) for variant, files in variant_files().items()},

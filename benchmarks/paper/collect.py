@@ -12,8 +12,9 @@ from pathlib import Path
 import yaml
 
 from xtinct.files.writing import write_csv
-from xtinct.report import inputs, panels, tables
-from xtinct.report.claims import claim_rows
+from xtinct.report import inputs, results
+from xtinct.report.sections.accuracy import accuracy_tables
+from xtinct.report.sections.claims import claim_rows
 
 KEYS = ("experiment", "model", "family", "train_set", "test_set", "target", "trained_target", "n", "k")
 
@@ -27,15 +28,14 @@ def main() -> None:
     arguments = parser.parse_args()
     configs = [yaml.safe_load(path.read_text()) for path in arguments.configs]
     wanted = {name for config in configs for name in config["experiments"]}
-    confidence = configs[0]["report"]["confidence"]
     published = json.loads(files("xtinct.report").joinpath("published.json").read_text(encoding="utf-8"))
 
     def found(pattern: str) -> list[Path]:
         return [p for p in sorted(arguments.build.glob(pattern)) if p.parts[-4] in wanted]
 
     records = inputs.all_records(inputs.read_evaluations(found("results/evaluation/*/*/*/*.json"), []))
-    averaged = tables.mean_over_seeds(tables.accuracy_rows(records, confidence), confidence)
-    lines = panels.accuracy_tables(averaged, published)
+    averaged = results.mean_over_seeds(results.accuracy_rows(records))
+    lines = accuracy_tables(averaged, published)
     printed = {
         (line["experiment"], family, line["test_set"], target, cell["k"]): cell["published"]
         for target, of_family in lines.items()
@@ -53,7 +53,7 @@ def main() -> None:
     trainings = inputs.read_trainings(found("models/*/*/*/history.csv"))
     curves = [
         row | {key: f"{row[key]:.5f}" for key in ("accuracy", "ceiling")}
-        for row in tables.training_rows(trainings)
+        for row in results.training_rows(trainings)
     ]
     models = [
         {
@@ -70,7 +70,7 @@ def main() -> None:
     columns = ("figure", "claim", "published", "verdict", "ours", "experiments")
     claims = [
         {key: claim[key] for key in columns}
-        for claim in claim_rows(averaged, tables.ceiling_rows(ceilings, published), published, configs[0])
+        for claim in claim_rows(averaged, results.ceiling_rows(ceilings, published), published, configs[0])
     ]
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, rows in (("results", accuracy), ("training", curves), ("models", models), ("claims", claims)):

@@ -5,7 +5,7 @@
 
 PATTERNS.parquet has a row per pattern: id, source, formula, two_theta and intensity (lists), wavelength
 (angstrom; null: copper is taken), spacegroup_number, a b c alpha beta gamma. TABLE.parquet is a table of
-`xtinct.recognition.table.build_table`. Settings: truth.py. A pattern that fails counts as wrong.
+`xtinct.recognition.known_structures.build_table`. Settings: truth.py. A pattern that fails counts as wrong.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.radiation.tubes import radiation_of
-from xtinct.recognition.asking import recognise_targets
-from xtinct.recognition.table import load_table
+from xtinct.recognition.known_structures import load_table
+from xtinct.recognition.recognising import recognise_targets
 from xtinct.recognition.targets import targets_of
 from xtinct.scores.metrics import wilson_interval
 from xtinct.symmetry.classes import class_symbol
@@ -126,7 +126,9 @@ def summary(rows):
     for level in LEVELS:
         sure = [r for r in good if r[f"p_{level}"] > 0.9]
         out[f"{level}, p > .9"] = f"{sum(r[level] == 1 for r in sure)}/{len(sure)}"
-        out[f"{level}, ECE"] = f"{calibration([r[f'p_{level}'] for r in good], [r[level] == 1 for r in good]):.3f}"
+        out[f"{level}, ECE"] = (
+            f"{calibration([r[f'p_{level}'] for r in good], [r[level] == 1 for r in good]):.3f}"
+        )
     named = [r for r in good if r["p_best"] >= 0.5]
     doubted = [r for r in good if r["p_best"] < 0.5]
     out["named: lattice and group right"] = share([r["best_right"] for r in named])
@@ -141,7 +143,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("patterns", type=Path)
     parser.add_argument("table", type=Path)
-    parser.add_argument("--source", action="append", help="laboratory; all that have a space group without it")
+    parser.add_argument(
+        "--source", action="append", help="laboratory; all that have a space group without it"
+    )
     parser.add_argument("--rows", choices=["all", "even", "odd"], default="all", help="of each laboratory")
     parser.add_argument("--setting", action="append", choices=SETTINGS)
     parser.add_argument("--out", type=Path)
@@ -160,13 +164,17 @@ def main():
             try:
                 targets = peaks_of(row)
             except XtinctError as error:
-                results += [{"id": row["id"], "source": source, "setting": s, "error": str(error)} for s in settings]
+                results += [
+                    {"id": row["id"], "source": source, "setting": s, "error": str(error)} for s in settings
+                ]
                 continue
             results += [judged(row, targets, truth, setting) for setting in settings]
         if options.out:
             options.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
     for source in sorted({r["source"] for r in results}):
-        parts = [summary([r for r in results if r["source"] == source and r["setting"] == s]) for s in settings]
+        parts = [
+            summary([r for r in results if r["source"] == source and r["setting"] == s]) for s in settings
+        ]
         print(f"\n| {source} | {' | '.join(settings)} |\n|{'---|' * (len(settings) + 1)}")
         for key in parts[0]:
             print(f"| {key} | {' | '.join(part[key] for part in parts)} |")

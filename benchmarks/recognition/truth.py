@@ -1,4 +1,4 @@
-"""Which structures of a table are the sample, its compound, or its type, for the settings of the benchmark."""
+"""Which structures of a table are the sample, its compound or its type: the settings of the benchmark."""
 
 from functools import cached_property
 
@@ -6,7 +6,7 @@ import gemmi
 import numpy as np
 from pymatgen.core import Composition
 
-from xtinct.recognition.table import Table
+from xtinct.recognition.known_structures import Table
 from xtinct.structures.labels import prototype
 
 #: all: the whole table; own: without structures of the sample's composition; type: without those of its type;
@@ -79,8 +79,8 @@ class Truth:
     def right(self, formula, number, cell):
         """bool (n,): structures that are the sample.
 
-        Of its group, and of its composition without hydrogen with axes within 6 % (monoclinic: or volume within
-        6 % and b within 3 %, since settings differ), or of its anonymous formula with axes within 3 %.
+        Of its group, and of its composition without hydrogen with axes within 6 % (monoclinic: or volume
+        within 6 % and b within 3 %, since settings differ), or of its anonymous formula with axes within 3 %.
         """
         amounts = shares(formula)
         off = np.abs(self._lengths / np.sort(cell[:3]) - 1)

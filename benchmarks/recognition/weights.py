@@ -1,12 +1,13 @@
 """Learn the weights of recognition on simulated measurements, and on measured ones that are for tuning.
 
     python benchmarks/recognition/weights.py STRUCTURES.parquet TABLE.parquet [--per-system 30] [--seed 1]
-        [--measured PATTERNS.parquet --source NAME --rows even]
+        [--measured PATTERNS.parquet --source NAME --rows even --times 3]
 
 STRUCTURES has the columns material_id (or structure_id) and cif; TABLE, of the same structures, is of
-`xtinct.recognition.table.build_table`. Crystals are drawn per crystal system, with cells strained as those of
-density-functional theory are against measured ones. Each is asked for with its structure in the table, without
-its composition and without its type (truth.py). Prints the dictionaries of `xtinct.recognition.weights`.
+`xtinct.recognition.known_structures.build_table`. Crystals are drawn per crystal system, with cells strained
+as those of density-functional theory are against measured ones. Each is asked for with its structure in the
+table, without its composition and without its type (truth.py). Prints the dictionaries of
+`xtinct.recognition.learned_weights`.
 """
 
 import argparse
@@ -24,17 +25,18 @@ from truth import Truth
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
-from xtinct.lattices.cells import cell_of
+from xtinct.lattices.conventional import conventional_cell
+from xtinct.lattices.metric import cell_of
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, simulate_measurement
-from xtinct.recognition import ranking
-from xtinct.recognition.asking import rank
+from xtinct.recognition import structure_scores
+from xtinct.recognition.known_structures import load_table
+from xtinct.recognition.learned_weights import DOUBT, SCORE
 from xtinct.recognition.matching import FREE, Matched
-from xtinct.recognition.table import load_table
+from xtinct.recognition.recognising import rank
 from xtinct.recognition.targets import targets_of
-from xtinct.recognition.weights import DOUBT, SCORE
 from xtinct.sources.given import standard_of
-from xtinct.symmetry.families import CRYSTAL_SYSTEMS, FAMILIES, conventional_cell, family_of
+from xtinct.symmetry.families import CRYSTAL_SYSTEMS, FAMILIES, family_of
 from xtinct.symmetry.operations import centring
 
 SETTINGS = ("all", "own", "type")
@@ -59,7 +61,7 @@ class Sample:
 
     @property
     def features(self):
-        return ranking.features(self.matched, self.likeness)
+        return structure_scores.features(self.matched, self.likeness)
 
 
 def lattice_right(table, ranked, number, cell):
@@ -138,7 +140,8 @@ def measured(path, source, rows, truth):
     own = [
         r
         for r in pq.read_table(path).to_pylist()
-        if r["source"] == source and all(r[x] is not None and np.isfinite(r[x]) for x in ("a", "spacegroup_number"))
+        if r["source"] == source
+        and all(r[x] is not None and np.isfinite(r[x]) for x in ("a", "spacegroup_number"))
     ]
     for row in {"all": own, "even": own[::2], "odd": own[1::2]}[rows]:
         cell = np.array([row[name] for name in _CELL], dtype=np.float64)
@@ -169,13 +172,13 @@ def fit_score(samples, weights=None):
 
 def best_of(sample, score):
     values = np.where(sample.matched["lines"] > 0, sample.features @ score, -np.inf)
-    return ranking.Best(int(np.argmax(values)), values, sample.numbers, sample.peaks)
+    return structure_scores.Best(int(np.argmax(values)), values, sample.numbers, sample.peaks)
 
 
 def fit_doubt(samples, score):
     """Weights (k,) of a logistic regression: is the best of its group and lattice?"""
     best = [best_of(s, score) for s in samples]
-    x = np.array([ranking.doubt_features(s.matched, b) for s, b in zip(samples, best, strict=True)])
+    x = np.array([structure_scores.doubt_features(s.matched, b) for s, b in zip(samples, best, strict=True)])
     y = np.array([s.lattice[b.at] for s, b in zip(samples, best, strict=True)])
     middle, width = x.mean(axis=0), x.std(axis=0)
     constant = width < 1e-9
@@ -204,7 +207,7 @@ def fit_votes(samples, score, right, frequency):
         total = 0.0
         for s, b, p in zip(samples, best, right, strict=True):
             own, alike = (
-                np.bincount(s.numbers, ranking.shares(b.scores, t), minlength=231)[s.number]
+                np.bincount(s.numbers, structure_scores.shares(b.scores, t), minlength=231)[s.number]
                 for t in (temperature, wide)
             )
             other = (1 - floor) * alike + floor * frequency[s.number]
@@ -218,7 +221,7 @@ def report(samples, numbers):
     score = fit_score(samples)
     doubt, x, y = fit_doubt(samples, score)
     right = 1 / (1 + np.exp(-x @ doubt))
-    votes, likelihood = fit_votes(samples, score, right, ranking.frequencies(numbers))
+    votes, likelihood = fit_votes(samples, score, right, structure_scores.frequencies(numbers))
     print("SCORE =", {k: round(float(v), 4) for k, v in zip(SCORE, score, strict=True)})
     print("DOUBT =", {k: round(float(v), 4) for k, v in zip(DOUBT, doubt, strict=True)})
     print("VOTES =", votes)
@@ -238,6 +241,7 @@ def main():
     parser.add_argument("--measured", type=Path)
     parser.add_argument("--source")
     parser.add_argument("--rows", choices=["all", "even", "odd"], default="even")
+    parser.add_argument("--times", type=int, default=3, help="how often a measured pattern counts")
     options = parser.parse_args()
     truth = Truth(load_table(options.table))
     names = pq.read_schema(options.structures).names
@@ -246,7 +250,7 @@ def main():
     structures = dict(zip(table[name].to_pylist(), table["cif"].to_pylist(), strict=True))
     samples = list(simulated(structures, truth, options.per_system, options.seed))
     if options.measured:
-        samples += measured(options.measured, options.source, options.rows, truth)
+        samples += options.times * list(measured(options.measured, options.source, options.rows, truth))
     report(samples, truth.table.numbers)
 
 

@@ -14,7 +14,7 @@ _OFFERED = {
     "ceilings": "xtinct.api",
     "predict": "xtinct.api",
     "index": "xtinct.observer.asking",
-    "recognise": "xtinct.recognition.asking",
+    "recognise": "xtinct.recognition.recognising",
     "Instrument": "xtinct.patterns.instrument",
     "XtinctError": "xtinct.errors",
 }

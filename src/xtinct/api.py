@@ -12,7 +12,7 @@ from xtinct.errors import XtinctError
 from xtinct.extras import names_extra
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.instrument import Instrument
-from xtinct.symmetry.families import CUBIC, family_of
+from xtinct.symmetry.families import family_of
 
 #: The instrument of the default configuration and of the models it trains: Cu K-alpha1, 5-90 degrees.
 DEFAULT_INSTRUMENT = Instrument(
@@ -176,112 +176,27 @@ def predict(
     and where `prior` changes the probabilities of classes (models of crystal systems). Every warning has
     one cause.
     """
+    from xtinct.learning.measured_patterns import Asked, MeasuredPattern, answer_of
     from xtinct.learning.predictor import Predictor
-    from xtinct.measurements.preparation import (
-        checked_pattern,
-        on_grid,
-        with_model_widths,
-        without_background,
-    )
+    from xtinct.measurements.preparation import checked_pattern, without_background
     from xtinct.measurements.strong_peaks import require_peaks, strong_lines
     from xtinct.observer.exact.explaining import best_families
-    from xtinct.symmetry.operations import hermann_mauguin
 
     two_theta, intensity = checked_pattern(two_theta, intensity, wavelength)
     folders = _model_folders(DEFAULT_MODELS if models is None else models)
     require_peaks(two_theta, intensity)
-    explained = best_families(strong_lines(two_theta, intensity), wavelength)
+    explained, best = best_families(strong_lines(two_theta, intensity), wavelength)
     if subtract_background:
         intensity = without_background(two_theta, intensity)
-    answers = {}
+    measured = MeasuredPattern(two_theta, intensity, wavelength, explained, best)
+    asked = Asked(coverage, fill_missing, any_width, prior)
+    answers: dict[str, dict[str, list]] = {}
     for folder in folders:
         predictor = Predictor(folder)
         if predictor.family in answers:
             raise XtinctError(f"{folder}: a second model for the {predictor.family} family; name one of each")
-        pattern = on_grid(two_theta, intensity, wavelength, predictor.instrument, fill_missing=fill_missing)
-        pattern, warnings = with_model_widths(
-            pattern, predictor.instrument, predictor.width_factors, any_width=any_width
-        )
-        found = predictor.from_patterns(pattern, prior=prior)
-        lattice, doubt = _lattice_of(predictor, *explained)
-        answer = {
-            "condition": _condition(predictor.family),
-            "lattice": lattice,
-            "classes": found.top_classes(0),
-            "groups": found.top_groups(0),
-            "space_groups": [
-                {"number": group, "symbol": hermann_mauguin(group), "probability": p}
-                for group, p in found.top_groups(0)
-            ],
-            "warnings": warnings,
-        }
-        if doubt:
-            warnings.append(doubt)
-        elif found.calibration is not None:
-            inside = found.class_sets(coverage)[0]
-            ranked = found.top_classes(0, len(found.class_symbols))
-            answer["set"] = [symbol for symbol, _ in ranked[: int(inside.sum())]]
-            if not inside.any():
-                warnings.append(
-                    f"undecided, so the set is empty: no class has a probability of "
-                    f"{found.calibration.threshold(coverage):.4g}, which the true class had in "
-                    f"{100 * coverage:g} % of the calibration samples"
-                )
-        elif predictor.calibration is not None:
-            warnings.append(
-                "no set of classes: their probabilities depend on the prior, and it is not that of training"
-            )
-        answers[predictor.family] = answer
+        answers[predictor.family] = answer_of(predictor, measured, asked)
     return answers
-
-
-def _condition(family: str) -> str:
-    return "no condition: the model knows every family" if family == "all" else f"if the crystal is {family}"
-
-
-def _lattice_of(predictor: Any, explained: Mapping[str, Any], best: str | None) -> tuple[dict, str | None]:
-    """("lattice" of an answer, why there is no set of classes or None), from `explaining.best_families`."""
-    from xtinct.observer.exact.explaining import FEWEST
-
-    family = predictor.family
-    own = explained.get(family)
-    shown = own or explained[best or CUBIC]
-    lattice = {
-        "explains": None if own is None and best is None else best == family,
-        "family": best,
-        "lines": shown.lines,
-        "explained": shown.explained if own or best else None,
-        "cell": None if shown.cell is None or not (own or best) else shown.cell.round(4).tolist(),
-    }
-    if family == "all":
-        return lattice, None
-    no_set = "no set of classes is given"
-    if best == family:
-        trained = predictor.trained_lengths
-        short, long = own.cell[:3].min(), own.cell[:3].max()
-        # Lines may show a sublattice of half the axes.
-        if trained is None or (2.02 * short >= trained[0] and long <= 1.01 * trained[1]):
-            return lattice, None
-        return lattice, (
-            f"the lines lie on a lattice with axes of {short:.3f} to {long:.3f} angstrom, but those of "
-            f"training were {trained[0]:g} to {trained[1]:g} angstrom: {no_set}"
-        )
-    if best is not None:
-        other = explained[best]
-        a, _, c = other.cell[:3]
-        axes = f"a {a:.3f}" + ("" if best == CUBIC else f", c {c:.3f}")
-        return lattice, (
-            f"{other.explained} of {other.lines} lines lie on a {best} lattice ({axes} angstrom), so the "
-            f"crystal is not likely to be {family}: {no_set}"
-        )
-    if shown.lines < FEWEST:
-        return lattice, f"only {shown.lines} lines, too few to tell whether the lattice is {family}: {no_set}"
-    if own is None:
-        return lattice, f"whether the lines lie on a {family} lattice is not checked: {no_set}"
-    return lattice, (
-        f"no {family} lattice explains the lines better than chance does (the best {own.explained} of "
-        f"{own.lines}), so the crystal may be of another family or the sample of several phases: {no_set}"
-    )
 
 
 def _model_folders(models: str | Path | Sequence[str | Path]) -> list[Path]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba.core.caching import IndexDataCacheFile
 
 _LOG = logging.getLogger(__name__)
 #: Whether the message about the missing cache was given.
@@ -21,13 +22,30 @@ def njit(*, cache: bool = True, **options: Any) -> Callable[[Callable], Callable
     def compiled(function: Callable) -> Callable:
         if cache and not _told:
             try:
-                return numba.njit(cache=True, **options)(function)
+                return _with_tolerant_index(numba.njit(cache=True, **options)(function))
             except RuntimeError as error:
                 if "cannot cache function" not in str(error):
                     raise
                 _tell()
         return numba.njit(**options)(function)
 
+    return compiled
+
+
+class _TolerantIndex(IndexDataCacheFile):
+    """Numba's index of compiled code, empty where it names a class that stands elsewhere since an update."""
+
+    def _load_index(self) -> dict:
+        try:
+            return super()._load_index()
+        except (ImportError, AttributeError):
+            return {}
+
+
+def _with_tolerant_index(compiled: Callable) -> Callable:
+    index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if index is not None:
+        index.__class__ = _TolerantIndex
     return compiled
 
 

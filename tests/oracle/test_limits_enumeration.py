@@ -13,6 +13,7 @@ import gemmi
 import numpy as np
 import pytest
 
+from xtinct.ceiling.extinction import Question
 from xtinct.ceiling.hypotheses import Window
 from xtinct.ceiling.lattice_ranges import lattice_ceiling
 from xtinct.ceiling.measured_lines import Measurement, measurement_ceiling
@@ -89,7 +90,7 @@ def test_mesh_ceilings_are_the_enumerated_sums_over_line_sets(family, low, high,
             joint[line_set(family, number, cell, window)][number] += share
     ks = (1, 2, 3, 5)
     expected = {k: sum(sum(sorted(p.values())[-k:]) for p in joint.values()) for k in ks}
-    result = lattice_ceiling(family, spec, window, ks=ks)
+    result = lattice_ceiling(family, spec, window, question=Question(ks=ks))
     assert result.exact
     assert result.ceilings == expected
 
@@ -154,7 +155,9 @@ def test_detection_of_single_lines_enumerated():
         for k in expected:
             expected[k] += sum(sorted(posterior)[-k:])
     spec = LatticeSpec("continuous", (a, a), count=1)
-    result = measurement_ceiling("cubic", spec, measurement, ks=(1, 2, 3), lattices=300, draws=10)
+    result = measurement_ceiling(
+        "cubic", spec, measurement, question=Question(ks=(1, 2, 3)), lattices=300, draws=10
+    )
     for k, value in expected.items():
         assert 0 < result.standard_errors[k] < 0.003
         assert abs(result.ceilings[k] - value) < 4 * result.standard_errors[k]
@@ -180,7 +183,9 @@ def test_sum_of_intensities_in_one_element_integrated(threshold):
     table = np.sort(np.array([prior * densities[n] for n in counts]), axis=0)
     missed = sorted(prior * irwin_hall_below(n, least) if least or not n else 0.0 for n in counts)
     spec = LatticeSpec("continuous", (a, a), count=1)
-    result = measurement_ceiling("cubic", spec, measurement, ks=(1, 3), lattices=300, draws=10)
+    result = measurement_ceiling(
+        "cubic", spec, measurement, question=Question(ks=(1, 3)), lattices=300, draws=10
+    )
     for k in (1, 3):
         expected = np.trapezoid(table[-k:].sum(axis=0), s) + sum(missed[-k:])
         assert 0 < result.standard_errors[k] < 0.003

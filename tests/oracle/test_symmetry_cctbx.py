@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pyarrow.parquet as pq
 import pytest
 
 from xtinct.symmetry.operations import DATA
@@ -35,6 +36,21 @@ def test_packaged_tables_are_what_cctbx_computes(tmp_path):
     assert names == ["operations.parquet", "reflection_conditions.parquet", "wyckoff.parquet"]
     for name in names:
         assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), name
+
+
+@pytest.mark.cctbx
+def test_a_build_fails_where_cctbx_and_the_packaged_tables_differ(tmp_path):
+    """The rule's check, on tables of which one lacks a row."""
+    for path in DATA.glob("*.parquet"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    check = "import sys; from xtinct.symmetry.cctbx_tables import check_packaged; check_packaged(sys.argv[1])"
+    command = [sys.executable, "-c", check, str(tmp_path)]
+    subprocess.run(command, check=True)
+    wyckoff = pq.read_table(tmp_path / "wyckoff.parquet")
+    pq.write_table(wyckoff.slice(1), tmp_path / "wyckoff.parquet")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "wyckoff.parquet: cctbx computes other rows than the library has" in done.stderr
 
 
 @pytest.mark.cctbx

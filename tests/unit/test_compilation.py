@@ -10,7 +10,7 @@ import pytest
 FIRST_CALLS = """
 import time
 import numpy as np
-from xtinct.patterns.measuring import Variation
+from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
 from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.patterns.ulbd_patterns import ulbd_patterns
@@ -84,3 +84,21 @@ def test_an_installation_that_cannot_be_written_compiles_anew_and_says_once_what
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=folder)
     assert done.stderr == ""
     assert list((tmp_path / "cache").rglob("*.nbc"))
+
+
+def test_code_compiled_before_a_class_moved_is_compiled_anew(tmp_path):
+    """An update may move a class that compiled code takes; the module that is compiled stays as it is."""
+    (tmp_path / "before.py").write_text(
+        "from typing import NamedTuple\n\n\nclass Pair(NamedTuple):\n    first: float\n    second: float\n"
+    )
+    kernel = (
+        "from xtinct.compiling import njit\n\n\n@njit(cache=True)\ndef total(pair):\n    return pair.first\n"
+    )
+    (tmp_path / "kernel.py").write_text(kernel)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    call = "from kernel import total; from {} import Pair; print(total(Pair(2.0, 3.0)))"
+    for module in ("before", "after"):
+        assert run(call.format(module), PYTHONPATH=path) == ["2.0"]
+        assert list((tmp_path / "__pycache__").glob("kernel.total*.nbi")), "compiled code is kept"
+        if module == "before":
+            (tmp_path / "before.py").rename(tmp_path / "after.py")

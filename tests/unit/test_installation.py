@@ -79,7 +79,10 @@ COMMANDS = {
     "predict": (["NaCl.xy", "--wavelength", "1.5406"], ""),
     "index": (["NaCl.xy", "--wavelength", "1.5406", "--family", "cubic"], ""),
     "describe": (["lines.parquet"], ""),
-    "export": (["lines.parquet", "--out", "exported", "--config", "small.yaml"], ""),
+    "export": (
+        ["lines.parquet", "--out", "exported", "--config", "small.yaml"],
+        "needs the package huggingface-hub, which is not installed: pip install 'xtinct[share]'",
+    ),
     "verify": (["--help"], ""),
     "snapshot": ([], "needs the package snakemake, which is not installed: pip install 'xtinct[workflow]'"),
     "adopt": ([], "needs the package dvc, which is not installed: pip install 'xtinct[workflow]'"),

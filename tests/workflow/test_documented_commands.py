@@ -90,9 +90,7 @@ COMMANDS = {
     "snakemake --cores all --directory ../elsewhere all": DRY,
     # docs
     "snakemake --cores 1 gcdd": DRY,
-    "python benchmarks/generators.py data/gcdd/statistics.json data/gcdd/occupations.json": (
-        "python -c \"import runpy; runpy.run_path('benchmarks/generators.py')\""
-    ),
+    "xtinct bench crystals": HELP,
     "snakemake --cores all gcdd": DRY,
     "xtinct verify": HELP,
     # docs/interruptions.md

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xtinct.ceiling.limitations import write_limitations
+from xtinct.ceiling.limitations import Sampling, write_limitations
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.patterns.instrument import Instrument
 from xtinct.project.job import job
@@ -16,6 +16,5 @@ with job(snakemake.log):
         threshold=params.ceilings["threshold"],
         d_star_max=params.d_star_max,
         ks=params.ceilings["ks"],
-        seed=params.seed,
-        lattices=params.ceilings["lattices"],
+        sampling=Sampling(params.seed, params.ceilings["lattices"]),
     )

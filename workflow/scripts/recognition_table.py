@@ -3,7 +3,7 @@
 import logging
 
 from xtinct.project.job import job
-from xtinct.recognition.table import build_table
+from xtinct.recognition.known_structures import build_table
 
 with job(snakemake.log):
     rows = build_table(snakemake.input.lines, snakemake.input.structures, snakemake.output[0])

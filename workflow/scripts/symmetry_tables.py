@@ -1,9 +1,11 @@
-"""cctbx -> operations, reflection conditions and Wyckoff positions of the space groups."""
+"""cctbx -> operations, reflection conditions and Wyckoff positions, the same as in the library."""
 
 from pathlib import Path
 
 from xtinct.project.job import job
-from xtinct.symmetry.cctbx_tables import write_tables
+from xtinct.symmetry.cctbx_tables import check_packaged, write_tables
 
 with job(snakemake.log):
-    write_tables(Path(snakemake.output.operations).parent)
+    folder = Path(snakemake.output.operations).parent
+    write_tables(folder)
+    check_packaged(folder)

@@ -204,3 +204,12 @@ class _Contender:
         network = make_network(settings, resolve_device(settings.fit.device))
         checkpoint = Checkpoint(Path(folder) / NAME, "")
         return make_run(settings, network, Sources(settings.samples), checkpoint, Processes(), kind)
+
+
+def race_table(records: list[dict]) -> list[tuple]:
+    """Rows for printing of what `race` found, the heading first."""
+    rows = [("model", "seconds to 99 % of the ceiling", "CPU seconds", "accuracy", "patterns")]
+    for r in records:
+        seconds = r["seconds"] or f"not in {r['limit']:g}"
+        rows.append((r["model"], seconds, r["cpu_seconds"], f"{r['accuracy']:.4f}", r["patterns"]))
+    return rows

@@ -11,6 +11,7 @@ For the space group itself and a uniform prior over N groups this is sum over cl
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -76,6 +77,27 @@ def checked_ks(ks: Iterable[int]) -> tuple[int, ...]:
         if not isinstance(k, int | np.integer) or k < 1:
             raise XtinctError(f"k = {k!r}: expected a whole number of answers, 1 or more")
     return tuple(int(k) for k in ks)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the groups of a family.
+
+    target  one of TARGETS
+    ks      answers that are allowed, each 1 or more
+    prior   weight of every space group that has one; None: all alike
+    """
+
+    target: str = "spacegroup"
+    ks: Iterable[int] = (1, 2, 3, 4, 5)
+    prior: Mapping[int, Weight] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ks", checked_ks(self.ks))
+
+
+#: The space group, all groups alike, up to five answers.
+USUAL = Question()
 
 
 def prior_weights(family: str, prior: Mapping[int, Weight] | None) -> dict[int, Fraction]:

@@ -12,13 +12,12 @@ observer is given the lattice there, and what is lost is lost to the window alon
 """
 
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from xtinct.ceiling.extinction import Weight, checked_ks
+from xtinct.ceiling.extinction import USUAL, Question
 from xtinct.ceiling.hypotheses import Hypotheses, Window, best_of, blocks, partitions
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
@@ -68,9 +67,7 @@ def lattice_ceiling(
     spec: LatticeSpec,
     window: Window,
     *,
-    target: str = "spacegroup",
-    ks: Iterable[int] = (1, 2, 3, 4, 5),
-    prior: Mapping[int, Weight] | None = None,
+    question: Question = USUAL,
     seed: int = 0,
     samples: int = 2000,
 ) -> LatticeCeiling:
@@ -80,13 +77,12 @@ def lattice_ceiling(
     cubic lattices are integrated exactly (the loss changes only where a line enters or leaves the
     window). Otherwise `samples` lattices are drawn with `seed`, and the standard error is given.
     """
-    ks = checked_ks(ks)
     hypotheses = Hypotheses(family, window.d_star_max, spec.length_max, spec.angles)
     if spec.kind == "mesh" and spec.n_lattices(family) <= MESH_LIMIT:
-        return _mesh(hypotheses, spec, window, target, ks, prior, seed)
+        return _mesh(hypotheses, spec, window, question, seed)
     if spec.kind == "continuous" and family == CUBIC:
         cells, shares = _cubic_intervals(hypotheses, spec, window)
-        return _known_lattices(hypotheses, cells, shares, window, target, ks, prior, sampled=False)
+        return _known_lattices(hypotheses, cells, shares, window, question, sampled=False)
     indices = np.arange(samples)
     if spec.kind == "mesh":
         # A stride that shares no factor with the size visits different lattices all over the mesh.
@@ -95,7 +91,7 @@ def lattice_ceiling(
         indices = (seed + indices) * stride % size
     shares = np.full(samples, 1.0 / samples)
     cells = spec.cells(family, seed, indices)
-    return _known_lattices(hypotheses, cells, shares, window, target, ks, prior, sampled=True)
+    return _known_lattices(hypotheses, cells, shares, window, question, sampled=True)
 
 
 def _cubic_intervals(
@@ -123,12 +119,11 @@ def _known_lattices(
     cells: np.ndarray,
     shares: np.ndarray,
     window: Window,
-    target: str,
-    ks: tuple[int, ...],
-    prior: Mapping[int, Weight] | None,
+    question: Question,
     sampled: bool,
 ) -> LatticeCeiling:
-    weights, _, total = hypotheses.joint(target, prior)
+    ks = question.ks
+    weights, _, total = hypotheses.joint(question.target, question.prior)
     partition = partitions(hypotheses.signatures(cells, window))
     values = _lattice_values(weights, partition, ks)
     ceilings: dict[int, Fraction | float] = {}
@@ -173,16 +168,14 @@ def _mesh(
     hypotheses: Hypotheses,
     spec: LatticeSpec,
     window: Window,
-    target: str,
-    ks: tuple[int, ...],
-    prior: Mapping[int, Weight] | None,
+    question: Question,
     seed: int,
 ) -> LatticeCeiling:
-    family = hypotheses.family
+    family, ks = hypotheses.family, question.ks
     n = spec.n_lattices(family)
     cells = spec.cells(family, seed, np.arange(n))
     signatures = hypotheses.signatures(cells, window, exact=_exact_metric(family, cells))
-    weights, _, total = hypotheses.joint(target, prior)
+    weights, _, total = hypotheses.joint(question.target, question.prior)
     partition = partitions(signatures)
     won = {k: sum(values) for k, values in _lattice_values(weights, partition, ks).items()}
     across = 0

@@ -1,11 +1,12 @@
 """Result files of the ceilings beyond the extinction laws, for the workflow and the report."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from xtinct.ceiling.extinction import Weight, ceilings
+from xtinct.ceiling.extinction import USUAL, Question, ceilings
 from xtinct.ceiling.hypotheses import Window
 from xtinct.ceiling.lattice_ranges import lattice_ceiling
 from xtinct.ceiling.measured_lines import Measurement, measurement_ceiling
@@ -20,6 +21,17 @@ from xtinct.patterns.instrument import Instrument
 LIMITATIONS = ("extinction", "lattices", "window", "resolution", "threshold")
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How many lattices are drawn from a distribution, and the seed of the draw."""
+
+    seed: int = 0
+    lattices: int = 200
+
+
+_SAMPLED = Sampling()
+
+
 def limitations(
     family: str,
     spec: LatticeSpec,
@@ -27,11 +39,8 @@ def limitations(
     *,
     threshold: float,
     d_star_max: float,
-    target: str = "spacegroup",
-    ks: Iterable[int] = (1, 2, 3, 4, 5),
-    prior: Mapping[int, Weight] | None = None,
-    seed: int = 0,
-    lattices: int = 200,
+    question: Question = USUAL,
+    sampling: Sampling = _SAMPLED,
 ) -> dict[str, list[dict]]:
     """What each limitation leaves of a family's ceiling, one after the other.
 
@@ -44,20 +53,27 @@ def limitations(
     Returns rows of schema.LIMITATIONS, MERGED_LATTICES (seen through the window) and LOST_PAIRS under
     the keys "limitations", "merged_lattices" and "lost_pairs".
     """
-    ks = tuple(ks)
-    common = {"target": target, "ks": ks, "prior": prior}
-    sampled = common | {"seed": seed}
+    ks, lattices = question.ks, sampling.lattices
+    asked = {"question": question, "seed": sampling.seed}
     window = Window.of_instrument(instrument)
     whole = Window(0.0, max(d_star_max, window.d_star_max))
-    of_lattices = lattice_ceiling(family, spec, whole, samples=lattices, **sampled)
-    of_window = lattice_ceiling(family, spec, window, samples=lattices, **sampled)
+    of_lattices = lattice_ceiling(family, spec, whole, samples=lattices, **asked)
+    of_window = lattice_ceiling(family, spec, window, samples=lattices, **asked)
     measured = {
         name: measurement_ceiling(
-            family, spec, Measurement.of_instrument(instrument, value), lattices=lattices, **sampled
+            family, spec, Measurement.of_instrument(instrument, value), lattices=lattices, **asked
         )
         for name, value in (("resolution", 0.0), ("threshold", threshold))
     }
-    stages = [("extinction", ceilings(family, **common), dict.fromkeys(ks, 0.0), 0, True)]
+    stages = [
+        (
+            "extinction",
+            ceilings(family, question.target, ks=ks, prior=question.prior),
+            dict.fromkeys(ks, 0.0),
+            0,
+            True,
+        )
+    ]
     for name, result in (("lattices", of_lattices), ("window", of_window)):
         stages.append((name, result.ceilings, result.standard_errors, result.n_lattices, result.exact))
     for name, result in measured.items():
@@ -67,7 +83,7 @@ def limitations(
             {
                 "family": family,
                 "limitation": name,
-                "target": target,
+                "target": question.target,
                 "k": k,
                 "ceiling": float(values[k]),
                 "standard_error": errors[k],
@@ -99,8 +115,7 @@ def write_limitations(
     threshold: float,
     d_star_max: float,
     ks: Iterable[int] = (1, 2, 3, 4, 5),
-    seed: int = 0,
-    lattices: int = 200,
+    sampling: Sampling = _SAMPLED,
 ) -> None:
     """`limitations` of every family of `specs`, as limitations, merged_lattices and lost_pairs.
 
@@ -114,17 +129,16 @@ def write_limitations(
             instrument,
             threshold=threshold,
             d_star_max=d_star_max,
-            ks=ks,
-            seed=seed,
-            lattices=lattices,
+            question=Question(ks=ks),
+            sampling=sampling,
         )
         for name, table in tables.items():
             table += rows[name]
     settings = {
         "instrument": instrument.to_dict(),
         "threshold": threshold,
-        "seed": seed,
-        "lattices": lattices,
+        "seed": sampling.seed,
+        "lattices": sampling.lattices,
     }
     _write(folder, "limitations", tables["limitations"], schema.LIMITATIONS, settings)
     _write(folder, "merged_lattices", tables["merged_lattices"], schema.MERGED_LATTICES, settings)
@@ -147,12 +161,12 @@ def write_wilson(
 
     Writes wilson.parquet, wilson_pairs.parquet and wilson.json (both) into `folder`.
     """
-    ks = tuple(ks)
+    question = Question(ks=ks)
     measurement = Measurement.of_instrument(instrument, 0.0)
     rows, pairs = [], []
     for family, spec in specs.items():
         estimate = wilson_estimate(
-            family, spec, measurement, ks=ks, seed=seed, lattices=lattices, draws=draws
+            family, spec, measurement, question=question, seed=seed, lattices=lattices, draws=draws
         )
         rows += [
             {
@@ -163,7 +177,7 @@ def write_wilson(
                 "standard_error": estimate.standard_errors[k],
                 "extinction_ceiling": estimate.extinction[k],
             }
-            for k in ks
+            for k in question.ks
         ]
         pairs += [
             {"family": family, "first": first, "second": second, "accuracy": accuracy}

@@ -29,12 +29,11 @@ width is the resolution of a good profile fit, not a claim about peak overlap in
 """
 
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.ceiling.extinction import Weight, checked_ks
+from xtinct.ceiling.extinction import USUAL, Question
 from xtinct.ceiling.hypotheses import Hypotheses, Window
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
@@ -133,9 +132,7 @@ def measurement_ceiling(
     spec: LatticeSpec,
     measurement: Measurement,
     *,
-    target: str = "spacegroup",
-    ks: Iterable[int] = (1, 2, 3, 4, 5),
-    prior: Mapping[int, Weight] | None = None,
+    question: Question = USUAL,
     seed: int = 0,
     lattices: int = 200,
     draws: int = 2,
@@ -145,11 +142,11 @@ def measurement_ceiling(
     On each lattice every absence set draws its intensities `draws` times. See the module's docstring
     for the definition.
     """
-    ks = checked_ks(ks)
+    ks = question.ks
     if lattices < 2 or draws < 1:
         raise XtinctError(f"{lattices} lattices with {draws} draws: expected at least 2 and 1")
     hypotheses = Hypotheses(family, measurement.window.d_star_max, spec.length_max, spec.angles)
-    weights, _, total = hypotheses.joint(target, prior)
+    weights, _, total = hypotheses.joint(question.target, question.prior)
     joint = (weights / total).astype(np.float64)
     indices = np.arange(lattices)
     if spec.kind == "mesh":

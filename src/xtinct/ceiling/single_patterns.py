@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.ceiling.extinction import Weight, checked_ks
+from xtinct.ceiling.extinction import USUAL, Question, Weight, checked_ks
 from xtinct.ceiling.hypotheses import Hypotheses, Window, partitions
 from xtinct.errors import XtinctError
 from xtinct.lattices.conventional import free_angle_range
@@ -100,9 +100,7 @@ def possible_groups(
     cell: np.ndarray,
     window: Window,
     *,
-    target: str = "spacegroup",
-    ks: Iterable[int] = (1, 2, 3, 4, 5),
-    prior: Mapping[int, Weight] | None = None,
+    question: Question = USUAL,
     tolerance: float = 1e-6,
 ) -> PossibleGroups:
     """Space groups of a family that the observed lines `d_star` (n,) of the lattice `cell` (6,) leave.
@@ -111,7 +109,7 @@ def possible_groups(
     lattice closer than twice that count as one. Lines outside `window` are not looked at. An
     observed line that the lattice does not have raises XtinctError.
     """
-    ks = checked_ks(ks)
+    ks = question.ks
     cell = np.asarray(cell, dtype=np.float64)
     angles = free_angle_range(family, cell[None])
     hypotheses = Hypotheses(family, window.d_star_max, float(cell[:3].max()), angles)
@@ -134,7 +132,7 @@ def possible_groups(
         seen[line[near]] = True
     permits = ~(seen[:, None] & ~shown).any(axis=0)
     exact = permits & ~(shown & ~seen[:, None]).any(axis=0)
-    weights, _, total = hypotheses.joint(target, prior)
+    weights, _, total = hypotheses.joint(question.target, question.prior)
     falling = -np.sort(-(weights[exact] / total).astype(np.float64).sum(axis=0))
     whole = falling.sum()
     return PossibleGroups(

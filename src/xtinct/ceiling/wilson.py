@@ -25,12 +25,11 @@ there to be learned, clearly above what a measurement gives.
 """
 
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.ceiling.extinction import Weight, checked_ks, labels, prior_weights
+from xtinct.ceiling.extinction import USUAL, Question, labels, prior_weights
 from xtinct.ceiling.hypotheses import Hypotheses, best_of, blocks, partitions
 from xtinct.ceiling.measured_lines import Measurement, lines_in_elements, times
 from xtinct.compiling import njit
@@ -101,9 +100,7 @@ def wilson_estimate(
     spec: LatticeSpec,
     measurement: Measurement,
     *,
-    target: str = "spacegroup",
-    ks: Iterable[int] = (1, 2, 3, 4, 5),
-    prior: Mapping[int, Weight] | None = None,
+    question: Question = USUAL,
     seed: int = 0,
     lattices: int = 30,
     draws: int = 10,
@@ -113,7 +110,7 @@ def wilson_estimate(
     Of `measurement` the range and the width of the resolution elements are used. Every group draws
     `draws` patterns on each of `lattices` lattices.
     """
-    ks = checked_ks(ks)
+    ks = question.ks
     if lattices < 2 or draws < 1:
         raise XtinctError(f"{lattices} lattices with {draws} draws: expected at least 2 and 1")
     hypotheses = Hypotheses(family, measurement.window.d_star_max, spec.length_max, spec.angles)
@@ -122,10 +119,10 @@ def wilson_estimate(
     nu_of_forms = np.stack([degrees_of_freedom(family, g, hypotheses.lines.forms, reach) for g in groups])
     nu_of_forms = hypotheses.on_relabelled_axes(nu_of_forms)
     scale = np.tile([float(len(operations(g))) for g in groups], hypotheses.relabelled)
-    weight_of = prior_weights(family, prior)
+    weight_of = prior_weights(family, question.prior)
     weights = np.array([float(weight_of.get(g, 0)) for g in groups])
     weights /= weights.sum()
-    label_of = labels(family, target)
+    label_of = labels(family, question.target)
     names = sorted({label_of[g] for g in groups}, key=str)
     of_label = np.array([[label_of[g] == name for name in names] for g in groups], dtype=float)
 
@@ -154,7 +151,7 @@ def wilson_estimate(
     return WilsonEstimate(
         accuracies={k: float(top[:, j].mean()) for j, k in enumerate(ks)},
         standard_errors={k: float(top[:, j].std(ddof=1) / math.sqrt(len(top))) for j, k in enumerate(ks)},
-        extinction=_extinction(hypotheses, cells, measurement, target, ks, prior),
+        extinction=_extinction(hypotheses, cells, measurement, question),
         pairs=_pairs_of_classes(hypotheses, right, weights),
     )
 
@@ -163,11 +160,10 @@ def _extinction(
     hypotheses: Hypotheses,
     cells: np.ndarray,
     measurement: Measurement,
-    target: str,
-    ks: tuple[int, ...],
-    prior: Mapping[int, Weight] | None,
+    question: Question,
 ) -> dict[int, float]:
-    weights, _, total = hypotheses.joint(target, prior)
+    ks = question.ks
+    weights, _, total = hypotheses.joint(question.target, question.prior)
     rows = partitions(hypotheses.signatures(cells, measurement.window))
     won = [best_of(weights, blocks(row), ks) for row in rows]
     return {k: sum(of_lattice[k] for of_lattice in won) / (total * len(rows)) for k in ks}

@@ -58,7 +58,7 @@ def adopt() -> None:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["generation", "training"]), default="generation")
+@click.argument("what", type=click.Choice(["generation", "crystals", "training"]), default="generation")
 @click.option(
     "--structures",
     default="data/prototypes/aflow_prototypes.parquet",
@@ -66,47 +66,47 @@ def adopt() -> None:
     type=click.Path(dir_okay=False),
     help="Parquet table with a column of CIFs, for generation.",
 )
-@click.option("--config", default="config/config.yaml", show_default=True, help="Settings of training.")
+@click.option("--gcdd", default="data/gcdd", show_default=True, help="Folder of the GCDD, for crystals.")
+@click.option(
+    "--config", default="config/config.yaml", show_default=True, help="Settings of training and crystals."
+)
 @click.option(
     "--limit", default=600.0, show_default=True, help="Seconds that a model may take to reach the ceiling."
 )
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of both sides.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write JSON to this file as well.")
-def bench(what: str, structures: str, config: str, limit: float, rounds: int, out: str | None) -> None:
-    """Measure speed as ratios to named baselines, taken in turn in one process.
+def bench(
+    what: str, structures: str, gcdd: str, config: str, limit: float, rounds: int, out: str | None
+) -> None:
+    """Measure how fast this package is on this machine.
 
-    WHAT is generation (datasets, the default) or training (what the data cost, time to the ceiling).
+    WHAT is generation (datasets against named baselines, in turn in one process; the default), crystals
+    (rates of the crystal generators) or training (what the data cost, time to the ceiling).
     """
-    from xtinct.bench.lines import run, table
     from xtinct.files.writing import write_json
 
-    if what == "training":
-        from xtinct.bench.training_speed import race, throughput
+    if what == "generation":
+        from xtinct.bench.generation_speed import run, table
+
+        result = run(structures, rounds=rounds)
+        tables = [table(result)]
+    elif what == "crystals":
+        from xtinct.bench.crystal_speed import crystal_rates
+        from xtinct.project.configuration import load
+
+        result = crystal_rates(load(config), f"{gcdd}/statistics.json", f"{gcdd}/occupations.json")
+        tables = [[("case", "per second"), *((name, f"{rate:,.0f}") for name, rate in result.items())]]
+    else:
+        from xtinct.bench.training_speed import race, race_table, throughput
         from xtinct.project.configuration import load
 
         settings = load(config)
         result = {"throughput": throughput(settings, rounds=rounds), "race": race(settings, limit=limit)}
-        if out:
-            write_json(out, result)
-        print_table(("throughput", "value"), list(result["throughput"].items()))
-        rows = [
-            (
-                r["model"],
-                r["seconds"] or f"not in {limit:g}",
-                r["cpu_seconds"],
-                f"{r['accuracy']:.4f}",
-                r["patterns"],
-            )
-            for r in result["race"]
-        ]
-        header = ("model", "seconds to 99 % of the ceiling", "CPU seconds", "accuracy", "patterns")
-        print_table(header, rows)
-        return
-    result = run(structures, rounds=rounds)
+        tables = [[("throughput", "value"), *result["throughput"].items()], race_table(result["race"])]
     if out:
         write_json(out, result)
-    heading, *rows = table(result)
-    print_table(heading, rows)
+    for heading, *rows in tables:
+        print_table(heading, rows)
 
 
 @click.command()

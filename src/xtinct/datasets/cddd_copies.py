@@ -16,7 +16,7 @@ from xtinct.datasets.gcdd_statistics import ids_of_part
 from xtinct.datasets.merging import Identity, merge_lines
 from xtinct.files.quarantine import Quarantine
 from xtinct.files.shards import Shard
-from xtinct.generators.randomised import randomised_copies
+from xtinct.generators.randomised import Randomisation, randomised_copies
 from xtinct.generators.sampling import read_statistics
 
 
@@ -77,9 +77,7 @@ def build_copies(
         copies = randomised_copies(
             structures,
             read_statistics(statistics),
-            kind=settings.kind,
-            seed=settings.seed,
-            symprec=settings.symprec,
+            Randomisation(settings.kind, settings.seed, settings.symprec),
             structures_out=structures_out,
             quarantine_out=Path(folder, "copies.parquet"),
             only=ids_of_part(splits, part="test", split=settings.split),

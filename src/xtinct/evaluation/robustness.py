@@ -14,13 +14,13 @@ from xtinct.evaluation.test_sets import Samples, TestSet
 from xtinct.files.writing import write_csv
 from xtinct.learning.predictor import Predictor
 from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.measuring import Conditions
 from xtinct.randomness import stream_key, subkeys
 from xtinct.scores.metrics import in_top_k, share
 
 #: What is varied, one at a time. `start` and `end` cut the 2theta range, degree; the others are those of
-#: `xtinct.patterns.measuring.Conditions`.
+#: `xtinct.patterns.conditions.Conditions`.
 CONDITIONS = ("counts", "width_factor", "zero_shift", "start", "end")
 #: Coverage of the sets of classes that are looked at.
 COVERAGE = 0.95

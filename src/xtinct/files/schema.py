@@ -28,6 +28,7 @@ _NULLABLE = {
     ("structures", "spacegroup_declared"),
     ("structures", "spacegroup_spglib"),
     ("structures", "protostructure"),
+    ("recognition", "protostructure"),
     ("quarantine", "raw_sha256"),
 }
 
@@ -100,6 +101,29 @@ LINES = _table(
     ("seed", pa.int64(), "", "seed of the configuration that made the row"),
     ("source", pa.string(), "", "source of the structure in the configuration; ulbd or gcdd for made ones"),
     ("licence", pa.string(), "", "licence under which the row may be used"),
+)
+
+RECOGNITION = _table(
+    "recognition",
+    ("structure_id", pa.string(), "", "row of structures that the lines are of"),
+    ("formula", pa.string(), "", "reduced formula"),
+    ("protostructure", pa.string(), "", "AFLOW-style protostructure label with elements; null if unknown"),
+    (
+        "elements",
+        pa.list_(pa.uint8()),
+        "",
+        "atomic numbers of its elements, ascending; deuterium counts as 1",
+    ),
+    ("spacegroup_number", pa.int16(), "", "1 to 230"),
+    ("n_sites", pa.int32(), "", "atom sites in the conventional cell"),
+    *((name, pa.float32(), unit, description) for name, _, unit, description in _CELL_COLUMNS),
+    ("place", pa.list_(pa.uint16()), "5e-5", "ln(25 angstrom / d) of each line, ascending"),
+    (
+        "strength",
+        pa.list_(pa.uint8()),
+        "1/255",
+        "root of each line's intensity with LP factor, over the largest",
+    ),
 )
 
 #: What Xtinct draws itself, from laws and numbers alone: no rights are kept in it.

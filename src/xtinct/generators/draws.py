@@ -4,6 +4,7 @@ Every random number is a function of a key and a counter (`xtinct.randomness`).
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,31 +31,117 @@ def _pick(cdf, u):
     return min(np.searchsorted(cdf, u, side="right"), cdf.size - 1)
 
 
+class Shapes(NamedTuple):
+    """Known shapes of the lattices of a group.
+
+    code    number of the crystal family (`FAMILY_CODE`)
+    known   float64 (n, d), numbers of `Family.shape`
+    kernel  float64 (d, d), lower triangle, what smooths them
+    """
+
+    code: int
+    known: np.ndarray
+    kernel: np.ndarray
+
+
+class Occupations(NamedTuple):
+    """What is drawn for the positions of a group: cumulative shares, float64.
+
+    low         fewest elements; n_elements: of this number and each above
+    element     of each element
+    repetition  of one, two, ... positions of an element
+    wyckoff     of each position
+    """
+
+    low: int
+    n_elements: np.ndarray
+    element: np.ndarray
+    repetition: np.ndarray
+    wyckoff: np.ndarray
+
+
+class Positions(NamedTuple):
+    """Wyckoff positions of a group; centring makes the other points.
+
+    rotations, translations  float64 (m, 3, 3) and (m, 3), of all positions one after the other
+    offsets                  int64 (positions + 1,), where each begins
+    freedom                  int64 (positions,), free coordinates
+    centring                 float64 (c, 3), zero first
+    """
+
+    rotations: np.ndarray
+    translations: np.ndarray
+    offsets: np.ndarray
+    freedom: np.ndarray
+    centring: np.ndarray
+
+
+class Sizes(NamedTuple):
+    """What atoms take of room, and how densely they are packed.
+
+    sphere     float64 (elements,), volume of each, angstrom^3
+    radius     float64 (elements,), covalent radius, angstrom
+    edges      float64 (bins - 1,), volumes of all spheres between the bins of `quantiles`
+    quantiles  float64 (bins, n), of the cell's volume over that of the spheres
+    scale      smallest distance as a share of the sum of the radii, 0 for none
+    """
+
+    sphere: np.ndarray
+    radius: np.ndarray
+    edges: np.ndarray
+    quantiles: np.ndarray
+    scale: float
+
+
+class GroupTables(NamedTuple):
+    """All that crystals of one group are drawn from."""
+
+    occupations: Occupations
+    positions: Positions
+    sizes: Sizes
+    shapes: Shapes
+
+
+class Room(NamedTuple):
+    """Arrays that a draw fills: frac float64 (sites, 3), elements int64 (sites,), orbits int64 (sites, 2),
+    cell float64 (6,)."""
+
+    frac: np.ndarray
+    elements: np.ndarray
+    orbits: np.ndarray
+    cell: np.ndarray
+
+
 @njit(cache=True, nogil=True)
-def draw_crystal(
-    key, occupation, low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, rotations, translations,
-    offsets, freedom, centring, sphere, radius, edges, quantiles, code, shapes, kernel, scale,
-    frac, elements, orbits, cell,
-):  # fmt: skip
-    """Fill the last four arrays; return (outcome, atoms, occupied positions)."""
+def empty_room(max_sites):
+    """Room for a crystal of at most so many sites."""
+    return Room(
+        np.empty((max_sites, 3)),
+        np.empty(max_sites, np.int64),
+        np.empty((max_sites, 2), np.int64),
+        np.empty(6),
+    )
+
+
+@njit(cache=True, nogil=True)
+def draw_crystal(key, occupation, tables, room):
+    """Fill `room` from `tables`; return (outcome, atoms, occupied positions)."""
+    positions, sizes = tables.positions, tables.sizes
+    rotations, translations, offsets = positions.rotations, positions.translations, positions.offsets
+    freedom, scale = positions.freedom, sizes.scale
+    frac, elements, orbits = room.frac, room.elements, room.orbits
     if occupation.shape[0]:
-        n_orbits, n_sites, spheres = _draw_elements(
-            subkey(key, 0), occupation, element_cdf, offsets, centring.shape[0], sphere, frac.shape[0], orbits
-        )
+        n_orbits, n_sites, spheres = _draw_elements(subkey(key, 0), occupation, tables, room)
     else:
-        n_orbits, n_sites, spheres = _draw_occupation(
-            subkey(key, 0), low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, offsets, freedom,
-            centring.shape[0], sphere, frac.shape[0], orbits,
-        )  # fmt: skip
+        n_orbits, n_sites, spheres = _draw_occupation(subkey(key, 0), tables, room)
     if n_orbits == 0:
         return TOO_MANY_SITES, 0, 0
-    volume = max(
-        spheres * _packing_factor(subkey(key, 1), spheres, edges, quantiles), MIN_ATOM_VOLUME * n_sites
-    )
-    if not draw_lattice(subkey(key, 2), code, shapes, kernel, volume, cell):
+    factor = _packing_factor(subkey(key, 1), spheres, sizes.edges, sizes.quantiles)
+    volume = max(spheres * factor, MIN_ATOM_VOLUME * n_sites)
+    if not draw_lattice(subkey(key, 2), tables.shapes, volume, room.cell):
         return NO_LATTICE, 0, 0
-    basis = cell_basis(cell)
-    positions = subkey(key, 3)
+    basis = cell_basis(room.cell)
+    stream = subkey(key, 3)
     n_atoms = 0
     # Fixed positions first: they leave the free ones the choice.
     for wanted in range(4):
@@ -64,7 +151,7 @@ def draw_crystal(
                 continue
             placed = False
             for attempt in range(1 if scale == 0.0 or wanted == 0 else _POSITION_TRIES):
-                draws = subkey(subkey(positions, q), attempt)
+                draws = subkey(subkey(stream, q), attempt)
                 x, y, z = uniform(draws, 0), uniform(draws, 1), uniform(draws, 2)
                 n = n_atoms
                 for o in range(offsets[w], offsets[w + 1]):
@@ -75,7 +162,7 @@ def draw_crystal(
                         )  # fmt: skip
                     elements[n] = orbits[q, 0]
                     n += 1
-                if scale == 0.0 or _far_enough(n_atoms, n, frac, elements, radius, scale, basis, centring):
+                if scale == 0.0 or _far_enough(n_atoms, n, room, basis, sizes, positions.centring):
                     n_atoms = n
                     placed = True
                     break
@@ -97,8 +184,11 @@ def _new_element(key, counter, element_cdf, used):
 
 
 @njit(cache=True)
-def _draw_elements(key, occupation, element_cdf, offsets, n_centring, sphere, max_sites, orbits):
-    """Fill `orbits` with drawn elements on given positions; returns as `_draw_occupation` does."""
+def _draw_elements(key, occupation, tables, room):
+    """Fill the orbits with drawn elements on given positions; returns as `_draw_occupation` does."""
+    element_cdf, sphere, orbits = tables.occupations.element, tables.sizes.sphere, room.orbits
+    offsets, n_centring = tables.positions.offsets, tables.positions.centring.shape[0]
+    max_sites = room.elements.size
     used = np.zeros(element_cdf.size, np.bool_)
     element_of = np.full(occupation.shape[0], -1, np.int64)
     counter = 0
@@ -118,11 +208,12 @@ def _draw_elements(key, occupation, element_cdf, offsets, n_centring, sphere, ma
 
 
 @njit(cache=True)
-def _draw_occupation(
-    key, low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf, offsets, freedom, n_centring, sphere,
-    max_sites, orbits,
-):  # fmt: skip
-    """Fill `orbits` and return (their number, sites of the conventional cell, volume of the spheres)."""
+def _draw_occupation(key, tables, room):
+    """Fill the orbits; return (their number, sites of the conventional cell, volume of the spheres)."""
+    low, n_elements_cdf, element_cdf, repetition_cdf, wyckoff_cdf = tables.occupations
+    offsets, freedom = tables.positions.offsets, tables.positions.freedom
+    n_centring, sphere = tables.positions.centring.shape[0], tables.sizes.sphere
+    orbits, max_sites = room.orbits, room.elements.size
     used_elements = np.zeros(element_cdf.size, np.bool_)
     used_positions = np.zeros(wyckoff_cdf.size, np.bool_)
     n_elements = low + _pick(n_elements_cdf, uniform(key, 0))
@@ -167,15 +258,16 @@ def _packing_factor(key, spheres, edges, quantiles):
 
 
 @njit(cache=True)
-def draw_lattice(key, code, shapes, kernel, volume, cell):
-    """Fill `cell` (6,): a known shape smoothed by `kernel`, at `volume`; False if no try gave a cell."""
-    d = shapes.shape[1]
+def draw_lattice(key, shapes, volume, cell):
+    """Fill `cell` (6,): a known shape, smoothed, at `volume`; False if no try gave a cell."""
+    code, known, kernel = shapes
+    d = known.shape[1]
     shape = np.empty(max(d, 1))
     for attempt in range(_SHAPE_TRIES):
         draws = subkey(key, attempt)
-        sample = integer(draws, 0, shapes.shape[0])
+        sample = integer(draws, 0, known.shape[0])
         for i in range(d):
-            shape[i] = shapes[sample, i]
+            shape[i] = known[sample, i]
             for j in range(i + 1):
                 shape[i] += kernel[i, j] * normal(draws, 10 + j)
         if cell_of_shape(code, shape, volume, cell):
@@ -194,11 +286,12 @@ def _shuffle_axes(key, cell):
 
 
 @njit(cache=True)
-def _far_enough(start, stop, frac, elements, radius, scale, basis, centring):
+def _far_enough(start, stop, room, basis, sizes, centring):
     """Whether atom `start`, which stands for its orbit, keeps its distance from atoms 0 to `stop` - 1.
 
     By symmetry one atom of the orbit is enough. All lattice images within reach are looked at.
     """
+    frac, elements, radius, scale = room.frac, room.elements, sizes.radius, sizes.scale
     inverse = np.linalg.inv(basis)
     for j in range(stop):
         reach = scale * (radius[elements[start]] + radius[elements[j]])

@@ -6,13 +6,13 @@ positions are used that were confirmed before (`statistical.write_occupations`).
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
-from xtinct.generators.draws import DRAWN, draw_crystal
+from xtinct.generators.draws import DRAWN, GroupTables, Room, draw_crystal, empty_room
 from xtinct.generators.sampling import GroupSampler, read_json
 from xtinct.linelists.line_lists import LabelledLines, LineLists
 from xtinct.linelists.structure_factors import (
@@ -29,15 +29,38 @@ _TRIES = 200
 #: Lines of a crystal that memory is taken for at first.
 _LINES = 128
 
-#: Place of the centring vectors in `GroupSampler.tables`.
-_CENTRING = 9
-
 #: What drawing the crystals of a group ends in.
 _DRAWN, _NO_CRYSTAL, _NO_LINES = range(3)
 
 
 #: Format and version of the file of occupations.
 OCCUPATIONS = ("xtinct confirmed occupations", 1)
+
+
+class GroupSource(NamedTuple):
+    """What crystals of one group are drawn from in training.
+
+    occupations     int64 (m, 2), confirmed occupations one after the other, as `GroupSampler.draw` takes them
+    starts          int64 (n + 1,), where each begins
+    tables          see there
+    atomic_numbers  int64 (elements,)
+    max_sites       of the conventional cell
+    """
+
+    occupations: np.ndarray
+    starts: np.ndarray
+    tables: GroupTables
+    atomic_numbers: np.ndarray
+    max_sites: int
+
+
+class Atoms(NamedTuple):
+    """All atoms of a cell: atomic numbers int64 (sites,), coordinates float64 (sites, 3); and the room of the
+    draw that they come from, which has the cell."""
+
+    species: np.ndarray
+    frac: np.ndarray
+    drawn: Room
 
 
 class CrystalStream:
@@ -102,7 +125,7 @@ class CrystalLines:
         self._occupations = {
             int(number): _flat(of_group) for number, of_group in content["occupations"].items() if of_group
         }
-        self._samplers: dict[int, GroupSampler] = {}
+        self._sources: dict[int, GroupSource] = {}
 
     @property
     def groups(self) -> tuple[int, ...]:
@@ -111,15 +134,12 @@ class CrystalLines:
 
     def crystal(self, number: int, key: np.uint64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Conventional cell (6,), atomic numbers (n,) and fractional coordinates (n, 3) of one crystal."""
-        sampler = self._sampler(number)
-        atoms = _room(sampler.max_sites)
-        n = _draw_atoms(
-            np.uint64(key), *self._occupations[number], sampler.tables, sampler.atomic_numbers, *atoms
-        )
+        source = self._source(number)
+        atoms = _empty_atoms(source.max_sites)
+        n = _draw_atoms(np.uint64(key), source, atoms)
         if not n:
             raise _unreached(number, _NO_CRYSTAL)
-        cell, species, frac, *_ = atoms
-        return cell, species[:n], frac[:n]
+        return atoms.drawn.cell, atoms.species[:n], atoms.frac[:n]
 
     def draw(self, numbers: np.ndarray, keys: np.ndarray) -> tuple[LineLists, np.ndarray]:
         """Lines of one crystal for each space group of `numbers` int (n,) and key uint64 (n,).
@@ -133,14 +153,8 @@ class CrystalLines:
         parts = []
         for of_group in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
             number = int(numbers[of_group[0]])
-            sampler = self._sampler(number)
             offsets, d_star, intensity, found, outcome = _draw_lines(
-                keys[of_group],
-                *self._occupations[number],
-                sampler.tables,
-                sampler.atomic_numbers,
-                sampler.max_sites,
-                self._settings,
+                keys[of_group], self._source(number), self._settings
             )
             if outcome != _DRAWN:
                 raise _unreached(number, outcome)
@@ -149,12 +163,15 @@ class CrystalLines:
         # The parts stand group by group; back to the order asked for.
         return LineLists.concatenate(parts).take(np.argsort(order)), cells
 
-    def _sampler(self, number: int) -> GroupSampler:
-        if number not in self._samplers:
+    def _source(self, number: int) -> GroupSource:
+        if number not in self._sources:
             if number not in self._occupations:
                 raise XtinctError(f"space group {number}: no confirmed occupation to draw from")
-            self._samplers[number] = GroupSampler(number, self._statistics, **self._limits)
-        return self._samplers[number]
+            sampler = GroupSampler(number, self._statistics, **self._limits)
+            self._sources[number] = GroupSource(
+                *self._occupations[number], sampler.tables, sampler.atomic_numbers, sampler.max_sites
+            )
+        return self._sources[number]
 
 
 def _flat(occupations: list) -> tuple[np.ndarray, np.ndarray]:
@@ -170,71 +187,52 @@ def _unreached(number: int, outcome: int) -> XtinctError:
 
 
 @njit(cache=True, nogil=True)
-def _room(max_sites):
-    """Arrays that `_draw_atoms` fills: cell, species, coordinates, and what a draw needs itself."""
-    return (
-        np.empty(6),
-        np.empty(max_sites, np.int64),
-        np.empty((max_sites, 3)),
-        np.empty((max_sites, 3)),
-        np.empty(max_sites, np.int64),
-        np.empty((max_sites, 2), np.int64),
-    )
+def _empty_atoms(max_sites):
+    """What `_draw_atoms` fills."""
+    return Atoms(np.empty(max_sites, np.int64), np.empty((max_sites, 3)), empty_room(max_sites))
 
 
 @njit(cache=True, nogil=True)
-def _draw_atoms(
-    key, occupations, starts, tables, atomic_numbers, cell, species, frac, drawn_frac, drawn, orbits
-):
-    """Fill cell, species and frac with a crystal of the stream `key`; its atoms, 0 if no draw gave one."""
-    centring = tables[_CENTRING]
+def _draw_atoms(key, source, atoms):
+    """Fill `atoms` with a crystal of the stream `key`; their number, 0 if no draw gave one."""
+    starts, centring, drawn = source.starts, source.tables.positions.centring, atoms.drawn
     for attempt in range(_TRIES):
         draws = subkey(key, attempt)
         chosen = integer(draws, 0, starts.size - 1)
-        outcome, n, _ = draw_crystal(
-            subkey(draws, 1),
-            occupations[starts[chosen] : starts[chosen + 1]],
-            *tables,
-            drawn_frac,
-            drawn,
-            orbits,
-            cell,
-        )
+        occupation = source.occupations[starts[chosen] : starts[chosen + 1]]
+        outcome, n, _ = draw_crystal(subkey(draws, 1), occupation, source.tables, drawn)
         if outcome == DRAWN:
             for v in range(centring.shape[0]):
                 for j in range(n):
-                    species[v * n + j] = atomic_numbers[drawn[j]]
+                    atoms.species[v * n + j] = source.atomic_numbers[drawn.elements[j]]
                     for i in range(3):
-                        frac[v * n + j, i] = drawn_frac[j, i] + centring[v, i]
+                        atoms.frac[v * n + j, i] = drawn.frac[j, i] + centring[v, i]
             return n * centring.shape[0]
     return 0
 
 
 @njit(cache=True, nogil=True)
-def _draw_lines(keys, occupations, starts, tables, atomic_numbers, max_sites, settings):
+def _draw_lines(keys, source, settings):
     """Lines of one crystal for each key: offsets, 1/d, intensities, cells, outcome."""
     offsets, cells = np.zeros(keys.size + 1, np.int64), np.empty((keys.size, 6))
     d_star = np.empty(_LINES * keys.size)
     intensity = np.empty(d_star.size, np.float32)
-    cell, species, frac, drawn_frac, drawn, orbits = _room(max_sites)
-    full = np.ones(max_sites)
+    atoms = _empty_atoms(source.max_sites)
+    full = np.ones(source.max_sites)
     for i in range(keys.size):
         outcome = -1
         for attempt in range(_TRIES):
-            n = _draw_atoms(
-                subkey(keys[i], attempt), occupations, starts, tables, atomic_numbers,
-                cell, species, frac, drawn_frac, drawn, orbits,
-            )  # fmt: skip
+            n = _draw_atoms(subkey(keys[i], attempt), source, atoms)
             if n == 0:
                 return offsets, d_star, intensity, cells, _NO_CRYSTAL
             own_d_star, own_intensity, outcome, _ = lines_of_atoms(
-                cell, species[:n], frac[:n], full[:n], *settings
+                atoms.drawn.cell, atoms.species[:n], atoms.frac[:n], full[:n], settings
             )
             if outcome == GOOD:
                 break
         if outcome != GOOD:
             return offsets, d_star, intensity, cells, _NO_LINES
-        cells[i] = cell
+        cells[i] = atoms.drawn.cell
         first, end = offsets[i], offsets[i] + own_d_star.size
         offsets[i + 1] = end
         if end > d_star.size:

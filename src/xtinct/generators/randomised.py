@@ -6,6 +6,7 @@ on real ones: composition, space group and occupied Wyckoff positions stay those
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,26 +31,35 @@ _ATTEMPTS = 50
 _BATCH = 256
 
 
+@dataclass(frozen=True)
+class Randomisation:
+    """What is drawn anew (one of KINDS), the seed, and the tolerance at which moyo must find the group."""
+
+    kind: str
+    seed: int
+    symprec: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise XtinctError(f"randomised copies: kind {self.kind!r}, expected one of {', '.join(KINDS)}")
+
+
 def randomised_copies(
     structures: str | Path,
     statistics: Mapping[str, Any],
+    drawn: Randomisation,
     *,
-    kind: str,
-    seed: int,
-    symprec: float,
     structures_out: str | Path,
     quarantine_out: str | Path,
     only: Collection[str] | None = None,
 ) -> dict[str, int]:
-    """Write one copy of every structure (schema STRUCTURES), or of those in `only`, with `kind` drawn anew.
+    """Write one copy of every structure (schema STRUCTURES), or of those in `only`, drawn anew in part.
 
     Volume and composition are kept; lattices come from `statistics`, coordinates are uniform on the
     occupied positions. moyo confirms the group of every copy; a structure without a right copy in
     50 draws is quarantined. The source becomes `<source>-random-<kind>`. Returns received,
     accepted, quarantined.
     """
-    if kind not in KINDS:
-        raise XtinctError(f"randomised copies: kind {kind!r}, expected one of {', '.join(KINDS)}")
     file = open_parquet(structures)
     check_table(file.schema_arrow, STRUCTURES, str(structures))
     quarantine = Quarantine("gcdd")
@@ -67,10 +77,10 @@ def randomised_copies(
                 number = row["spacegroup_number"]
                 if number not in samplers:
                     samplers[number] = GroupSampler(number, statistics, max_sites=192)
-                copy, rejected = _copy(row, samplers[number], kind, seed, symprec)
+                copy, rejected = _copy(row, samplers[number], drawn)
                 if copy is None:
                     detail = ", ".join(f"{n} {reason}" for reason, n in sorted(rejected.items()))
-                    quarantine.add(_copy_id(row, kind), "no_right_copy", detail)
+                    quarantine.add(_copy_id(row, drawn.kind), "no_right_copy", detail)
                 else:
                     rows.append(copy)
             yield pa.Table.from_pylist(rows, schema=STRUCTURES)
@@ -88,34 +98,34 @@ def _copy_id(row: Mapping[str, Any], kind: str) -> str:
 
 
 def _copy(
-    row: Mapping[str, Any], sampler: GroupSampler, kind: str, seed: int, symprec: float
+    row: Mapping[str, Any], sampler: GroupSampler, drawn: Randomisation
 ) -> tuple[dict[str, Any] | None, Counter[str]]:
     crystal = read_cleaned(row["cif"])
     rejected: Counter[str] = Counter()
-    found = _symmetry(crystal, symprec)
+    found = _symmetry(crystal, drawn.symprec)
     if found is None or found.number != sampler.number:
         rejected["symmetry_not_found_again"] += 1
         return None, rejected
-    key = stream_key(seed, "randomised", kind, row["structure_id"])
+    key = stream_key(drawn.seed, "randomised", drawn.kind, row["structure_id"])
     for attempt in range(_ATTEMPTS):
         draws = np.uint64(subkey(key, np.uint64(attempt)))
         copy = crystal
-        if kind in ("coordinates", "both"):
+        if drawn.kind in ("coordinates", "both"):
             copy = _new_coordinates(copy, found, sampler, np.uint64(subkey(draws, np.uint64(0))))
-        if kind in ("lattice", "both"):
+        if drawn.kind in ("lattice", "both"):
             cell = draw_lattice(sampler, np.uint64(subkey(draws, np.uint64(1))), cell_volume(crystal.cell))
             if cell is None:
                 rejected["no_lattice"] += 1
                 continue
             copy = Crystal(exact_metric(sampler.number, cell), copy.frac, copy.species)
-        confirmed = _symmetry(copy, symprec)
+        confirmed = _symmetry(copy, drawn.symprec)
         if confirmed is not None and confirmed.number == sampler.number:
-            structure_id = _copy_id(row, kind)
+            structure_id = _copy_id(row, drawn.kind)
             changed = {
                 "structure_id": structure_id,
                 "spacegroup_spglib": None,
                 "spacegroup_declared": sampler.number,
-                "symprec": symprec,
+                "symprec": drawn.symprec,
                 **dict(zip(CELL, copy.cell.tolist(), strict=True)),
                 "cif": format_cif(structure_id, copy),
                 "source": structure_id.partition(":")[0],

@@ -169,25 +169,19 @@ class GroupSampler:
         )
 
     @cached_property
-    def tables(self) -> tuple:
-        """Arguments of `draws.draw_crystal` that stay the same for all crystals of the group."""
-        return (
-            self._low,
-            self._n_elements_cdf,
-            self._element_cdf,
-            self._repetition_cdf,
-            self._wyckoff_cdf,
-            *self._operations,
-            self.centring,
-            self._sphere,
-            self._radius,
-            self._edges,
-            self._quantiles,
-            FAMILY_CODE[self.family],
-            self._shapes,
-            self._kernel,
-            self.min_distance_scale,
+    def tables(self) -> draws.GroupTables:
+        """What `draws.draw_crystal` draws all crystals of the group from."""
+        occupations = draws.Occupations(
+            self._low, self._n_elements_cdf, self._element_cdf, self._repetition_cdf, self._wyckoff_cdf
         )
+        sizes = draws.Sizes(self._sphere, self._radius, self._edges, self._quantiles, self.min_distance_scale)
+        positions = draws.Positions(*self._operations, self.centring)
+        return draws.GroupTables(occupations, positions, sizes, self.shapes)
+
+    @cached_property
+    def shapes(self) -> draws.Shapes:
+        """Known shapes of the group's lattices."""
+        return draws.Shapes(FAMILY_CODE[self.family], self._shapes, self._kernel)
 
     def draw(self, key: np.uint64, occupation: np.ndarray = _ANY) -> tuple[int, Draw | None]:
         """One draw from the stream `key`: (draws.DRAWN, crystal) or (what prevented it, None).
@@ -195,23 +189,18 @@ class GroupSampler:
         `occupation`: int64 (m, 2), a number for each element (0, 1, ...) and the number of a position that it
         fills; elements, lattice and coordinates are then drawn for it. Without it, it is drawn as well.
         """
-        frac = np.empty((self.max_sites, 3))
-        elements = np.empty(self.max_sites, dtype=np.int64)
-        orbits = np.empty((self.max_sites, 2), dtype=np.int64)
-        cell = np.empty(6)
-        outcome, n_atoms, n_orbits = draws.draw_crystal(
-            np.uint64(key), occupation, *self.tables, frac, elements, orbits, cell
-        )
+        room = draws.empty_room(self.max_sites)
+        outcome, atoms, occupied = draws.draw_crystal(np.uint64(key), occupation, self.tables, room)
         if outcome != draws.DRAWN:
             return outcome, None
-        return draws.DRAWN, Draw(self.number, cell, frac[:n_atoms], elements[:n_atoms], orbits[:n_orbits])
+        drawn = Draw(self.number, room.cell, room.frac[:atoms], room.elements[:atoms], room.orbits[:occupied])
+        return draws.DRAWN, drawn
 
 
 def draw_lattice(sampler: GroupSampler, key: np.uint64, volume: float) -> np.ndarray | None:
     """A conventional cell (6,) of the sampler's group with the given volume; None if no shape fits."""
     cell = np.empty(6)
-    code = FAMILY_CODE[sampler.family]
-    found = draws.draw_lattice(np.uint64(key), code, sampler._shapes, sampler._kernel, float(volume), cell)
+    found = draws.draw_lattice(np.uint64(key), sampler.shapes, float(volume), cell)
     return cell if found else None
 
 

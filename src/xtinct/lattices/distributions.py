@@ -16,7 +16,8 @@ from xtinct.symmetry.families import Family, known_family
 _MESH_LIMIT, _COUNT_LIMIT = 100_000, 10**12
 
 _KINDS = ("continuous", "mesh")
-_SPACINGS = ("uniform", "log")
+#: Laws of continuous lengths.
+SPACINGS = ("uniform", "log")
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class LatticeSpec:
         low, high = self.lengths
         if self.kind not in _KINDS:
             raise XtinctError(f"lattices: kind {self.kind!r}, expected one of {', '.join(_KINDS)}")
-        if self.spacing not in _SPACINGS:
-            raise XtinctError(f"lattices: spacing {self.spacing!r}, expected one of {', '.join(_SPACINGS)}")
+        if self.spacing not in SPACINGS:
+            raise XtinctError(f"lattices: spacing {self.spacing!r}, expected one of {', '.join(SPACINGS)}")
         if not 0 < low <= high < math.inf:
             raise XtinctError(f"lattices: lengths {low}-{high} angstrom, expected 0 < min <= max")
         if not 0 < self.angles[0] <= self.angles[1] < 180:

@@ -8,8 +8,8 @@ from torch import nn
 
 from xtinct.learning.device import autocast
 from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.measuring import Conditions
 from xtinct.patterns.rendering import render
 from xtinct.patterns.rendering_torch import Renderer
 from xtinct.scores.outputs import Outputs

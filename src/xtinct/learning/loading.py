@@ -8,7 +8,7 @@ import numpy as np
 
 from xtinct.learning.streams import Stream
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.measuring import Conditions, Variation
+from xtinct.patterns.conditions import Conditions, Variation
 
 
 @dataclass(frozen=True)

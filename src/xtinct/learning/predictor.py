@@ -11,8 +11,8 @@ from xtinct.learning.card import load_model
 from xtinct.learning.device import reproducible, resolve_device, resolve_precision
 from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.measuring import Conditions
 from xtinct.scores.calibration import Calibration, tempered
 from xtinct.scores.outputs import training_prior
 from xtinct.scores.prediction import Prediction

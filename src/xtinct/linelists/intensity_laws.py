@@ -21,6 +21,8 @@ steeper. A law fitted to real crystals in both was learned faster and transferre
 (`benchmarks/accuracy/`, intensities.csv and transfer.csv).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from xtinct.compiling import njit
@@ -70,22 +72,54 @@ def labels(family: str, hkl: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-class WilsonTables:
-    """Orbits behind every allowed quadratic form of every group, for `draw_wilson`.
+class Samples(NamedTuple):
+    """What is drawn.
 
-    family          crystal family
-    groups          space group numbers, int64 (n_groups,)
-    hkl             reflections within reach, one of each Friedel pair, int64 (m, 3)
-    form_of_hkl     quadratic form of each, int64 (m,)
-    allowed         bool (n_groups, n_forms)
-
-    Attributes, in the order of groups and, within, of their allowed forms: orbit_starts int64
-    (n_allowed_forms + 1,), degrees int8 (n_orbits,) of freedom, labels int8 (n_orbits, n_labels).
+    rows     int64 (n,), number of the group among those of the family
+    metrics  float64 (n, p), of the cells (`form_metric`)
+    keys     uint64 (n,), stream of each sample
     """
 
-    def __init__(
-        self, family: str, groups: np.ndarray, hkl: np.ndarray, form_of_hkl: np.ndarray, allowed: np.ndarray
-    ) -> None:
+    rows: np.ndarray
+    metrics: np.ndarray
+    keys: np.ndarray
+
+
+class AllowedForms(NamedTuple):
+    """Quadratic forms that the groups of a family allow.
+
+    forms       float64 (m, p), of the first group, then of the second and so on
+    starts      int64 (n_groups + 1,), where each group begins
+    d_star_max  largest 1/d, 1/angstrom
+    """
+
+    forms: np.ndarray
+    starts: np.ndarray
+    d_star_max: float
+
+
+class Orbits(NamedTuple):
+    """Orbits behind the allowed forms of `AllowedForms`, in that order.
+
+    starts   int64 (m + 1,), where the orbits of each form begin
+    degrees  int8 (n_orbits,), of freedom
+    labels   int8 (n_orbits, n_labels)
+    """
+
+    starts: np.ndarray
+    degrees: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def of_forms(
+        cls, family: str, groups: np.ndarray, hkl: np.ndarray, form_of_hkl: np.ndarray, allowed: np.ndarray
+    ) -> "Orbits":
+        """The orbits of the reflections hkl int64 (k, 3) within reach, one of each Friedel pair.
+
+        groups       space group numbers, int64 (n_groups,)
+        form_of_hkl  quadratic form of each reflection, int64 (k,)
+        allowed      bool (n_groups, n_forms)
+        """
         counts, degrees, labelled = [], [], []
         size = 2 * int(np.abs(hkl).max()) * 2 + 1
         for row, number in enumerate(groups):
@@ -104,20 +138,19 @@ class WilsonTables:
             counts.append(np.bincount(orbits[0], minlength=allowed.shape[1])[allowed[row]])
             degrees.append(np.where(centric[first], 1, 2).astype(np.int8))
             labelled.append(labels(family, reflections[first]).astype(np.int8))
-        self.orbit_starts = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
-        self.degrees = np.concatenate(degrees)
-        self.labels = np.concatenate(labelled)
+        starts = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
+        return cls(starts, np.concatenate(degrees), np.concatenate(labelled))
 
 
 @njit(cache=True, nogil=True)
-def draw_wilson(
-    rows, metrics, keys, forms, starts, d_star_max, orbit_starts, degrees, labels, bare, d_star, intensity
-):
+def draw_wilson(samples, allowed, orbits, bare, d_star, intensity):
     """Fill d_star (float64) and intensity (float32) sample by sample; returns offsets int64 (n + 1,).
 
-    `rows`, `metrics`, `keys`, `forms`, `starts`, `d_star_max` as in `ulbd_lines._draw`; then the tables of
-    `WilsonTables`. `bare`: Wilson's statistics alone, without fall-off, weakened and lost lines.
+    `bare`: Wilson's statistics alone, without fall-off, weakened and lost lines.
     """
+    rows, metrics, keys = samples
+    forms, starts, d_star_max = allowed
+    orbit_starts, degrees, labels = orbits
     n, p = metrics.shape
     limit = d_star_max * d_star_max * (1.0 + 1e-12)
     longest = 0

@@ -7,6 +7,7 @@ Q = sum A sin(2 pi l z): one pass over the atoms for two reflections.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,60 @@ CENTRINGS = (
 _SAME_PLACE = 2.5e-10
 
 _LANES = 8
+
+
+class Sphere(NamedTuple):
+    """Part of reciprocal space that is asked for.
+
+    g           float64 (3, 3), reciprocal metric
+    limit       largest 1/d^2, 1/angstrom^2
+    hm, km, lm  largest |h|, |k|, |l| in it
+    """
+
+    g: np.ndarray
+    limit: float
+    hm: int
+    km: int
+    lm: int
+
+
+class Contents(NamedTuple):
+    """Atoms of a cell, sorted by species.
+
+    x, weight     float64 (n, 3) and (n,)
+    starts        int64 (species + 1,), where each species begins
+    translations  of `reduce_to_primitive`: other reflections are absent and left out
+    """
+
+    x: np.ndarray
+    weight: np.ndarray
+    starts: np.ndarray
+    translations: np.ndarray
+
+
+class Amplitudes(NamedTuple):
+    """Scattering amplitudes: float64 (species, intervals, 4), cubics over intervals of s^2 of `width`."""
+
+    cubics: np.ndarray
+    width: float
+
+
+class Texture(NamedTuple):
+    """Preferred orientation.
+
+    axis  float64 (3,): hkl . axis is the component of hkl in the preferred direction, 1/angstrom
+    r     of March and Dollase, 1 for a random powder
+    """
+
+    axis: np.ndarray
+    r: float
+
+
+class _Waves(NamedTuple):
+    """Real and imaginary parts."""
+
+    re: np.ndarray
+    im: np.ndarray
 
 
 @njit(cache=True)
@@ -65,8 +120,9 @@ def _l_span(g, h, k, limit, lm):
 
 
 @njit(cache=True)
-def count_reflections(g, limit, hm, km, lm):
-    """Reflections of the half sphere 1/d^2 <= limit for the reciprocal metric g (3, 3)."""
+def count_reflections(sphere):
+    """Reflections of the half sphere."""
+    g, limit, hm, km, lm = sphere
     count = 0
     for h in range(hm + 1):
         k0, k1 = _k_span(g, h, limit, km)
@@ -148,13 +204,14 @@ def _powers(x, last, first_re, out_re, out_im):
 
 
 @njit(cache=True)
-def _sums(a_re, a_im, cos_l, sin_l, first, last, n, blocks, sums, at):
+def _sums(a, along_l, first, last, blocks, sums, at):
     """P and Q of the atoms first to last - 1 for l = 0, 1, ... in blocks of vectors.
 
-    Tables cos_l, sin_l are (blocks, n, lanes). Writes rows Re P, Im P, Re Q, Im Q of `sums`
+    The cosines and sines along l are (blocks, n, lanes). Writes rows Re P, Im P, Re Q, Im Q of `sums`
     (4, >= blocks x lanes) from flat index `at` on.
     """
-    row = sums.shape[-1]
+    a_re, a_im, cos_l, sin_l = a.re, a.im, along_l.re, along_l.im
+    n, row = a_re.size, sums.shape[-1]
     for block in range(blocks):
         p_re, p_im, q_re, q_im = zeros(sums), zeros(sums), zeros(sums), zeros(sums)
         table = (block * n + first) * _LANES
@@ -189,20 +246,15 @@ def march_dollase(cosine, r):
 
 
 @njit(cache=True)
-def reflections(
-    g, limit, hm, km, lm, x, weight, starts, translations, cubics, width, axis, r, d_star2, intensity
-):  # fmt: skip
+def reflections(sphere, contents, amplitudes, texture, d_star2, intensity):
     """Write 1/d^2 and |F|^2 of the half sphere to d_star2 and intensity; returns how many entries.
-
-    g             float64 (3, 3), reciprocal metric; hm, km, lm the largest |h|, |k|, |l|
-    x, weight     float64 (n, 3) and (n,), atoms sorted by species, which begin at `starts`
-    translations  of `reduce_to_primitive`: other reflections are absent and left out
-    cubics        float64 (species, intervals, 4), scattering amplitudes over intervals of s^2 of `width`
-    axis, r       preferred orientation: hkl . axis is the component of hkl in the preferred direction,
-                  1/angstrom; r of March and Dollase, 1 for a random powder
 
     Where l is orthogonal to h and k, hkl and hk-l share one entry with the sum of both.
     """
+    g, limit, hm, km, lm = sphere
+    x, weight, starts, translations = contents
+    cubics, width = amplitudes
+    axis, r = texture
     n, n_species = weight.size, starts.size - 1
     lanes = (lm // _LANES + 1) * _LANES
     h_re, h_im = np.empty((hm + 1, n)), np.empty((hm + 1, n))
@@ -218,6 +270,7 @@ def reflections(
         for j in range(n):
             cos_l[to + j * _LANES], sin_l[to + j * _LANES] = l_re[l, j], l_im[l, j]
     a_re, a_im = np.empty(n), np.empty(n)
+    a, along_l = _Waves(a_re, a_im), _Waves(cos_l, sin_l)
     sums = np.empty((n_species, 4, lanes))
     paired = g[0, 2] == 0.0 and g[1, 2] == 0.0
     per_interval, intervals = 0.25 / width, cubics.shape[1]
@@ -240,7 +293,7 @@ def reflections(
             blocks = max(abs(l0), abs(l1)) // _LANES + 1
             for species in range(n_species):
                 at = species * 4 * lanes
-                _sums(a_re, a_im, cos_l, sin_l, starts[species], starts[species + 1], n, blocks, sums, at)
+                _sums(a, along_l, starts[species], starts[species + 1], blocks, sums, at)
             b1 = 2.0 * (h * g[0, 2] + k * g[1, 2])
             c1 = h * h * g[0, 0] + k * k * g[1, 1] + 2.0 * h * k * g[0, 1]
             for l in range(max(l0, 0) if paired else l0, l1 + 1):  # noqa: E741

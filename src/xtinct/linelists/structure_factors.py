@@ -5,6 +5,7 @@ The sums over the atoms are in `reflections`; here are the checks, the choice of
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Required, TypedDict, Unpack
 
 import numpy as np
 
@@ -12,7 +13,16 @@ from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.metric import write_reciprocal_metric
 from xtinct.linelists.ordering import ascending
-from xtinct.linelists.reflections import CENTRINGS, count_reflections, reduce_to_primitive, reflections
+from xtinct.linelists.reflections import (
+    CENTRINGS,
+    Amplitudes,
+    Contents,
+    Sphere,
+    Texture,
+    count_reflections,
+    reduce_to_primitive,
+    reflections,
+)
 from xtinct.linelists.scattering import N_SCATTERERS, scattering_table
 
 #: hkl whose 1/d^2 differ by less than this, relative, are one line of a structure. Cells are printed
@@ -51,27 +61,9 @@ REASONS = {
 }
 
 
-def structure_lines(
-    cell: np.ndarray,
-    species: np.ndarray,
-    frac: np.ndarray,
-    occupancy: np.ndarray,
-    *,
-    d_star_max: float,
-    b_iso: float = 0.0,
-    radiation: str = "xray",
-    dispersion: np.ndarray | None = None,
-    preferred_axis: Sequence[float] = (0, 0, 1),
-    march_r: float = 1.0,
-    intensity_floor: float = 1e-9,
-    max_reflections: int = 2_000_000,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Powder lines of a crystal given by all atoms of one cell.
+class LineOptions(TypedDict, total=False):
+    """How lines are computed; `d_star_max` must be given.
 
-    cell             float64 (6,): a b c in angstrom, alpha beta gamma in degrees
-    species          int (n,), atomic number of each atom; 119 for deuterium, 120 for tritium
-    frac             float64 (n, 3), fractional coordinates
-    occupancy        float64 (n,)
     d_star_max       largest 1/d, 1/angstrom
     b_iso            isotropic displacement factor of every atom, angstrom^2
     radiation        xray | neutron
@@ -82,46 +74,92 @@ def structure_lines(
     intensity_floor  lines weaker than this share of the strongest are left out: rounding errors of
                      absent ones
     max_reflections  most reflections of the half sphere; checked before any memory is taken
+    """
+
+    d_star_max: Required[float]
+    b_iso: float
+    radiation: str
+    dispersion: np.ndarray | None
+    preferred_axis: Sequence[float]
+    march_r: float
+    intensity_floor: float
+    max_reflections: int
+
+
+#: What is taken for options that are left out.
+_DEFAULTS = {
+    "b_iso": 0.0,
+    "radiation": "xray",
+    "dispersion": None,
+    "preferred_axis": (0, 0, 1),
+    "march_r": 1.0,
+    "intensity_floor": 1e-9,
+    "max_reflections": 2_000_000,
+}
+
+
+class LineSettings(NamedTuple):
+    """`LineOptions` as the compiled code takes them.
+
+    table, known, width  of `scattering.scattering_table`
+    dispersion           float64 (121, 2)
+    axis                 float64 (3,), hkl of the preferred direction
+    """
+
+    table: np.ndarray
+    known: np.ndarray
+    width: float
+    dispersion: np.ndarray
+    axis: np.ndarray
+    march_r: float
+    d_star_max: float
+    b_iso: float
+    intensity_floor: float
+    max_reflections: int
+
+
+def structure_lines(
+    cell: np.ndarray,
+    species: np.ndarray,
+    frac: np.ndarray,
+    occupancy: np.ndarray,
+    **options: Unpack[LineOptions],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Powder lines of a crystal given by all atoms of one cell.
+
+    cell       float64 (6,): a b c in angstrom, alpha beta gamma in degrees
+    species    int (n,), atomic number of each atom; 119 for deuterium, 120 for tritium
+    frac       float64 (n, 3), fractional coordinates
+    occupancy  float64 (n,)
+    options    see `LineOptions`
 
     Returns d_star float64 (m,), ascending, and intensity float64 (m,): |F|^2 summed over all hkl of
     equal d, Friedel opposites included, in electrons^2 (or fm^2) per cell. Raises
     StructureRefusedError with one of REASONS.
     """
-    settings = line_settings(
-        d_star_max=d_star_max,
-        b_iso=b_iso,
-        radiation=radiation,
-        dispersion=dispersion,
-        preferred_axis=preferred_axis,
-        march_r=march_r,
-        intensity_floor=intensity_floor,
-        max_reflections=max_reflections,
-    )
+    settings = line_settings(**options)
     cell = np.ascontiguousarray(cell, dtype=np.float64)
     species = np.ascontiguousarray(species, dtype=np.int64)
     frac = np.ascontiguousarray(frac, dtype=np.float64)
     occupancy = np.ascontiguousarray(occupancy, dtype=np.float64)
-    d_star, intensity, status, detail = lines_of_atoms(cell, species, frac, occupancy, *settings)
+    d_star, intensity, status, detail = lines_of_atoms(cell, species, frac, occupancy, settings)
     if status != GOOD:
-        raise _refusal(status, detail, cell, radiation, d_star_max, max_reflections)
+        raise _refusal(status, detail, cell, options)
     return d_star, intensity
 
 
-def line_settings(
-    *,
-    d_star_max: float,
-    b_iso: float = 0.0,
-    radiation: str = "xray",
-    dispersion: np.ndarray | None = None,
-    preferred_axis: Sequence[float] = (0, 0, 1),
-    march_r: float = 1.0,
-    intensity_floor: float = 1e-9,
-    max_reflections: int = 2_000_000,
-) -> tuple:
-    """Arguments of `lines_of_atoms` after the atoms; those here as for `structure_lines`.
+def line_settings(**options: Unpack[LineOptions]) -> LineSettings:
+    """The options for `lines_of_atoms`.
 
     XtinctError for values that have no meaning or that no machine has the memory for.
     """
+    unknown = sorted(set(options) - set(LineOptions.__annotations__))
+    if unknown or "d_star_max" not in options:
+        raise TypeError(f"lines: unknown options {unknown}" if unknown else "lines: d_star_max is missing")
+    given = _DEFAULTS | options
+    d_star_max, b_iso, dispersion = given["d_star_max"], given["b_iso"], given["dispersion"]
+    march_r, intensity_floor = given["march_r"], given["intensity_floor"]
+    max_reflections = given["max_reflections"]
     if not 0 < d_star_max <= D_STAR_LIMIT:
         raise XtinctError(
             f"d_star_max {d_star_max:g} 1/angstrom: expected more than 0 and at most {D_STAR_LIMIT:g}"
@@ -132,14 +170,14 @@ def line_settings(
         raise XtinctError(f"b_iso {b_iso:g} angstrom^2: expected 0 or more")
     if not 0 <= intensity_floor < 1:
         raise XtinctError(f"intensity_floor {intensity_floor:g}: expected at least 0 and less than 1")
-    table, known, width = scattering_table(radiation, d_star_max)
-    axis = np.array(preferred_axis, dtype=np.float64)
+    table, known, width = scattering_table(given["radiation"], d_star_max)
+    axis = np.array(given["preferred_axis"], dtype=np.float64)
     if not (np.isfinite(axis).all() and axis.any() and 0 < march_r < math.inf):
         raise XtinctError(
             f"lines.march_dollase: axis {axis.tolist()}, r {march_r}; expected an axis that is not 0 0 0 and "
             "a positive r"
         )
-    return (
+    return LineSettings(
         table,
         known,
         width,
@@ -159,7 +197,8 @@ def preferred_orientation(lines: Mapping[str, object]) -> dict[str, object]:
     return {"preferred_axis": texture["axis"], "march_r": texture["r"]} if texture else {}
 
 
-def _refusal(status, detail, cell, radiation, d_star_max, max_reflections) -> StructureRefusedError:
+def _refusal(status, detail, cell, options: LineOptions) -> StructureRefusedError:
+    given = _DEFAULTS | options
     axes = ", ".join(f"{x:.6g}" for x in cell)
     return {
         _BAD_CELL: lambda: StructureRefusedError("bad_cell", f"cell {axes} is none"),
@@ -168,16 +207,17 @@ def _refusal(status, detail, cell, radiation, d_star_max, max_reflections) -> St
         ),
         _NO_SITES: lambda: StructureRefusedError("no_sites", "no atoms in the cell"),
         _UNKNOWN: lambda: StructureRefusedError(
-            "unknown_scatterer", f"atomic number {int(detail)} has no {radiation} scattering table"
+            "unknown_scatterer", f"atomic number {int(detail)} has no {given['radiation']} scattering table"
         ),
         _TOO_MANY: lambda: StructureRefusedError(
-            "too_many_reflections", f"{detail:.10g} reflections, max_reflections is {max_reflections}"
+            "too_many_reflections",
+            f"{detail:.10g} reflections, max_reflections is {given['max_reflections']}",
         ),
         _TOO_LONG: lambda: StructureRefusedError(
             "too_many_reflections", f"cell {axes}: rows of {detail:.3g} reflections"
         ),
         _NO_LINES: lambda: StructureRefusedError(
-            "no_lines", f"no line up to 1/d = {d_star_max:g} has any intensity"
+            "no_lines", f"no line up to 1/d = {given['d_star_max']:g} has any intensity"
         ),
     }[status]()
 
@@ -205,8 +245,9 @@ def _merge(d_star2, intensity, limit, b_iso):
 
 
 @njit(cache=True)
-def _check(cell, metric, species, frac, occupancy, known, d_star_max, max_reflections):
+def _check(cell, metric, species, frac, occupancy, settings):
     """Outcome and detail, from the arguments alone and before any memory is taken."""
+    known, d_star_max, max_reflections = settings.known, settings.d_star_max, settings.max_reflections
     if species.size == 0:
         return _NO_SITES, 0.0
     if not write_reciprocal_metric(cell, metric):
@@ -281,29 +322,15 @@ def _by_species(species):
 
 
 @njit(cache=True, nogil=True)
-def lines_of_atoms(
-    cell,
-    species,
-    frac,
-    occupancy,
-    table,
-    known,
-    width,
-    dispersion,
-    preferred_axis,
-    march_r,
-    d_star_max,
-    b_iso,
-    intensity_floor,
-    max_reflections,
-):
+def lines_of_atoms(cell, species, frac, occupancy, settings):
     """(1/d, intensity, outcome, detail) of all lines; empty unless the outcome is GOOD.
 
-    Compiled; the atoms as for `structure_lines`, int64 and float64, the rest from `line_settings`.
+    Compiled; the atoms as for `structure_lines`, int64 and float64; settings of `line_settings`.
     """
+    table, dispersion, d_star_max = settings.table, settings.dispersion, settings.d_star_max
     nothing = np.empty(0)
     metric = np.empty(6)
-    status, detail = _check(cell, metric, species, frac, occupancy, known, d_star_max, max_reflections)
+    status, detail = _check(cell, metric, species, frac, occupancy, settings)
     if status != GOOD:
         return nothing, nothing, status, detail
     full = np.empty((3, 3))
@@ -320,8 +347,9 @@ def lines_of_atoms(
     hm = int(d_star_max * cell[axes[0]] + 1e-9)
     km = int(d_star_max * cell[axes[1]] + 1e-9)
     lm = int(d_star_max * cell[axes[2]] + 1e-9)
-    count = count_reflections(g, limit, hm, km, lm)
-    if count > max_reflections:
+    sphere = Sphere(g, limit, hm, km, lm)
+    count = count_reflections(sphere)
+    if count > settings.max_reflections:
         return nothing, nothing, _TOO_MANY, float(count)
     order, starts = _by_species(species)
     x, weight = np.empty((species.size, 3)), np.empty(species.size)
@@ -339,12 +367,11 @@ def lines_of_atoms(
     translations = reduce_to_primitive(x, weight, starts, CENTRINGS)
     x, weight = x[: starts[-1]], weight[: starts[-1]]
     d_star2, intensity = np.empty(count), np.empty(count)
-    axis = _direction(full, preferred_axis)
+    axis = _direction(full, settings.axis)
     axis = np.array([axis[axes[0]], axis[axes[1]], axis[axes[2]]])
-    count = reflections(
-        g, limit, hm, km, lm, x, weight, starts, translations, cubics, width, axis, march_r,
-        d_star2, intensity,
-    )  # fmt: skip
+    contents, amplitudes = Contents(x, weight, starts, translations), Amplitudes(cubics, settings.width)
+    texture = Texture(axis, settings.march_r)
+    count = reflections(sphere, contents, amplitudes, texture, d_star2, intensity)
     if imaginary.any():
         # |F|^2 of hkl and of its Friedel opposite together: f + if'' = f0 + f' + if'' gives
         # 2 |sum f ...|^2 + 2 |sum f'' ...|^2.
@@ -352,19 +379,16 @@ def lines_of_atoms(
         for i in range(imaginary.size):
             cubics[i, :, 0] = imaginary[i]
         second = np.empty(d_star2.size)
-        reflections(
-            g, limit, hm, km, lm, x, weight, starts, translations, cubics, width, axis, march_r,
-            d_star2, second,
-        )  # fmt: skip
+        reflections(sphere, contents, amplitudes, texture, d_star2, second)
         intensity[:count] += second[:count]
     d_star2, intensity = d_star2[:count], intensity[:count]
-    position, total = _merge(d_star2, intensity, limit, b_iso)
+    position, total = _merge(d_star2, intensity, limit, settings.b_iso)
     largest = 0.0
     for i in range(total.size):
         largest = max(largest, total[i])
     kept = 0
     for i in range(total.size):
-        if total[i] > intensity_floor * largest:
+        if total[i] > settings.intensity_floor * largest:
             position[kept], total[kept] = math.sqrt(position[i]), total[i]
             kept += 1
     if kept == 0:

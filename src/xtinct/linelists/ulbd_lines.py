@@ -9,7 +9,7 @@ from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.conventional import free_angle_range
 from xtinct.lattices.metric import form_metric, quadratic_forms
-from xtinct.linelists.intensity_laws import WilsonTables, draw_wilson
+from xtinct.linelists.intensity_laws import AllowedForms, Orbits, Samples, draw_wilson
 from xtinct.linelists.line_lists import LineLists
 from xtinct.linelists.ordering import EQUAL_D, ascending
 from xtinct.linelists.wang2025 import CONVENTIONS, in_box
@@ -124,18 +124,18 @@ class UlbdLines:
         intensity = np.empty(capacity[-1], dtype=np.float32)
         metrics = form_metric(self.family, cells) if len(cells) else np.empty((0, self.forms.shape[1]))
         keys = np.asarray(keys, dtype=np.uint64)
-        common = (keys, self._allowed_forms, self._starts, self.d_star_max)
+        samples = Samples(rows, metrics, keys)
+        allowed = AllowedForms(self._allowed_forms, self._starts, self.d_star_max)
         if intensities == "uniform":
-            offsets = _draw(rows, cells, metrics, *common, d_star, intensity)
+            offsets = _draw(samples, cells, allowed, d_star, intensity)
         else:
-            tables = self._wilson
-            orbits = (tables.orbit_starts, tables.degrees, tables.labels)
-            offsets = draw_wilson(rows, metrics, *common, *orbits, intensities == "wilson", d_star, intensity)
+            bare = intensities == "wilson"
+            offsets = draw_wilson(samples, allowed, self._orbits, bare, d_star, intensity)
         return LineLists(offsets, d_star[: offsets[-1]].copy(), intensity[: offsets[-1]].copy())
 
     @cached_property
-    def _wilson(self) -> WilsonTables:
-        return WilsonTables(self.family, self.groups, self._hkl, self._form_of_hkl, self.allowed)
+    def _orbits(self) -> Orbits:
+        return Orbits.of_forms(self.family, self.groups, self._hkl, self._form_of_hkl, self.allowed)
 
     def _check_cells(self, cells: np.ndarray) -> None:
         if not len(cells):
@@ -156,8 +156,10 @@ class UlbdLines:
 
 
 @njit(cache=True, nogil=True)
-def _draw(rows, cells, metrics, keys, forms, starts, d_star_max, d_star, intensity):
+def _draw(samples, cells, allowed, d_star, intensity):
     """Fill d_star and intensity one sample after the other; returns offsets int64 (n + 1,)."""
+    rows, metrics, keys = samples
+    forms, starts, d_star_max = allowed
     n, p = metrics.shape
     limit = d_star_max * d_star_max * (1.0 + 1e-12)
     longest = 0

@@ -7,6 +7,8 @@ keep of every angle the first reflection alone: no multiplicity, no sum over fam
 innermost. Everything else is as in the standard convention.
 """
 
+from typing import Unpack
+
 import numpy as np
 
 from xtinct.lattices.metric import reciprocal_metric
@@ -48,23 +50,21 @@ def structure_lines(
     species: np.ndarray,
     frac: np.ndarray,
     occupancy: np.ndarray,
-    *,
-    d_star_max: float,
-    b_iso: float = 0.0,
-    radiation: str = "xray",
-    intensity_floor: float = 1e-9,
-    max_reflections: int = 2_000_000,
+    **options: Unpack[structure_factors.LineOptions],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lines as `structure_factors.structure_lines`, but with |F|^2 of the first reflection of each angle.
 
-    Refuses the same structures.
+    Refuses the same structures. Of the options dispersion and preferred orientation are not known here.
     """
+    unknown = {"dispersion", "preferred_axis", "march_r"} & options.keys()
+    if unknown:
+        raise TypeError(f"wang2025: {', '.join(sorted(unknown))} are not part of this convention")
+    d_star_max, radiation = options["d_star_max"], options.get("radiation", "xray")
+    b_iso, floor = options.get("b_iso", 0.0), options.get("intensity_floor", 1e-9)
     cell = np.asarray(cell, dtype=np.float64)
     species, occupancy = np.asarray(species), np.asarray(occupancy, dtype=np.float64)
-    structure_factors.structure_lines(
-        cell, species, frac, occupancy, d_star_max=d_star_max, radiation=radiation,
-        max_reflections=max_reflections,
-    )  # fmt: skip
+    checked = {key: x for key, x in options.items() if key in ("d_star_max", "radiation", "max_reflections")}
+    structure_factors.structure_lines(cell, species, frac, occupancy, **checked)
     hkl, d_star = first_reflections(cell, d_star_max)
     table, _, width = scattering_table(radiation, d_star_max)
     waves = occupancy * np.exp(2j * np.pi * (hkl @ np.asarray(frac, dtype=np.float64).T))
@@ -74,7 +74,7 @@ def structure_lines(
         form = np.array([amplitude.py_func(table[z], x, width) for x in s2])
         f += form * waves[:, species == z].sum(axis=1)
     intensity = np.abs(f) ** 2 * np.exp(-0.5 * b_iso * d_star**2)
-    kept = intensity > intensity_floor * intensity.max(initial=0.0)
+    kept = intensity > floor * intensity.max(initial=0.0)
     if not kept.any():
         raise structure_factors.StructureRefusedError("no_lines", f"no line up to 1/d = {d_star_max:g}")
     return d_star[kept], intensity[kept]

@@ -59,7 +59,7 @@ def index(
         else:
             pattern = read_measurement(pattern, wavelength=wavelength, scan=scan)
     elif isinstance(pattern, tuple | list):
-        pattern = _points(*pattern)
+        pattern = as_measurement(*pattern)
     if isinstance(pattern, PeakTable):
         return observe_peaks(pattern.name or "peak list", listed(pattern, radiation), question)
     return observe(pattern, radiation, question)
@@ -75,7 +75,8 @@ def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:
     return from_d(table.d, Known(area, table.d_error), wavelength)
 
 
-def _points(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
+def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
+    """Two arrays (n,), 2theta in degrees and intensity, as a measurement; XtinctError if they are none."""
     two_theta, intensity = (np.asarray(x, dtype=np.float64) for x in (two_theta, intensity))
     if two_theta.ndim != 1 or two_theta.shape != intensity.shape:
         raise XtinctError(

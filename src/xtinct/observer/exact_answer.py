@@ -9,14 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from xtinct.observer.answer.observation import (
-    ClassAnswer,
-    LatticeAnswer,
-    LineAnswer,
-    Observation,
-    Statement,
-    spread,
-)
+from xtinct.observer.answer.answer_data import ClassAnswer, LatticeAnswer, LineAnswer, Statement, spread
+from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact.exact_observer import Answer, Observer
 from xtinct.observer.exact.finding import Lattice
 from xtinct.observer.fitting.line_sets import lines_of

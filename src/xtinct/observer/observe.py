@@ -12,14 +12,8 @@ from xtinct.lattices.conventional import conventional_cell_errors
 from xtinct.lattices.metric import cell_of, cells_of_tensors, direct_tensor, form_metric
 from xtinct.measurements.records import Measurement
 from xtinct.observer.answer import remarks
-from xtinct.observer.answer.observation import (
-    ClassAnswer,
-    LatticeAnswer,
-    LineAnswer,
-    Observation,
-    Statement,
-    spread,
-)
+from xtinct.observer.answer.answer_data import ClassAnswer, LatticeAnswer, LineAnswer, Statement, spread
+from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact_answer import is_ideal, observe_ideal
 from xtinct.observer.fitting.line_sets import lines_of
 from xtinct.observer.fitting.pawley import LatticeFit

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
@@ -30,6 +31,34 @@ FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 #: Points of a grid, at most: 180 degrees in steps of 0.0002.
 MOST_POINTS = 1_000_000
+
+#: What a number may be: gt, ge, lt and le are its bounds. The configuration has the same ones.
+RANGES = {
+    "points": {"ge": 2, "le": MOST_POINTS},
+    "monochromator": {"ge": 0, "lt": 180},
+    "eta": {"ge": 0, "le": 1},
+    "crystallite_size": {"ge": 0},
+    "goniometer_radius": {"gt": 0},
+    "counts": {"ge": 0},
+}
+_BOUNDS = {
+    "gt": (operator.gt, "more than"),
+    "ge": (operator.ge, "at least"),
+    "lt": (operator.lt, "less than"),
+    "le": (operator.le, "at most"),
+}
+#: Numbers that the configuration has below other keys.
+_WHERE = {"points": "two_theta.points", "eta": "profile.pseudo-voigt.eta"}
+
+#: Numbers that `from_config` takes as they are.
+_OF_THE_SAME_NAME = (
+    "monochromator",
+    "crystallite_size",
+    "zero_shift",
+    "displacement",
+    "goniometer_radius",
+    "counts",
+)
 
 #: Standard deviations after which a Gaussian may be cut; exp(-5.7^2 / 2) = 9e-8.
 CUT_SIGMAS = 5.7
@@ -89,6 +118,8 @@ class Instrument:
         for key in ("fwhm", "further_wavelengths", "background", "humps", "impurities"):
             # JSON and YAML give lists; an immutable object has tuples.
             object.__setattr__(self, key, _tuples(getattr(self, key)))
+        for key, bounds in RANGES.items():
+            _check_range(key, getattr(self, key), bounds)
         self._check_optics()
         self._check_widths()
         self._check_errors()
@@ -102,21 +133,12 @@ class Instrument:
         for wavelength, weight in self.wavelengths:
             check_wavelength("instrument.wavelength", wavelength, self.two_theta_max)
             _positive("wavelength", weight)
-        if not 2 <= self.points <= MOST_POINTS:
-            raise XtinctError(f"instrument.two_theta.points: {self.points}, expected 2 to {MOST_POINTS:,}")
         _one_of("lorentz", self.lorentz, LORENTZ)
-        if not 0 <= self.monochromator < 180:
-            raise XtinctError(
-                f"instrument.monochromator: {self.monochromator}, expected 2theta from 0 to 180 degrees"
-            )
         if self.monochromator and self.lorentz != "lorentz-polarisation":
             raise XtinctError("instrument.monochromator: needs lorentz: lorentz-polarisation")
 
     def _check_widths(self) -> None:
         _one_of("profile", self.profile, PROFILES)
-        if not 0 <= self.eta <= 1:
-            raise XtinctError(f"instrument.profile: eta {self.eta}, expected 0 to 1")
-        _not_negative("crystallite_size", self.crystallite_size)
         if not isinstance(self.fwhm, tuple):
             if not 0 <= self.fwhm < math.inf or (self.fwhm == 0 and not self.crystallite_size):
                 raise XtinctError(f"instrument.fwhm: {self.fwhm}, expected a positive number")
@@ -136,8 +158,6 @@ class Instrument:
         for key in ("zero_shift", "displacement", "background", "humps", "impurities"):
             if not np.isfinite(np.asarray(getattr(self, key), dtype=float)).all():
                 raise XtinctError(f"instrument.{key}: {getattr(self, key)}, expected finite numbers")
-        _positive("goniometer_radius", self.goniometer_radius)
-        _not_negative("counts", self.counts)
         for height, _, width in self.humps:
             _positive("background.humps", height)
             _positive("background.humps", width)
@@ -165,17 +185,12 @@ class Instrument:
             lorentz=str(settings["lorentz"]),
             fwhm=tuple(float(fwhm[x]) for x in "uvw") if isinstance(fwhm, Mapping) else float(fwhm),
             further_wavelengths=tuple((angstrom, weight / first[1]) for angstrom, weight in further),
-            monochromator=float(settings.get("monochromator", 0.0)),
             profile=str(profile),
             eta=eta,
-            crystallite_size=float(settings.get("crystallite_size", 0.0)),
-            zero_shift=float(settings.get("zero_shift", 0.0)),
-            displacement=float(settings.get("displacement", 0.0)),
-            goniometer_radius=float(settings.get("goniometer_radius", 200.0)),
             background=background.get("chebyshev", ()),
             humps=tuple((h["height"], h["two_theta"], h["fwhm"]) for h in background.get("humps", ())),
-            counts=float(settings.get("counts", 0.0)),
             impurities=settings.get("impurities", ()),
+            **{key: float(settings[key]) for key in _OF_THE_SAME_NAME if key in settings},
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -271,14 +286,15 @@ def _tuples(value: object) -> object:
     return tuple(_tuples(x) for x in value) if isinstance(value, Sequence) else value
 
 
+def _check_range(key: str, value: float, bounds: Mapping[str, float]) -> None:
+    if not math.isfinite(value) or not all(_BOUNDS[b][0](value, limit) for b, limit in bounds.items()):
+        expected = " and ".join(f"{_BOUNDS[b][1]} {limit}" for b, limit in bounds.items())
+        raise XtinctError(f"instrument.{_WHERE.get(key, key)}: {value}, expected {expected}")
+
+
 def _positive(key: str, value: float) -> None:
     if not 0 < value < math.inf:
         raise XtinctError(f"instrument.{key}: {value}, expected a positive number")
-
-
-def _not_negative(key: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise XtinctError(f"instrument.{key}: {value}, expected 0 or more")
 
 
 def _one_of(key: str, value: str, choices: Sequence[str]) -> None:

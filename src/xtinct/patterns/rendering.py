@@ -7,17 +7,19 @@ the maximum.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.any_peaks import render_any
-from xtinct.patterns.equal_peaks import (
+from xtinct.patterns.conditions import Conditions
+from xtinct.patterns.gaussians import (
     DRAWS_AT_ONCE,
     LANES,
     STREAMED_BYTES,
+    Windows,
     add_peak,
     finish,
     gaussian_table,
@@ -27,10 +29,39 @@ from xtinct.patterns.equal_peaks import (
 )
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor
-from xtinct.patterns.measuring import Conditions
+from xtinct.patterns.profiles import render_any
 
 #: The peaks of one lattice are kept for its draws up to this many numbers (16 MiB).
 _KEPT_PEAKS = 1 << 22
+
+
+class Lines(NamedTuple):
+    """The arrays of `LineLists`, for compiled code."""
+
+    offsets: np.ndarray
+    d_star: np.ndarray
+    intensity: np.ndarray
+
+
+class Grid(NamedTuple):
+    """What compiled code needs of a plain instrument: angstrom, degrees, `Instrument.polarisation`."""
+
+    wavelength: float
+    first: float
+    step: float
+    polarisation: float
+    points: int
+
+    @classmethod
+    def of(cls, instrument: Instrument) -> "Grid":
+        """That of an instrument."""
+        return cls(
+            instrument.wavelength,
+            instrument.two_theta_min,
+            instrument.step,
+            instrument.polarisation,
+            instrument.points,
+        )
 
 
 def render(
@@ -56,13 +87,8 @@ def render(
         return render_any(lines, instrument, conditions, out)
     table = gaussian_table(instrument.step / instrument.sigma)
     _render(
-        lines.offsets,
-        lines.d_star,
-        lines.intensity,
-        instrument.wavelength,
-        instrument.two_theta_min,
-        instrument.step,
-        instrument.polarisation,
+        Lines(lines.offsets, lines.d_star, lines.intensity),
+        Grid.of(instrument),
         table,
         out.nbytes > STREAMED_BYTES,
         out,
@@ -71,8 +97,13 @@ def render(
 
 
 @njit(cache=True, nogil=True)
-def place_lines(d_star, wavelength, first, step, polarisation, points, half, shown, position, factor):
-    """Index, grid coordinate and geometric factor of each line that shows; returns how many do."""
+def place_lines(d_star, grid, half, shown, position, factor):
+    """Index, grid coordinate and geometric factor of each line that shows; returns how many do.
+
+    half  points of a peak to either side. The arrays are arguments of their own: in a tuple they cost 1.7
+    times as much.
+    """
+    wavelength, first, step, polarisation, points = grid
     kept = 0
     for i in range(d_star.size):
         sin_theta = 0.5 * wavelength * d_star[i]
@@ -109,7 +140,8 @@ def _relative_weights(shown, factor, intensity, weights, every):
 
 
 @njit(cache=True, nogil=True)
-def _render(offsets, d_star, intensity, wavelength, first, step, polarisation, table, streamed, out):
+def _render(lines, grid, table, streamed, out):
+    offsets, d_star, intensity = lines
     n, points = out.shape
     width = table.width
     longest = 1
@@ -119,6 +151,7 @@ def _render(offsets, d_star, intensity, wavelength, first, step, polarisation, t
     position, factor = np.empty(longest), np.empty(longest)
     shown, block = np.empty(longest, np.int64), np.empty(longest, np.int64)
     peaks = np.empty((room, width), np.float32)
+    windows = Windows(block, peaks, width)
     weights = np.empty(longest * DRAWS_AT_ONCE, np.float32)
     rows = np.empty((DRAWS_AT_ONCE, -(-points // LANES) * LANES if n > 1 else 0), np.float32)
     largest = np.empty(DRAWS_AT_ONCE, np.float32)
@@ -127,9 +160,7 @@ def _render(offsets, d_star, intensity, wavelength, first, step, polarisation, t
     i = 0
     while i < n:
         here = d_star[offsets[i] : offsets[i + 1]]
-        kept = place_lines(
-            here, wavelength, first, step, polarisation, points, table.half, shown, position, factor
-        )  # fmt: skip
+        kept = place_lines(here, grid, table.half, shown, position, factor)
         # Draws of one lattice share its peaks.
         last = i + 1
         while kept <= room and last < n and _same_lattice(here, d_star[offsets[last] : offsets[last + 1]]):
@@ -143,7 +174,7 @@ def _render(offsets, d_star, intensity, wavelength, first, step, polarisation, t
                 for draw in range(draws):
                     own = intensity[offsets[chunk + draw] : offsets[chunk + draw + 1]]
                     _relative_weights(shown[:kept], factor, own, weights[draw:], DRAWS_AT_ONCE)
-                superpose(block, peaks, width, weights, kept, points, rows, largest)
+                superpose(windows, weights, kept, points, rows, largest)
                 for draw in range(draws):
                     finish(rows[draw], 0, largest[draw], out[chunk + draw], streamed)
         else:

@@ -12,13 +12,13 @@ import torch
 
 from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.any_peaks import background_of, impurity_lines, shifts, with_noise_of_lines
-from xtinct.patterns.any_peaks_torch import sum_peaks
-from xtinct.patterns.geometry import Peaks, place
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import CUT_SIGMAS, Instrument
 from xtinct.patterns.lorentz import geometric_factor
-from xtinct.patterns.measuring import Conditions
 from xtinct.patterns.noise_torch import counting_noise
+from xtinct.patterns.placement import Peaks, Shifts, in_points, place
+from xtinct.patterns.profiles import background_of, impurity_lines, shifts, with_noise_of_lines
+from xtinct.patterns.profiles_torch import sum_peaks
 
 #: Moments of a deposit, and the largest step of the fine grid in sigma: (0.11 / 2)^4 / 8 = 1e-6.
 _MOMENTS = 4
@@ -172,13 +172,9 @@ class Renderer:
             key: torch.from_numpy(np.asarray(values, np.float64)).to(self.device)[sample]
             for key, values in shifts(conditions).items()
         }
-        peaks = place(
-            torch, self.instrument, d_star.double(), intensity.double(), geometric=geometric, **given
-        )
-        return peaks._replace(
-            two_theta=(peaks.two_theta - self.instrument.two_theta_min) / self.instrument.step,
-            fwhm=peaks.fwhm / self.instrument.step,
-        )
+        lines = d_star.double(), intensity.double()
+        peaks = place(torch, self.instrument, *lines, Shifts(**given), geometric=geometric)
+        return in_points(peaks, self.instrument)
 
     def _place(self, d_star: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Position on the fine grid (float64) and geometric factor (0: does not show), float64."""

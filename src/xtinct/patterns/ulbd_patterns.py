@@ -9,17 +9,18 @@ import numpy as np
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.linelists.ulbd_lines import UlbdLines
-from xtinct.patterns.equal_peaks import (
+from xtinct.patterns.gaussians import (
     DRAWS_AT_ONCE,
     LANES,
     STREAMED_BYTES,
+    Windows,
     finish,
     gaussian_table,
     superpose,
     write_peak,
 )
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.rendering import place_lines, render
+from xtinct.patterns.rendering import Grid, Lines, place_lines, render
 from xtinct.randomness import uniform
 
 
@@ -53,13 +54,9 @@ def ulbd_patterns(
     # One draw of each lattice gives the positions; the intensities follow below.
     positions = lines.draw(groups, cells, keys[:, 0])
     _patterns(
-        positions.offsets,
-        positions.d_star,
+        Lines(positions.offsets, positions.d_star, positions.intensity),
         keys,
-        instrument.wavelength,
-        instrument.two_theta_min,
-        instrument.step,
-        instrument.polarisation,
+        Grid.of(instrument),
         table,
         out.nbytes > STREAMED_BYTES,
         out,
@@ -68,7 +65,8 @@ def ulbd_patterns(
 
 
 @njit(cache=True, nogil=True)
-def _patterns(offsets, d_star, keys, wavelength, first, step, polarisation, table, streamed, out):
+def _patterns(lines, keys, grid, table, streamed, out):
+    offsets = lines.offsets
     n, draws, points = out.shape
     longest = 1
     for i in range(n):
@@ -76,14 +74,13 @@ def _patterns(offsets, d_star, keys, wavelength, first, step, polarisation, tabl
     position, factor = np.empty(longest), np.empty(longest)
     shown, block = np.empty(longest, np.int64), np.empty(longest, np.int64)
     peaks = np.empty((longest, table.width), np.float32)
+    windows = Windows(block, peaks, table.width)
     weights = np.empty(longest * DRAWS_AT_ONCE, np.float32)
     rows = np.empty((DRAWS_AT_ONCE, -(-points // LANES) * LANES), np.float32)
     largest = np.empty(DRAWS_AT_ONCE, np.float32)
     for i in range(n):
-        here = d_star[offsets[i] : offsets[i + 1]]
-        kept = place_lines(
-            here, wavelength, first, step, polarisation, points, table.half, shown, position, factor
-        )  # fmt: skip
+        here = lines.d_star[offsets[i] : offsets[i + 1]]
+        kept = place_lines(here, grid, table.half, shown, position, factor)
         strongest = 0.0
         for line in range(kept):
             strongest = max(strongest, factor[line])
@@ -95,6 +92,6 @@ def _patterns(offsets, d_star, keys, wavelength, first, step, polarisation, tabl
                 key = keys[i, min(chunk + draw, draws - 1)]
                 for line in range(kept):
                     weights[line * DRAWS_AT_ONCE + draw] = factor[line] * uniform(key, shown[line])
-            superpose(block, peaks, table.width, weights, kept, points, rows, largest)
+            superpose(windows, weights, kept, points, rows, largest)
             for draw in range(min(DRAWS_AT_ONCE, draws - chunk)):
                 finish(rows[draw], 0, largest[draw], out[i, chunk + draw], streamed)

@@ -15,7 +15,7 @@ CONFIG = "config/config.yaml"
 COPIES = ("cddd-coordinates", "cddd-lattice", "cddd-both")
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys:
     """YAML lets a repeated key overwrite the first one in silence; here it is a mistake."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
@@ -30,11 +30,22 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+class _Quick(_UniqueKeys, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """The parser of libyaml, where PyYAML has it."""
+
+
+class _Telling(_UniqueKeys, yaml.SafeLoader):
+    """The parser that says best what is wrong."""
+
+
 def read_yaml(path: str | Path) -> Any:
     """Parsed content of a YAML file; XtinctError naming file and line where it is not YAML."""
     try:
-        with Path(path).open(encoding="utf-8") as file:
-            return yaml.load(file, Loader=_UniqueKeys)
+        text = Path(path).read_text(encoding="utf-8")
+        try:
+            return yaml.load(text, Loader=_Quick)
+        except yaml.YAMLError:
+            return yaml.load(text, Loader=_Telling)
     except OSError as error:
         hint = "; name a configuration, or run in a checkout of the project" if str(path) == CONFIG else ""
         raise XtinctError(f"{path}: {(error.strerror or str(error)).lower()}{hint}") from None

@@ -6,8 +6,8 @@ from typing import Any
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
+from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.measuring import Variation
 from xtinct.project.configuration import COPIES, training_sets, with_variant
 from xtinct.project.refusals import did_you_mean
 from xtinct.symmetry.families import FAMILIES

@@ -2,16 +2,16 @@
 
 import difflib
 import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from xtinct.project.keys.declaring import tag_content
 from xtinct.project.keys.every_key import Configuration
 from xtinct.project.keys.schema_document import Node, below, document, kind_of, members
-from xtinct.project.keys.wording import TYPES, bounds, choices, length
+from xtinct.project.keys.values_in_words import TYPES, bounds, choices, length
 
 #: Keys that do not exist but are asked for: dotted path, with * for a free name -> what to write instead.
 INSTEAD = {
@@ -121,7 +121,9 @@ def _wrong_value(path: str, mistake: Mapping[str, Any], node: Node) -> str:
     elif kind == "literal_error":
         known = choices(node)
         if tag_content(mistake["loc"][-1]) is not None:  # text is one of several things that it may be
-            return _not_allowed(path, value, node) + did_you_mean(value, known)
+            return _not_allowed(path, value, node) + (
+                _number_hint(value, "number") or did_you_mean(value, known)
+            )
         allowed = "one of " + ", ".join(map(str, known)) + did_you_mean(value, known)
     elif kind == "string_pattern_mismatch":
         return _not_allowed(path, value, node)
@@ -150,12 +152,14 @@ def _no_member(path: str, value: Any, node: Node) -> str:
     kinds = [kind_of(member) for member in members(node)]
     if None in kinds:
         types = " or ".join(dict.fromkeys(TYPES[member["type"]] for member in members(node)))
-        return f"{path} = {show(value)}: must be {types}"
+        hint = _number_hint(value, "number") if isinstance(value, str) else ""
+        return f"{path} = {show(value)}: must be {types}{hint}"
     if not isinstance(value, dict):
         return f"{path} = {show(value)}: must be {TYPES['object']}"
     known = ", ".join(map(str, kinds))
     if "kind" not in value:
-        return f"key {path}.kind is missing: one of {known}"
+        about = [f"{kind_of(m)} ({m['properties']['kind']['description']})" for m in members(node)]
+        return f"key {path}.kind is missing: one of {', '.join(about)}"
     given = value["kind"]
     return f"{path}.kind = {show(given)}: must be one of {known}{did_you_mean(given, kinds)}"
 
@@ -173,21 +177,26 @@ def did_you_mean(value: Any, known: Iterable[Any]) -> str:
 
 
 def _number_hint(value: Any, expected: str) -> str:
-    """How to write what was meant: YAML 1.1 reads 1e-3 as text, and 1.0e+5 as no whole number."""
-    if expected not in ("number", "integer") or isinstance(value, bool):
-        return ""
-    if isinstance(value, float):
-        return f" (write {value:.0f})" if value.is_integer() else ""
-    if not isinstance(value, str) or not re.fullmatch(r"\s*[-+.\d][-+.\deE_]*\s*", value):
+    """How to write the number that was meant: 1e-3 is text to YAML 1.1, and 1.0e+5 is no whole number."""
+    if isinstance(value, float) and expected == "integer" and value.is_integer():
+        return f" (write {value:.0f})"
+    if not isinstance(value, str) or expected not in ("number", "integer"):
         return ""
     try:
         number = float(value)
     except ValueError:
         return ""
-    if not math.isfinite(number):
+    if not math.isfinite(number) or (expected == "integer" and not number.is_integer()):
         return ""
-    if expected == "integer":
-        return f" (YAML reads this as text; write {number:.0f})" if number.is_integer() else ""
+    written = value.strip()
+    if isinstance(yaml.safe_load(written), str):
+        written = f"{number:.0f}" if expected == "integer" else _scientific(number)
+        return f" (YAML reads this as text; write {written})"
+    return f" (this is text; write {written} without quotes)"
+
+
+def _scientific(number: float) -> str:
+    """With a point and a signed exponent, without which YAML 1.1 sees no number."""
     digits, exponent = f"{number:e}".split("e")
     whole, _, decimals = digits.partition(".")
-    return f" (YAML reads this as text; write {whole}.{decimals.rstrip('0') or '0'}e{exponent})"
+    return f"{whole}.{decimals.rstrip('0') or '0'}e{exponent}"

@@ -1,1 +1,1 @@
-"""Recognition of measured patterns: their peaks held against the line lists of known structures; untrained."""
+"""Recognition of measured patterns: their peaks held against the line lists of known structures."""

@@ -1,8 +1,8 @@
 """Structures held against measured peaks: their cells refined axis by axis, then the agreement measured.
 
 The lines of a structure get hkl in its conventional cell. The free parameters of its metric and a common
-shift of the pattern are fitted to the peaks that each line is nearest to and as strong as, from several ratios
-of the axes; the database's cell, enlarged by the scale of the screening, is the prior.
+shift of the pattern are fitted to the peaks that each line is nearest to and as strong as, from several
+ratios of the axes; the database's cell, enlarged by the scale of the screening, is the prior.
 """
 
 import math
@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import njit
+from xtinct.recognition.known_structures import FIRST, UNIT, Table
 from xtinct.recognition.screening import BIN, MEAN_SHIFT
-from xtinct.recognition.table import FIRST, UNIT, Table
 from xtinct.recognition.targets import Targets
 
 #: Free parameters of the metric of each family, in the order of FAMILIES.
@@ -71,7 +71,7 @@ _STRAIN_AT, _SCALE, _SHIFT_AT, _FREE_AT, _UNINDEXED = (
 
 
 class Matched(NamedTuple):
-    """Of each structure (n,): MEASURES float64 (n, k), and the refined metric float64 (n, 6), zeros at its end."""
+    """Of each structure (n,): MEASURES float64 (n, k), and its refined metric float64 (n, 6), then zeros."""
 
     measures: np.ndarray
     metric: np.ndarray
@@ -102,7 +102,10 @@ class _Peaks(NamedTuple):
 
 
 class _Lines(NamedTuple):
-    """Lines of a structure: 1/d^2 under the common scale, intensity over the largest, forms of hkl, metric."""
+    """Lines of a structure (m,): 1/d^2 under the common scale, intensity over the largest, forms of hkl.
+
+    metric is the structure's under that scale; rest, what the forms leave of 1/d^2 (rounding).
+    """
 
     q: np.ndarray
     intensity: np.ndarray
@@ -179,7 +182,7 @@ def _metric_of(family, cell, out):
         (1 - cg * cg) / (square * c * c),
     )
     out[0] = g11
-    if family == _TETRAGONAL or family == _HEXAGONAL:
+    if family in (_TETRAGONAL, _HEXAGONAL):
         out[1] = g33
     elif family >= _ORTHORHOMBIC:
         out[1], out[2] = g22, g33
@@ -283,7 +286,7 @@ def _deviations(family, metric, out):
 
 @njit(cache=True)
 def _starts(family):
-    """Changes (n, 6) of the metric that refinements begin with: shares of the lengths', radians of an angle."""
+    """Changes (n, 6) of the metric that refinements begin with: shares of lengths, radians of an angle."""
     if family == _CUBIC:
         return np.zeros((1, 6))
     if family <= _HEXAGONAL:
@@ -442,12 +445,12 @@ def _merged(place, intensity, share, apart):
 
 @njit(cache=True)
 def _directions(family, lines, metric, order):
-    """Share of each reciprocal axis in the 1/d^2 of the lines (n, 3): the squared cosine of the angle to it."""
+    """Share of each reciprocal axis in the 1/d^2 of lines (n, 3): the squared cosine of the angle to it."""
     out = np.zeros((order.size, 3))
     for r in range(order.size):
         i = order[r]
         q = lines.q[i]
-        if family == _TETRAGONAL or family == _HEXAGONAL:
+        if family in (_TETRAGONAL, _HEXAGONAL):
             out[r, 0] = min(lines.forms[i, 1] * metric[1] / q, 1.0)
         elif family >= _ORTHORHOMBIC:
             for p in range(3):

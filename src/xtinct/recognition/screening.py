@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.recognition.table import FIRST, LAST, UNIT, Table
+from xtinct.recognition.known_structures import FIRST, LAST, UNIT, Table
 from xtinct.recognition.targets import Targets
 from xtinct.simd import add_scaled, load, store, zeros
 
@@ -60,7 +60,7 @@ def _bin(d_star: float) -> int:
 
 
 def measured_axis(targets: Targets, power: float) -> np.ndarray:
-    """Smeared peaks, float32 (bins + 2 REACH,), over the norm of the smeared list; REACH bins on both sides."""
+    """Smeared peaks, float32 (bins + 2 REACH,), over their norm, with REACH bins more on both sides."""
     theta = np.radians((targets.two_theta - MEAN_SHIFT) / 2)
     place = np.log(2 * np.sin(theta) / targets.wavelength / FIRST)
     weight = targets.area**power

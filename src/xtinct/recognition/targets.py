@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.patterns.lorentz import geometric_factor
 from xtinct.errors import XtinctError
-from xtinct.observer.peaks.radiation_found import Found
 from xtinct.observer.peaks.peak_search import Peaks
-from xtinct.recognition.table import FIRST, LAST, WAVELENGTH
+from xtinct.observer.peaks.radiation_found import Found
+from xtinct.patterns.lorentz import geometric_factor
+from xtinct.recognition.known_structures import FIRST, LAST, WAVELENGTH
 
 #: Fewest peaks that anything can be recognised by.
 FEWEST = 3
@@ -55,14 +55,14 @@ def targets_of(found: Found) -> Targets:
 
 
 def from_peaks(peaks: Peaks, first: float, last: float) -> Targets:
-    """`peaks` of a pattern from `first` to `last`, degrees, for recognition; XtinctError where there are too few."""
+    """`peaks` of a pattern from `first` to `last`, degrees; XtinctError where there are too few."""
     factor = _factor(peaks.two_theta, WAVELENGTH / peaks.wavelength) / _factor(peaks.two_theta, 1.0)
     d_star = 2 * np.sin(np.radians(peaks.two_theta / 2)) / peaks.wavelength
     kept = (d_star > FIRST) & (d_star < LAST) & np.isfinite(factor) & (peaks.area > 0)
     if kept.sum() < FEWEST:
         raise XtinctError(
-            f"pattern: {kept.sum()} peaks between d = {1 / FIRST:.3g} and {1 / LAST:.3g} angstrom, too few to "
-            f"recognise anything by (at least {FEWEST})"
+            f"pattern: {kept.sum()} peaks between d = {1 / FIRST:.3g} and {1 / LAST:.3g} angstrom, too few "
+            f"to recognise anything by (at least {FEWEST})"
         )
     area, area_error = (x[kept] * factor[kept] for x in (peaks.area, peaks.area_error))
     top = area.max()

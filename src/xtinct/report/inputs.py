@@ -1,8 +1,8 @@
-"""Reading and checking what the other stages left for the report."""
+"""What the other stages left for the report: where it stands, and reading and checking it."""
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +29,86 @@ def read_json(path: str | Path) -> object:
 
 
 @dataclass(frozen=True)
+class ReportPaths:
+    """Where the inputs of the report stand. Lists may be empty.
+
+    metrics      results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json
+    predictions  the prediction tables beside them (.parquet); may be fewer or none
+    ceilings     results/ceilings.json
+    classes      data/symmetry/extinction_classes.parquet
+    manifests    manifest.json of each dataset
+    quarantine   quarantine.parquet of each stage that rejects entries
+    histories    models/{experiment}/{family}/seed-{seed}/history.csv, each with its card.json beside it
+    lines        data/{cddd,ulbd,gcdd}/{family}.parquet
+    curves       tidy tables of `read_tables`: beside the evaluations, and results/generated
+    limits       limits.json of xtinct.ceiling.limitations.write_limitations, if it was made
+    wilson       wilson.json of xtinct.ceiling.limitations.write_wilson, if it was made
+    """
+
+    metrics: Sequence[str | Path]
+    predictions: Sequence[str | Path]
+    ceilings: str | Path
+    classes: str | Path
+    manifests: Sequence[str | Path]
+    quarantine: Sequence[str | Path]
+    histories: Sequence[str | Path]
+    lines: Sequence[str | Path]
+    curves: Sequence[str | Path] = ()
+    limits: str | Path | None = None
+    wilson: str | Path | None = None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The records of one evaluation file and the prediction table beside it."""
 
     path: Path
     records: tuple[dict, ...]
     predictions: pa.Table | None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What stands at `ReportPaths`, read and checked by the function named.
+
+    evaluations  `read_evaluations`
+    ceilings     `read_ceilings`
+    classes      `read_classes`
+    manifests    `read_manifests`
+    quarantine   `read_quarantine`
+    trainings    `read_trainings`
+    line_labels  `read_line_labels`: labels and cells of the samples, without their lines
+    lines_paths  where the lines stand: example patterns read the few that they show
+    tables       `read_tables`
+    limits       `read_limits`
+    """
+
+    evaluations: list[Evaluation]
+    ceilings: list[dict]
+    classes: list[dict]
+    manifests: list[dict]
+    quarantine: pa.Table
+    trainings: list[dict]
+    line_labels: pa.Table
+    lines_paths: Sequence[str | Path]
+    tables: dict[str, list[dict[str, str]]]
+    limits: dict[str, list[dict]]
+
+
+def read_inputs(paths: ReportPaths) -> Inputs:
+    """Everything the report is made from. Raises XtinctError for an input that is missing or malformed."""
+    return Inputs(
+        evaluations=read_evaluations(paths.metrics, paths.predictions),
+        ceilings=read_ceilings(paths.ceilings),
+        classes=read_classes(paths.classes),
+        manifests=read_manifests(paths.manifests),
+        quarantine=read_quarantine(paths.quarantine),
+        trainings=read_trainings(paths.histories),
+        line_labels=read_line_labels(paths.lines),
+        lines_paths=paths.lines,
+        tables=read_tables(paths.curves),
+        limits=read_limits(paths.limits, paths.wilson),
+    )
 
 
 def _checked(record: object, path: Path) -> dict:
@@ -229,3 +303,23 @@ def read_limits(limits_path: str | Path | None, wilson_path: str | Path | None) 
                 raise XtinctError(f"{path}: the key {name!r} is missing")
             found[name] = content.get(name, [])
     return found
+
+
+def read_tables(paths: Iterable[str | Path]) -> dict[str, list[dict[str, str]]]:
+    """Rows of tidy CSV files by kind, which their columns tell; files of other kinds are passed over."""
+    kinds = {
+        "robustness": {"condition", "value", "top1"},
+        "sets": {"coverage", "held", "size", "empty"},
+        "abstention": {"kept", "risk"},
+        "reliability": {"probability", "accuracy", "calibrated"},
+        "comparison": {"quantity", "ks", "ks_critical"},
+        "histograms": {"quantity", "real", "generated"},
+        "groups": {"spacegroup_number", "draws", "wrong_group_share"},
+    }
+    tables: dict[str, list[dict[str, str]]] = {kind: [] for kind in kinds}
+    for path in sorted(map(Path, paths)):
+        rows = read_csv(path)
+        kind = next((kind for kind, columns in kinds.items() if rows and columns <= rows[0].keys()), None)
+        if kind is not None:
+            tables[kind] += rows
+    return tables

@@ -13,9 +13,11 @@ from cctbx import sgtbx  # before anything compiled
 import numpy as np
 import pyarrow as pa
 
+from xtinct.errors import XtinctError
 from xtinct.files import schema
-from xtinct.files.parquet import write_parquet
+from xtinct.files.parquet import read_table, write_parquet
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, MONOCLINIC, N_SPACE_GROUPS, ORTHORHOMBIC
+from xtinct.symmetry.operations import DATA
 from xtinct.symmetry.reflection_conditions import DENOMINATOR, reflection_conditions
 
 #: Tables written by `write_tables`, one Parquet file each.
@@ -118,6 +120,17 @@ def write_tables(folder: str | Path) -> None:
     """Write operations.parquet, reflection_conditions.parquet and wyckoff.parquet into `folder`."""
     for name, table in tables().items():
         write_parquet(Path(folder) / f"{name}.parquet", [table], table.schema)
+
+
+def check_packaged(folder: str | Path) -> None:
+    """Hold the tables in `folder` against those that the library reads; XtinctError where one differs."""
+    for name in TABLES:
+        made = Path(folder) / f"{name}.parquet"
+        if not read_table(made).equals(read_table(DATA / made.name)):
+            raise XtinctError(
+                f"{made}: cctbx computes other rows than the library has; if they are right, "
+                f"`python -m xtinct.symmetry.cctbx_tables {DATA}` puts them there"
+            )
 
 
 if __name__ == "__main__":

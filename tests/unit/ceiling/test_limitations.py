@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pyarrow.parquet as pq
 
-from xtinct.ceiling.limitations import LIMITATIONS, write_limitations, write_wilson
+from xtinct.ceiling.limitations import LIMITATIONS, Sampling, write_limitations, write_wilson
 from xtinct.files import schema
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.patterns.instrument import Instrument
@@ -20,7 +20,7 @@ SPECS = {
 
 
 def test_limitations(tmp_path):
-    settings = {"threshold": 0.02, "d_star_max": 0.93, "lattices": 20}
+    settings = {"threshold": 0.02, "d_star_max": 0.93, "sampling": Sampling(lattices=20)}
     for folder in ("one", "two"):
         write_limitations(tmp_path / folder, SPECS, INSTRUMENT, **settings)
     for name in ("limitations", "merged_lattices", "lost_pairs"):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from xtinct.ceiling.extinction import ceilings
+from xtinct.ceiling.extinction import Question, ceilings
 from xtinct.ceiling.hypotheses import Hypotheses
 from xtinct.ceiling.measured_lines import (
     Measurement,
@@ -49,14 +49,16 @@ def test_a_perfect_measurement_reaches_the_extinction_ceiling(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_range_without_lines_leaves_the_prior(family):
     blind = measure(two_theta_min=1.0, two_theta_max=2.0, width=0.1, threshold=0.01)
-    result = measurement_ceiling(family, SPECS[family], blind, ks=(1, 2), lattices=2, draws=1)
+    result = measurement_ceiling(
+        family, SPECS[family], blind, question=Question(ks=(1, 2)), lattices=2, draws=1
+    )
     assert result.ceilings[1] == pytest.approx(1 / len(space_groups(family)))
     assert result.ceilings[2] == pytest.approx(2 / len(space_groups(family)))
 
 
 def test_a_threshold_above_every_line_leaves_the_prior():
     result = measurement_ceiling(
-        "cubic", SPECS["cubic"], measure(threshold=1e6), ks=(1,), lattices=2, draws=1
+        "cubic", SPECS["cubic"], measure(threshold=1e6), question=Question(ks=(1,)), lattices=2, draws=1
     )
     assert result.ceilings[1] == pytest.approx(1 / 36)
 
@@ -64,7 +66,7 @@ def test_a_threshold_above_every_line_leaves_the_prior():
 @pytest.mark.parametrize("family", ["cubic", "tetragonal", "monoclinic"])
 def test_worse_measurements_allow_less(family):
     """Coarser elements of nested widths and higher thresholds are functions of the finer data."""
-    common = {"ks": (1,), "lattices": 40, "draws": 2}
+    common = {"question": Question(ks=(1,)), "lattices": 40, "draws": 2}
     fine, coarse, coarser = (
         measurement_ceiling(family, SPECS[family], measure(width=w), **common) for w in (0.1, 0.4, 3.2)
     )
@@ -78,7 +80,7 @@ def test_worse_measurements_allow_less(family):
 
 
 def test_intensities_tell_more_than_detection():
-    common = {"ks": (1,), "lattices": 100, "draws": 2}
+    common = {"question": Question(ks=(1,)), "lattices": 100, "draws": 2}
     more, less = (
         measurement_ceiling("tetragonal", SPECS["tetragonal"], measure(width=1.0, uses=uses), **common)
         for uses in ("intensities", "detection")

@@ -1,5 +1,7 @@
 """Records of the observer and of its product with a network."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -117,3 +119,9 @@ def test_the_ceiling_of_the_test_set_is_that_of_its_own_groups(evaluated):
     of_class, of_group = evaluated(groups=(225, 216, 225))
     assert of_group["ceiling1"] == pytest.approx(2 / 3)
     assert of_group["ceiling2"] == of_class["ceiling1"] == pytest.approx(1.0)
+
+
+def test_the_observer_alone_loads_no_torch():
+    code = "import sys, xtinct.evaluation.observers\nprint('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "False", done.stderr

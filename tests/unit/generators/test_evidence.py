@@ -11,7 +11,7 @@ import pytest
 from xtinct.errors import XtinctError
 from xtinct.files.schema import STRUCTURES
 from xtinct.generators.evidence import compare, group_rows, matched, quantities, write_evidence
-from xtinct.generators.randomised import KINDS, randomised_copies
+from xtinct.generators.randomised import KINDS, Randomisation, randomised_copies
 from xtinct.generators.sampling import GroupSampler
 from xtinct.generators.statistical import generate_one, structure_row
 from xtinct.structures.cleaning import clean_row
@@ -143,7 +143,7 @@ def test_copies_keep_what_they_should(structures, statistics, tmp_path, kind):
     table = pq.read_table(structures).slice(100, 80)
     pq.write_table(table, tmp_path / "real.parquet")
     outs = {"structures_out": tmp_path / "copies.parquet", "quarantine_out": tmp_path / "q.parquet"}
-    counts = randomised_copies(tmp_path / "real.parquet", statistics, kind=kind, seed=1, symprec=0.01, **outs)
+    counts = randomised_copies(tmp_path / "real.parquet", statistics, Randomisation(kind, 1, 0.01), **outs)
     copies = pq.read_table(outs["structures_out"]).to_pylist()
     assert counts["received"] == 80
     assert counts["accepted"] == len(copies) > 70
@@ -175,4 +175,4 @@ def atoms(cif):
 def test_an_unknown_kind_is_named(structures, statistics, tmp_path):
     outs = {"structures_out": tmp_path / "a", "quarantine_out": tmp_path / "b"}
     with pytest.raises(XtinctError, match="'colours'"):
-        randomised_copies(structures, statistics, kind="colours", seed=1, symprec=0.01, **outs)
+        randomised_copies(structures, statistics, Randomisation("colours", 1, 0.01), **outs)

@@ -157,7 +157,7 @@ class Absent:
 
 FORBIDDEN = set(
     "gemmi click snakemake dvc matplotlib pymatgen mp_api cctbx moyopy spglib pyxtal pandas scipy sklearn "
-    "yaml jsonschema jinja2 tqdm tenacity torch".split()
+    "yaml pydantic jinja2 tqdm tenacity torch".split()
 )
 sys.meta_path.insert(0, Absent())
 from xtinct.generators.online import CrystalStream

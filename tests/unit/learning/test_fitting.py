@@ -11,6 +11,7 @@ import torch
 from safetensors.numpy import load_file
 
 from xtinct.errors import XtinctError
+from xtinct.learning import validation
 from xtinct.learning.checkpoint import Checkpoint, Progress
 from xtinct.learning.fitting import Run, TrainingData
 from xtinct.learning.forward_pass import Network, PatternRenderer
@@ -256,3 +257,36 @@ def test_variation_is_part_of_the_recipe_and_of_what_is_seen(short, tmp_path):
     assert card["training_digest"] != varied["training_digest"]
     assert varied["training"]["data"]["variation"]["zero_shift"] == [-0.2, 0.2]
     assert distance(one, other) > 0.01
+
+
+def test_the_patterns_of_a_validation_are_rendered_once(short, tmp_path, monkeypatch):
+    """Ten steps of 32 patterns, 64 to validate and 64 batches of 32 for the statistics, however often."""
+    real, rendered = PatternRenderer.__call__, []
+
+    def counted(self, lines, conditions=None):
+        rendered.append(len(lines))
+        return real(self, lines, conditions)
+
+    monkeypatch.setattr(PatternRenderer, "__call__", counted)
+    kept = {}
+    for n in (1, 5):
+        short["train"]["validations"] = n
+        rendered.clear()
+        kept[n] = trained(short, tmp_path / f"{n}")[0]
+        assert sum(rendered) == 10 * 32 + 64 + 64 * 32
+    assert distance(kept[1], kept[5]) == 0
+    monkeypatch.setattr(validation, "_KEPT_BYTES", 0)
+    rendered.clear()
+    assert distance(kept[5], trained(short, tmp_path / "anew")[0]) == 0
+    # And once more for the calibration.
+    assert sum(rendered) == 10 * 32 + 5 * (64 + 64 * 32) + 64
+
+
+def test_a_key_too_many_or_missing_is_named(settings):
+    whole = settings["train"]
+    settings["train"] = whole | {"batchsize": 3}
+    with pytest.raises(XtinctError, match="train: no key 'batchsize'"):
+        TrainingSettings.from_config(settings)
+    settings["train"] = {key: value for key, value in whole.items() if key != "warmup"}
+    with pytest.raises(XtinctError, match="train: the key 'warmup' is missing"):
+        TrainingSettings.from_config(settings)

@@ -14,8 +14,8 @@ from xtinct.learning.models import build_model
 from xtinct.learning.predictor import Predictor
 from xtinct.learning.streams import UlbdStream
 from xtinct.linelists.stored_lines import read_lines
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.measuring import Conditions
 from xtinct.patterns.rendering import render
 from xtinct.scores.calibration import COVERAGES, log_loss
 from xtinct.scores.outputs import Outputs

@@ -12,8 +12,8 @@ from xtinct.measurements.preparation import (
     with_model_widths,
     without_background,
 )
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.measuring import Conditions
 from xtinct.patterns.rendering import render
 
 COPPER = Instrument(

@@ -7,7 +7,7 @@ import torch
 from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
 from xtinct.linelists.ulbd_lines import UlbdLines
-from xtinct.patterns.equal_peaks import STREAMED_BYTES
+from xtinct.patterns.gaussians import STREAMED_BYTES
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
 from xtinct.patterns.rendering_torch import Renderer

@@ -1,12 +1,29 @@
 """The configuration is refused with one line that names the key, the value and what is allowed."""
 
 import copy
+import inspect
+import subprocess
+import sys
+from typing import get_args
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
+from xtinct.datasets.ulbd import SPLIT_KINDS
 from xtinct.errors import XtinctError
+from xtinct.learning.models import MODELS
+from xtinct.learning.models.parkcnn import SIZES
+from xtinct.learning.models.resnet import BLOCKS
+from xtinct.linelists.scattering import RADIATIONS
+from xtinct.linelists.ulbd_lines import INTENSITY_LAWS
+from xtinct.linelists.wang2025 import CONVENTIONS
 from xtinct.project import configuration
+from xtinct.project.keys import dataset_keys, model_keys, reference
+from xtinct.project.keys.schema_document import below, document
+from xtinct.project.refusals import INSTEAD
+
+NAMES = "letters, digits, _ and -; starts with a letter"
 
 FILES = (
     "config.yaml",
@@ -21,7 +38,8 @@ FILES = (
 
 @pytest.fixture(scope="module")
 def schema(root):
-    return root / "config" / "config.schema.yaml"
+    """The schema as editors read it, for an engine of its own."""
+    return yaml.safe_load((root / "config/config.schema.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +70,23 @@ def changed(default, path, value):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_configuration_of_the_project_is_accepted(root, name):
+def test_every_configuration_of_the_project_is_accepted(root, schema, name):
     path = root / "config" / name
     loaded = configuration.load(path)
     assert loaded == yaml.safe_load(path.read_text()), "nothing may be filled in"
+    Draft202012Validator(schema).validate(loaded)
+
+
+def test_committed_schema_and_table_are_those_of_the_models(root):
+    for path, text in reference.written(root).items():
+        stale = f"{path.name} is out of date: python -m xtinct.project.keys.reference"
+        assert path.read_text(encoding="utf-8") == text, stale
 
 
 def objects(node, path=""):
-    """(path) of everything in a schema document that has keys of its own."""
+    """(path, schema) of everything in a schema document that has keys of its own."""
     if isinstance(node, dict):
-        if "properties" in node and not path.endswith(".if"):
+        if "properties" in node:
             yield path, node
         for key, value in node.items():
             yield from objects(value, f"{path}.{key}")
@@ -71,15 +96,13 @@ def objects(node, path=""):
 
 
 def test_schema_is_strict_describes_every_key_and_fills_nothing_in(schema):
-    document = configuration.read_yaml(schema)
-    found = list(objects(document))
+    found = list(objects(schema))
     assert len(found) > 20
     for path, node in found:
-        # What is told apart by its kind is strict in each of its kinds.
-        assert node.get("additionalProperties") is False or "allOf" in node, f"{path} takes unknown keys"
+        assert node.get("additionalProperties") is False, f"{path} takes unknown keys"
         for key, value in node["properties"].items():
             where = f"{path}.{key}"
-            target = document["$defs"][value["$ref"].split("/")[-1]] if "$ref" in value else {}
+            target = schema["$defs"][value["$ref"].split("/")[-1]] if "$ref" in value else {}
             assert value.get("description") or target.get("description"), f"{where} has no description"
             assert "default" not in value, f"{where}: one tool would see the default and the other not"
 
@@ -94,6 +117,12 @@ def test_schema_is_strict_describes_every_key_and_fills_nothing_in(schema):
         ("seed", KeyError, "key seed is missing: seed of every random draw"),
         ("seed", True, "seed = True: must be a whole number"),
         ("seed", 1.5, "seed = 1.5: must be a whole number"),
+        ("seed", "7", "seed = '7': must be a whole number (this is text; write 7 without quotes)"),
+        (
+            "experiments.ulbd.patterns",
+            "1e5",
+            "must be a whole number (YAML reads this as text; write 100000)",
+        ),
         ("shards", 0, "shards = 0: must be at least 1 and at most 9999"),
         ("train.warmup", 1, "train.warmup = 1: must be at least 0 and less than 1"),
         ("train.learning_rate", "1e-3", "(YAML reads this as text; write 1.0e-03)"),
@@ -123,10 +152,68 @@ def test_schema_is_strict_describes_every_key_and_fills_nothing_in(schema):
         ("lines.march_dollase.r", 0, "lines.march_dollase.r = 0: must be more than 0"),
         ("sources", {}, "sources = {}: must be a mapping with at least one entry"),
         ("experiments", [], "experiments = []: must be a mapping of keys"),
+        ("sources.aflow", {}, "key sources.aflow.kind is missing: one of prototypes (structures carried"),
+        ("sources.aflow", {"kind": ["files"]}, "sources.aflow.kind = ['files']: must be one of prototypes"),
+        ("models.logq", None, "models.logq = None: must be a mapping of keys"),
+        (
+            "models.logq",
+            {"kind": "resnet", "depth": 18},
+            "models.logq.depth = 18: must be one of 10, 50, 101",
+        ),
+        ("ulbd.lattices.cubi", {}, "unknown key ulbd.lattices.cubi; did you mean cubic?"),
+        ("instrument.background.humps", [{"height": 1}], "key instrument.background.humps.0.two_theta is"),
+        ("instrument.impurities", [[0.5, 0]], "instrument.impurities.0.1 = 0: must be more than 0"),
+        ("instrument.wavelength", "1.54", "(this is text; write 1.54 without quotes)"),
+        (
+            "experiments.ulbd.train",
+            {"ulbd": "half"},
+            "experiments.ulbd.train.ulbd = 'half': must be a number",
+        ),
+        ("variants", {"new": {"of": "cddd", "lines": {}}}, "variants.new.lines = {}: must be a mapping with"),
+        ("variants", {"new": {"of": "cddd", "split": None}}, "variants.new.split = None: must be one of"),
     ],
 )
-def test_a_wrong_key_type_or_range_is_named(default, path, value, expected):
+def test_a_wrong_key_type_or_range_is_named(default, schema, path, value, expected):
+    config = changed(default, path, value)
+    assert expected in refusal(config)
+    assert not Draft202012Validator(schema).is_valid(config), "editors would show nothing"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        # JSON Schema knows neither: 8.0 is a whole number to it, and a number need not be finite.
+        ("shards", 8.0, "shards = 8.0: must be a whole number (write 8)"),
+        ("cleaning.max_gap", float("inf"), "cleaning.max_gap = inf: must be a finite number"),
+        ("splits.fractions.test", float("nan"), "splits.fractions.test = nan: must be a finite number"),
+    ],
+)
+def test_a_number_is_finite_and_a_whole_one_has_no_point(default, path, value, expected):
     assert expected in refusal(changed(default, path, value))
+
+
+def test_what_stands_below_a_wrong_name_is_not_counted(default):
+    config = changed(default, "sources", {"a b": {"kind": "files"}})
+    assert refusal(config) == "sources: 'a b' is not allowed here; allowed: " + NAMES
+
+
+def test_configuration_offers_what_the_library_knows():
+    """Light modules hold these names, the models of the configuration may not load torch to ask for them."""
+
+    def offered(model, key):
+        return get_args(model.model_fields[key].annotation)
+
+    assert offered(dataset_keys.Lines, "radiation") == RADIATIONS
+    assert offered(dataset_keys.Lines, "convention") == CONVENTIONS
+    assert offered(dataset_keys.Ulbd, "intensities") == INTENSITY_LAWS
+    assert offered(dataset_keys.Splits, "ulbd") == SPLIT_KINDS
+    assert set(offered(model_keys.Parkcnn, "size")) == set(SIZES)
+    assert set(offered(model_keys.Resnet, "depth")) == set(BLOCKS)
+    networks = get_args(get_args(model_keys.AnyModel)[0])
+    options = {get_args(member)[0] for member in networks}
+    known = {offered(model, "kind")[0]: {*model.model_fields} - {"kind"} for model in options}
+    signatures = {name: {*inspect.signature(network.__init__).parameters} for name, network in MODELS.items()}
+    assert known == {name: names - {"self", "instrument", "n_outputs"} for name, names in signatures.items()}
 
 
 @pytest.mark.parametrize(
@@ -249,18 +336,19 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
         configuration.load(tmp_path / "binary.yaml")
 
 
-def test_every_piece_of_advice_names_a_key_that_does_not_exist(schema):
-    """Advice for a key that the schema knows would never be seen."""
-    document = configuration.read_yaml(schema)
-    for pattern in configuration.INSTEAD:
-        node = document
+def test_every_piece_of_advice_names_a_key_that_does_not_exist():
+    """Advice for a key that exists would never be seen."""
+    for pattern in INSTEAD:
+        node = document()
         for part in pattern.split("."):
-            known = node.get("properties", {})
-            if part == "*":
-                node = node["additionalProperties"]
-            elif part in known:
-                node = known[part]
-            else:
-                break
-        else:
-            pytest.fail(f"{pattern} is a key of the schema")
+            node = below(node, part)
+        assert not node, f"{pattern} is a key of the configuration"
+    assert below(below(document(), "train"), "learning_rate")
+
+
+def test_light_modules_do_not_load_pydantic():
+    """The job that runs cctbx may load nothing compiled before it; a job reads no configuration."""
+    modules = "xtinct.project.job, xtinct.project.digests, xtinct.project.configuration, xtinct.cli"
+    code = f"import sys, {modules}; print('pydantic_core' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

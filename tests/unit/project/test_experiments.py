@@ -19,7 +19,6 @@ from xtinct.project.experiments import training_inputs, training_settings
 def checkout(root, tmp_path, monkeypatch):
     """A folder with the smallest configuration, in which a model trains in a second; we are in it."""
     (tmp_path / "config").mkdir()
-    shutil.copy(root / "config/config.schema.yaml", tmp_path / "config")
     config = yaml.safe_load((root / "config/smoke.yaml").read_text())
     config["experiments"]["ulbd"]["patterns"] = 128
     config["train"]["validation_patterns"] = 32
@@ -90,7 +89,7 @@ def test_what_is_not_there_is_one_line(checkout, arguments, message):
 
 
 def test_a_model_depends_on_no_more_than_it_reads(root):
-    config = load(root / "config/config.yaml", root / "config/config.schema.yaml")
+    config = load(root / "config/config.yaml")
     stored = training_settings(config, "cddd", "cubic", 0)
     assert training_inputs(stored) == ["data/cddd/cubic.parquet"]
     assert (stored["ulbd"], stored["lines"]) == ({}, {"d_star_max": config["lines"]["d_star_max"]})

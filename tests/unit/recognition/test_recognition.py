@@ -1,8 +1,11 @@
 """Simulated measurements of known and unknown crystals against a table of embedded prototypes."""
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -11,16 +14,18 @@ import xtinct
 from xtinct.cli import cli
 from xtinct.datasets.cddd import build_shard
 from xtinct.errors import XtinctError
+from xtinct.files.schema import RECOGNITION
 from xtinct.lattices.bravais import reduced, same
+from xtinct.lattices.conventional import conventional_cell
 from xtinct.measurements import Measurement
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, measure, simulate_measurement
-from xtinct.recognition.asking import recognised_cells
-from xtinct.recognition.table import RECOGNITION, build_table, load_table
+from xtinct.recognition.known_structures import build_table, load_table
+from xtinct.recognition.recognising import recognised_cells
 from xtinct.sources.fetching import fetch
 from xtinct.sources.given import standard_of
 from xtinct.structures.cleaning import clean_shard
-from xtinct.symmetry.families import FAMILIES, conventional_cell, family_of
+from xtinct.symmetry.families import FAMILIES, family_of
 from xtinct.symmetry.operations import centring
 
 CLEANING = {
@@ -139,7 +144,9 @@ def test_what_the_table_has_is_more_probable_than_a_stranger(folder, structures,
     inside, outside = [], []
     for seed, row in enumerate(chosen(structures, 6)):
         label = row["protostructure"].partition(":")[0]
-        alike = [r["structure_id"] for r in structures.values() if (r["protostructure"] or "").startswith(label)]
+        alike = [
+            r["structure_id"] for r in structures.values() if (r["protostructure"] or "").startswith(label)
+        ]
         rows = pq.read_table(folder / "table.parquet")
         keep = [name not in alike for name in rows["structure_id"].to_pylist()]
         pq.write_table(rows.filter(keep).cast(RECOGNITION), tmp_path / "without.parquet")
@@ -166,14 +173,14 @@ def test_elements_leave_out_all_structures_with_others(table, structures):
 
 
 def _symbols(formula):
-    import re
-
     return re.findall(r"[A-Z][a-z]?", formula)
 
 
 def test_a_mixture_names_both_phases(table, structures):
     """Two cubic salts in one pattern, the second at half the height of the first."""
-    cubic = [r for r in structures.values() if r["spacegroup_number"] > 194 and r["n_sites"] <= 32 and r["a"] > 5]
+    cubic = [
+        r for r in structures.values() if r["spacegroup_number"] > 194 and r["n_sites"] <= 32 and r["a"] > 5
+    ]
     first, second = (standard_of(row["cif"]) for row in (cubic[0], cubic[3]))
     one = simulate_measurement(first, 5, CLEAN)
     mixed = measure(first, replace(one.truth.setup, second_phase=0.5), 5, second=second)
@@ -190,14 +197,17 @@ def _names(known):
 
 
 def test_a_supercell_is_one_with_its_parent(folder, structures, tmp_path):
-    """A structure written once more as a supercell in a lower group is told with its parent, not beside it."""
+    """A structure written once more as a supercell in P 1 is told with its parent, not beside it."""
     row = next(r for r in chosen(structures) if r["spacegroup_number"] > 15)
     entries = pq.read_table(folder / "table.parquet").to_pylist()
     parent = next(x for x in entries if x["structure_id"] == row["structure_id"])
-    double = {**parent, "structure_id": "aflow:double", "spacegroup_number": 1, "n_sites": 2 * parent["n_sites"]}
+    double = {
+        **parent,
+        "structure_id": "aflow:double",
+        "spacegroup_number": 1,
+        "n_sites": 2 * parent["n_sites"],
+    }
     double["c"] = 2 * parent["c"]
-    import pyarrow as pa
-
     rows = pa.Table.from_pylist([*entries, double], schema=RECOGNITION)
     pq.write_table(rows, tmp_path / "more.parquet")
     pattern = pattern_of(simulate_measurement(row["cif"], 2, CLEAN))
@@ -233,8 +243,6 @@ def test_the_command_answers_and_says_faults_in_one_line(folder, structures, tmp
     assert "ecognised" in shown.output or "Perhaps" in shown.output
     assert "xtinct index" in shown.output
     plain = run.invoke(cli, [*arguments, str(folder / "table.parquet"), "--json"])
-    import json
-
     answer = json.loads(plain.output)
     assert answer["structures"][0]["spacegroup_number"] == row["spacegroup_number"]
     for database in ("nothing.parquet", folder / "structures.parquet", file):
@@ -261,6 +269,6 @@ def test_no_structure_is_lost_and_none_is_invented(folder, table, structures):
 def test_line_lists_of_unknown_structures_are_refused(folder, tmp_path):
     rows = pq.read_table(folder / "structures.parquet")
     pq.write_table(rows.slice(len(rows) // 2), tmp_path / "half.parquet")
-    with pytest.raises(XtinctError, match="which .*half.parquet does not have"):
+    with pytest.raises(XtinctError, match=r"which .*half\.parquet does not have"):
         build_table([folder / "cubic.parquet"], tmp_path / "half.parquet", tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()

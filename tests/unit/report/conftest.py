@@ -14,6 +14,8 @@ from scipy.stats import ks_2samp
 from xtinct.ceiling.extinction import ceiling_of_samples, write_ceilings, write_extinction_classes
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import LINES, PREDICTIONS, QUARANTINE
+from xtinct.report.inputs import ReportPaths
+from xtinct.report.page import ReportOutputs, write_report
 from xtinct.scores.metrics import proportion
 from xtinct.symmetry.classes import class_symbol, extinction_classes
 from xtinct.symmetry.families import crystal_system, space_groups
@@ -195,29 +197,31 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
     ]
     write_parquet(quarantine, [pa.Table.from_pylist(rejected, schema=QUARANTINE)], QUARANTINE)
     return {
-        "metrics_paths": metrics,
-        "prediction_paths": predictions,
-        "ceilings_path": root / "results/ceilings.json",
-        "classes_path": root / "data/symmetry/extinction_classes.parquet",
-        "manifest_paths": [root / f"data/{name}/manifest.json" for name in ("cddd", "ulbd")],
-        "quarantine_paths": [quarantine],
-        "history_paths": histories,
-        "curve_paths": curves,
-        "lines_paths": lines,
+        "paths": ReportPaths(
+            metrics=metrics,
+            predictions=predictions,
+            ceilings=root / "results/ceilings.json",
+            classes=root / "data/symmetry/extinction_classes.parquet",
+            manifests=[root / f"data/{name}/manifest.json" for name in ("cddd", "ulbd")],
+            quarantine=[quarantine],
+            histories=histories,
+            curves=curves,
+            lines=lines,
+        ),
+        "outputs": ReportOutputs(
+            html=root / "results/report.html",
+            metrics=root / "results/metrics.json",
+            summary=root / "results/summary",
+            plots=root / "results/plots",
+        ),
         "config": yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()),
         "provenance": {"configuration": "sha256 1234", "software": {"xtinct": "0", "torch": "2"}},
-        "html_out": root / "results/report.html",
-        "metrics_out": root / "results/metrics.json",
-        "summary_dir": root / "results/summary",
-        "plots_dir": root / "results/plots",
     }
 
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory) -> dict:
     """Arguments of a report that has been written."""
-    from xtinct.report.page import write_report
-
     arguments = build(tmp_path_factory.mktemp("build"))
     write_report(**arguments)
     return arguments

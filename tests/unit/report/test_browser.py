@@ -138,7 +138,7 @@ def started(report, tmp_path_factory):
 @pytest.fixture
 def browser(started, report):
     """The page, freshly opened; it must have logged nothing by the end of the test."""
-    started.call("POST", "/url", {"url": Path(report["html_out"]).as_uri()})
+    started.call("POST", "/url", {"url": Path(report["outputs"].html).as_uri()})
     yield started
     assert started.errors() == []
 
@@ -165,7 +165,7 @@ def test_choosing_a_group_shows_its_class_rivals_and_pattern(browser):
 
 
 def test_a_member_in_the_class_list_opens_in_the_explorer(browser):
-    browser.click("#classes a[data-group='205']")
+    browser.click("#class_list a[data-group='205']")
     assert "P a -3" in browser.script("return document.querySelector('#explorer-head').textContent")
 
 
@@ -181,7 +181,7 @@ def test_confusion_matrix_follows_the_choice_and_explains_a_cell(browser):
 
 
 def test_static_figures_explain_their_points(browser):
-    browser.hover("#measured figure g.tip path, #measured figure g.tip use")
+    browser.hover("#accuracy figure g.tip path, #accuracy figure g.tip use")
     assert "ceiling of this test set" in browser.script("return document.querySelector('#tip').textContent")
 
 
@@ -193,7 +193,7 @@ def test_static_figures_explain_their_points(browser):
         "example-pattern",
         "dataset-patterns",
         "lattice-parameters",
-        "curves",
+        "certainty",
         "generated",
         "generated-cubic",
         "wrong-groups-cubic",
@@ -221,16 +221,16 @@ def test_the_saved_confusion_counts_every_sample(browser):
 
 
 def test_the_curves_follow_the_choice_and_explain_a_point(browser):
-    browser.choose("#curves-form select[name=what]", "robustness: zero shift")
-    points = "return document.querySelectorAll('#curves-plot circle').length"
+    browser.choose("#certainty-form select[name=what]", "robustness: zero shift")
+    points = "return document.querySelectorAll('#certainty-plot circle').length"
     # Two models, four shifts and none.
     assert browser.script(points) == 2 * 5
-    browser.hover("#curves-plot circle")
+    browser.hover("#certainty-plot circle")
     text = browser.script("return document.querySelector('#tip').textContent")
     assert "n = 200" in text
-    (browser.downloads / "curves.csv").unlink(missing_ok=True)
-    browser.click("figure[data-name='curves'] button[data-save=csv]")
-    rows = list(csv.reader(browser.saved("curves.csv").splitlines()))
+    (browser.downloads / "certainty.csv").unlink(missing_ok=True)
+    browser.click("figure[data-name='certainty'] button[data-save=csv]")
+    rows = list(csv.reader(browser.saved("certainty.csv").splitlines()))
     assert sorted(float(row[1]) for row in rows[1:]) == sorted(2 * [-0.1, -0.03, 0.0, 0.03, 0.1])
 
 

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from xtinct.report.claims import FAILS, HOLDS, UNRESOLVED, UNTESTED, claim_rows
-from xtinct.report.curves import size_charts, training_sizes
+from xtinct.report.sections.certainty import size_charts, training_sizes
+from xtinct.report.sections.claims import FAILS, HOLDS, UNRESOLVED, UNTESTED, claim_rows
 
 CONFIG = {
     "variants": {

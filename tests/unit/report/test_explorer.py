@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xtinct.report.explorer import _Lines, _rivals, _settings, explorer_data
+from xtinct.report.sections.explorer import _Lines, _rivals, _settings, explorer_data
 from xtinct.symmetry.classes import extinction_classes
 from xtinct.symmetry.families import FAMILIES
 

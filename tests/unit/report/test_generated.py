@@ -10,14 +10,15 @@ import pytest
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import LINES
 from xtinct.patterns.instrument import Instrument
-from xtinct.report import generated, inputs, tables
-from xtinct.report.curves import read_tables
 from xtinct.report.example_patterns import patterns_of_lattices
+from xtinct.report.inputs import read_line_labels, read_tables
+from xtinct.report.sections import generated
+from xtinct.report.sections.cell_parameters import lattice_histograms
 
 
 @pytest.fixture(scope="module")
 def evidence(report) -> dict:
-    return read_tables(report["curve_paths"])
+    return read_tables(report["paths"].curves)
 
 
 def test_the_groups_out_of_reach_are_those_of_the_seed_paper_and_one_more(evidence):
@@ -90,8 +91,8 @@ def test_one_group_on_several_lattices_peaks_where_bragg_says(report, tmp_path):
 
 
 def test_bins_are_fifths_of_an_angstrom_and_pictures_hold_nearly_all(report):
-    labels = inputs.read_line_labels(report["lines_paths"])
-    rows = [row for row in tables.lattice_histograms(labels) if row["parameter"] in "abc"]
+    labels = read_line_labels(report["paths"].lines)
+    rows = [row for row in lattice_histograms(labels) if row["parameter"] in "abc"]
     assert {row["width"] for row in rows} == {0.2}
     for row in rows:
         edges = row["first"] + 0.2 * np.arange(len(row["counts"]))

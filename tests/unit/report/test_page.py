@@ -4,13 +4,20 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import yaml
 
+from xtinct.report import page as page_module
+from xtinct.report.drawing import Gallery, drawing
+from xtinct.report.inputs import read_inputs
 from xtinct.report.page import MAX_BYTES, write_report
+from xtinct.report.results import Results
+from xtinct.report.section import Content, Section
+from xtinct.report.sections import SECTIONS
 
 
 class Page(HTMLParser):
@@ -34,7 +41,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(report) -> str:
-    return Path(report["html_out"]).read_text(encoding="utf-8")
+    return Path(report["outputs"].html).read_text(encoding="utf-8")
 
 
 def test_the_page_needs_nothing_but_itself(page):
@@ -60,7 +67,7 @@ def test_equal_inputs_give_equal_bytes_in_another_process(report, tmp_path):
     subprocess.run(
         [sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)], check=True, env=environment
     )
-    first = Path(report["html_out"]).parent
+    first = Path(report["outputs"].html).parent
     for path in sorted(first.glob("**/*.*")):
         if "evaluation" not in path.parts:
             assert (tmp_path / "results" / path.relative_to(first)).read_bytes() == path.read_bytes(), (
@@ -69,10 +76,10 @@ def test_equal_inputs_give_equal_bytes_in_another_process(report, tmp_path):
 
 
 def test_metrics_hold_every_record_and_dvc_finds_numbers(report):
-    records = json.loads(Path(report["metrics_out"]).read_text())
-    assert len(records) == 2 * len(report["metrics_paths"])
-    folder = Path(report["summary_dir"])
-    assert len(list(folder.iterdir())) == len(report["metrics_paths"])
+    records = json.loads(Path(report["outputs"].metrics).read_text())
+    assert len(records) == 2 * len(report["paths"].metrics)
+    folder = Path(report["outputs"].summary)
+    assert len(list(folder.iterdir())) == len(report["paths"].metrics)
     for record in records:
         name = f"{record['experiment']}.{record['family']}.{record['test_set']}.json"
         leaf = json.loads((folder / name).read_text())[record["target"]]
@@ -81,12 +88,12 @@ def test_metrics_hold_every_record_and_dvc_finds_numbers(report):
 
 
 def test_plot_tables_can_be_read_back(report):
-    with (Path(report["plots_dir"]) / "accuracy.csv").open(newline="") as file:
+    with (Path(report["outputs"].plots) / "accuracy.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 5 * 2 * len(report["metrics_paths"])
+    assert len(rows) == 5 * 2 * len(report["paths"].metrics)
     assert all(float(r["low"]) <= float(r["accuracy"]) <= float(r["high"]) for r in rows)
     for name in ("training", "confusion", "counts"):
-        assert (Path(report["plots_dir"]) / f"{name}.csv").read_text().count("\n") > 10
+        assert (Path(report["outputs"].plots) / f"{name}.csv").read_text().count("\n") > 10
 
 
 def test_text_from_outside_stays_text(report, page):
@@ -99,38 +106,37 @@ def test_hostile_names_do_not_become_markup(tmp_path, build_inputs):
     arguments = build_inputs(tmp_path, families=("cubic",), n=40)
     hostile = "</script><script>alert(1)</script>"
     arguments["provenance"] = {"note": hostile}
-    for path in arguments["metrics_paths"]:
+    for path in arguments["paths"].metrics:
         records = json.loads(path.read_text())
         path.write_text(json.dumps([{**record, "experiment": hostile} for record in records]))
         break
-    arguments["prediction_paths"] = arguments["prediction_paths"][:1]
+    arguments["paths"] = replace(arguments["paths"], predictions=arguments["paths"].predictions[:1])
     write_report(**arguments)
-    page = Path(arguments["html_out"]).read_text()
+    page = Path(arguments["outputs"].html).read_text()
     assert "alert(1)" in page
     assert "<script>alert" not in page
 
 
 def test_a_build_without_models_still_reports_its_data(tmp_path, build_inputs):
     arguments = build_inputs(tmp_path, families=("cubic",), n=40)
-    for name in ("metrics_paths", "prediction_paths", "history_paths"):
-        arguments[name] = []
+    arguments["paths"] = replace(arguments["paths"], metrics=[], predictions=[], histories=[])
     write_report(**arguments)
-    page = Path(arguments["html_out"]).read_text()
+    page = Path(arguments["outputs"].html).read_text()
     assert "No model has been evaluated." in page
-    assert json.loads(Path(arguments["metrics_out"]).read_text()) == []
+    assert json.loads(Path(arguments["outputs"].metrics).read_text()) == []
 
 
 def test_an_empty_test_set_is_named(tmp_path, build_inputs):
     arguments = build_inputs(tmp_path, families=("cubic",), n=40)
-    path = arguments["metrics_paths"][0]
+    path = arguments["paths"].metrics[0]
     records = json.loads(path.read_text())
     empty = [
         {k: None if k.startswith(("top", "ceiling")) else v for k, v in r.items()} | {"n": 0} for r in records
     ]
     path.write_text(json.dumps(empty))
-    arguments["prediction_paths"] = arguments["prediction_paths"][1:]
+    arguments["paths"] = replace(arguments["paths"], predictions=arguments["paths"].predictions[1:])
     write_report(**arguments)
-    assert "Without a single test sample" in Path(arguments["html_out"]).read_text()
+    assert "These test sets hold no sample" in Path(arguments["outputs"].html).read_text()
 
 
 def test_plots_of_dvc_draw_columns_that_exist(report):
@@ -138,12 +144,39 @@ def test_plots_of_dvc_draw_columns_that_exist(report):
     repository = Path(__file__).parents[3]
     stages = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"]
     plots = {Path(path).name: of for plot in stages["report"]["plots"] for path, of in plot.items()}
-    assert set(plots) == {path.name for path in Path(report["plots_dir"]).iterdir()}
+    assert set(plots) == {path.name for path in Path(report["outputs"].plots).iterdir()}
     for name, of in plots.items():
         text = (repository / f".dvc/plots/{of['template']}.json").read_text()
         assert "<DVC_METRIC_DATA>" in text
-        with (Path(report["plots_dir"]) / name).open(newline="") as file:
+        with (Path(report["outputs"].plots) / name).open(newline="") as file:
             columns = set(csv.DictReader(file).fieldnames) | {"rev", *re.findall(r'"as": "(\w+)"', text)}
         fields = re.findall(r'"field": "(\w+)"', text) + re.findall(r"datum\.(\w+)", text)
         fields += re.findall(r"datum\['(\w+)'\]", text)
         assert {of["x"], of["y"], *fields} <= columns
+
+
+def test_a_new_plot_is_one_section_object(report, monkeypatch):
+    def content(results: Results) -> Content:
+        rows = [{"family": "cubic", "n": len(results.records)}]
+        figure = drawing("records", "<svg><title>records by family</title></svg>", rows)
+        return Content({"galleries": [Gallery("", (), (figure,))], "text": "One bar.", "empty": ""})
+
+    new = Section("new-plot", "New", "A new plot", content, "figures.html")
+    monkeypatch.setattr(page_module, "SECTIONS", (*SECTIONS, new))
+    results = Results(read_inputs(report["paths"]), report["config"], report["provenance"])
+    found = page_module.render_page(results)
+    assert '<a href="#new-plot">New</a>' in found
+    body = found[found.index('<section id="new-plot">') :]
+    assert "records by family" in body
+    assert f"cubic,{len(results.records)}" in body
+    assert "One bar." in body
+
+
+def test_modules_templates_and_anchors_of_sections_have_one_name():
+    folder = Path(page_module.__file__).parent
+    templates = {path.stem for path in (folder / "templates/sections").iterdir()}
+    assert {section.name for section in SECTIONS} == {
+        path.stem for path in (folder / "sections").glob("[a-z]*.py")
+    }
+    own = {section.name for section in SECTIONS if not section.template}
+    assert templates == own | {"figures"}

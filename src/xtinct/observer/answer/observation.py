@@ -1,176 +1,19 @@
 """What the observer says of a measured pattern, as an object: to read, to print, to plot, to hand on."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import gemmi
-import numpy as np
-
-from xtinct.errors import XtinctError
 from xtinct.files.writing import write_text
-from xtinct.observer.fitting.pawley import LatticeFit
-from xtinct.observer.judging.lattice_classes import DecidingLine
-from xtinct.observer.peaks.gridded import Measured
-from xtinct.radiation.tubes import Radiation
-from xtinct.symmetry.families import ORTHORHOMBIC
+from xtinct.observer.answer.answer_data import AnswerData
+from xtinct.observer.answer.cell_cif import cif_of
+from xtinct.observer.answer.picture import write_picture
+from xtinct.observer.answer.wording import told
 from xtinct.symmetry.operations import hermann_mauguin
 
-#: Names of the six numbers of a cell.
-CELL = ("a", "b", "c", "alpha", "beta", "gamma")
-
 
 @dataclass(frozen=True)
-class Statement:
-    """Something to be known of an answer: `kind` is one of KINDS; `help`, what to do about it."""
-
-    kind: str
-    text: str
-    help: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.text} {self.help}".strip()
-
-
-#: What statements are about.
-KINDS = (
-    "reading",
-    "radiation",
-    "amorphous",
-    "few lines",
-    "broad",
-    "range",
-    "foreign lines",
-    "second phase",
-    "shift",
-    "no lattice",
-    "undecided",
-)
-
-
-@dataclass(frozen=True)
-class LatticeAnswer:
-    """A lattice, with its probability among all.
-
-    family, bravais  crystal family and Bravais lattice (aP ... cF)
-    centring         letter of the centring on the axes of `cell` (P A B C I F R)
-    cell             float64 (6,), angstrom and degrees; cell_error, standard uncertainties, NaN where unknown
-    probability      that this is the lattice of the crystal
-    m20, f20         figures of merit of de Wolff (1968) and of Smith and Snyder (1979), over up to 20 lines
-    score            log-likelihood ratio of the lines over chance, less the costs of the metric's numbers
-    volume           of the conventional cell, angstrom^3
-    """
-
-    family: str
-    bravais: str
-    centring: str
-    cell: np.ndarray
-    cell_error: np.ndarray
-    probability: float
-    m20: float
-    f20: float
-    score: float
-    volume: float
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values; unknown uncertainties are None."""
-        return {
-            "family": self.family,
-            "bravais": self.bravais,
-            "centring": self.centring,
-            "cell": [float(x) for x in self.cell],
-            "cell_uncertainty": [float(x) if math.isfinite(x) else None for x in self.cell_error],
-            "volume": self.volume,
-            "probability": self.probability,
-            "M20": self.m20,
-            "F20": self.f20,
-            "score": self.score,
-        }
-
-    def cell_text(self) -> list[str]:
-        """The six numbers with their uncertainties in brackets."""
-        return [with_error(*pair) for pair in zip(self.cell, self.cell_error, strict=True)]
-
-
-@dataclass(frozen=True)
-class LineAnswer:
-    """An observed line: hkl is None where the best lattice has no line; angles in degrees, d in angstrom."""
-
-    hkl: tuple[int, int, int] | None
-    two_theta: float
-    error: float
-    calculated: float | None
-    d: float
-    area: float
-    area_error: float
-    fwhm: float
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values."""
-        names = ("two_theta", "error", "calculated", "d", "area", "area_error", "fwhm")
-        return {"hkl": list(self.hkl) if self.hkl else None, **{name: getattr(self, name) for name in names}}
-
-
-@dataclass(frozen=True)
-class ClassAnswer:
-    """An extinction class with its probability; members, numbers of its space groups."""
-
-    family: str
-    symbol: str
-    members: tuple[int, ...]
-    probability: float
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values; groups as number and symbol."""
-        groups = [{"number": g, "symbol": hermann_mauguin(g)} for g in self.members]
-        return {
-            "family": self.family,
-            "symbol": self.symbol,
-            "space_groups": groups,
-            "probability": self.probability,
-        }
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What the observer says of a pattern.
-
-    name         of the pattern
-    radiation    taken; None for a list of d values
-    lattices     candidates, most probable first; empty where none was found
-    unknown      probability that the lattice is none of them
-    families     probability of every crystal family
-    classes      extinction classes, most probable first; groups, (number, probability) likewise
-    lines        observed lines, ascending
-    by_absences  groups by what the absences show alone, where something else votes too; empty without
-    deciding     for each rival class of the best, the lines that decide, strongest first
-    statements   what is to be known
-    measured     the pattern as it was judged, None for a list; fit, the whole-pattern fit of the best lattice
-    absent       2theta of the lines that the best class forbids, degrees
-    axes         of every group of the best class: int64 (3, 3), hkl @ this are those of its standard setting
-    """
-
-    name: str
-    radiation: Radiation | None
-    lattices: list[LatticeAnswer]
-    unknown: float
-    families: dict[str, float]
-    classes: list[ClassAnswer]
-    groups: list[tuple[int, float]]
-    lines: list[LineAnswer]
-    by_absences: list[tuple[int, float]] = field(default_factory=list)
-    deciding: dict[str, list[DecidingLine]] = field(default_factory=dict)
-    statements: list[Statement] = field(default_factory=list)
-    measured: Measured | None = None
-    fit: LatticeFit | None = None
-    absent: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    axes: dict[int, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def lattice(self) -> LatticeAnswer | None:
-        """The most probable lattice, None where none was found."""
-        return self.lattices[0] if self.lattices else None
+class Observation(AnswerData):
+    """What the observer says of a pattern: the attributes are those of `AnswerData`."""
 
     def to_dict(self) -> dict[str, object]:
         """All of it as plain values, for JSON."""
@@ -223,58 +66,14 @@ class Observation:
 
         There are no atoms in it: it carries cell, uncertainties and symmetry to the next program.
         """
-        if not self.lattices or not self.classes:
-            raise XtinctError(f"{self.name}: no lattice was found, so there is nothing to write as CIF")
-        lattice, best = self.lattices[0], self.classes[0]
-        document = gemmi.cif.Document()
-        probability = dict(self.groups)
-        for number in sorted(best.members, key=lambda g: -probability.get(g, 0.0)):
-            block = document.add_new_block(f"group_{number}")
-            block.set_pair("_audit_creation_method", gemmi.cif.quote("Xtinct: whole-pattern fit"))
-            names = [f"_cell_length_{x}" for x in "abc"] + [f"_cell_angle_{x}" for x in CELL[3:]]
-            for name, text in zip(names, _on_axes(lattice, self.axes.get(number)), strict=True):
-                block.set_pair(name, text)
-            block.set_pair("_cell_volume", f"{lattice.volume:.3f}")
-            block.set_pair("_space_group_IT_number", str(number))
-            block.set_pair("_space_group_name_H-M_alt", gemmi.cif.quote(hermann_mauguin(number)))
-            if self.radiation is not None:
-                block.set_pair("_diffrn_radiation_wavelength", f"{self.radiation.wavelength:.6g}")
-        text = document.as_string()
+        text = cif_of(self)
         if path is not None:
             write_text(path, text)
         return text
 
     def plot(self, path: str | Path) -> None:
         """Write a picture of pattern, fit, difference and lines: .svg, .png or .html."""
-        from xtinct.observer.answer.picture import write_picture
-
         write_picture(self, path)
 
     def __str__(self) -> str:
-        from xtinct.observer.answer.wording import told
-
         return told(self)
-
-
-def _on_axes(lattice: LatticeAnswer, matrix: np.ndarray | None) -> list[str]:
-    """The six numbers of a cell; those of an orthorhombic one with its axes exchanged by `matrix`."""
-    text = lattice.cell_text()
-    if matrix is None or lattice.family != ORTHORHOMBIC:
-        return text
-    return [text[i] for i in np.abs(matrix).argmax(axis=0)] + text[3:]
-
-
-def with_error(value: float, error: float) -> str:
-    """A number with its uncertainty in brackets, two digits of it: 10.6040(12)."""
-    if not math.isfinite(error) or error <= 0:
-        return f"{value:.5g}" if error != 0 else f"{value:g}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    scaled = round(error * 10**digits)
-    if digits > 8:
-        return f"{value:.8f}"
-    return f"{value:.{digits}f}({scaled})"
-
-
-def spread(values: Mapping[int, float]) -> list[tuple[int, float]]:
-    """(key, probability), most probable first; equal ones by number."""
-    return sorted(values.items(), key=lambda item: (-item[1], item[0]))

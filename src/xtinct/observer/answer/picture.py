@@ -9,12 +9,12 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.files.writing import write_bytes
+from xtinct.observer.answer.answer_data import AnswerData
+from xtinct.observer.answer.wording import told
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from xtinct.observer.answer.observation import Observation
 
 _FORMATS = (".svg", ".png", ".html")
 _STYLE = {
@@ -35,7 +35,7 @@ _MEASURED, _FITTED, _BACKGROUND, _DIFFERENCE, _TICKS, _ABSENT, _FOREIGN = (
 )
 
 
-def write_picture(observation: "Observation", path: str | Path) -> None:
+def write_picture(observation: AnswerData, path: str | Path) -> None:
     """Write `observation` as .svg, .png or .html (the SVG in a page with the answer as text)."""
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
@@ -53,7 +53,7 @@ def write_picture(observation: "Observation", path: str | Path) -> None:
     write_bytes(path, data)
 
 
-def picture(observation: "Observation") -> "Figure":
+def picture(observation: AnswerData) -> "Figure":
     """The picture as a matplotlib figure."""
     try:
         import matplotlib as mpl
@@ -100,7 +100,7 @@ def _square(y: np.ndarray) -> np.ndarray:
     return np.square(y)
 
 
-def _ticks(axes: "Axes", observation: "Observation") -> None:
+def _ticks(axes: "Axes", observation: AnswerData) -> None:
     """Ticks of the lattice's lines below the difference: allowed, absent, and peaks that are foreign."""
     fit = observation.fit
     lines = fit.centre[: len(fit.lines)]
@@ -121,7 +121,7 @@ def _ticks(axes: "Axes", observation: "Observation") -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.35), ncols=4, frameon=False)
 
 
-def _title(observation: "Observation") -> str:
+def _title(observation: AnswerData) -> str:
     lattice = observation.lattice
     if lattice is None:
         return f"{observation.name}: no lattice"
@@ -130,11 +130,11 @@ def _title(observation: "Observation") -> str:
     return f"{observation.name}: {lattice.bravais}  {cell}  {best.symbol}  ({best.probability:.2f})"
 
 
-def _page(observation: "Observation", svg: str) -> str:
+def _page(observation: AnswerData, svg: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f"<title>{escape(observation.name)}</title>"
         "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
         "svg{width:100%;height:auto}pre{overflow-x:auto}</style></head><body>"
-        f"<h1>{escape(observation.name)}</h1>{svg}<pre>{escape(str(observation))}</pre></body></html>\n"
+        f"<h1>{escape(observation.name)}</h1>{svg}<pre>{escape(told(observation))}</pre></body></html>\n"
     )

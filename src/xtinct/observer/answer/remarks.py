@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xtinct.observer.answer.observation import Observation, Statement
+from xtinct.observer.answer.answer_data import AnswerData, Statement
 from xtinct.observer.indexing.candidates import Candidate
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.peak_shapes import q_of
@@ -110,7 +110,7 @@ def two_phases(second: Candidate) -> Statement:
     )
 
 
-def of_answer(answer: Observation, found: Found) -> list[Statement]:
+def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
     """What the best lattice leaves open."""
     said = []
     best = answer.lattices[0]

@@ -1,18 +1,15 @@
 """What the observer says, as text for a terminal or a page."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
+from xtinct.observer.answer.answer_data import AnswerData
 from xtinct.symmetry.operations import hermann_mauguin
-
-if TYPE_CHECKING:
-    from xtinct.observer.answer.observation import Observation
 
 #: How many lattices, classes and groups are told.
 _TOLD = 5
 
 
-def told(observation: "Observation") -> str:
+def told(observation: AnswerData) -> str:
     """The answer as text: lattices, classes and groups, deciding lines, lines, and what is to be known."""
     parts = [f"{observation.name}", _lattices(observation)]
     if observation.lattices:
@@ -30,7 +27,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def _lattices(observation: "Observation") -> str:
+def _lattices(observation: AnswerData) -> str:
     if not observation.lattices:
         return "No lattice was found; probabilities are those of the prior."
     rows = [
@@ -42,7 +39,7 @@ def _lattices(observation: "Observation") -> str:
     return table(header, rows) + f"\nnone of these: {observation.unknown:.2f}"
 
 
-def _classes(observation: "Observation") -> str:
+def _classes(observation: AnswerData) -> str:
     rows = []
     groups = observation.groups[:_TOLD]
     for i, item in enumerate(observation.classes[:_TOLD]):
@@ -55,7 +52,7 @@ def _classes(observation: "Observation") -> str:
     return text
 
 
-def _deciding(observation: "Observation") -> str:
+def _deciding(observation: AnswerData) -> str:
     parts = []
     for rival, lines in list(observation.deciding.items())[:2]:
         if not lines:
@@ -77,7 +74,7 @@ def _deciding(observation: "Observation") -> str:
     return "\n\n".join(parts)
 
 
-def _lines(observation: "Observation") -> str:
+def _lines(observation: AnswerData) -> str:
     if not observation.lines:
         return ""
     highest = max(line.area for line in observation.lines)
@@ -94,5 +91,5 @@ def _lines(observation: "Observation") -> str:
     return table(("h", "k", "l", "2theta (deg)", "calculated (deg)", "d (A)", "area (%)"), rows)
 
 
-def _statements(observation: "Observation") -> str:
+def _statements(observation: AnswerData) -> str:
     return "\n".join(f"* {statement}" for statement in observation.statements)

@@ -8,20 +8,12 @@ import numpy as np
 
 from xtinct.ceiling.extinction import Weight
 from xtinct.errors import XtinctError
-from xtinct.lattices.cells import (
-    LONGEST,
-    SHORTEST,
-    indices,
-)
+from xtinct.lattices.cells import LONGEST, SHORTEST, indices
 from xtinct.lattices.conventional import conventional_hkl
 from xtinct.observer.exact import triclinic
-from xtinct.observer.exact.class_posterior import (
-    LAWS,
-    IntensityLaw,
-    Posterior,
-    deciding_lines,
-)
-from xtinct.observer.exact.finding import Lattice, LatticeFinder
+from xtinct.observer.exact.class_posterior import LAWS, IntensityLaw, deciding_lines
+from xtinct.observer.exact.finding import Finding, Lattice, LatticeFinder
+from xtinct.observer.exact.lattice_judge import LatticeJudge
 from xtinct.observer.exact.observed_lines import ObservedLines
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.classes import extinction_classes
@@ -51,7 +43,7 @@ class Answer:
     absences: list[tuple[tuple[int, int, int], float, bool, float]] = field(default_factory=list)
 
 
-class Observer(LatticeFinder):
+class Observer:
     """Indexes patterns and ranks extinction classes and space groups, without training.
 
     instrument  of the patterns
@@ -61,7 +53,8 @@ class Observer(LatticeFinder):
     lengths     range of axes, angstrom: what is expected decides where a small cell shows too few lines
                 to tell it from a fraction of it
 
-    Attributes: groups int64 (n,), the space groups it chooses from.
+    Attributes: instrument; families, high symmetry first; groups int64 (n,), the space groups it chooses
+    from; finder, which finds the lattices.
     """
 
     def __init__(
@@ -86,21 +79,19 @@ class Observer(LatticeFinder):
         self._weights = np.array(weights) / sum(weights)
         # A family that the prior excludes is not looked for.
         weight_of = {f: self._weights[np.isin(self.groups, space_groups(f))].sum() for f in self.families}
-        super().__init__(
-            instrument,
-            [f for f in self.families if weight_of[f] > 0],
-            LAWS[law] if isinstance(law, str) else law,
-            prior,
-            lengths,
-        )
+        law = LAWS[law] if isinstance(law, str) else law
+        judge = LatticeJudge(law, prior, lengths, instrument.d_star_reach)
+        self.finder = LatticeFinder(instrument, [f for f in self.families if weight_of[f] > 0], judge)
+        self.instrument = instrument
+        self.prior = prior
 
     def group_probabilities(self, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(probabilities float64 (n, len(groups)), found bool (n,)) of patterns float32 (n, points)."""
         out = np.empty((len(patterns), len(self.groups)))
         found = np.zeros(len(patterns), dtype=bool)
         for i, pattern in enumerate(patterns):
-            _, lattice, _, result = self.find(self._checked(pattern))
-            out[i], found[i] = self._spread(result), lattice is not None
+            _, finding = self.finder.find(self._checked(pattern))
+            out[i], found[i] = self._spread(finding), finding is not None
         return out, found
 
     def predict(self, patterns: np.ndarray) -> list[Answer]:
@@ -118,16 +109,18 @@ class Observer(LatticeFinder):
             raise XtinctError("pattern: intensities must be finite and somewhere positive")
         return pattern / highest
 
-    def _spread(self, result: Posterior | None) -> np.ndarray:
-        if result is None:
+    def _spread(self, finding: Finding | None) -> np.ndarray:
+        """Probability float64 (len(groups),) of every group; the prior, where no lattice was found."""
+        if finding is None:
             return self._weights
+        result = finding.judged.posterior
         out = np.zeros(len(self.groups))
         out[np.searchsorted(self.groups, result.groups)] = result.group
         return out
 
     def _answer(self, pattern: np.ndarray) -> Answer:
-        lines, lattice, measured, result = self.find(pattern)
-        group = self._spread(result)
+        lines, finding = self.finder.find(pattern)
+        group = self._spread(finding)
         order = np.argsort(-group, kind="stable")
         classes = [
             (family, cls.symbol, float(group[np.isin(self.groups, cls.members)].sum()))
@@ -135,21 +128,28 @@ class Observer(LatticeFinder):
             for cls in extinction_classes(family)
         ]
         answer = Answer(
-            family=lattice.family if lattice else None,
-            lattice=lattice,
+            family=finding.lattice.family if finding else None,
+            lattice=finding.lattice if finding else None,
             lines=lines,
             hkl=np.zeros((len(lines), 3), dtype=np.int64),
             classes=sorted(classes, key=lambda item: -item[2]),
             groups=[(int(self.groups[i]), float(group[i])) for i in order],
         )
-        if lattice is None:
+        if finding is None:
             return answer
-        found, sets, seen, q, tolerance = measured
-        read = triclinic.indices if lattice.family == "triclinic" else partial(indices, lattice.family)
         rhombohedral = max(classes, key=lambda item: item[2])[1].startswith("R")
-        hkl = conventional_hkl(lattice.family, read(lattice.metric, q, tolerance), obverse=rhombohedral)
-        absences = deciding_lines(lattice.family, found, sets, seen, self.prior)
-        return replace(answer, hkl=hkl, absences=absences)
+        return replace(answer, hkl=_indexed(finding, rhombohedral), absences=self._absences(finding))
+
+    def _absences(self, finding: Finding) -> list[tuple[tuple[int, int, int], float, bool, float]]:
+        judged = finding.judged
+        return deciding_lines(judged.family, judged.fit, judged.sets, judged.seen, self.prior)
+
+
+def _indexed(finding: Finding, rhombohedral: bool) -> np.ndarray:
+    """hkl int64 (n_lines, 3) of the lines on conventional axes, zeros where the lattice has none."""
+    family, metric, positions = finding.lattice.family, finding.lattice.metric, finding.positions
+    read = triclinic.indices if family == "triclinic" else partial(indices, family)
+    return conventional_hkl(family, read(metric, positions.q, positions.tolerance), obverse=rhombohedral)
 
 
 def hybrid(observer: np.ndarray, found: np.ndarray, network: np.ndarray, prior: np.ndarray) -> np.ndarray:

@@ -8,13 +8,15 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.lattices.cells import GENERAL, LONG, SHORTEST, axes_of, cell_of, hit, positive
-from xtinct.lattices.metric import quadratic_forms
+from xtinct.lattices.cells import hit
+from xtinct.lattices.metric import cell_of, quadratic_forms
 from xtinct.measurements.strong_peaks import StrongPeaks
+from xtinct.observer.exact.search import Range, in_range, new_trial
 
 #: Families whose lattices are tried, from high symmetry to low.
 EXPLAINED = ("cubic", "tetragonal", "trigonal-hexagonal")
@@ -91,9 +93,9 @@ def explain(family: str, peaks: StrongPeaks, wavelength: float) -> Explanation:
     best = Explanation(family, None, -math.inf, len(two_theta), 0, 0.0)
     if len(two_theta) < FEWEST:
         return best
-    general = np.array(GENERAL[family], dtype=np.float64)
-    p = len(general)
-    forms, basis, tried = _guesses(family, min(len(two_theta), p + 3))
+    lattices = Range.of(family)
+    p = len(lattices.general)
+    guesses = _guesses(family, min(len(two_theta), p + 3))
     zeros = _ZEROS[p]
     for zero in zeros:
         angle = np.radians(two_theta - zero)
@@ -101,10 +103,9 @@ def explain(family: str, peaks: StrongPeaks, wavelength: float) -> Explanation:
             continue
         q = (2 * np.sin(angle / 2) / wavelength) ** 2
         tolerance = 2 * np.sin(angle) / wavelength**2 * math.radians(TOLERANCE)
-        metric, evidence, hits = _best(
-            q, tolerance, forms, basis, general, _MULTIPLICITY[family], SHORTEST, LONG
-        )
-        evidence -= math.log(len(zeros) * tried)
+        lines = _Lines(q, tolerance, _MULTIPLICITY[family])
+        metric, evidence, hits = _best(lines, guesses, lattices)
+        evidence -= math.log(len(zeros) * guesses.number)
         if evidence > best.evidence and hits:
             best = Explanation(family, cell_of(family, metric), evidence, len(q), int(hits), zero)
     return best
@@ -120,60 +121,78 @@ def _without_second_line(peaks: StrongPeaks) -> np.ndarray:
     return peaks.two_theta[~near.any(axis=1)]
 
 
+class _Guesses(NamedTuple):
+    """Which lines determine a lattice, and which forms they may have.
+
+    forms  float64 (n, p), quadratic forms of small indices
+    basis  int64 (m, p), numbers of as many lines as the lattice has parameters
+    """
+
+    forms: np.ndarray
+    basis: np.ndarray
+
+    @property
+    def number(self) -> int:
+        """Number of lattices that are tried."""
+        return len(self.basis) * len(self.forms) ** self.forms.shape[1]
+
+
+class _Lines(NamedTuple):
+    """Lines that are asked: q and tolerance float64 (n,), 1/angstrom^2, and equivalents of each."""
+
+    q: np.ndarray
+    tolerance: np.ndarray
+    multiplicity: float
+
+
 @lru_cache(maxsize=64)
-def _guesses(family: str, first: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """(forms int (n, p), sets of `first` lines int (m, p), lattices that they make)."""
+def _guesses(family: str, first: int) -> _Guesses:
+    """The guesses of a family for the `first` lines."""
     reach = (6, 6, 6) if family == "cubic" else (4, 4, 8)
     grid = np.meshgrid(*(np.arange(n + 1) for n in reach), indexing="ij")
     hkl = np.stack(grid, axis=-1).reshape(-1, 3)
     forms = np.unique(quadratic_forms(family, hkl[hkl.any(axis=1)]), axis=0)
     if family == "cubic":
         forms = forms[forms[:, 0] <= 48]
-    p = forms.shape[1]
-    basis = np.array(list(combinations(range(first), p)), dtype=np.int64)
-    return forms.astype(np.float64), basis, len(basis) * len(forms) ** p
+    basis = np.array(list(combinations(range(first), forms.shape[1])), dtype=np.int64)
+    return _Guesses(forms.astype(np.float64), basis)
 
 
 @njit(cache=True)
-def _best(q, tolerance, forms, basis, general, multiplicity, shortest, longest):
-    """(metric (p,), evidence, lines on it) of the best lattice."""
-    p = general.shape[0]
-    n = forms.shape[0]
+def _best(lines, guesses, lattices):
+    """Metric float64 (p,), evidence, and number of lines on it, of the best lattice of the guesses."""
+    p = lattices.general.shape[0]
     index = np.zeros(p, np.int64)
     matrix, side = np.empty((p, p)), np.empty(p)
-    metric, g, axes, hkl = np.empty(p), np.empty(5), np.empty(3), np.empty(3, np.int64)
+    trial = new_trial(p)
     best, best_metric, best_hits = -1e300, np.zeros(p), 0
-    for b in range(basis.shape[0]):
+    for b in range(guesses.basis.shape[0]):
         for i in range(p):
-            side[i] = q[basis[b, i]]
+            side[i] = lines.q[guesses.basis[b, i]]
         index[:] = 0
         while True:
             for i in range(p):
                 for j in range(p):
-                    matrix[i, j] = forms[index[i], j]
-            if _solve(matrix, side, metric):
-                for x in range(5):
-                    g[x] = 0.0
-                    for j in range(p):
-                        g[x] += metric[j] * general[j, x]
-                if positive(g):
-                    axes_of(g, axes)
-                    least, most = min(axes[0], axes[1], axes[2]), max(axes[0], axes[1], axes[2])
-                    if least >= shortest and most <= longest:
-                        value, hits = _evidence(q, tolerance, g, axes, multiplicity, hkl, best)
-                        if value > best:
-                            best, best_hits = value, hits
-                            best_metric[:] = metric
-            last = p - 1
-            while last >= 0:
-                index[last] += 1
-                if index[last] < n:
-                    break
-                index[last] = 0
-                last -= 1
-            if last < 0:
+                    matrix[i, j] = guesses.forms[index[i], j]
+            if _solve(matrix, side, trial.metric) and in_range(trial, lattices):
+                value, hits = _evidence(lines, trial, best)
+                if value > best:
+                    best, best_hits = value, hits
+                    best_metric[:] = trial.metric
+            if not _advance(index, guesses.forms.shape[0]):
                 break
     return best_metric, best, best_hits
+
+
+@njit(cache=True)
+def _advance(index, n):
+    """Count `index` (p,), digits below n, up by one; False after the last."""
+    for last in range(index.size - 1, -1, -1):
+        index[last] += 1
+        if index[last] < n:
+            return True
+        index[last] = 0
+    return False
 
 
 @njit(cache=True)
@@ -195,12 +214,13 @@ def _solve(a, b, x):
 
 
 @njit(cache=True)
-def _evidence(q, tolerance, g, axes, multiplicity, hkl, best):
+def _evidence(lines, trial, best):
     """(evidence, lines on it) of a lattice; given up where it cannot reach `best`.
 
     Lines of a lattice of volume V lie 2 pi V sqrt(q) / multiplicity to a unit of q = 1/d^2; a line within its
     tolerance of one is chance with probability 1 - exp(-2 tolerance density).
     """
+    q, tolerance, g, axes = lines.q, lines.tolerance, trial.g, trial.axes
     n = q.size
     volume = axes[0] * axes[1] * axes[2]
     if g[4] != 0.0:
@@ -208,11 +228,11 @@ def _evidence(q, tolerance, g, axes, multiplicity, hkl, best):
     one = g[0] == g[1] and g[1] == g[2] and g[4] == 0.0
     total, hits = 0.0, 0
     for i in range(n):
-        density = 2.0 * math.pi * volume * math.sqrt(q[i]) / multiplicity
+        density = 2.0 * math.pi * volume * math.sqrt(q[i]) / lines.multiplicity
         if one:  # a cubic lattice has no more lines than whole numbers
             density = min(density, 1.0 / g[0])
         chance = min(0.999, max(1e-3, 1.0 - math.exp(-2.0 * tolerance[i] * density)))
-        if hit(g, axes, q[i], tolerance[i], True, hkl):
+        if hit(g, axes, q[i], tolerance[i], True, trial.hkl):
             total += math.log((1.0 - _LOST + _LOST * chance) / chance)
             hits += 1
         else:

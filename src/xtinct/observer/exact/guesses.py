@@ -7,6 +7,7 @@ that does not follow from those assigned on the way to the node.
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,82 +72,140 @@ def _last_monoclinic(skew: bool) -> tuple[tuple[int, ...], ...]:
     return tuple(form for form in _forms("monoclinic", (4, 3, 3), 4) if skew or form[3] >= 0)
 
 
-@lru_cache(maxsize=8)
-def tree(family: str) -> tuple[np.ndarray, ...]:
-    """The guesses as flat arrays, for `xtinct.observer.exact.search`.
+class Guesses(NamedTuple):
+    """A tree of guesses as flat arrays, for `xtinct.observer.exact.search`; node 0 is the root.
 
-    form (nodes, p), child_start and child_stop (nodes,), the combinations of the assigned lines that
-    give further lines: span_start, span_stop (nodes,), span (combinations, p - 1); for the nodes one
-    line before the last, the metric is inverse @ q + t null: inverse (nodes, p, p - 1), null (nodes, p);
-    the forms of the last line: leaf_start, leaf_stop (nodes,), leaf (leaves, p).
+    A node stands for the forms of the lines assigned on the way to it, as many as its depth. Its children,
+    or at depth p - 1 its leaves, are the forms that the next line may have.
+
+    child_start, child_stop  int64 (nodes,), children of a node; none at depth p - 1
+    span_start, span_stop    int64 (nodes,), rows of `span` of a node
+    span                     float64 (combinations, p - 1), factors of the q of the assigned lines whose
+                             sums are the q of lines that follow from them
+    inverse, null            float64 (nodes, p, p - 1) and (nodes, p): the metric is inverse @ q + t null,
+                             with the q of the assigned lines and, at depth p - 1, a t that the last line
+                             tells
+    leaf_start, leaf_stop    int64 (nodes,), rows of `leaf` of a node; none above depth p - 1
+    leaf                     float64 (leaves, p)
+    """
+
+    child_start: np.ndarray
+    child_stop: np.ndarray
+    span_start: np.ndarray
+    span_stop: np.ndarray
+    span: np.ndarray
+    inverse: np.ndarray
+    null: np.ndarray
+    leaf_start: np.ndarray
+    leaf_stop: np.ndarray
+    leaf: np.ndarray
+
+
+#: Quadratic forms.
+_Forms = tuple[tuple[int, ...], ...]
+
+
+@lru_cache(maxsize=8)
+def tree(family: str) -> Guesses:
+    """The guesses of a family."""
+    p = len(GENERAL[family])
+    width = max(1, p - 1)
+    levels = _levels(family)
+    matrices = [np.array(level, dtype=np.float64).reshape(len(level), -1, p) for level, _ in levels]
+    spans = [_spans(matrix, _pool(family)) for matrix in matrices]
+    inverse, null = zip(*[_inverse(matrix) for matrix in matrices], strict=True)
+    # Nodes are numbered depth by depth, children of a node in a row.
+    children = np.concatenate([number for _, number in levels])
+    child_stop = 1 + np.cumsum(children)
+    span_stop = np.cumsum(np.concatenate([number for _, number in spans]))
+    leaf, leaf_limits = _leaves(family, levels[-1][0])
+    inner = len(children) - len(leaf_limits)
+    leaf_limits = np.concatenate([np.zeros((inner, 2), np.int64), leaf_limits])
+    return Guesses(
+        child_start=child_stop - children,
+        child_stop=child_stop,
+        span_start=np.concatenate([[0], span_stop[:-1]]),
+        span_stop=span_stop,
+        span=np.concatenate([np.zeros((0, width)), *(rows for rows, _ in spans)]),
+        inverse=np.concatenate(inverse),
+        null=np.concatenate(null),
+        leaf_start=np.ascontiguousarray(leaf_limits[:, 0]),
+        leaf_stop=np.ascontiguousarray(leaf_limits[:, 1]),
+        leaf=leaf,
+    )
+
+
+def _pool(family: str) -> np.ndarray:
+    """Forms float64 (n, p) that lines may have which follow from those assigned.
+
+    They reach further than those guessed: a long axis shows many orders before another index appears.
+    """
+    reach = {"monoclinic": (10, 6, 6), "orthorhombic": (6, 6, 16)}.get(family, (6, 6, 30))
+    return np.array(_forms(family, reach, reach[0] if family == "monoclinic" else 0), dtype=np.float64)
+
+
+def _levels(family: str) -> list[tuple[list[_Forms], np.ndarray]]:
+    """For every depth the nodes, as the forms on the way to each, and how many children each has int64 (n,).
+
+    A child is a form that is independent of those before it.
     """
     p = len(GENERAL[family])
-    # Orders that follow from those assigned; a long axis shows many before another index appears.
-    reach = {"monoclinic": (10, 6, 6), "orthorhombic": (6, 6, 16)}.get(family, (6, 6, 30))
-    pool = np.array(_forms(family, reach, reach[0] if family == "monoclinic" else 0), dtype=np.float64)
+    level: list[_Forms] = [()]
+    levels = []
+    for depth in range(p - 1):
+        grown = [[(*path, form) for form in _children(family, path)] for path in level]
+        flat = np.array([path for paths in grown for path in paths], dtype=np.float64)
+        independent = iter(np.linalg.matrix_rank(flat.reshape(-1, depth + 1, p)) == depth + 1)
+        kept = [[path for path in paths if next(independent)] for paths in grown]
+        levels.append((level, np.array([len(paths) for paths in kept], dtype=np.int64)))
+        level = [path for paths in kept for path in paths]
+    return [*levels, (level, np.zeros(len(level), np.int64))]
+
+
+def _spans(matrix: np.ndarray, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Combinations of the forms of each node, matrix (n, depth, p), that give a form of `pool` (m, p).
+
+    Returns their factors float64 (combinations, max(1, p - 1)), node by node, and how many each has (n,).
+    """
+    n, depth, p = matrix.shape
     width = max(1, p - 1)
-    # One entry per depth of the tree; nodes are numbered depth by depth, children of a node in a row.
-    starts, stops, counts, spans, inverses, nulls = [], [], [], [], [], []
+    if not depth:
+        return np.zeros((0, width)), np.zeros(n, np.int64)
+    inverse = np.linalg.pinv(matrix)
+    rows, counts = [], []
+    for part in range(0, n, 256):  # bounds the memory
+        factors = pool @ inverse[part : part + 256]
+        inside = np.abs(factors @ matrix[part : part + 256] - pool).max(axis=2) < 1e-9
+        combinations = np.zeros((int(inside.sum()), width))
+        combinations[:, :depth] = factors[inside]
+        rows.append(combinations)
+        counts.append(inside.sum(axis=1))
+    return np.concatenate(rows), np.concatenate(counts)
+
+
+def _inverse(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`inverse` and `null` of Guesses for the nodes of one depth, matrix (n, depth, p)."""
+    n, depth, p = matrix.shape
+    inverse, null = np.zeros((n, p, max(1, p - 1))), np.ones((n, p))
+    if depth:
+        inverse[:, :, :depth] = np.linalg.pinv(matrix)
+    if depth and depth == p - 1:
+        null = np.linalg.svd(matrix)[2][:, -1]
+    return inverse, null
+
+
+def _leaves(family: str, level: Sequence[_Forms]) -> tuple[np.ndarray, np.ndarray]:
+    """Forms of the last line float64 (leaves, p), and their first and last row int64 (n, 2) for each node.
+
+    Nodes with the same forms share the rows.
+    """
     leaves: list[tuple[int, ...]] = []
-    leaf_lists: dict[tuple, tuple[int, int]] = {}
-    leaf_limits = np.zeros((0, 2), np.int64)
-    limits: list[tuple[int, int]] = []
-    level: list[tuple[tuple[int, ...], ...]] = [()]
-    first = 1
-    for depth in range(p):
-        n = len(level)
-        matrix = np.array(level, dtype=np.float64).reshape(n, depth, p)
-        inverse, null = np.zeros((n, p, width)), np.ones((n, p))
-        if depth:
-            inverse[:, :, :depth] = np.linalg.pinv(matrix)
-            for part in range(0, n, 256):  # bounds the memory
-                coefficients = pool @ inverse[part : part + 256, :, :depth]
-                inside = np.abs(coefficients @ matrix[part : part + 256] - pool).max(axis=2) < 1e-9
-                combinations = np.zeros((int(inside.sum()), width))
-                combinations[:, :depth] = coefficients[inside]
-                spans.append(combinations)
-                counts.append(inside.sum(axis=1))
-        else:
-            counts.append(np.zeros(1, np.int64))
-        inverses.append(inverse)
-        following: list[tuple[tuple[int, ...], ...]] = []
-        own = np.zeros(n, np.int64)
-        if depth == p - 1:
-            if depth:
-                null = np.linalg.svd(matrix)[2][:, -1]
-            for path in level:
-                forms = tuple(_children(family, path))
-                if forms not in leaf_lists:
-                    leaf_lists[forms] = (len(leaves), len(leaves) + len(forms))
-                    leaves += forms
-                limits.append(leaf_lists[forms])
-            leaf_limits = np.array(limits)
-        else:
-            grown = [[(*path, form) for form in _children(family, path)] for path in level]
-            flat = np.array([path for paths in grown for path in paths], dtype=np.float64)
-            independent = iter(np.linalg.matrix_rank(flat.reshape(-1, depth + 1, p)) == depth + 1)
-            for i, paths in enumerate(grown):
-                new = [path for path in paths if next(independent)]
-                own[i] = len(new)
-                following += new
-        nulls.append(null)
-        ends = first + np.cumsum(own)
-        starts.append(ends - own)
-        stops.append(ends)
-        first += len(following)
-        level = following
-    span_stop = np.cumsum(np.concatenate(counts))
-    inner = len(span_stop) - len(leaf_limits)
-    leaf_limits = np.concatenate([np.zeros((inner, 2), np.int64), leaf_limits])
-    return (
-        np.concatenate(starts),
-        np.concatenate(stops),
-        np.concatenate([[0], span_stop[:-1]]),
-        span_stop,
-        np.concatenate([np.zeros((0, width)), *spans]),
-        np.concatenate(inverses),
-        np.concatenate(nulls),
-        np.ascontiguousarray(leaf_limits[:, 0]),
-        np.ascontiguousarray(leaf_limits[:, 1]),
-        np.array(leaves, dtype=np.float64),
-    )
+    rows: dict[_Forms, tuple[int, int]] = {}
+    limits = []
+    for path in level:
+        forms = tuple(_children(family, path))
+        if forms not in rows:
+            rows[forms] = (len(leaves), len(leaves) + len(forms))
+            leaves += forms
+        limits.append(rows[forms])
+    return np.array(leaves, dtype=np.float64), np.array(limits)

@@ -8,9 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from xtinct.lattices.cells import cell_of
-from xtinct.lattices.metric import form_metric
-from xtinct.observer.exact.search import search
+from xtinct.lattices.metric import cell_of, form_metric
+from xtinct.observer.exact.search import SearchLines, search
 
 #: Largest angle between the lattice row and the normal of the lattice plane of a twofold axis, degree.
 _OBLIQUITY = 2.0
@@ -29,9 +28,9 @@ _HIGHER = {
 }
 
 
-def of_higher(family: str, q: np.ndarray, tolerance: np.ndarray) -> list[np.ndarray]:
-    """Metrics (p,) in `family` of lattices of higher families that explain lines at q (n,), 1/angstrom^2."""
-    found = [(higher, search(higher, q, tolerance, missed=2)[:1]) for higher in _HIGHER.get(family, ())]
+def of_higher(family: str, lines: SearchLines) -> list[np.ndarray]:
+    """Metrics (p,) in `family` of lattices of higher families that explain the lines, one of each."""
+    found = [(higher, search(higher, lines)[:1]) for higher in _HIGHER.get(family, ())]
     return [_embedded(family, higher, cell.metric) for higher, cells in found for cell in cells]
 
 

@@ -7,11 +7,13 @@ agreement is rare where positions are as exact as those of single lines.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.lattices.metric import quadratic_forms
+from xtinct.lattices.metric import quadratic_forms, reciprocal_tensor
+from xtinct.observer.exact.search import SearchLines
 
 #: First sure lines that may span a lattice, and that may close a parallelogram.
 _SPANNING, _CLOSING = ((24, False), (40, False), (14, True)), 80
@@ -19,63 +21,52 @@ _SPANNING, _CLOSING = ((24, False), (40, False), (14, True)), 80
 _ZONES, _KEPT = 8, 200
 
 
-def metrics(
-    q: np.ndarray,
-    error: np.ndarray,
-    tolerance: np.ndarray,
-    sure: np.ndarray,
-    *,
-    tested: int,
-    missed: int,
-    shortest: float,
-    longest: float,
-) -> list[np.ndarray]:
+class _Base(NamedTuple):
+    """Lines that may span a lattice or close a parallelogram.
+
+    q      float64 (n,), 1/d^2, ascending; error, float64 (n,), of each where the line is alone
+    """
+
+    q: np.ndarray
+    error: np.ndarray
+
+
+def metrics(lines: SearchLines, error: np.ndarray, *, shortest: float, longest: float) -> list[np.ndarray]:
     """Metrics float64 (6,), as `form_metric`, of lattices that explain lines, the largest cell last.
 
     Axes are reduced.
 
-    q          float64 (n,), ascending, 1/angstrom^2
-    error      float64 (n,), error of q of a line that is alone; tolerance float64 (n,), the largest
-    sure       bool (n,), lines that may determine a lattice
-    tested     number of first lines that must be explained, but for `missed` of them
+    error      float64 (n,), of q of a line that is alone, 1/angstrom^2
     shortest   and longest axis, angstrom
     """
-    lines = np.flatnonzero(sure)[:_CLOSING]
-    if len(lines) <= 6:
+    sure = np.flatnonzero(lines.sure)[:_CLOSING]
+    if len(sure) <= 6:
         return []
-    error = np.minimum(error, tolerance)
+    base = _Base(lines.q[sure], np.minimum(error, lines.tolerance)[sure])
     found = np.empty((0, 6))
     for spanning, opened in _SPANNING:
-        n = min(spanning, len(lines))
-        found = _search(q, tolerance, min(tested, len(q)), missed, q[lines], error[lines], n, opened)
+        found = _search(lines, base, min(spanning, len(sure)), opened)
         if len(found):
             break
     result: list[np.ndarray] = []
     for metric in sorted(found, key=lambda m: -_determinant(m)):
         for _ in range(2):
-            metric = _refined(reduced(metric), q, tolerance)
-        axes = np.sqrt(np.diagonal(np.linalg.inv(gram(metric))))
+            metric = _refined(reduced(metric), lines)
+        axes = np.sqrt(np.diagonal(np.linalg.inv(reciprocal_tensor(metric))))
         new = all(np.abs(metric - other).max() > 1e-4 * metric.max() for other in result)
         if new and shortest <= axes.min() and axes.max() <= longest:
             result.append(metric)
     return result
 
 
-def gram(metric: np.ndarray) -> np.ndarray:
-    """Reciprocal metric tensor float64 (3, 3) of a metric (6,)."""
-    aa, bb, cc, bc, ac, ab = metric
-    return np.array([[aa, ab / 2, ac / 2], [ab / 2, bb, bc / 2], [ac / 2, bc / 2, cc]])
-
-
-def of_gram(tensor: np.ndarray) -> np.ndarray:
+def of_tensor(g: np.ndarray) -> np.ndarray:
     """Metric float64 (6,) of a reciprocal metric tensor (3, 3)."""
-    g = tensor
     return np.array([g[0, 0], g[1, 1], g[2, 2], 2 * g[1, 2], 2 * g[0, 2], 2 * g[0, 1]])
 
 
 def reduced(metric: np.ndarray) -> np.ndarray:
     """The metric (6,) on the three shortest axes a <= b <= c, whose angles are all acute or none is."""
-    direct = np.linalg.inv(gram(metric))
+    direct = np.linalg.inv(reciprocal_tensor(metric))
     span = np.arange(-2, 3)
     rows = np.stack(np.meshgrid(span, span, span, indexing="ij"), axis=-1).reshape(-1, 3)
     rows = rows[rows.any(axis=1)]
@@ -103,12 +94,12 @@ def reduced(metric: np.ndarray) -> np.ndarray:
             if y * z * bc <= 1e-12 and x * z * ac <= 1e-12 and x * y * ab <= 1e-12:
                 sign = np.array(trial, dtype=float)
                 break
-    return of_gram(np.linalg.inv(direct * np.outer(sign, sign)))
+    return of_tensor(np.linalg.inv(direct * np.outer(sign, sign)))
 
 
 def indices(metric: np.ndarray, q: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
     """hkl int64 (n, 3) of the line of a metric (6,) nearest to each of q (n,); zeros beyond tolerance."""
-    axes = np.sqrt(np.diagonal(np.linalg.inv(gram(metric))))
+    axes = np.sqrt(np.diagonal(np.linalg.inv(reciprocal_tensor(metric))))
     reach = [math.floor(length * math.sqrt(float((q + tolerance).max()))) for length in axes]
     grid = np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij")
     hkl = np.stack(grid, axis=-1).reshape(-1, 3)
@@ -125,7 +116,9 @@ def indices(metric: np.ndarray, q: np.ndarray, tolerance: np.ndarray) -> np.ndar
     return np.where(near[:, None], hkl[order[nearest]], 0)
 
 
-def _refined(metric: np.ndarray, q: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+def _refined(metric: np.ndarray, lines: SearchLines) -> np.ndarray:
+    """The metric by weighted least squares on the lines that it explains."""
+    q, tolerance = lines.q, lines.tolerance
     hkl = indices(metric, q, tolerance)
     known = hkl.any(axis=1)
     forms = quadratic_forms("triclinic", hkl[known]) / tolerance[known, None]
@@ -140,90 +133,126 @@ def _determinant(m):
     return m[0] * (m[1] * m[2] - bc * bc) - ab * (ab * m[2] - bc * ac) + ac * (ab * bc - m[1] * ac)
 
 
+class _Zones(NamedTuple):
+    """2 a.b without its sign of every two of the first n lines as a and b.
+
+    closed   float64 (n, n, _ZONES), where both diagonals of the parallelogram are lines
+    half     float64 (n, n, lines), where any line may be one diagonal
+    closed_count, half_count  int64 (n, n), number of values
+    """
+
+    closed: np.ndarray
+    closed_count: np.ndarray
+    half: np.ndarray
+    half_count: np.ndarray
+
+
 @njit(cache=True)
-def _explains(m, determinant, q, tolerance, tested, missed):
-    """Whether all but `missed` of the first lines have an hkl."""
+def _has_line(m, a, b, q, tolerance):
+    """Whether the metric (6,) with axes a and b, angstrom, has a line within tolerance of q."""
+    root = math.sqrt(q + tolerance)
+    k_max = int(b * root)
+    for h in range(int(a * root) + 1):
+        for k in range(-k_max if h else 0, k_max + 1):
+            rest = m[0] * h * h + m[1] * k * k + m[5] * h * k - q
+            half = 0.5 * (m[4] * h + m[3] * k)
+            inside = half * half - m[2] * rest
+            if inside < 0.0:
+                if inside < -m[2] * tolerance:
+                    continue
+                inside = 0.0
+            width = math.sqrt(inside)
+            for sign in (1.0, -1.0):
+                l = np.rint((sign * width - half) / m[2])  # noqa: E741
+                if abs(m[2] * l * l + 2.0 * half * l + rest) <= tolerance and (h or k or l):
+                    return True
+    return False
+
+
+@njit(cache=True)
+def _explains(m, determinant, lines):
+    """Whether all but `missed` of the tested lines are lines of the metric (6,)."""
     bc, ac = 0.5 * m[3], 0.5 * m[4]
     a = math.sqrt((m[1] * m[2] - bc * bc) / determinant)
     b = math.sqrt((m[0] * m[2] - ac * ac) / determinant)
     misses = 0
-    for i in range(tested):
-        root = math.sqrt(q[i] + tolerance[i])
-        k_max = int(b * root)
-        hit = False
-        for h in range(int(a * root) + 1):
-            for k in range(-k_max if h else 0, k_max + 1):
-                rest = m[0] * h * h + m[1] * k * k + m[5] * h * k - q[i]
-                half = 0.5 * (m[4] * h + m[3] * k)
-                inside = half * half - m[2] * rest
-                if inside < 0.0:
-                    if inside < -m[2] * tolerance[i]:
-                        continue
-                    inside = 0.0
-                width = math.sqrt(inside)
-                for sign in (1.0, -1.0):
-                    l = np.rint((sign * width - half) / m[2])  # noqa: E741
-                    if abs(m[2] * l * l + 2.0 * half * l + rest) <= tolerance[i] and (h or k or l):
-                        hit = True
-                        break
-                if hit:
-                    break
-            if hit:
-                break
-        if not hit:
+    for i in range(lines.tested):
+        if not _has_line(m, a, b, lines.q[i], lines.tolerance[i]):
             misses += 1
-            if misses > missed:
+            if misses > lines.missed:
                 return False
     return True
 
 
 @njit(cache=True)
-def _zones(line, error, n):
-    """2 a.b without its sign of every two of the first n lines: (values (n, n, most), number of them (n, n)).
-
-    First where both diagonals of the parallelogram are lines, then where any line may be one diagonal.
-    """
-    m = line.size
+def _sums(q):
+    """Sums of every two of m lines, ascending, and the pairs as first x m + second."""
+    m = q.size
     total = np.empty(m * (m + 1) // 2)
-    part = np.empty(total.size, np.int64)
+    pair = np.empty(total.size, np.int64)
     x = 0
     for k in range(m):
         for l in range(k, m):  # noqa: E741
-            total[x] = line[k] + line[l]
-            part[x] = k * m + l
+            total[x] = q[k] + q[l]
+            pair[x] = k * m + l
             x += 1
     order = np.argsort(total)
-    total, part = total[order], part[order]
+    return total[order], pair[order]
+
+
+@njit(cache=True)
+def _zones(base, n):
+    """The _Zones of every two of the first n lines."""
+    m, q, error = base.q.size, base.q, base.error
+    total, pair = _sums(q)
     closed = np.empty((n, n, _ZONES))
     closed_count = np.zeros((n, n), np.int64)
     half = np.empty((n, n, m))
     half_count = np.zeros((n, n), np.int64)
     for i in range(n):
         for j in range(i + 1, n):
-            target = 2.0 * (line[i] + line[j])
+            target = 2.0 * (q[i] + q[j])
             width = 2.0 * (error[i] + error[j])
             x = np.searchsorted(total, target - 2.0 * width)
             while x < total.size and total[x] <= target + 2.0 * width:
-                k, l = part[x] // m, part[x] % m  # noqa: E741
+                k, l = pair[x] // m, pair[x] % m  # noqa: E741
                 if abs(total[x] - target) <= width + error[k] + error[l] and closed_count[i, j] < _ZONES:
-                    closed[i, j, closed_count[i, j]] = 0.5 * abs(line[k] - line[l])
+                    closed[i, j, closed_count[i, j]] = 0.5 * abs(q[k] - q[l])
                     closed_count[i, j] += 1
                 x += 1
             for k in range(m):
-                value = abs(line[k] - line[i] - line[j])
-                if value < 1.8 * math.sqrt(line[i] * line[j]):
+                value = abs(q[k] - q[i] - q[j])
+                if value < 1.8 * math.sqrt(q[i] * q[j]):
                     half[i, j, half_count[i, j]] = value
                     half_count[i, j] += 1
-    return closed, closed_count, half, half_count
+    return _Zones(closed, closed_count, half, half_count)
 
 
 @njit(cache=True)
-def _search(q, tolerance, tested, missed, line, error, n, opened):
-    """Metrics (n, 6) whose axes are three of the first n lines and which explain the first lines of all.
+def _zone(zones, i, j, opened):
+    """Values of the zone of lines i and j, closed or half open, and their number."""
+    if opened:
+        return zones.half[i, j], zones.half_count[i, j]
+    return zones.closed[i, j], zones.closed_count[i, j]
+
+
+@njit(cache=True)
+def _near(values, count, value):
+    """Whether one of the first `count` values is within 1e-4 of `value`."""
+    for v in range(count):  # noqa: SIM110 (numba has no generators)
+        if abs(values[v] - value) < 1e-4 * value:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _search(lines, base, n, opened):
+    """Metrics (m, 6), m <= _KEPT, whose axes are three of the first n base lines and that explain the lines.
 
     opened: one of the three zones may have a single diagonal.
     """
-    closed, closed_count, half, half_count = _zones(line, error, n)
+    q = base.q
+    zones = _zones(base, n)
     found = np.empty((_KEPT, 6))
     volumes = np.empty(_KEPT)
     kept = 0
@@ -231,31 +260,20 @@ def _search(q, tolerance, tested, missed, line, error, n, opened):
     for k in range(2, n):
         for j in range(1, k):
             for i in range(j):
-                metric[0], metric[1], metric[2] = line[i], line[j], line[k]
+                metric[0], metric[1], metric[2] = q[i], q[j], q[k]
                 for which in range(3 if opened else 1):
-                    jk, n_jk = closed[j, k], closed_count[j, k]
-                    ik, n_ik = closed[i, k], closed_count[i, k]
-                    ij, n_ij = closed[i, j], closed_count[i, j]
-                    if opened and which == 0:
-                        jk, n_jk = half[j, k], half_count[j, k]
-                    elif opened and which == 1:
-                        ik, n_ik = half[i, k], half_count[i, k]
-                    elif opened:
-                        ij, n_ij = half[i, j], half_count[i, j]
+                    jk, n_jk = _zone(zones, j, k, opened and which == 0)
+                    ik, n_ik = _zone(zones, i, k, opened and which == 1)
+                    ij, n_ij = _zone(zones, i, j, opened and which == 2)
                     for choice in range(2 * n_jk * n_ik * n_ij):
                         rest, sign = choice // 2, 2.0 * (choice % 2) - 1.0
                         metric[3] = sign * jk[rest % n_jk]
                         metric[4] = ik[rest // n_jk % n_ik]
                         metric[5] = ij[rest // (n_jk * n_ik)]
                         determinant = _determinant(metric)
-                        if determinant < 1e-3 * line[i] * line[j] * line[k]:
+                        if determinant < 1e-3 * q[i] * q[j] * q[k]:
                             continue
-                        known = False
-                        for v in range(kept):
-                            if abs(volumes[v] - determinant) < 1e-4 * determinant:
-                                known = True
-                                break
-                        if known or not _explains(metric, determinant, q, tolerance, tested, missed):
+                        if _near(volumes, kept, determinant) or not _explains(metric, determinant, lines):
                             continue
                         found[kept] = metric
                         volumes[kept] = determinant

@@ -20,12 +20,12 @@ from xtinct.lattices.bravais import (
 from xtinct.lattices.metric import cell_of, form_metric, volume_of_metric
 from xtinct.observer.indexing import trees
 from xtinct.observer.indexing.likelihood import (
-    CODES,
     KINDS,
     Found,
     Prior,
     all_at,
     assessed,
+    kind_of,
     refined,
     total_score,
 )
@@ -288,21 +288,20 @@ def _scored(
 ) -> list[Candidate]:
     """The refined lattices of a start, in its own centring and in those that score best."""
     family, metric = start.family, start.metric
-    general, kind = FAMILIES[family].general, KINDS[family]
     found = lines.searched
     n = found.two_theta.size
     metric = np.ascontiguousarray(metric, dtype=np.float64)
-    metric, shift = refined(metric, general, kind, 0, found, n, shift, limits.prior, widths)
+    metric, shift = refined(metric, shift, kind_of(family), found, n, limits.prior, widths)
     if not np.isfinite(shift):
         return []
     result = []
     for centring in FAMILIES[family].centrings:
-        one, moved, code = metric, shift, CODES[centring]
+        one, moved, kind = metric, shift, kind_of(family, centring)
         if centring != "P":
-            one, moved = refined(metric, general, kind, code, found, n, shift, limits.prior, _FINAL)
+            one, moved = refined(metric, shift, kind, found, n, limits.prior, _FINAL)
             if not np.isfinite(moved):
                 continue
-        score, far, missing, first, reach = assessed(one @ general, kind, code, found, lines.every, moved)
+        score, far, missing, first, reach = assessed(one @ kind.general, kind, found, lines.every, moved)
         if not len(score):
             continue
         parts = np.array([total_score(score, found.foreign), score.sum(), missing, reach, n, moved])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import njit
-from xtinct.symmetry.families import BY_SYMMETRY
+from xtinct.symmetry.families import BY_SYMMETRY, FAMILIES
 
 #: Kinds of lattices, by the hkl that are equivalent in them.
 KINDS = {family: code for code, family in enumerate(reversed(BY_SYMMETRY))}
@@ -38,6 +38,23 @@ class Found(NamedTuple):
     width: np.ndarray  # degree, full width at half maximum
     limit: float  # area of the weakest line that would have been found
     wavelength: float  # angstrom
+
+
+class Kind(NamedTuple):
+    """The lattices of a family with one centring.
+
+    general  float64 (p, 6), general metric (6,) = metric (p,) @ this
+    kind     of KINDS; code, of CODES
+    """
+
+    general: np.ndarray
+    kind: int
+    code: int
+
+
+def kind_of(family: str, centring: str = "P") -> Kind:
+    """The lattices of a family with a centring."""
+    return Kind(FAMILIES[family].general, KINDS[family], CODES[centring])
 
 
 class Prior(NamedTuple):
@@ -218,19 +235,20 @@ def line_scores(angles, found, shift):
 
 
 @njit(cache=True)
-def refined(metric, general, kind, code, found, n, shift, prior, widths):
+def refined(metric, shift, kind, found, n, prior, widths):
     """Metric (p,) and shift after weighted least squares on the first n lines; shift nan if it failed.
 
+    kind     of the lattice, a Kind
     widths   float64 (rounds,): least error of a line in each round, degree; the last is best 0
     """
-    p = metric.size
+    p, general = metric.size, kind.general
     failed = metric, math.nan
     for width in widths:
         q_max = q_of(found.two_theta[n - 1] - shift + 1.0, found.wavelength)
-        hkl, q, many = lines_of(metric @ general, q_max, kind)
+        hkl, q, many = lines_of(metric @ general, q_max, kind.kind)
         if q.size < 2:
             return failed
-        kept, _ = distinct(hkl, q, many, code)
+        kept, _ = distinct(hkl, q, many, kind.code)
         if kept.size < 2:
             return failed
         angles = np.empty(kept.size)
@@ -337,12 +355,15 @@ def total_score(score, foreign):
 
 
 @njit(cache=True)
-def assessed(general, kind, code, found, every, shift):
-    """How a lattice stands: scores (n,) and distances (n,) of the lines, log-likelihood of what is unseen,
-    q (12,) of the lattice's first lines and the number of its lines in reach."""
+def assessed(general, kind, found, every, shift):
+    """How a lattice with the general metric (6,), of a Kind, stands.
+
+    Returns scores (n,) and distances (n,) of the lines, log-likelihood of what is unseen, q (12,) of the
+    lattice's first lines and the number of its lines in reach.
+    """
     q_max = q_of(found.two_theta[-1] - shift + 1.0, found.wavelength)
-    hkl, q, many = lines_of(general, q_max, kind)
-    kept, total = distinct(hkl, q, many, code)
+    hkl, q, many = lines_of(general, q_max, kind.kind)
+    kept, total = distinct(hkl, q, many, kind.code)
     first = np.zeros(12)
     angles = np.empty(kept.size)
     for j in range(kept.size):

@@ -576,6 +576,7 @@ def three_zones(base, zone, per_pair, test, found, most):
             merit[i, j, number[i, j]] = zone[z, 3]
             number[i, j] += 1
     work = _work(test.q.size)
+    g, out = np.empty(6), np.empty(6)
     # How many combinations reach which sum of scores, to find the sum above which there are `most`.
     least = -np.inf
     bins = np.zeros(400, np.int64)
@@ -590,10 +591,9 @@ def three_zones(base, zone, per_pair, test, found, most):
                                 if rounds == 0:
                                     bins[min(max(int(5.0 * total) + 100, 0), 399)] += 2
                                 elif total >= least:
-                                    _both_signs(
-                                        base[i], base[j], base[k],
-                                        value[j, k, z], value[i, k, y], value[i, j, x], test, found, work,
-                                    )  # fmt: skip
+                                    g[0], g[1], g[2] = base[i], base[j], base[k]
+                                    g[3], g[4], g[5] = value[j, k, z], value[i, k, y], value[i, j, x]
+                                    _both_signs(g, out, test, found, work)
         if rounds == 0:
             count, b = 0, 399
             while b >= 0 and count + bins[b] <= most:
@@ -603,16 +603,15 @@ def three_zones(base, zone, per_pair, test, found, most):
 
 
 @njit(cache=True)
-def _both_signs(a, b, c, d, e, f, test, found, work):
-    g, out = np.empty(6), np.empty(6)
-    g[0], g[1], g[2], g[3], g[4], g[5] = a, b, c, d, e, f
+def _both_signs(g, out, test, found, work):
+    """Tests a metric (6,) and that with the other sign of its last number; g and out (6,) are overwritten."""
     for sign in range(2):
         if sign == 1:
-            if f == 0.0:
+            if g[5] == 0.0:
                 break
-            g[5] = -f
+            g[5] = -g[5]
         size = determinant(g)
-        if size <= 1e-3 * a * b * c or size <= 1.0 / test.largest**2:
+        if size <= 1e-3 * g[0] * g[1] * g[2] or size <= 1.0 / test.largest**2:
             continue
         _shortened(g, out)
         _try(out, test, found, work)

@@ -64,9 +64,28 @@ class PeakFit:
     chi2: float
 
 
-class _Model(NamedTuple):
-    """The profiles of peaks at their positions, with heights and background of least squares."""
+class _Points(NamedTuple):
+    """What peaks are fitted to.
 
+    base    float64 (k, n), pieces of the background that is fitted along
+    y       float64 (n,), intensity over the first background; weight, float64 (n,), one over the variance
+    """
+
+    measured: Measured
+    base: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+    def chi2(self, fitted: np.ndarray) -> float:
+        """Weighted sum of squares of what a model (n,) leaves."""
+        return self.weight @ (self.y - fitted) ** 2
+
+
+class _Model(NamedTuple):
+    """Peaks at observed positions (m,), degrees, with a profile; heights and background of least squares."""
+
+    two_theta: np.ndarray
+    profile: Profile
     shapes: Shapes
     columns: Columns
     area: np.ndarray
@@ -100,50 +119,42 @@ def fit_peaks(
     two_theta = np.sort(np.asarray(two_theta, dtype=np.float64))
     smooth = np.convolve(np.pad(measured.intensity, 3, mode="edge"), np.full(7, 1 / 7), "valid")
     variance = measured.variance(np.maximum(smooth, measured.background), misfit)
-    model = _solve(measured, two_theta, profile, base, y, 1 / variance)
+    points = _Points(measured, base, y, 1 / variance)
+    model = _solve(points, two_theta, profile)
     for _ in range(steps):
-        weight = 1 / variance
-        step = _step(*_normal(measured, model, base, y, weight, two_theta, shape, profile))
-        chi2 = weight @ (y - model.fitted) ** 2
+        points = points._replace(weight=1 / variance)
+        step = _step(*_normal(points, model, shape))
+        chi2 = points.chi2(model.fitted)
         for _ in range(_HALVED):
-            moved, changed = _moved(step, two_theta, shape, profile, model)
-            tried = _solve(measured, moved, changed, base, y, weight)
-            if weight @ (y - tried.fitted) ** 2 < 1.001 * chi2:
-                two_theta, profile, model = moved, changed, tried
+            tried = _solve(points, *_moved(step, shape, model))
+            if points.chi2(tried.fitted) < 1.001 * chi2:
+                model = tried
                 break
             step = step / 3
         variance = measured.variance(model.fitted + measured.background, misfit)
-    order = np.argsort(two_theta, kind="stable")
-    two_theta = two_theta[order]
-    weight = 1 / variance
-    model = _solve(measured, two_theta, profile, base, y, weight)
-    normal, _ = _normal(measured, model, base, y, weight, two_theta, (), profile)
+    points = points._replace(weight=1 / variance)
+    model = _solve(points, np.sort(model.two_theta, kind="stable"), model.profile)
+    normal, _ = _normal(points, model, ())
     m = len(two_theta)
     spread = np.abs(np.diag(_inverse(normal)))
     residual = y - model.fitted
     return PeakFit(
-        two_theta=two_theta,
+        two_theta=model.two_theta,
         error=np.sqrt(spread[m : 2 * m]),
         area=model.area,
         area_error=np.sqrt(spread[:m]),
-        profile=profile,
+        profile=model.profile,
         background=measured.background + model.slow @ base,
         fitted=model.fitted + measured.background,
         residual=residual,
         variance=variance,
-        chi2=float(weight @ residual**2),
+        chi2=float(points.weight @ residual**2),
     )
 
 
-def _solve(
-    measured: Measured,
-    two_theta: np.ndarray,
-    profile: Profile,
-    base: np.ndarray,
-    y: np.ndarray,
-    weight: np.ndarray,
-) -> _Model:
+def _solve(points: _Points, two_theta: np.ndarray, profile: Profile) -> _Model:
     """Areas, none negative, and background of least squares for peaks at observed `two_theta`."""
+    measured, base, y, weight = points
     m = len(two_theta)
     form = shapes(two_theta, profile, measured.narrowest)
     column = profiles(measured, doublet(two_theta, measured.radiation, Profile()), form)
@@ -168,7 +179,8 @@ def _solve(
         free[negative] = False
     area = np.maximum(solution[:m], 0.0)
     slow = solution[m:]
-    return _Model(form, column, area, slow, add_up(column, 0, area, len(y)) + slow @ base)
+    fitted = add_up(column, 0, area, len(y)) + slow @ base
+    return _Model(two_theta, profile, form, column, area, slow, fitted)
 
 
 def _shape_rows(model: _Model, shape: tuple[str, ...], points: int) -> np.ndarray:
@@ -182,9 +194,13 @@ def _shape_rows(model: _Model, shape: tuple[str, ...], points: int) -> np.ndarra
     return rows
 
 
-def _normal(measured, model, base, y, weight, two_theta, shape, profile):
-    """Normal equations of areas, positions, shapes and background: matrix and right side."""
-    m = len(two_theta)
+def _normal(points: _Points, model: _Model, shape: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Normal equations of areas, positions, shapes and background.
+
+    Matrix float64 (2 m + k, 2 m + k) and right side (2 m + k,), k the shapes and pieces of background.
+    """
+    measured, base, y, weight = points
+    m, profile = len(model.two_theta), model.profile
     rows = np.concatenate([_shape_rows(model, shape, len(y)), base])
     weighted = rows * weight
     column, area = model.columns, np.maximum(model.area, 1e-9 * max(model.area.max(initial=0), 1e-30))
@@ -243,14 +259,11 @@ def _step(normal: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         return np.zeros(len(gradient))
 
 
-def _moved(
-    step: np.ndarray, two_theta: np.ndarray, shape: tuple[str, ...], profile: Profile, model: _Model
-) -> tuple[np.ndarray, Profile]:
+def _moved(step: np.ndarray, shape: tuple[str, ...], model: _Model) -> tuple[np.ndarray, Profile]:
     """Positions and profile after a step, no peak moved or widened by more than a part of its width."""
-    m = len(two_theta)
-    form = model.shapes
+    m, profile, form = len(model.two_theta), model.profile, model.shapes
     most = _FURTHEST * form.fwhm
-    two_theta = two_theta + np.clip(step[m : 2 * m], -most, most)
+    two_theta = model.two_theta + np.clip(step[m : 2 * m], -most, most)
     changes = dict(zip(shape, step[2 * m : 2 * m + len(shape)], strict=True))
     wider = sum(form.by_fwhm[SHAPE.index(name)] * change for name, change in changes.items())
     limit = min(1.0, float((_WIDER * form.fwhm / np.maximum(np.abs(wider), 1e-12)).min())) if m else 1.0

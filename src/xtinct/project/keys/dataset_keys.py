@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from xtinct.lattices.distributions import SPACINGS
 from xtinct.project.keys.declaring import (
     Changes,
     Count,
@@ -22,7 +23,7 @@ Family = one_of(FAMILIES)
 Radiation = Literal["xray", "neutron"]
 Convention = Literal["standard", "wang2025"]
 IntensityLaw = Literal["uniform", "wilson", "physical"]
-Spacing = Literal["uniform", "log"]
+Spacing = one_of(SPACINGS)
 #: What never falls into two parts of a dataset: of real structures, and of uniform lattices.
 StructureSplit = Literal["random", "formula", "protostructure", "source"]
 LatticeSplit = Literal["lattice", "draw"]

@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 class Section(BaseModel):
     """A mapping with these keys and no others, each of exactly its type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class Changes(Section):

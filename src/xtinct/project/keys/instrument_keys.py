@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from xtinct.patterns.instrument import LORENTZ, MOST_POINTS, PROFILES
-from xtinct.project.keys.declaring import NotNegative, Pair, Positive, Section, Share, by_type, key, one_of
-from xtinct.radiation.wavelength import TUBES
+from xtinct.patterns.instrument import LORENTZ, PROFILES, RANGES
+from xtinct.project.keys.declaring import Pair, Positive, Section, by_type, key, one_of
+from xtinct.radiation.anodes import TUBES
 
 Angle = Annotated[float, Field(gt=0, lt=180)]
 Tube = one_of(f"{element}{line}" for element in TUBES for line in ("Ka", "Ka1"))
@@ -19,13 +19,13 @@ class TwoThetaGrid(Section):
 
     min: Angle = key("first angle in degree")
     max: Angle = key("last angle in degree")
-    points: int = key("number of equidistant angles", ge=2, le=MOST_POINTS)
+    points: int = key("number of equidistant angles", **RANGES["points"])
 
 
 class PseudoVoigt(Section):
     """Sum of a Gaussian and a Lorentzian of the same width."""
 
-    eta: Share = key("share of the Lorentzian")
+    eta: float = key("share of the Lorentzian", **RANGES["eta"])
 
 
 class PseudoVoigtProfile(Section):
@@ -75,7 +75,8 @@ class InstrumentKeys(Section):
     two_theta: TwoThetaGrid
     lorentz: one_of(LORENTZ) = key("angular factor of the intensities")
     monochromator: float = key(
-        "2theta of the monochromator's reflection, degree, for lorentz-polarisation; 0 for none", ge=0, lt=180
+        "2theta of the monochromator's reflection, degree, for lorentz-polarisation; 0 for none",
+        **RANGES["monochromator"],
     )
     profile: by_type(text=PlainProfile, mapping=PseudoVoigtProfile) = key(
         "shape of a peak: gaussian, lorentzian, {pseudo-voigt: {eta: share of the Lorentzian}}, or "
@@ -85,16 +86,17 @@ class InstrumentKeys(Section):
         "full width of a peak at half its maximum, degree; or Caglioti's u, v, w in degree^2, for "
         "fwhm^2 = u tan^2 theta + v tan theta + w"
     )
-    crystallite_size: NotNegative = key(
-        "size of the crystallites, angstrom, broadens by Scherrer's formula; 0 for no broadening"
+    crystallite_size: float = key(
+        "size of the crystallites, angstrom, broadens by Scherrer's formula; 0 for no broadening",
+        **RANGES["crystallite_size"],
     )
     zero_shift: float = key("observed minus true 2theta, degree", ge=-10, le=10)
     displacement: float = key(
         "of the specimen from the goniometer's axis, mm; moves lines by -2 s cos(theta) / R", ge=-10, le=10
     )
-    goniometer_radius: Positive = key("R, mm")
+    goniometer_radius: float = key("R, mm", **RANGES["goniometer_radius"])
     background: Background
     impurities: list[Pair[Positive]] = key(
         "lines that are not the sample's, [1/d in 1/angstrom, intensity in units of the strongest line]"
     )
-    counts: NotNegative = key("at the maximum, for Poisson noise; 0 for no noise")
+    counts: float = key("at the maximum, for Poisson noise; 0 for no noise", **RANGES["counts"])

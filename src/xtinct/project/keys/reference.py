@@ -11,7 +11,7 @@ import yaml
 
 from xtinct.files.writing import write_bytes
 from xtinct.project.keys.schema_document import Node, document, kind_of, members, resolved
-from xtinct.project.keys.wording import bounds, choices, length
+from xtinct.project.keys.values_in_words import bounds, choices, length
 
 SCHEMA = "src/xtinct/project/config.schema.yaml"
 TABLE = "docs/configuration.md"

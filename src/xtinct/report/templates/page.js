@@ -124,6 +124,7 @@
       test_set: (value) => data.sets[value] ?? value,
       experiment: (value) => {
         const matrix = all.find((m) => m.experiment === value);
+        if (matrix.train_set in data.methods) return data.methods[matrix.train_set];
         return matrix.train_set === value ? value : `${value} (trained on ${data.sets[matrix.train_set] ?? matrix.train_set})`;
       },
     };
@@ -512,7 +513,7 @@
   });
 
   confusionMatrix();
-  chartChooser("curves", data.charts, ["what", "scope", "on", "target"]);
+  chartChooser("certainty", data.charts, ["what", "scope", "on", "target"]);
   chartChooser("generated", data.generated, ["scope", "on"]);
   latticeHistograms();
   addEventListener("beforeprint", () => { for (const part of $$("details")) part.open = true; });

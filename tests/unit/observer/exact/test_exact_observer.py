@@ -14,7 +14,8 @@ from xtinct.linelists.line_lists import LineLists
 from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.observer.exact.exact_observer import Observer, hybrid
 from xtinct.observer.exact.observed_lines import find_lines
-from xtinct.observer.exact.search import search
+from xtinct.observer.exact.readings import Reading
+from xtinct.observer.exact.search import SearchLines, search
 from xtinct.patterns.rendering import render
 
 #: Published cells (Wyckoff, Crystal Structures, 1963; quartz: Levien et al. 1980; monazite: Ni et al. 1995).
@@ -31,6 +32,12 @@ CRYSTALS = {
 def pattern(name, seed=0):
     number, cell, _ = CRYSTALS[name]
     return xtinct.ulbd_patterns(number, [cell], 1, seed)
+
+
+def classes_of(observer, name, family, metric):
+    """Probabilities of the classes of a pattern, with its lattice given."""
+    reading = Reading.of(pattern(name)[0].astype(float), observer.instrument)
+    return observer.finder.judge.judge(reading, family, metric).posterior.classes
 
 
 def lengths(cell):
@@ -77,30 +84,28 @@ def test_names_of_axes_do_not_matter():
     # Pnma and its setting Pbnm (a b c -> c a b) put the same lines at the same angles.
     answer = observer.predict(pattern("forsterite"))[0]
     metric = form_metric("orthorhombic", answer.lattice.cell[None])[0]
-    y = pattern("forsterite")[0].astype(float)
-    judged = [
-        observer.judge(y, "orthorhombic", metric[list(order)], 1e-6)[4] for order in ((0, 1, 2), (2, 0, 1))
+    classes = [
+        classes_of(observer, "forsterite", "orthorhombic", metric[list(order)])
+        for order in ((0, 1, 2), (2, 0, 1))
     ]
-    assert judged[0].classes == pytest.approx(judged[1].classes, abs=1e-9)
+    assert classes[0] == pytest.approx(classes[1], abs=1e-9)
 
 
 def test_all_monoclinic_cell_choices_are_one():
     observer = Observer(DEFAULT_INSTRUMENT, "monoclinic")
-    y = pattern("monazite")[0].astype(float)
     a, b, c, ac = form_metric("monoclinic", np.array([CRYSTALS["monazite"][1]], dtype=float))[0]
     other = np.array([a, b, a + c + ac, 2 * a + ac])  # c* -> a* + c*: another basis of the plane
     for metric in (np.array([a, b, c, ac]), other):
-        assert (
-            observer.judge(y, "monoclinic", standard_axes("monoclinic", metric), 1e-6)[4].classes.max() > 0.99
-        )
+        classes = classes_of(observer, "monazite", "monoclinic", standard_axes("monoclinic", metric))
+        assert classes.max() > 0.99
 
 
 def test_one_line_of_another_phase_does_not_hide_the_lattice():
     q = np.array([3.0, 8.0, 11.0, 16.0, 19.0, 24.0, 27.0, 32.0, 35.0, 40.0]) / 5.4309**2  # silicon
     with_impurity = np.sort(np.append(q, 9.37 / 5.4309**2))
     tolerance = 1e-5 * with_impurity
-    assert search("cubic", with_impurity, tolerance)[:0] == []
-    cells = search("cubic", with_impurity, tolerance, missed=1)
+    assert search("cubic", SearchLines.of(with_impurity, tolerance))[:0] == []
+    cells = search("cubic", SearchLines.of(with_impurity, tolerance, missed=1))
     assert any(abs(cell.cell[0] / 5.4309 - 1) < 1e-5 for cell in cells)
 
 
@@ -110,14 +115,14 @@ def test_a_missing_line_changes_no_cell():
         np.array([number]), np.array([cell]), np.array([1], np.uint64)
     )
     q = np.delete(drawn.d_star**2, [1, 4])
-    best = search("trigonal-hexagonal", q, 1e-5 * q)[0]
+    best = search("trigonal-hexagonal", SearchLines.of(q, 1e-5 * q))[0]
     assert best.cell[[0, 2]] == pytest.approx([cell[0], cell[2]], rel=1e-5)
 
 
 def test_one_exact_line_of_a_superstructure_is_no_impurity():
     """100 to 210 of a primitive cubic cell of 3 angstrom, and 111 of the cell of twice its axis."""
     q = np.array([3, 4, 8, 12, 16, 20]) / 6.0**2
-    best = search("cubic", q, 1e-5 * q, missed=1)[0]
+    best = search("cubic", SearchLines.of(q, 1e-5 * q, missed=1))[0]
     assert best.cell[0] == pytest.approx(6.0, rel=1e-5)
     assert best.missed == 0
 

@@ -6,10 +6,11 @@ import pytest
 import xtinct
 from xtinct.api import DEFAULT_INSTRUMENT
 from xtinct.lattices.cells import cell_of, form_indices
-from xtinct.lattices.metric import form_metric, quadratic_forms
+from xtinct.lattices.metric import form_metric, quadratic_forms, reciprocal_tensor
 from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.observer.exact import triclinic
 from xtinct.observer.exact.exact_observer import Observer
+from xtinct.observer.exact.search import SearchLines
 
 #: Published cells (Wyckoff, Crystal Structures, 1963-1968).
 CRYSTALS = {
@@ -19,7 +20,8 @@ CRYSTALS = {
 
 
 def volume(cell):
-    return np.linalg.det(triclinic.gram(form_metric("triclinic", np.array([cell], dtype=float))[0])) ** -0.5
+    metric = form_metric("triclinic", np.array([cell], dtype=float))[0]
+    return np.linalg.det(reciprocal_tensor(metric)) ** -0.5
 
 
 @pytest.mark.parametrize("name", CRYSTALS)
@@ -40,9 +42,7 @@ def test_the_metric_follows_from_exact_lines():
         np.array([2]), np.array([cell]), np.array([0], np.uint64)
     )
     q = lines.d_star**2
-    found = triclinic.metrics(
-        q, 1e-7 * q, 1e-5 * q, np.ones(len(q), bool), tested=25, missed=0, shortest=2.0, longest=32.0
-    )
+    found = triclinic.metrics(SearchLines.of(q, 1e-5 * q), 1e-7 * q, shortest=2.0, longest=32.0)
     expected = triclinic.reduced(form_metric("triclinic", np.array([cell]))[0])
     assert found[0] == pytest.approx(expected, rel=1e-5, abs=1e-7)
 
@@ -51,7 +51,7 @@ def test_reduced_axes_are_those_of_the_same_lattice_however_it_is_written():
     metric = form_metric("triclinic", np.array([CRYSTALS["chalcanthite"]]))[0]
     expected = triclinic.reduced(metric)
     for turn in ([[1, 1, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [2, -1, 1], [1, 0, -1]]):
-        other = triclinic.of_gram(np.array(turn) @ triclinic.gram(metric) @ np.array(turn).T)
+        other = triclinic.of_tensor(np.array(turn) @ reciprocal_tensor(metric) @ np.array(turn).T)
         assert triclinic.reduced(other) == pytest.approx(expected, rel=1e-9, abs=1e-12)
     a, b, c = cell_of("triclinic", expected)[:3]
     assert a <= b <= c

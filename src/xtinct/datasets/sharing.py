@@ -1,0 +1,277 @@
+"""What a dataset hub wants to know of exported patterns: the dataset card and Croissant metadata.
+
+The card is README.md with the YAML header of the Hugging Face Hub; Croissant is that of MLCommons, 1.0.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+import xtinct
+from xtinct.errors import XtinctError
+from xtinct.extras import names_extra
+from xtinct.files.schema import DATASETS
+from xtinct.patterns.instrument import Instrument
+
+if TYPE_CHECKING:
+    import mlcroissant
+
+#: uint16 stands for value x FULL_SCALE, rounded.
+FULL_SCALE = 65535
+#: How a reader gets the patterns of a table of each type.
+_READING = {
+    "float32": "np.stack(table.pattern)",
+    "uint16": f'np.stack([np.frombuffer(p, "<u2") for p in table.pattern]) / {FULL_SCALE}',
+}
+_ORDER = "Rows are ordered by sample, and so by space group or structure: shuffle them before training."
+#: Units of the instrument's settings; none for the others.
+_UNITS = {
+    "wavelength": "angstrom",
+    "two_theta_min": "degree",
+    "two_theta_max": "degree",
+    "fwhm": "degree 2theta; three numbers: degree^2 (Caglioti)",
+    "further_wavelengths": "(angstrom, relative intensity)",
+    "monochromator": "degree 2theta",
+    "crystallite_size": "angstrom",
+    "zero_shift": "degree 2theta",
+    "displacement": "mm",
+    "goniometer_radius": "mm",
+    "background": "of the peaks' maximum",
+    "humps": "(of the peaks' maximum, degree 2theta, degree 2theta)",
+    "counts": "counts at the maximum",
+    "impurities": "(1/angstrom, of the strongest line)",
+}
+_SIZES = (
+    (1e3, "n<1K"),
+    (1e4, "1K<n<10K"),
+    (1e5, "10K<n<100K"),
+    (1e6, "100K<n<1M"),
+    (1e7, "1M<n<10M"),
+    (float("inf"), "10M<n<100M"),
+)
+
+
+@dataclass(frozen=True)
+class About:
+    """What the card says of a dataset beside what stands in its tables.
+
+    name       of the dataset
+    licence    identifier for the whole, for example cc-by-4.0; None: those of its rows
+    published  day of publication, YYYY-MM-DD; None: today, or that of SOURCE_DATE_EPOCH where it is set
+    citations  source of rows -> what to cite for it (`structures.citations`)
+    """
+
+    name: str = "xtinct-patterns"
+    licence: str | None = None
+    published: str | None = None
+    citations: Mapping[str, str] = field(default_factory=dict)
+
+    def day(self) -> str:
+        """Day of publication, YYYY-MM-DD, or XtinctError."""
+        if self.published is None:
+            epoch = os.environ.get("SOURCE_DATE_EPOCH")
+            now = datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
+            return now.date().isoformat()
+        try:
+            return date.fromisoformat(self.published).isoformat()
+        except ValueError:
+            raise XtinctError(f"export: date {self.published!r}, expected YYYY-MM-DD") from None
+
+    def cite(self, source: str) -> str:
+        """What to cite for a source; copies of its structures carry its name and `-random-...`."""
+        own = "Xtinct" if source in DATASETS else "what its owner asks for"
+        return self.citations.get(source.partition("-random-")[0], own)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An exported dataset.
+
+    about       what its owner says of it
+    published   day of publication, YYYY-MM-DD
+    parts       part -> samples, of those that have any
+    sources     (source, licence) -> samples
+    instrument  that the patterns are measured with
+    dtype       of the patterns: float32 or uint16
+    schema      of the tables
+    """
+
+    about: About
+    published: str
+    parts: Mapping[str, int]
+    sources: Mapping[tuple[str, str], int]
+    instrument: Instrument
+    dtype: str
+    schema: pa.Schema
+
+    @property
+    def licences(self) -> list[str]:
+        """That of the whole where it is stated, else those of the rows."""
+        return [self.about.licence] if self.about.licence else sorted({of for _, of in self.sources})
+
+    @property
+    def citation(self) -> str:
+        """Xtinct and every source, once."""
+        cited = dict.fromkeys(self.about.cite(source) for source, _ in self.sources)
+        return "; ".join([f"Xtinct {xtinct.__version__}", *(text for text in cited if text != "Xtinct")])
+
+
+@names_extra
+def require_extra() -> None:
+    """XtinctError with the extra to install if a package that `card` or `croissant` needs is missing."""
+    for package in ("huggingface_hub", "mlcroissant"):
+        importlib.import_module(package)
+
+
+@names_extra
+def card(shared: Shared) -> str:
+    """The dataset card, as Markdown."""
+    import huggingface_hub
+
+    total = sum(shared.parts.values())
+    files = [{"split": part, "path": f"data/{part}.parquet"} for part in shared.parts]
+    header = huggingface_hub.DatasetCardData(
+        pretty_name=shared.about.name,
+        tags=["x-ray-diffraction", "powder-diffraction", "space-group"],
+        size_categories=[next(label for limit, label in _SIZES if total < limit)],
+        configs=[{"config_name": "default", "data_files": files}],
+        **_licence(shared.licences),
+    )
+    return f"---\n{header.to_yaml()}\n---\n\n{_body(shared)}"
+
+
+def _licence(licences: Sequence[str]) -> dict[str, object]:
+    """The card's `license`: identifiers as dataset hubs know them, or other with the texts as they stand."""
+    if not all(re.fullmatch(r"[A-Za-z0-9.+-]+", licence) for licence in licences):
+        return {"license": "other", "license_name": "; ".join(licences)}
+    identifiers = [licence.lower() for licence in licences]
+    return {"license": identifiers[0] if len(identifiers) == 1 else identifiers}
+
+
+def _body(shared: Shared) -> str:
+    parts, instrument = shared.parts, shared.instrument
+    sources = [
+        (source, licence, f"{n:,}", shared.about.cite(source))
+        for (source, licence), n in shared.sources.items()
+    ]
+    columns = [
+        (f"`{column.name}`", _text(column, "unit") or "-", _text(column, "description"))
+        for column in shared.schema
+    ]
+    settings = [(key, value, _UNITS.get(key, "-")) for key, value in instrument.to_dict().items()]
+    return f"""# {shared.about.name}
+
+Powder-diffraction patterns with their space groups and extinction classes: {sum(parts.values()):,} samples
+({", ".join(f"{part} {n:,}" for part, n in parts.items())}), made with Xtinct {xtinct.__version__}.
+Published {shared.published}.
+
+{_ORDER}
+
+```python
+import numpy as np, pandas as pd
+table = pd.read_parquet("data/{next(iter(parts))}.parquet")
+pattern = {_READING[shared.dtype]}   # (samples, {instrument.points}), maximum 1
+two_theta = np.linspace({instrument.two_theta_min:g}, {instrument.two_theta_max:g}, {instrument.points})
+```
+
+## Sources and licences
+
+Every row names its own (`source`, `licence`).
+
+{_table(("source", "licence", "samples", "cite"), sources)}
+## Citation
+
+{shared.citation}.
+
+## Columns
+
+{_table(("column", "unit", "meaning"), columns)}
+## Measurement
+
+{_table(("setting", "value", "unit"), settings)}"""
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def _text(column: pa.Field, key: str) -> str:
+    return column.metadata[key.encode()].decode()
+
+
+@names_extra
+def croissant(shared: Shared, out: Path) -> dict[str, object]:
+    """Croissant metadata of the tables under `out`, as JSON-LD: one record set for each part."""
+    import mlcroissant
+
+    origin = ", ".join(f"{source} ({licence})" for source, licence in shared.sources)
+    metadata = mlcroissant.Metadata(
+        name=shared.about.name,
+        description=(
+            "Powder-diffraction patterns with space groups and extinction classes. "
+            f"Sources of the rows: {origin}. {_ORDER}"
+        ),
+        license=shared.licences,
+        date_published=datetime.fromisoformat(shared.published),
+        version=xtinct.__version__,
+        cite_as=shared.citation,
+        distribution=[_file(part, out / "data" / f"{part}.parquet") for part in shared.parts],
+        record_sets=[
+            mlcroissant.RecordSet(
+                id=part,
+                name=part,
+                description=f"The {n} samples of the {part} part.",
+                fields=[_field(part, column) for column in shared.schema],
+            )
+            for part, n in shared.parts.items()
+        ],
+    )
+    # Through text: it holds dates and terms of RDF that JSON writes as texts.
+    return json.loads(json.dumps(metadata.to_json(), default=str))
+
+
+def _file(part: str, path: Path) -> "mlcroissant.FileObject":
+    import mlcroissant
+
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return mlcroissant.FileObject(
+        id=path.name,
+        name=path.name,
+        content_url=f"data/{path.name}",
+        content_size=f"{path.stat().st_size} B",
+        encoding_formats=["application/x-parquet"],
+        sha256=digest,
+    )
+
+
+def _field(part: str, column: pa.Field) -> "mlcroissant.Field":
+    import mlcroissant
+
+    is_list = pa.types.is_fixed_size_list(column.type)
+    if pa.types.is_integer(column.type):
+        kind = mlcroissant.DataType.INTEGER
+    elif pa.types.is_floating(column.type) or is_list:
+        kind = mlcroissant.DataType.FLOAT
+    else:
+        kind = mlcroissant.DataType.TEXT
+    return mlcroissant.Field(
+        id=f"{part}/{column.name}",
+        name=column.name,
+        description=f"{_text(column, 'description')} [{_text(column, 'unit') or '1'}]",
+        data_types=kind,
+        repeated=True if is_list else None,
+        source=mlcroissant.Source(
+            file_object=f"{part}.parquet", extract=mlcroissant.Extract(column=column.name)
+        ),
+    )

@@ -1,0 +1,153 @@
+"""Static figures as SVG text: equal input gives equal bytes, colours follow the page's theme.
+
+Figures are drawn with matplotlib in placeholder colours, which become CSS variables, so one SVG
+serves the light and the dark page; text stays text. They stand in the page without any script, so
+that it prints, opens fast and can be read where scripts are off. They are small on purpose: the page sets
+them side by side on a wide screen and below each other on a narrow one. The drawing functions stand
+beside the numbers that they draw, in `sections`.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from html import escape
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from xtinct.files.writing import csv_text
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One downloadable figure: file name, SVG and the numbers in it."""
+
+    name: str
+    svg: Markup
+    csv: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Figures that stand together under one legend and caption."""
+
+    heading: str
+    legend: tuple[str, ...]
+    drawings: tuple[Drawing, ...]
+
+
+def drawing(name: str, svg: str, rows: Sequence[Mapping]) -> Drawing:
+    """A figure whose numbers are `rows`."""
+    return Drawing(name, Markup(svg), csv_text(rows))
+
+
+#: Placeholder colour -> CSS variable of the page.
+INK, MUTED, GRID, CEILING = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
+
+
+SERIES = tuple(f"#0a0c{i:02d}" for i in range(1, 7))
+
+
+_VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--rule",
+    CEILING: "--ceiling",
+    **{colour: f"--c{i}" for i, colour in enumerate(SERIES, start=1)},
+}
+
+
+STYLE = {
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.6,
+}
+
+
+#: Width of a small figure in inches: two or three stand beside each other, one on a phone.
+WIDTH = 3.9
+
+
+MARKERS = ("o", "s", "D", "^", "v", "P")
+
+
+def marker(i: int) -> dict[str, object]:
+    """Marker of the series number i: six colours and shapes, then the same hollow."""
+    colour = SERIES[i % len(SERIES)]
+    face = colour if i < len(SERIES) else "none"
+    return {"marker": MARKERS[i % 6], "color": colour, "markerfacecolor": face, "markersize": 4.8}
+
+
+class Canvas:
+    """One set of axes with hover texts; `svg()` gives the finished text."""
+
+    def __init__(self, width: float = WIDTH, height: float = 2.7):
+        self.tips: list[str] = []
+        self.figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasSVG(self.figure)
+        self.axes = self.figure.add_subplot()
+
+    def tip(self, artist, text: str) -> None:
+        """Show `text` when the pointer rests on `artist`."""
+        artist.set_gid(f"tip-{len(self.tips)}")
+        self.tips.append(text)
+
+    def svg(self) -> str:
+        """The finished figure: without size, date and serial names, in the colours of the page."""
+        buffer = io.StringIO()
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        self.figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+        text = buffer.getvalue()
+        text = text[text.index("<svg") :]
+        text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+        text = re.sub(
+            r'<g id="tip-(\d+)">',
+            lambda m: f'<g class="tip"><title>{escape(self.tips[int(m[1])])}</title>',
+            text,
+        )
+        # Serial names such as axes_1 repeat from figure to figure; nothing refers to them.
+        text = re.sub(r' id="[A-Za-z]+[A-Za-z0-9.]*_\d+"', "", text)
+        for colour, variable in _VARIABLES.items():
+            text = text.replace(colour, f"var({variable})")
+        # The width belongs to the page; the height follows from the view box.
+        return re.sub(
+            r'<svg (.*?)height="[^"]*pt" ?(.*?)width="[^"]*pt"', r"<svg \1\2", text, count=1, flags=re.DOTALL
+        )
+
+
+def styled(draw):
+    """Run a drawing function under the report's style, whatever the user's matplotlib settings are.
+
+    The name comes first: it seeds the identifiers inside the SVG, so that no two figures of a page
+    share one.
+    """
+
+    @wraps(draw)
+    def styled(name: str, *args, **kwargs) -> str:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update({**STYLE, "svg.hashsalt": name})
+            return draw(*args, **kwargs)
+
+    return styled

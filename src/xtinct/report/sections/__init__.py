@@ -1,0 +1,46 @@
+"""The sections of the report in their order: this list is the table of contents of the page.
+
+A new plot: draw it in a new module here, as a function `content` of `Results`, and add one `Section` below.
+The text of the other sections stands in templates/sections, one file each, named like its module.
+"""
+
+from xtinct.report.section import Section
+from xtinct.report.sections import (
+    accuracy,
+    build,
+    ceilings,
+    cell_parameters,
+    certainty,
+    claims,
+    class_list,
+    confusion,
+    cross,
+    dropped,
+    explorer,
+    generated,
+    learning_curves,
+    reading,
+    remaining,
+    samples,
+    summary,
+)
+
+SECTIONS = (
+    Section("summary", "Summary", "Summary", summary.content),
+    Section("claims", "Seed paper", "The seed paper, figure by figure", claims.content),
+    Section("reading", "How to read", "How to read this report", reading.content),
+    Section("ceilings", "Ceilings", "Ceilings", ceilings.content),
+    Section("remaining", "Limitations", "What a measurement leaves of the ceiling", remaining.content),
+    Section("accuracy", "Measured", "Measured against the ceiling", accuracy.content),
+    Section("cross", "Train × test", "Trained on × tested on", cross.content),
+    Section("confusion", "Confusion", "Confusion matrices", confusion.content),
+    Section("learning_curves", "Training", "Training curves", learning_curves.content, "figures.html"),
+    Section("certainty", "Certainty", "Certainty, robustness, training sets", certainty.content),
+    Section("samples", "Data", "Data", samples.content),
+    Section("cell_parameters", "Lattices", "Lattice parameters of a space group", cell_parameters.content),
+    Section("generated", "Generated", "Generated crystals", generated.content),
+    Section("dropped", "Dropped", "What was dropped, and why", dropped.content),
+    Section("explorer", "Explorer", "Class explorer", explorer.content),
+    Section("class_list", "Classes", "Extinction classes", class_list.content),
+    Section("build", "Provenance", "Provenance", build.content),
+)

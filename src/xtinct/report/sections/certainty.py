@@ -1,0 +1,204 @@
+"""Charts of calibration, abstention, prediction sets, robustness and sizes of the training set.
+
+A chart is a dictionary for the page's script: `what` it shows, the `scope` (family or crystal system) and
+the thing it is shown `on` (test set or quantity), the `target`, both axes and the series. A point is
+[x, y, low, high, text]; low and high are null where there is no interval.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from xtinct.report.formatting import ALL, in_order, percent, set_name, set_place
+from xtinct.report.results import Results
+from xtinct.report.section import Content
+from xtinct.symmetry.families import FAMILIES
+
+TextRow = Mapping[str, str]
+
+
+def content(results: Results) -> Content | None:
+    """All charts; None where there is none."""
+    charts = [
+        *size_charts(results.averaged, training_sizes(results.inputs.manifests)),
+        *evaluation_charts(results.inputs.tables),
+    ]
+    return Content({"confidence": results.confidence}, {"charts": charts}) if charts else None
+
+
+#: What a condition of the robustness table is, its axis, and its value for the instrument as configured.
+CONDITIONS = {
+    "counts": ("noise", "counts at the highest peak", None),
+    "width_factor": ("peak width", "peak width / configured width", 1.0),
+    "zero_shift": ("zero shift", "zero shift, degree 2θ", 0.0),
+    "start": ("later first angle", "first angle, degree 2θ", None),
+    "end": ("earlier last angle", "last angle, degree 2θ", None),
+}
+
+
+def _series_name(row: TextRow) -> str:
+    seed = f", seed {row['seed']}" if row["seed"] != "0" else ""
+    trained = "" if row["train_set"] == row["experiment"] else f", trained on {set_name(row['train_set'])}"
+    return f"{row['experiment']} ({row['model']}{seed}){trained}"
+
+
+def _charts(
+    rows: Iterable[TextRow],
+    *,
+    what: str,
+    axes: tuple[Mapping, Mapping],
+    point: Callable[[TextRow], list],
+    name: Callable[[TextRow], str] = _series_name,
+    diagonal: bool = False,
+) -> list[dict]:
+    """One chart per family, test set and target; points stand in the order of the rows, by x."""
+    found: dict[tuple, dict[str, list]] = {}
+    order: dict[str, tuple] = {}
+    for row in rows:
+        key = (row["family"], row["test_set"], row.get("target", "extinction_class"))
+        label = name(row)
+        order[label] = (set_place(row["train_set"]), label)
+        found.setdefault(key, {}).setdefault(label, []).append(point(row))
+    return [
+        {
+            "what": what,
+            "scope": family,
+            "on": test,
+            "target": target,
+            "x": dict(axes[0]),
+            "y": dict(axes[1]),
+            "diagonal": diagonal,
+            "series": [
+                {"name": label, "points": sorted(found[family, test, target][label])}
+                for label in sorted(found[family, test, target], key=order.get)
+            ],
+        }
+        for family, test, target in sorted(
+            found,
+            key=lambda k: (in_order({k[0] for k in found}, FAMILIES).index(k[0]), set_place(k[1]), k[2]),
+        )
+    ]
+
+
+def _interval(row: TextRow, name: str) -> list[float]:
+    return [float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"])]
+
+
+def _share(title: str) -> dict:
+    return {"title": title, "percent": True, "low": 0, "high": 1}
+
+
+def evaluation_charts(tables: Mapping[str, Sequence[TextRow]]) -> list[dict]:
+    """Charts of the tables `reliability`, `abstention`, `sets` and `robustness` of `read_tables`."""
+    return [
+        *_calibration_charts(tables["reliability"]),
+        *_abstention_charts(tables["abstention"]),
+        *_set_charts(tables["sets"]),
+        *_robustness_charts(tables["robustness"]),
+    ]
+
+
+def _calibration_charts(rows: Sequence[TextRow]) -> list[dict]:
+    return _charts(
+        [row for row in rows if row["calibrated"] == "True"],
+        what="calibration",
+        axes=(_share("probability of the first choice"), _share("share that is right")),
+        point=lambda r: [float(r["probability"]), *_interval(r, "accuracy"), f"n = {int(r['n']):,}"],
+        diagonal=True,
+    )
+
+
+def _abstention_charts(rows: Sequence[TextRow]) -> list[dict]:
+    return _charts(
+        rows,
+        what="abstention",
+        axes=(_share("share of the answers that is kept, the surest first"), _share("share that is right")),
+        point=lambda r: [float(r["kept"]), *_interval(r, "accuracy"), f"n = {int(r['n']):,}"],
+    )
+
+
+def _set_charts(rows: Sequence[TextRow]) -> list[dict]:
+    """Coverage and size of the prediction sets, over the coverage that they promise."""
+    charts = []
+    for what, axis, column in (
+        ("prediction sets: coverage", _share("share that holds the true class"), "held"),
+        ("prediction sets: size", {"title": "mean number of classes", "low": 0}, "size"),
+    ):
+        charts += _charts(
+            rows,
+            what=what,
+            axes=(_share("coverage promised"), axis),
+            point=lambda r, column=column: [
+                float(r["coverage"]),
+                *_interval(r, column),
+                f"{float(r['size']):.2f} classes, {percent(float(r['single']))} with one, "
+                f"{percent(float(r['empty']))} with none",
+            ],
+            name=lambda r: f"{_series_name(r)}; set by {r['calibrated_on']}",
+            diagonal=column == "held",
+        )
+    return charts
+
+
+def _robustness_charts(rows: Sequence[TextRow]) -> list[dict]:
+    """Accuracy over each condition; the instrument as configured is a point of its own."""
+    charts = []
+    for condition, (what, axis, unchanged) in CONDITIONS.items():
+        mine = [row for row in rows if row["condition"] == condition]
+        if mine and unchanged is not None:
+            mine += [{**row, "value": str(unchanged)} for row in rows if row["condition"] == "none"]
+        charts += _charts(
+            mine,
+            what=f"robustness: {what}",
+            axes=({"title": axis, "log": condition == "counts"}, _share("top-1 accuracy")),
+            point=lambda r: [
+                float(r["value"]),
+                *_interval(r, "top1"),
+                f"ceiling {percent(float(r['ceiling']))}, n = {int(r['n']):,}",
+            ],
+        )
+    return charts
+
+
+def training_sizes(manifests: Iterable[Mapping]) -> dict[tuple[str, str], int]:
+    """(training set, family) -> samples of its train part, from the datasets' manifests and the variants'."""
+    sizes = {}
+    for manifest in manifests:
+        content = manifest["content"]
+        sets = content.get("variants") or {manifest["name"]: content}
+        for name, of_set in sets.items():
+            families = of_set.get("families")
+            for family, counts in families.items() if isinstance(families, Mapping) else ():
+                sizes[name, family] = counts["splits"].get("train", 0)
+    return sizes
+
+
+def size_charts(averaged: Iterable[Mapping], sizes: Mapping[tuple[str, str], int]) -> list[dict]:
+    """Top-1 accuracy over the number of stored training samples, where several sets lead to one test set."""
+    found: dict[tuple, list[list]] = {}
+    ceilings: dict[tuple, float] = {}
+    for row in averaged:
+        size = sizes.get((row["train_set"], row["family"]))
+        if row["k"] != 1 or not size or row.get("trained_target", row["target"]) != row["target"]:
+            continue
+        key = (row["family"], row["test_set"], row["target"], row["model"])
+        found.setdefault(key, []).append(
+            [size, row["accuracy"], row["low"], row["high"], f"{row['experiment']}: {row['train_set']}"]
+        )
+        ceilings[key] = row["ceiling"]
+    return [
+        {
+            "what": "size of the training set",
+            "scope": family,
+            "on": test,
+            "target": target,
+            "x": {"title": "stored training samples", "log": True},
+            "y": _share("top-1 accuracy"),
+            "diagonal": False,
+            "ceiling": ceilings[family, test, target, model],
+            "series": [{"name": model, "points": sorted(points), "scatter": True}],
+        }
+        for (family, test, target, model), points in sorted(
+            found.items(),
+            key=lambda item: ((*FAMILIES, ALL).index(item[0][0]), set_place(item[0][1]), item[0][2:]),
+        )
+        if len(points) > 1
+    ]

@@ -1,0 +1,32 @@
+import csv
+
+import pytest
+
+from xtinct.files.writing import write_csv
+from xtinct.report.inputs import read_tables
+from xtinct.report.sections.certainty import evaluation_charts
+
+
+def test_sets_are_drawn_with_their_intervals(tmp_path):
+    """Coverage and size over the coverage that was promised; the empty sets are told."""
+    rows = [
+        {
+            "experiment": "ulbd", "train_set": "ulbd-online", "test_set": "ulbd", "family": "cubic",
+            "model": "logq", "seed": 0, "calibrated_on": "training", "n_calibration": 99,
+            "coverage": coverage, "n": 500, "held": coverage, "held_low": coverage - 0.03,
+            "held_high": coverage + 0.01, "size": 1.2, "size_low": 1.1, "size_high": 1.3, "single": 0.75,
+            "empty": 0.05,
+        }
+        for coverage in (0.9, 0.8)
+    ]  # fmt: skip
+    path = tmp_path / "ulbd.sets.csv"
+    write_csv(path, rows)
+    tables = read_tables([path])
+    with path.open(newline="") as file:
+        assert tables["sets"] == list(csv.DictReader(file))
+    charts = {chart["what"]: chart for chart in evaluation_charts(tables)}
+    (held,) = charts["prediction sets: coverage"]["series"]
+    (size,) = charts["prediction sets: size"]["series"]
+    assert held["points"][0][:4] == pytest.approx([0.8, 0.8, 0.77, 0.81])
+    assert size["points"][1][:4] == pytest.approx([0.9, 1.2, 1.1, 1.3])
+    assert size["points"][0][4] == "1.20 classes, 75.0 % with one, 5.0 % with none"

@@ -1,0 +1,78 @@
+"""What every rule of the workflow has, and what Snakemake's own linter says of it."""
+
+import re
+
+import pytest
+
+from xtinct.symmetry.operations import DATA
+
+pytestmark = pytest.mark.workflow
+
+ORDER = ("input", "output", "log", "benchmark", "threads", "resources", "params", "script")
+
+
+@pytest.fixture(scope="module")
+def scripted(root):
+    """Name -> text of every rule that runs a script."""
+    texts = "\n".join(path.read_text() for path in sorted((root / "rules").glob("*.smk")))
+    blocks = re.split(r"^(?=rule |for |def |# )", texts, flags=re.M)
+    found = {re.match(r"rule (\w+):", block)[1]: block for block in blocks if block.startswith("rule ")}
+    return {name: block for name, block in found.items() if "\n    script:" in block}
+
+
+def test_a_rule_its_script_and_its_log_have_one_name(root, scripted):
+    assert len(scripted) > 25
+    for name, block in scripted.items():
+        assert f'"../workflow/scripts/{name}.py"' in block
+        assert re.search(rf'"logs/{name}(/[^"]+)?\.log"', block), name
+        assert re.search(rf'"logs/{name}(/[^"]+)?\.tsv"', block), name
+    assert {path.stem for path in (root / "workflow/scripts").glob("*.py")} == set(scripted)
+
+
+def test_every_rule_says_what_it_needs_in_one_order(scripted):
+    for name, block in scripted.items():
+        fields = re.findall(r"^    (\w+):", block, flags=re.M)
+        assert fields == [field for field in ORDER if field in fields], name
+        assert {"output", "log", "benchmark", "resources", "params", "script"} <= set(fields), name
+        assert re.search(r"mem_mb=sized\(\d", block), name
+        assert re.search(r"runtime=sized\(\d", block), name
+
+
+def test_snakemakes_linter_finds_one_thing_which_is_meant(new_clone):
+    """Environments per rule: the Snakefile says why there are none."""
+    clone = new_clone()
+    done = clone.run("snakemake", "--lint", check=False)
+    text = done.stdout + done.stderr
+    titles = set(re.findall(r"^    \* (.+?):?$", text, flags=re.M))
+    assert titles == {"Specify a conda environment or container for each rule."}, text
+    assert "asks for a conda environment or container for each rule" in (clone.path / "Snakefile").read_text()
+
+
+def test_captions_of_the_report_are_there(root):
+    texts = "\n".join(path.read_text() for path in [root / "Snakefile", *(root / "rules").glob("*.smk")])
+    named = set(re.findall(r"workflow/report/([\w{}]+)\.rst", texts))
+    plots = {"accuracy", "training", "confusion", "counts"}
+    assert {path.stem for path in (root / "workflow/report").glob("*.rst")} == named - {"{plot}"} | plots
+
+
+def test_what_a_job_asks_for_grows_with_what_it_reads_and_with_every_try(root):
+    text = (root / "rules" / "common.smk").read_text()
+    start = text.index("def sized")
+    namespace = {}
+    exec(text[start : text.index("def gpus")], namespace)
+
+    class Read:
+        size_mb = 100
+
+    asked = namespace["sized"](2000, 4)
+    assert [asked(None, Read, attempt) for attempt in (1, 2)] == [2400, 4800]
+    # Before the inputs are made nothing is known of them, nor is it asked.
+    assert namespace["sized"](2000)(None, None, 1) == 2000
+
+
+def test_the_packaged_symmetry_tables_are_what_the_rule_symmetry_tables_makes(new_clone):
+    clone = new_clone()
+    clone.run("snakemake", "--cores", "1", "symmetry_tables")
+    packaged = {f"data/symmetry/{path.name}": path.read_bytes() for path in DATA.glob("*.parquet")}
+    assert len(packaged) == 3
+    assert clone.files("data/symmetry/*.parquet") == packaged
