@@ -1,7 +1,7 @@
 """What observer and recognition say of patterns with known cells, stored so that they can be weighed.
 
-    python benchmarks/joint/collect.py TABLE.parquet OUT.pickle --patterns PATTERNS.parquet [--source NAME ...]
-        [--rows even|odd|all]
+    python benchmarks/joint/collect.py TABLE.parquet OUT.pickle --patterns PATTERNS.parquet
+        [--source NAME ...] [--rows even|odd|all]
     python benchmarks/joint/collect.py TABLE.parquet OUT.pickle --structures STRUCTURES.parquet
         [--per-system 12] [--seed 1]
 
@@ -33,10 +33,9 @@ from xtinct.observer.judging.mixture import second_phase
 from xtinct.observer.judging.weighing import figures, none_of_them, suggestions
 from xtinct.observer.observe import Question, with_suggestions, worth_fitting
 from xtinct.observer.peaks.radiation_found import find
-from xtinct.recognition.asking import recognise_targets
-from xtinct.recognition.table import load_table
-from xtinct.recognition.targets import targets_of
 from xtinct.observer.simulation import Settings, simulate_measurement
+from xtinct.recognition.known_structures import load_table
+from xtinct.recognition.targets import targets_of
 from xtinct.sources.given import standard_of
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of
 from xtinct.symmetry.operations import centring

@@ -17,11 +17,10 @@ from scipy.optimize import minimize
 from xtinct.observer.judging.weighing import FIGURES, SUGGESTED, Weights, tempered, voted
 from xtinct.scores.metrics import wilson_interval
 from xtinct.symmetry.classes import class_symbol
-from xtinct.symmetry.families import family_of, space_groups
+from xtinct.symmetry.families import family_of
 
 _RIDGE, _FOLDS = 0.3, 10
 _LEFT = [FIGURES.index(name) for name in ("spurious", "foreign", "strong")]
-_UNIFORM = {g: 1 / 230 for g in range(1, 231)}
 
 
 def design(record):

@@ -4,9 +4,9 @@ import numpy as np
 
 from xtinct.lattices.bravais import reduced, same
 from xtinct.observer.indexing.candidates import Suggestion
-from xtinct.recognition.answer import Recognition
-from xtinct.recognition.asking import recognise_targets
-from xtinct.recognition.table import Table
+from xtinct.recognition.known_structures import Table
+from xtinct.recognition.recognising import recognise_targets
+from xtinct.recognition.recognition import Recognition
 from xtinct.recognition.targets import Targets
 from xtinct.symmetry.families import family_of
 from xtinct.symmetry.operations import centring
