@@ -75,10 +75,9 @@ def trained_on(train_set: str) -> str:
 
 
 def method_text(model: str, train_set: str) -> str:
-    """What a row of a table was made by: a model and its train set, or an untrained method."""
-    if train_set == "observer":
-        return "not trained"
-    return METHODS.get(train_set) or f"{model}, trained on {set_name(train_set)}"
+    """What stands below the name of a model or method: architecture and train set, or a note."""
+    notes = {"observer": "not trained", "hybrid": "probabilities of both combined"}
+    return notes.get(train_set) or f"{model}, trained on {set_name(train_set)}"
 
 
 def set_place(name: str) -> tuple[int, str]:

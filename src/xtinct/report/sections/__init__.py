@@ -18,8 +18,8 @@ from xtinct.report.sections import (
     dropped,
     explorer,
     generated,
+    how_to_read,
     learning_curves,
-    reading,
     remaining,
     samples,
     summary,
@@ -28,7 +28,7 @@ from xtinct.report.sections import (
 SECTIONS = (
     Section("summary", "Summary", "Summary", summary.content),
     Section("claims", "Seed paper", "The seed paper, figure by figure", claims.content),
-    Section("reading", "How to read", "How to read this report", reading.content),
+    Section("how_to_read", "How to read", "How to read this report", how_to_read.content),
     Section("ceilings", "Ceilings", "Ceilings", ceilings.content),
     Section("remaining", "Limitations", "What a measurement leaves of the ceiling", remaining.content),
     Section("accuracy", "Measured", "Measured against the ceiling", accuracy.content),
