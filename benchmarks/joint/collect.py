@@ -47,8 +47,8 @@ SETTINGS = ("all", "own", "type")
 
 
 def radiation(row):
-    if row.get("radiation") is not None:
-        return row["radiation"]
+    if "simulated" in row:
+        return row["simulated"]
     told = row["wavelength"]
     return radiation_of(told if told and np.isfinite(told) else "Cu")
 
@@ -163,7 +163,7 @@ def simulated_rows(options, truth):
             "spacegroup_number": crystal.number,
             "two_theta": pattern.two_theta,
             "intensity": pattern.intensity,
-            "radiation": pattern.radiation,
+            "simulated": pattern.radiation,
             "entry": int(row),
             **dict(zip(_CELL, crystal.crystal.cell, strict=True)),
         }
