@@ -25,6 +25,6 @@ rule cddd_copies:
         config=part("lines", "splits.cddd", "cleaning.symprec"),
         seed=config["seed"],
         families=FAMILIES,
-        code=code_digest("xtinct.datasets.cddd_copies"),
+        code=code_digest("xtinct.datasets.cddd_copies", "xtinct.datasets.manifest"),
     script:
         "../workflow/scripts/cddd_copies.py"

@@ -111,7 +111,7 @@ rule gcdd:
         config=gcdd_part(),
         seed=config["seed"],
         families=FAMILIES,
-        code=code_digest("xtinct.datasets.gcdd"),
+        code=code_digest("xtinct.datasets.gcdd", "xtinct.datasets.manifest"),
     script:
         "../workflow/scripts/gcdd.py"
 

@@ -7,7 +7,12 @@ rule recognition:
         "data/recognition/table.parquet",
     log:
         "logs/recognition.log",
+    benchmark:
+        "logs/recognition.tsv"
+    resources:
+        mem_mb=sized(2000, 8),
+        runtime=sized(30, 1),
     params:
         code=code_digest("xtinct.recognition.known_structures"),
     script:
-        "../workflow/scripts/recognition_table.py"
+        "../workflow/scripts/recognition.py"

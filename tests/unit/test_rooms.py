@@ -62,3 +62,13 @@ def test_no_two_modules_have_one_name():
 
 def test_no_room_has_the_name_of_a_public_function():
     assert {room_of(path) for path in modules()} & set(xtinct.__all__) == set()
+
+
+def test_every_file_that_the_page_names_is_there(root):
+    text = (root / "docs/architecture.md").read_text()
+    table = text.split("## Rooms")[1].split("\n## ")[0]
+    for line in (line for line in table.splitlines() if re.match(r"\| `\w+/`", line)):
+        room, first = re.findall(r"`([\w/.]+)`", line)[0], line.split("|")[3].strip(" `")
+        assert (SOURCE / room / first).is_file(), line
+    for name in re.findall(r"`(\w+/[\w/]+\.py)`", text.split("## Where to change what")[1]):
+        assert (SOURCE / name).is_file(), name

@@ -34,15 +34,19 @@ HELP = "help"
 #: Words after the program that name what its help is asked of.
 SUBCOMMANDS = {
     "adopt",
+    "bench",
     "checkout",
+    "export",
     "index",
     "metrics",
     "plots",
     "predict",
     "pull",
+    "recognise",
     "show",
     "snapshot",
     "status",
+    "train",
     "verify",
 }
 
@@ -79,6 +83,16 @@ COMMANDS = {
     "xtinct index": HELP,
     "pip install .": "pip install --dry-run --no-deps --no-build-isolation --quiet .",
     "pip install '.[workflow]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[workflow]'",
+    "pip install '.[share]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[share]'",
+    # docs/architecture.md and docs/configuration.md
+    "python -m pytest tests/unit/test_rooms.py": AS_IT_IS,
+    "python -m xtinct.project.keys.reference": AS_IT_IS,
+    "xtinct dvc-stages": AS_IT_IS,
+    # benchmarks, and the report
+    "snakemake --report": HELP,
+    "xtinct train": HELP,
+    "xtinct bench": HELP,
+    "xtinct export": HELP,
     # config/README.md
     "xtinct check": AS_IT_IS,
     "snakemake --cores all --configfile config/smoke.yaml -- all": DRY,
@@ -108,6 +122,10 @@ COMMANDS = {
     "xtinct index sample.xy --wavelength 1.5406 --family tetragonal --prior mp": HELP,
     "xtinct index sample.xy --wavelength CuKa --cell 4.6,4.6,2.96,90,90,90": HELP,
     "xtinct index lines.txt --peaks": HELP,
+    "xtinct recognise": HELP,
+    "xtinct recognise PATTERN --database TABLE": HELP,
+    "xtinct recognise sample.xrdml": HELP,
+    "xtinct recognise sample.xy --wavelength CuKa --database table.parquet --elements Si,O --json": HELP,
     "xtinct index sample.xrdml --plot picture.svg --cif cell.cif --json": HELP,
     "xtinct index yttria.xy --wavelength CuKa --plot yttria.png": HELP,
     "xtinct index rutile.xy --wavelength CuKa --plot rutile.png": HELP,
@@ -144,6 +162,8 @@ EXAMPLES = {
         "two_theta, counts = instrument.two_theta, xtinct.simulate('NaCl.cif', instrument)\n",
         {},
     ),
+    # Needs the whole build; tests/unit/recognition asks the same.
+    "import xtinct.recognition.recognising as recognition": None,
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct.observer.exact.exact_observer import Observer": (
         "import xtinct.api\npatterns = xtinct.ulbd_patterns(225, [[7, 7, 7, 90, 90, 90]], draws=1, seed=1)\n",

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from xtinct.project.digests import source_files
+from xtinct.project.dvc_stages import imported_modules, read_rules
 from xtinct.symmetry.operations import DATA
 
 pytestmark = pytest.mark.workflow
@@ -27,6 +29,13 @@ def test_a_rule_its_script_and_its_log_have_one_name(root, scripted):
         assert re.search(rf'"logs/{name}(/[^"]+)?\.log"', block), name
         assert re.search(rf'"logs/{name}(/[^"]+)?\.tsv"', block), name
     assert {path.stem for path in (root / "workflow/scripts").glob("*.py")} == set(scripted)
+
+
+def test_every_rule_digests_the_code_behind_its_script(root):
+    for name, rule in read_rules(root).items():
+        if rule.script:
+            behind = set(source_files(*imported_modules(root / rule.script)))
+            assert behind <= set(source_files(*rule.digested)), name
 
 
 def test_every_rule_says_what_it_needs_in_one_order(scripted):

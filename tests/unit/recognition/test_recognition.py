@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 import xtinct
 from xtinct.cli import cli
-from xtinct.datasets.cddd import build_shard
+from xtinct.datasets.cddd import CrystalSettings, build_shard
 from xtinct.errors import XtinctError
 from xtinct.files.schema import RECOGNITION
+from xtinct.files.shards import Shard
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.conventional import conventional_cell
 from xtinct.measurements import Measurement
@@ -76,12 +77,8 @@ def folder(tmp_path_factory):
     lines = {family: folder / f"{family}.parquet" for family in FAMILIES}
     build_shard(
         folder / "structures.parquet",
-        lines=LINES,
-        split="random",
-        fractions={"test": 1.0},
-        seed=1,
-        shard=0,
-        shards=1,
+        CrystalSettings("cddd", LINES, "random", {"test": 1.0}, 1),
+        Shard(0, 1),
         lines_out=lines,
         quarantine_out=folder / "quarantine-lines.parquet",
     )

@@ -27,6 +27,7 @@ from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import extinction_classes
+from xtinct.symmetry.families import MONOCLINIC
 
 #: Errors that a height must exceed to be seen.
 SEEN = 6.0
@@ -158,7 +159,7 @@ def absence_sets(hypotheses: Hypotheses, used: np.ndarray) -> Sets:
     A monoclinic cell is known up to the three cell choices; the other families' namings are those of
     `Hypotheses`.
     """
-    if hypotheses.family != "monoclinic":
+    if hypotheses.family != MONOCLINIC:
         allowed = hypotheses.allowed[:, used]
         return Sets(
             hypotheses.lines.forms[used], allowed, hypotheses.share, hypotheses.relabelled, hypotheses.groups

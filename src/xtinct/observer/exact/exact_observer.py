@@ -17,7 +17,7 @@ from xtinct.observer.exact.lattice_judge import LatticeJudge
 from xtinct.observer.exact.observed_lines import ObservedLines
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.classes import extinction_classes
-from xtinct.symmetry.families import FAMILIES, space_groups
+from xtinct.symmetry.families import BY_SYMMETRY, FAMILIES, TRICLINIC, space_groups
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,7 @@ class Observer:
             raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
         if isinstance(law, str) and law not in LAWS:
             raise XtinctError(f"intensity law {law!r}: expected one of {', '.join(LAWS)}")
-        self.families = [family] if family != "all" else ["cubic", "trigonal-hexagonal", "tetragonal"]
-        if family == "all":
-            self.families += ["orthorhombic", "monoclinic", "triclinic"]
+        self.families = [family] if family != "all" else list(BY_SYMMETRY)
         self.groups = np.array(sorted(g for f in self.families for g in space_groups(f)), dtype=np.int64)
         weights = [1.0 if prior is None else float(prior.get(int(g), 0)) for g in self.groups]
         if not sum(weights) > 0:
@@ -148,7 +146,7 @@ class Observer:
 def _indexed(finding: Finding, rhombohedral: bool) -> np.ndarray:
     """hkl int64 (n_lines, 3) of the lines on conventional axes, zeros where the lattice has none."""
     family, metric, positions = finding.lattice.family, finding.lattice.metric, finding.positions
-    read = triclinic.indices if family == "triclinic" else partial(indices, family)
+    read = triclinic.indices if family == TRICLINIC else partial(indices, family)
     return conventional_hkl(family, read(metric, positions.q, positions.tolerance), obverse=rhombohedral)
 
 

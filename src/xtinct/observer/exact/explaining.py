@@ -17,9 +17,10 @@ from xtinct.lattices.cells import hit
 from xtinct.lattices.metric import cell_of, quadratic_forms
 from xtinct.measurements.strong_peaks import StrongPeaks
 from xtinct.observer.exact.search import Range, in_range, new_trial
+from xtinct.symmetry.families import CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL
 
 #: Families whose lattices are tried, from high symmetry to low.
-EXPLAINED = ("cubic", "tetragonal", "trigonal-hexagonal")
+EXPLAINED = (CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL)
 #: First lines that are asked, and the fewest that say anything.
 MOST, FEWEST = 25, 5
 #: Largest error of a position, and shifts of the zero that are tried, degree.
@@ -35,7 +36,7 @@ _FREEDOM, _FEWER = 4.0, 0.8
 #: Probability that a line of the lattice is not where it should be: foreign, or moved by overlap.
 _LOST = 0.1
 #: Equivalent reflections of a general line, with Friedel opposites.
-_MULTIPLICITY = {"cubic": 36.0, "tetragonal": 12.0, "trigonal-hexagonal": 18.0}
+_MULTIPLICITY = {CUBIC: 36.0, TETRAGONAL: 12.0, TRIGONAL_HEXAGONAL: 18.0}
 #: K-alpha2 over K-alpha1 of every tube, 1.0025 to 1.0023 (copper to molybdenum differ in the third digit).
 _SECOND = 1.0025
 
@@ -148,11 +149,11 @@ class _Lines(NamedTuple):
 @lru_cache(maxsize=64)
 def _guesses(family: str, first: int) -> _Guesses:
     """The guesses of a family for the `first` lines."""
-    reach = (6, 6, 6) if family == "cubic" else (4, 4, 8)
+    reach = (6, 6, 6) if family == CUBIC else (4, 4, 8)
     grid = np.meshgrid(*(np.arange(n + 1) for n in reach), indexing="ij")
     hkl = np.stack(grid, axis=-1).reshape(-1, 3)
     forms = np.unique(quadratic_forms(family, hkl[hkl.any(axis=1)]), axis=0)
-    if family == "cubic":
+    if family == CUBIC:
         forms = forms[forms[:, 0] <= 48]
     basis = np.array(list(combinations(range(first), forms.shape[1])), dtype=np.int64)
     return _Guesses(forms.astype(np.float64), basis)

@@ -14,9 +14,17 @@ from xtinct.observer.exact.readings import Reading, readings
 from xtinct.observer.exact.search import SearchLines
 from xtinct.observer.exact.strategies import GUESSED, OBLIQUE, changed, guessed, oblique
 from xtinct.patterns.instrument import Instrument
+from xtinct.symmetry.families import (
+    CUBIC,
+    MONOCLINIC,
+    ORTHORHOMBIC,
+    TETRAGONAL,
+    TRICLINIC,
+    TRIGONAL_HEXAGONAL,
+)
 
 #: Lines that a lattice must explain beyond as many as it has free parameters, and where the zero is refined.
-_SPARE = {"cubic": 1, "tetragonal": 3, "trigonal-hexagonal": 3, "orthorhombic": 4, "monoclinic": 6}
+_SPARE = {CUBIC: 1, TETRAGONAL: 3, TRIGONAL_HEXAGONAL: 3, ORTHORHOMBIC: 4, MONOCLINIC: 6}
 _SPARE_OF_ZERO = 6
 #: M20 that a lattice needs where lines are few: nearly cubic cells whose split lines imitate a shifted zero
 #: reach 400, cells that are right 1e4 and more.
@@ -95,7 +103,7 @@ class LatticeFinder:
         for attempt in GUESSED[:1] if reading.refines_zero else GUESSED:
             reading = reading.with_lines(attempt.lines)
             for family in self._families:
-                if family == "triclinic" or not _enough(family, reading):
+                if family == TRICLINIC or not _enough(family, reading):
                     continue
                 near: list[JudgedLattice] = []
                 ways = guessed(self.judge, reading, family, attempt, near)
@@ -110,7 +118,7 @@ class LatticeFinder:
 
     def _oblique(self, reading: Reading) -> tuple[Reading, Finding] | None:
         """What `_index` says of a lattice found without guessed indices."""
-        families = [f for f in ("orthorhombic", "monoclinic", "triclinic") if f in self._families]
+        families = [f for f in (ORTHORHOMBIC, MONOCLINIC, TRICLINIC) if f in self._families]
         for attempt in OBLIQUE if families else ():
             reading = reading.with_lines(attempt.lines)
             if reading.few:

@@ -13,6 +13,7 @@ import numpy as np
 
 from xtinct.lattices.cells import GENERAL
 from xtinct.lattices.metric import quadratic_forms
+from xtinct.symmetry.families import CUBIC, MONOCLINIC, ORTHORHOMBIC, TETRAGONAL, TRIGONAL_HEXAGONAL
 
 
 @lru_cache(maxsize=64)
@@ -31,18 +32,18 @@ def _monoclinic(h: int, k: int, l: int) -> tuple[int, ...]:  # noqa: E741
 
 @lru_cache(maxsize=1)
 def _orthorhombic() -> tuple[tuple[int, ...], ...]:
-    forms = {form for reach in permutations((3, 3, 6)) for form in _forms("orthorhombic", reach)}
+    forms = {form for reach in permutations((3, 3, 6)) for form in _forms(ORTHORHOMBIC, reach)}
     return tuple(sorted(form for form in forms if sum(form) <= 45))
 
 
 def _children(family: str, path: tuple[tuple[int, ...], ...]) -> Sequence[tuple[int, ...]]:
     """Forms that the next line may have after the forms `path`, one of each equivalent naming of axes."""
     depth = len(path)
-    if family == "cubic":
+    if family == CUBIC:
         return [(n,) for n in range(1, 49)]
-    if family in ("tetragonal", "trigonal-hexagonal"):
+    if family in (TETRAGONAL, TRIGONAL_HEXAGONAL):
         return _forms(family, (3, 3, 6) if depth == 0 else (5, 5, 10))
-    if family == "orthorhombic":
+    if family == ORTHORHOMBIC:
         if depth == 0:
             first = ((0, 0, 1), (0, 0, 2), (0, 0, 4), (0, 1, 1), (0, 1, 2), (0, 2, 2), (0, 1, 3), (1, 1, 1))
             first += ((1, 1, 2), (1, 2, 2), (1, 1, 3), (2, 2, 2), (0, 2, 4), (1, 1, 4))
@@ -69,7 +70,7 @@ def _children(family: str, path: tuple[tuple[int, ...], ...]) -> Sequence[tuple[
 
 @lru_cache(maxsize=2)
 def _last_monoclinic(skew: bool) -> tuple[tuple[int, ...], ...]:
-    return tuple(form for form in _forms("monoclinic", (4, 3, 3), 4) if skew or form[3] >= 0)
+    return tuple(form for form in _forms(MONOCLINIC, (4, 3, 3), 4) if skew or form[3] >= 0)
 
 
 class Guesses(NamedTuple):
@@ -140,8 +141,8 @@ def _pool(family: str) -> np.ndarray:
 
     They reach further than those guessed: a long axis shows many orders before another index appears.
     """
-    reach = {"monoclinic": (10, 6, 6), "orthorhombic": (6, 6, 16)}.get(family, (6, 6, 30))
-    return np.array(_forms(family, reach, reach[0] if family == "monoclinic" else 0), dtype=np.float64)
+    reach = {MONOCLINIC: (10, 6, 6), ORTHORHOMBIC: (6, 6, 16)}.get(family, (6, 6, 30))
+    return np.array(_forms(family, reach, reach[0] if family == MONOCLINIC else 0), dtype=np.float64)
 
 
 def _levels(family: str) -> list[tuple[list[_Forms], np.ndarray]]:

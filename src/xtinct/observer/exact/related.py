@@ -10,21 +10,22 @@ import numpy as np
 
 from xtinct.lattices.metric import cell_of, form_metric
 from xtinct.observer.exact.search import SearchLines, search
+from xtinct.symmetry.families import CUBIC, MONOCLINIC, ORTHORHOMBIC, TETRAGONAL, TRIGONAL_HEXAGONAL
 
 #: Largest angle between the lattice row and the normal of the lattice plane of a twofold axis, degree.
 _OBLIQUITY = 2.0
 #: Multiples of the metric's parts (a and b, c) of larger cells: a turned in its plane or doubled, c doubled.
 _LARGER = {
-    "tetragonal": [(1 / 2, 1), (1, 1 / 4), (1 / 2, 1 / 4), (1 / 4, 1), (1 / 4, 1 / 4)],
-    "trigonal-hexagonal": [(1 / 3, 1), (1, 1 / 4), (1, 1 / 9), (1 / 3, 1 / 4), (1 / 4, 1), (1 / 3, 1 / 9)],
+    TETRAGONAL: [(1 / 2, 1), (1, 1 / 4), (1 / 2, 1 / 4), (1 / 4, 1), (1 / 4, 1 / 4)],
+    TRIGONAL_HEXAGONAL: [(1 / 3, 1), (1, 1 / 4), (1, 1 / 9), (1 / 3, 1 / 4), (1 / 4, 1), (1 / 3, 1 / 9)],
 }
 
 #: Families of higher symmetry, whose lattices one of a family may nearly be.
 _HIGHER = {
-    "tetragonal": ("cubic",),
-    "trigonal-hexagonal": ("cubic",),
-    "orthorhombic": ("cubic", "tetragonal", "trigonal-hexagonal"),
-    "monoclinic": ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic"),
+    TETRAGONAL: (CUBIC,),
+    TRIGONAL_HEXAGONAL: (CUBIC,),
+    ORTHORHOMBIC: (CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL),
+    MONOCLINIC: (CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL, ORTHORHOMBIC),
 }
 
 
@@ -37,9 +38,9 @@ def of_higher(family: str, lines: SearchLines) -> list[np.ndarray]:
 def _embedded(family: str, higher: str, metric: np.ndarray) -> np.ndarray:
     """Metric (p,) in `family` of a cell that holds the lattice of a higher family."""
     a, b, c = cell_of(higher, metric)[:3]
-    if family == "trigonal-hexagonal":  # along the threefold axis of a cube
+    if family == TRIGONAL_HEXAGONAL:  # along the threefold axis of a cube
         cell = [2**0.5 * a, 2**0.5 * a, 3**0.5 * a, 90.0, 90.0, 120.0]
-    elif higher == "trigonal-hexagonal":
+    elif higher == TRIGONAL_HEXAGONAL:
         cell = [a, 3**0.5 * a, c, 90.0, 90.0, 90.0]
     else:
         cell = [a, b, c, 90.0, 90.0, 90.0]
@@ -51,7 +52,7 @@ def related(family: str, metric: np.ndarray) -> list[np.ndarray]:
     metric = np.asarray(metric, dtype=np.float64)
     if family in _LARGER:
         return [metric, *(metric * np.array(factors) for factors in _LARGER[family])]
-    if family not in ("orthorhombic", "monoclinic"):
+    if family not in (ORTHORHOMBIC, MONOCLINIC):
         return [metric]
     cells = [cell_of(family, metric)]
     cells += symmetric(family, cells[0], _OBLIQUITY)
@@ -63,7 +64,7 @@ def symmetric(family: str, cell: np.ndarray, obliquity: float) -> list[np.ndarra
     """Orthorhombic or monoclinic cells (6,) of the lattice of a cell (6,), within an obliquity in degrees."""
     basis = _basis(cell)
     axes = twofold_axes(basis, obliquity)
-    if family == "monoclinic":
+    if family == MONOCLINIC:
         return [_monoclinic(basis, u, normal) for u, normal in axes]
     return [
         np.array([*(np.linalg.norm(u @ basis) for u in rows), 90.0, 90.0, 90.0])

@@ -14,6 +14,7 @@ from xtinct.observer.exact.readings import FIRST_LINES, Reading
 from xtinct.observer.exact.related import of_higher, related, symmetric
 from xtinct.observer.exact.search import SearchLines, search
 from xtinct.randomness import stream_key, uniform
+from xtinct.symmetry.families import MONOCLINIC, ORTHORHOMBIC, TRICLINIC
 
 
 class Attempt(NamedTuple):
@@ -91,7 +92,7 @@ def changed(
         if not judge.expects(cell) or cell[:3].max() > LONG_CELLS.get(family, LONG):
             continue
         unit = np.abs(metric)
-        if family == "monoclinic":
+        if family == MONOCLINIC:
             unit[3] = math.sqrt(metric[0] * metric[2])
         for turn, change in enumerate(_CHANGES):
             draws = np.array([uniform(key, 8 * turn + i) for i in range(len(metric))])
@@ -112,13 +113,13 @@ def oblique(
     """
     lines = reading.positions(attempt.apart, tested=attempt.tested, missed=attempt.missed)
     for metric in triclinic.metrics(lines, reading.alone(), shortest=SHORTEST, longest=LONG)[:_TRIED]:
-        cell = cell_of("triclinic", metric)
+        cell = cell_of(TRICLINIC, metric)
         starts = [
             (family, start)
-            for family in ("orthorhombic", "monoclinic")
+            for family in (ORTHORHOMBIC, MONOCLINIC)
             for start in symmetric(family, cell, _OBLIQUITY)
         ]
-        for family, start in starts or [("triclinic", cell)]:
+        for family, start in starts or [(TRICLINIC, cell)]:
             if family not in families or not judge.expects(start):
                 continue
             judged = judge.judge(reading, family, form_metric(family, start[None])[0])

@@ -14,6 +14,7 @@ import numpy as np
 from xtinct.compiling import njit
 from xtinct.lattices.metric import quadratic_forms, reciprocal_tensor
 from xtinct.observer.exact.search import SearchLines
+from xtinct.symmetry.families import TRICLINIC
 
 #: First sure lines that may span a lattice, and that may close a parallelogram.
 _SPANNING, _CLOSING = ((24, False), (40, False), (14, True)), 80
@@ -107,7 +108,7 @@ def indices(metric: np.ndarray, q: np.ndarray, tolerance: np.ndarray) -> np.ndar
     hkl = hkl[(h > 0) | ((h == 0) & ((k > 0) | ((k == 0) & (l > 0))))]
     if len(hkl) < 2:
         return np.zeros((len(q), 3), dtype=np.int64)
-    values = quadratic_forms("triclinic", hkl) @ metric
+    values = quadratic_forms(TRICLINIC, hkl) @ metric
     order = np.argsort(values, kind="stable")
     values = values[order]
     right = np.clip(np.searchsorted(values, q), 1, len(values) - 1)
@@ -121,7 +122,7 @@ def _refined(metric: np.ndarray, lines: SearchLines) -> np.ndarray:
     q, tolerance = lines.q, lines.tolerance
     hkl = indices(metric, q, tolerance)
     known = hkl.any(axis=1)
-    forms = quadratic_forms("triclinic", hkl[known]) / tolerance[known, None]
+    forms = quadratic_forms(TRICLINIC, hkl[known]) / tolerance[known, None]
     better, _, rank, _ = np.linalg.lstsq(forms, q[known] / tolerance[known], rcond=None)
     return better if rank == 6 and _determinant(better) > 0 else metric
 
