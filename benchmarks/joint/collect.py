@@ -25,7 +25,7 @@ from truth import Truth
 from weights import strained
 
 from xtinct.errors import XtinctError
-from xtinct.joint.suggesting import suggestions_of
+from xtinct.joint.identifying import told_by
 from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import radiation_of
 from xtinct.observer.judging.court import Court
@@ -72,11 +72,10 @@ def collected(row, truth):
         begun = time.process_time()
         rows = truth.rows(setting, row["formula"], number, cell, row.get("entry"))
         try:
-            recognition, suggested = suggestions_of(truth.table, targets, rows)
-            votes, trust = recognition.groups, recognition.probability
+            question = told_by(recognise_targets(truth.table, targets, rows), Question())
         except XtinctError:
-            suggested, votes, trust = (), None, 0.0
-        question = Question(suggested=suggested, trust=trust, votes=votes)
+            question = Question()
+        trust, votes = question.trust, question.votes
         pool = with_suggestions(own, found, question)
         if not pool:
             records.append({**base, "setting": setting, "error": "no candidate"})

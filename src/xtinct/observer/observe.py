@@ -130,13 +130,23 @@ def observe(
     radiation: wavelengths, where the file does not say them or says them wrongly. XtinctError where they
     are not known at all, or where there is nothing to be read (too few points, a constant).
     """
-    question = question or Question()
+    return observe_found(pattern, peaks_of(pattern, radiation), question)
+
+
+def peaks_of(pattern: Measurement, radiation: Radiation | None = None) -> Found:
+    """What a measured pattern shows before any lattice; `radiation` and errors as in `observe`."""
     radiation = radiation or pattern.radiation
     if radiation is None:
         raise XtinctError(f"{pattern.name or 'pattern'}: the wavelength is not known; tell it (--wavelength)")
     found = find(pattern.two_theta, pattern.intensity, radiation, pattern.sigma)
+    return replace(found, notes=(radiation.note, *found.notes)) if radiation.note else found
+
+
+def observe_found(pattern: Measurement, found: Found, question: Question | None = None) -> Observation:
+    """`observe` of a pattern whose peaks were found before."""
+    question = question or Question()
     said = [Statement("reading", note) for note in pattern.notes]
-    said += [Statement("radiation", note) for note in (radiation.note, *found.notes) if note]
+    said += [Statement("radiation", note) for note in found.notes]
     said += remarks.of_peaks(found)
     nothing = _nothing(pattern.name, found.measured.radiation, question)
     nothing = replace(nothing, measured=found.measured, lines=_lines(found.peaks), statements=said)
