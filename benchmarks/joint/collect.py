@@ -35,6 +35,7 @@ from xtinct.observer.observe import Question, with_suggestions, worth_fitting
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, simulate_measurement
 from xtinct.recognition.known_structures import load_table
+from xtinct.recognition.recognising import recognise_targets
 from xtinct.recognition.targets import targets_of
 from xtinct.sources.given import standard_of
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of

@@ -120,7 +120,7 @@ class Identification:
         return json.dumps(self.to_dict(), indent=1)
 
     def to_cif(self, path=None) -> str:
-        """CIF text with the best cell and every group of the best class by the absences; see `Observation`."""
+        """CIF text of the best cell, with a block for every group of the best class; see `Observation`."""
         return self.observation.to_cif(path)
 
     def plot(self, path) -> None:

@@ -41,9 +41,9 @@ def identify(
     peaks       whether the file is a list of peaks; scan, which of several scans
     known       family, cell, centring, prior: as `xtinct.index` takes them
 
-    The lattices of recognised structures are judged on the whole pattern beside those that the observer finds,
-    and their space groups vote. Returns an `Identification`: print it, or see its attributes. XtinctError where
-    there is nothing to be read.
+    The lattices of recognised structures are judged on the whole pattern beside those that the observer
+    finds, and their space groups vote. Returns an `Identification`: print it, or see its attributes.
+    XtinctError where there is nothing to be read.
     """
     question = asked(**known)
     table = open_table(database)

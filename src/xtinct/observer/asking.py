@@ -15,7 +15,7 @@ from xtinct.observer.peaks.peak_lists import WAVELENGTH, Known, from_d, from_two
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.symmetry.families import FAMILIES
 
-#: What a person hands over: a file, what was read of one, or 2theta in degrees and intensity, float (n,) each.
+#: What a person hands over: a file, what was read of one, or 2theta in degrees and intensity, (n,) each.
 Pattern = str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray]
 #: Angstrom, a name, the two of a doublet; None: what the file says.
 Wavelength = float | str | Sequence[float] | Radiation | None
