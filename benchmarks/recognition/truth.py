@@ -15,8 +15,12 @@ SETTINGS = ("all", "own", "type", "elements")
 
 
 def shares(formula):
-    """Element -> share of the atoms; isotopes of hydrogen are hydrogen."""
+    """Element -> share of the atoms; isotopes of hydrogen are hydrogen. Nothing for what is no formula."""
     amounts = {}
+    try:
+        Composition(formula)
+    except ValueError:
+        return amounts
     for element, amount in Composition(formula.replace("D", "H") if "Dy" not in formula else formula).items():
         amounts[element.symbol] = amounts.get(element.symbol, 0.0) + float(amount)
     total = sum(amounts.values())
@@ -26,7 +30,7 @@ def shares(formula):
 def bare(amounts):
     """Without hydrogen, which X-rays hardly see and databases often lack."""
     rest = {symbol: amount for symbol, amount in amounts.items() if symbol != "H"} or amounts
-    total = sum(rest.values())
+    total = sum(rest.values()) or 1.0
     return {symbol: amount / total for symbol, amount in rest.items()}
 
 

@@ -13,8 +13,6 @@ from xtinct.symmetry.operations import hermann_mauguin
 
 #: Below this probability the best structure is in doubt; above the second it is named without reserve.
 DOUBTFUL, SURE = 0.5, 0.9
-#: How many structures, classes and groups are told.
-_TOLD = 5
 
 
 @dataclass(frozen=True)
