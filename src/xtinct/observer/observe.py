@@ -315,6 +315,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         for one, p in list(zip(weighed.judged, weighed.share, strict=True))[:_FITTED]
         if p > _WORTH or one is weighed.judged[0]
     ]
+    weights = SUGGESTED if question.suggested else WEIGHTS
     groups = dict.fromkeys(question.weights(), 0.0)
     absences = dict(groups)
     lattices = []
@@ -322,7 +323,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         fit, posterior = fits[i] if i < len(fits) else (one.fit, one.posterior)
         letter = centring_of(fit.lines, posterior.allowed(posterior.symbols[0]))
         lattices.append(_fitted_lattice(replace(one, fit=fit), letter, float(p), found.peaks))
-        power = tempered(posterior.group_probability, WEIGHTS.temper)
+        power = tempered(posterior.group_probability, weights.temper)
         heard = _heard(question, posterior.groups, power)
         for number, alone, share in zip(
             posterior.groups.tolist(), power.tolist(), heard.tolist(), strict=True
@@ -330,9 +331,9 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
             if number in groups:
                 absences[number] += float(p) * alone
                 groups[number] += float(p) * share
-    weights = question.weights()
-    heard = _heard(question, np.array(list(weights)), np.array(list(weights.values())))
-    for (number, weight), share in zip(weights.items(), heard.tolist(), strict=True):
+    prior = question.weights()
+    heard = _heard(question, np.array(list(prior)), np.array(list(prior.values())))
+    for (number, weight), share in zip(prior.items(), heard.tolist(), strict=True):
         absences[number] += weighed.unknown * weight
         groups[number] += weighed.unknown * share
     fit, posterior = fits[0]

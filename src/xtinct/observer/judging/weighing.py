@@ -145,8 +145,14 @@ WEIGHTS = Weights(
     temper=0.8,
 )
 
-#: The same where lattices are suggested by structures that were recognised.
-SUGGESTED = WEIGHTS._replace(suggestion=(1.0, 1.0, 1.0), votes=1.0)
+#: The same where lattices are suggested by structures that were recognised; see `benchmarks/joint/README.md`.
+SUGGESTED = Weights(
+    candidate=(0.95, 0.06, 0.11, -0.3, 0.51, -0.61, -0.77, -0.96, 1.06, -0.07, -2.69),
+    none=(0.01, -0.42, -1.4, -1.12),
+    temper=0.5,
+    suggestion=(2.83, 1.67, 0.15),
+    votes=1.0,
+)
 
 
 def voted(probability: np.ndarray, votes: np.ndarray, power: float) -> np.ndarray:
