@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
+from xtinct.joint.identification import SUMS
 from xtinct.observer.judging.weighing import FIGURES, SUGGESTED, Weights, tempered, voted
 from xtinct.scores.metrics import wilson_interval
 from xtinct.symmetry.classes import class_symbol
-from xtinct.symmetry.families import family_of
+from xtinct.symmetry.families import crystal_system, family_of
 
 _RIDGE, _FOLDS = 0.3, 10
 _LEFT = [FIGURES.index(name) for name in ("spurious", "foreign", "strong")]
@@ -85,6 +86,7 @@ def answered(record, weights, temper, votes):
     groups = groups_of(record, share, temper, votes)
     out = {"lattice": (record["right"][order[0]], share[order[0]], bool(record["right"][order[:5]].any()))}
     for level, of in (
+        ("system", crystal_system),
         ("family", family_of),
         ("class", lambda g: (family_of(g), class_symbol(g))),
         ("group", int),
@@ -96,13 +98,18 @@ def answered(record, weights, temper, votes):
         place = ranked.index(of(number))
         out[level] = (place == 0, sums[ranked[0]], place < 5)
         out[f"p {level}"] = sums[of(number)]
+        if level == "class":
+            before = sum(sums[key] for key in ranked[:place])
+            out["set"] = before < SUMS[0.9]
     return out
 
 
 def table(answers, title):
     """Lines of a table: right first, within five, right of those above .9, calibration error."""
     print(f"\n{title}: n = {len(answers)}")
-    for level in ("lattice", "family", "class", "group"):
+    inside = np.array([a["set"] if a else False for a in answers])
+    print(f"  the set of classes for 90 % holds the true one in {inside.mean():.2f}")
+    for level in ("lattice", "system", "family", "class", "group"):
         right = np.array([a[level][0] if a else False for a in answers])
         five = np.array([a[level][2] if a else False for a in answers])
         p = np.array([a[level][1] if a else 0.0 for a in answers])
