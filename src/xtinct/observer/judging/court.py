@@ -1,10 +1,12 @@
 """Candidate lattices held against the whole pattern, over one range and with one idea of the noise."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xtinct.ceiling.extinction import Weight
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced_of
 from xtinct.lattices.metric import volume_of_metric
@@ -25,6 +27,10 @@ _FOREIGN = 0.06, 0.65
 _CHARGE, _PER_TEN, _FROM = 2.0, 2.5, 0.003
 #: Logarithm of the prior range of a number of the metric over its error.
 _PARAMETER = 8.0
+
+
+def all_alike(family: str) -> None:
+    """All groups of a family are alike."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +58,24 @@ class Judged:
 
 @dataclass(frozen=True)
 class Court:
-    """What all candidates of a pattern are judged by: the range, and the variance of its points."""
+    """What all candidates of a pattern are judged by: the range, the variance of its points, and the prior.
+
+    prior_of  weights of the space groups of a family; None: all of them alike
+    """
 
     found: Found
     low: float
     high: float
     variance: np.ndarray
+    prior_of: Callable[[str], Mapping[int, Weight] | None]
 
     @classmethod
-    def of(cls, found: Found, candidates: list[Candidate]) -> "Court":
+    def of(
+        cls,
+        found: Found,
+        candidates: list[Candidate],
+        prior_of: Callable[[str], Mapping[int, Weight] | None] = all_alike,
+    ) -> "Court":
         """The range up to the 40th peak, or to where the largest candidate has too many lines."""
         pattern, peaks = found.measured, found.peaks
         low, high = float(pattern.two_theta[0]), float(pattern.two_theta[-1])
@@ -74,7 +89,7 @@ class Court:
             density = 4 * math.pi / 3 * size / FAMILIES[candidate.family].order
             q = (_LINES / density) ** (2 / 3)
             high = min(high, max(least, float(true_angle(np.array([q]), wavelength)[0])))
-        return cls(found, low, high, _variance(found))
+        return cls(found, low, high, _variance(found), prior_of)
 
     def judge(self, candidate: Candidate) -> Judged | None:
         """The candidate judged; None where its lines do not suit the range."""
@@ -96,7 +111,7 @@ class Court:
                     foreign = self._foreign(candidate, metric, profile)
         except (XtinctError, np.linalg.LinAlgError, ValueError):
             return None
-        posterior = class_posterior(fit)
+        posterior = class_posterior(fit, self.prior_of(fit.family))
         highest = float(fit.area.max(initial=1e-300))
         share = fit.area[len(fit.lines) :] / highest
         charge = _CHARGE + _PER_TEN * np.clip(np.log10(np.maximum(share, 1e-9) / _FROM), 0, 3)
