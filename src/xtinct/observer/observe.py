@@ -16,12 +16,12 @@ from xtinct.observer.answer import remarks
 from xtinct.observer.answer.answer_data import ClassAnswer, LatticeAnswer, LineAnswer, Statement, spread
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact_answer import is_ideal, observe_ideal
-from xtinct.observer.fitting.line_sets import lines_of
+from xtinct.observer.fitting.line_sets import centring_of, lines_of
 from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.fitting.refinement import fit_cell
 from xtinct.observer.indexing.candidates import NOTHING, Candidate, Suggestion, candidates, suggested
 from xtinct.observer.indexing.merit import merit
-from xtinct.observer.judging.court import Court, Judged, centring_of
+from xtinct.observer.judging.court import Court, Judged
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
 from xtinct.observer.judging.mixture import explained, second_phase
 from xtinct.observer.judging.ranking import peak_evidence

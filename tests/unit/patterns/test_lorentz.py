@@ -10,7 +10,7 @@ from xtinct.ceiling.hypotheses import Hypotheses
 from xtinct.ceiling.measured_lines import Measurement, resolution_elements
 from xtinct.linelists.line_lists import LineLists
 from xtinct.measurements.preparation import on_grid
-from xtinct.observer.exact.class_posterior import UNIFORM, evidence
+from xtinct.observer.exact.exact_classes import UNIFORM, evidence
 from xtinct.observer.exact.line_fit import Decomposition
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor

@@ -10,7 +10,7 @@ from xtinct.ceiling.extinction import Weight
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced_of
 from xtinct.lattices.metric import volume_of_metric
-from xtinct.observer.fitting.line_sets import Lines, lines_of
+from xtinct.observer.fitting.line_sets import centring_of, lines_of
 from xtinct.observer.fitting.pawley import FitSettings, LatticeFit, fit_lattice
 from xtinct.observer.indexing.candidates import Candidate
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
@@ -168,32 +168,3 @@ def _variance(found: Found) -> np.ndarray:
     local = np.convolve(np.pad(square, half, mode="edge"), np.full(2 * half + 1, 1 / (2 * half + 1)), "valid")
     variance[first : first + len(local)] = fit.variance * np.maximum(local, 1.0)
     return variance
-
-
-#: hkl (k, 3) that a centring lets show.
-_SHOWN = {
-    "F": lambda h, k, l: ((h + k) % 2 == 0) & ((k + l) % 2 == 0),  # noqa: E741
-    "I": lambda h, k, l: (h + k + l) % 2 == 0,  # noqa: E741
-    "R": lambda h, k, l: ((-h + k + l) % 3 == 0) | ((h - k + l) % 3 == 0),  # noqa: E741
-    "A": lambda h, k, l: (k + l) % 2 == 0,  # noqa: E741
-    "B": lambda h, k, l: (h + l) % 2 == 0,  # noqa: E741
-    "C": lambda h, k, l: (h + k) % 2 == 0,  # noqa: E741
-}
-
-
-def shown_lines(lines: Lines, letter: str) -> np.ndarray:
-    """bool (m,): lines that a centring lets show."""
-    kept = np.zeros(len(lines), dtype=bool)
-    np.logical_or.at(kept, lines.owner, _SHOWN[letter](*lines.hkl.T) if letter != "P" else True)
-    return kept
-
-
-def centring_of(lines: Lines, allowed: np.ndarray) -> str:
-    """The centring whose absent lines are all among those not `allowed` (m,), at least two; P without one."""
-    for letter in _SHOWN:
-        if letter not in FAMILIES[lines.family].centrings:
-            continue
-        kept = shown_lines(lines, letter)
-        if (~kept).sum() >= 2 and not allowed[~kept].any():
-            return letter
-    return "P"
