@@ -17,7 +17,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from xtinct.ceiling.extinction import USUAL, Question
+from xtinct.ceiling.extinction import USUAL, Question, k_largest
 from xtinct.ceiling.hypotheses import Hypotheses, Window, best_of, blocks, partitions
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
@@ -195,8 +195,8 @@ def _mesh(
             symbols |= {hypotheses.symbols[m] for m in members}
             for k, value in best_of(weights, [members], ks).items():
                 won[k] -= value
-        for k in ks:
-            won[k] += sum(sorted(joint, reverse=True)[:k])
+        for k, value in k_largest(joint, ks).items():
+            won[k] += value
         if len(symbols) > 1:
             across += math.comb(int(counts[s]), 2)
     return LatticeCeiling(

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.ceiling.extinction import USUAL, Question
+from xtinct.ceiling.extinction import USUAL, Question, k_largest
 from xtinct.ceiling.hypotheses import Hypotheses, Window
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
@@ -175,8 +175,8 @@ def measurement_ceiling(
         )
         posterior = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True)) * prior_of_set
         posterior /= posterior.sum(axis=1, keepdims=True)
-        falling = -np.sort(-times(posterior, given_set), axis=1)
-        top[i] = [(turn * falling[:, :k].sum(axis=1)).sum() for k in ks]
+        right_of_truth = k_largest(times(posterior, given_set), ks)
+        top[i] = [(turn * right_of_truth[k]).sum() for k in ks]
         weight_on_class = turn[:, None] * times(posterior, of_class)
         confusion += times(of_class[truth].T, weight_on_class) / len(cells)
     lost = confusion + confusion.T

@@ -169,7 +169,6 @@ def _search(family: str, found: FoundLines, shift: float, limits: Limits) -> lis
     smallest = 10.0 if FAMILIES[family].order > 8 else 30.0
     kind = min(2, KINDS[family])
     error = float(np.median(found.error))
-    spread = min(limits.shift_prior.spread, _STEP)
     test = trees.test_of(
         (q, slope, found.foreign),
         trees.Tolerance(
