@@ -40,8 +40,8 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.lattices.metric import form_metric
 from xtinct.linelists.ordering import EQUAL_D
-from xtinct.patterns.instrument import LORENTZ, Instrument, polarisation_of
-from xtinct.patterns.lorentz import geometric_factor
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.lorentz import LORENTZ, geometric_factor, polarisation_of
 from xtinct.radiation.wavelength import check_wavelength
 from xtinct.randomness import stream_key, subkey, uniform
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from xtinct.patterns.instrument import LORENTZ, PROFILES, RANGES
+from xtinct.patterns.instrument import PROFILES, RANGES
+from xtinct.patterns.lorentz import LORENTZ
 from xtinct.project.keys.declaring import Pair, Positive, Section, by_type, key, one_of
 from xtinct.radiation.anodes import TUBES
 
