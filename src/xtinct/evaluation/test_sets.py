@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from xtinct.files.parquet import open_parquet
 from xtinct.files.schema import CELL
 from xtinct.linelists.line_lists import LabelledLines, LineLists
-from xtinct.linelists.stored_lines import read_lines
+from xtinct.linelists.line_tables import read_lines
 from xtinct.patterns.instrument import Instrument
 
 

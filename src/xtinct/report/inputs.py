@@ -41,8 +41,8 @@ class ReportPaths:
     histories    models/{experiment}/{family}/seed-{seed}/history.csv, each with its card.json beside it
     lines        data/{cddd,ulbd,gcdd}/{family}.parquet
     curves       tidy tables of `read_tables`: beside the evaluations, and results/generated
-    limits       limits.json of xtinct.ceiling.limitations.write_limitations, if it was made
-    wilson       wilson.json of xtinct.ceiling.limitations.write_wilson, if it was made
+    limits       limits.json of xtinct.ceiling.ceiling_files.write_limitations, if it was made
+    wilson       wilson.json of xtinct.ceiling.ceiling_files.write_wilson, if it was made
     """
 
     metrics: Sequence[str | Path]

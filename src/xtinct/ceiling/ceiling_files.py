@@ -1,4 +1,6 @@
-"""Result files of the ceilings beyond the extinction laws, for the workflow and the report."""
+"""The files of `results/limits/`: what each limitation of a measurement leaves of a ceiling, and what
+Wilson's statistics of intensities add to it. The workflow calls it, the report's section `remaining` reads it.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
