@@ -81,7 +81,7 @@ def checked_ks(ks: Iterable[int]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Question:
+class CeilingQuestion:
     """What is asked of the groups of a family.
 
     target  one of TARGETS
@@ -98,7 +98,7 @@ class Question:
 
 
 #: The space group, all groups alike, up to five answers.
-USUAL = Question()
+USUAL = CeilingQuestion()
 
 
 def prior_weights(family: str, prior: Mapping[int, Weight] | None) -> dict[int, Fraction]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.ceiling.extinction import USUAL, Question, Weight, checked_ks, k_largest
+from xtinct.ceiling.extinction import USUAL, CeilingQuestion, Weight, checked_ks, k_largest
 from xtinct.ceiling.hypotheses import Hypotheses, Window, partitions
 from xtinct.errors import XtinctError
 from xtinct.lattices.conventional import free_angle_range
@@ -98,7 +98,7 @@ def possible_groups(
     cell: np.ndarray,
     window: Window,
     *,
-    question: Question = USUAL,
+    question: CeilingQuestion = USUAL,
     tolerance: float = 1e-6,
 ) -> PossibleGroups:
     """Space groups of a family that the observed lines `d_star` (n,) of the lattice `cell` (6,) leave.
