@@ -26,7 +26,10 @@ from xtinct.sources.optimade import OPTIMADE
 _BATCH = 256
 
 
-#: All kinds of sources. A new one is a module of its own and a line here.
+#: All kinds of sources. A new one is a module of its own, a line here, and a model of its keys in
+#: `xtinct.project.keys.source_keys`; then `python -m xtinct.project.keys.reference` makes the schema and the
+#: page of the configuration again. A kind names its keys too, because `fetch` takes settings that no
+#: configuration has checked; a test holds both against each other.
 KINDS: dict[str, SourceKind] = {
     "prototypes": PROTOTYPES,
     "files": FILES,
