@@ -354,7 +354,7 @@ def suggested(
         metric = form_metric(one.family, np.asarray(one.cell, dtype=np.float64)[None])[0]
         start = Lifted(one.family, metric, one.centring)
         scored = (
-            _scored(start, limits.prior.shift, lines, limits, _FINAL)
+            _scored(start, limits.shift_prior.shift, lines, limits, _FINAL)
             if lines.searched.two_theta.size >= 3
             else []
         )
