@@ -161,7 +161,7 @@ def observe_found(pattern: Measurement, found: Found, question: Question | None 
     """`observe` of a pattern whose peaks were found before."""
     question = question or Question()
     said = [Statement("reading", note) for note in pattern.notes]
-    said += [Statement("radiation", note) for note in found.notes]
+    said += [Statement("radiation", note) for note in found.notes if note not in pattern.notes]
     said += remarks.of_peaks(found)
     nothing = _nothing(pattern.name, found.measured.radiation, question)
     nothing = replace(nothing, measured=found.measured, lines=_lines(found.peaks), statements=said)
@@ -383,6 +383,14 @@ def _heard(question: Question, groups: np.ndarray, probability: np.ndarray) -> n
     return voted(probability, votes, SUGGESTED.votes)
 
 
+def _by_votes(posterior: ClassPosterior, question: Question) -> ClassPosterior:
+    """The posterior with its classes in the order that they have with the votes."""
+    if question.votes is None:
+        return posterior
+    power = tempered(posterior.group_probability, SUGGESTED.temper)
+    return posterior.ordered(posterior.groups, _heard(question, posterior.groups, power))
+
+
 def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, ClassPosterior]:
     """The whole-pattern fit of a lattice over its range, with uncertainties, and its classes."""
     profile = found.peaks.profile._replace(
@@ -391,8 +399,8 @@ def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, C
     try:
         fit = fit_cell(found.measured, one.candidate.family, one.candidate.metric, profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
-        return one.fit, one.posterior
-    posterior = class_posterior(fit, question.of_family(fit.family))
+        return one.fit, _by_votes(one.posterior, question)
+    posterior = _by_votes(class_posterior(fit, question.of_family(fit.family)), question)
     metric = standard_metric(fit, posterior)
     if metric is None:
         return fit, posterior
@@ -401,7 +409,7 @@ def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, C
         fit = fit_cell(found.measured, fit.family, metric, fit.profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
         return fit, posterior
-    return fit, class_posterior(fit, question.of_family(fit.family))
+    return fit, _by_votes(class_posterior(fit, question.of_family(fit.family)), question)
 
 
 def axes_of(number: int, fit: LatticeFit, allowed: np.ndarray) -> np.ndarray | None:
