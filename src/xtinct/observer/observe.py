@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -15,29 +16,38 @@ from xtinct.observer.answer import remarks
 from xtinct.observer.answer.answer_data import ClassAnswer, LatticeAnswer, LineAnswer, Statement, spread
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact_answer import is_ideal, observe_ideal
-from xtinct.observer.fitting.line_sets import lines_of
+from xtinct.observer.fitting.line_sets import centring_of, lines_of
 from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.fitting.refinement import fit_cell
-from xtinct.observer.indexing.candidates import NOTHING, Candidate, candidates
+from xtinct.observer.indexing.candidates import NOTHING, Candidate, Suggestion, candidates, suggested
 from xtinct.observer.indexing.merit import merit
-from xtinct.observer.judging.court import Court, Judged, centring_of
+from xtinct.observer.judging.court import Court, Judged
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
 from xtinct.observer.judging.mixture import explained, second_phase
 from xtinct.observer.judging.ranking import peak_evidence
-from xtinct.observer.judging.weighing import WEIGHTS, probabilities, tempered
+from xtinct.observer.judging.weighing import (
+    SUGGESTED,
+    WEIGHTS,
+    Beside,
+    probabilities,
+    tempered,
+    voted,
+)
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.peak_shapes import q_of, shift, true_angle
 from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import extinction_classes, relabellings
-from xtinct.symmetry.families import FAMILIES, MONOCLINIC, ORTHORHOMBIC, space_groups
+from xtinct.symmetry.families import FAMILIES, MONOCLINIC, ORTHORHOMBIC, family_of, space_groups
 from xtinct.symmetry.operations import bravais_lattice, centring
 
 #: Candidates that are held against the list of peaks, how far below the best their score may be, and what
 #: the score counts beside the evidence of the list; those that are held against the pattern, and how many
 #: of them are chosen by their score alone.
 _LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 60, 25.0, 0.25, 12, 5
+#: Suggested lattices that are held against the pattern beside them.
+_SUGGESTED = 8
 #: Lattices that are fitted to the end, and the probability that is worth it.
 _FITTED, _WORTH = 3, 0.03
 #: Rivals whose deciding lines are told.
@@ -55,6 +65,9 @@ class Question:
     cell       six numbers, angstrom and degrees, on conventional axes, about right; None: unknown
     centring   letter of the centring (P A B C I F R), where it is known; A, B and C are one
     law        intensity law of patterns without noise: physical, or uniform for random intensities
+    suggested  lattices to be judged beside those that the observer finds, the strongest first
+    trust      probability that the first of them is right
+    votes      probability of every space group by what suggested them; None: they have no voice
     """
 
     families: tuple[str, ...] = tuple(FAMILIES)
@@ -62,6 +75,9 @@ class Question:
     cell: tuple[float, ...] | None = None
     centring: str | None = None
     law: str = "physical"
+    suggested: tuple[Suggestion, ...] = ()
+    trust: float = 0.0
+    votes: Mapping[int, float] | None = None
 
     def __post_init__(self) -> None:
         unknown = [f for f in self.families if f not in FAMILIES]
@@ -81,6 +97,19 @@ class Question:
         return self.prior is not None or self.centring is not None
 
     def suits(self, family: str, letter: str) -> bool:
+        """Whether a lattice is possible: its centring by what is known, its family by the prior."""
+        return self._suits_centring(family, letter) and self.has_weight(family)
+
+    def has_weight(self, family: str) -> bool:
+        """Whether a group of a family has weight."""
+        return family in self._weighted
+
+    @cached_property
+    def _weighted(self) -> frozenset[str]:
+        """Families with a group that has weight."""
+        return frozenset(family_of(number) for number, weight in self.weights().items() if weight)
+
+    def _suits_centring(self, family: str, letter: str) -> bool:
         """Whether a lattice of a family may have a centring; a monoclinic I is a C on other axes."""
         if self.centring is None:
             return True
@@ -89,14 +118,15 @@ class Question:
         return letter in alike
 
     def of_family(self, family: str) -> dict[int, float] | None:
-        """Weights of the groups of a family; None where they are alike, or the prior has none of them."""
+        """Weights of the groups of a family that has any; None where all groups are alike."""
+        if not self.informed:
+            return None
         weights = self.weights()
-        own = {g: weights[g] for g in space_groups(family) if weights.get(g)}
-        return own if self.informed and own else None
+        return {g: weights[g] for g in space_groups(family) if weights.get(g)}
 
     def weights(self) -> dict[int, float]:
         """Prior of the groups of all families asked for, float, summing to 1."""
-        groups = [g for f in self.families for g in space_groups(f) if self.suits(f, centring(g))]
+        groups = [g for f in self.families for g in space_groups(f) if self._suits_centring(f, centring(g))]
         raw = {g: 1.0 if self.prior is None else float(self.prior.get(g, 0)) for g in groups}
         total = sum(raw.values())
         if not total > 0:
@@ -115,13 +145,23 @@ def observe(
     radiation: wavelengths, where the file does not say them or says them wrongly. XtinctError where they
     are not known at all, or where there is nothing to be read (too few points, a constant).
     """
-    question = question or Question()
+    return observe_found(pattern, peaks_of(pattern, radiation), question)
+
+
+def peaks_of(pattern: Measurement, radiation: Radiation | None = None) -> Found:
+    """What a measured pattern shows before any lattice; `radiation` and errors as in `observe`."""
     radiation = radiation or pattern.radiation
     if radiation is None:
         raise XtinctError(f"{pattern.name or 'pattern'}: the wavelength is not known; tell it (--wavelength)")
     found = find(pattern.two_theta, pattern.intensity, radiation, pattern.sigma)
+    return replace(found, notes=(radiation.note, *found.notes)) if radiation.note else found
+
+
+def observe_found(pattern: Measurement, found: Found, question: Question | None = None) -> Observation:
+    """`observe` of a pattern whose peaks were found before."""
+    question = question or Question()
     said = [Statement("reading", note) for note in pattern.notes]
-    said += [Statement("radiation", note) for note in (radiation.note, *found.notes) if note]
+    said += [Statement("radiation", note) for note in found.notes if note not in pattern.notes]
     said += remarks.of_peaks(found)
     nothing = _nothing(pattern.name, found.measured.radiation, question)
     nothing = replace(nothing, measured=found.measured, lines=_lines(found.peaks), statements=said)
@@ -193,16 +233,19 @@ class _Weighed:
 def _lattices(found: Found, question: Question) -> _Weighed | None:
     if question.cell is not None:
         return _Weighed([_told(found, question)], np.ones(1), 0.0, None)
-    pool = worth_fitting(found, question)
+    pool = with_suggestions(worth_fitting(found, question), found, question)
     if not pool:
         return None
-    court = Court.of(found, pool)
+    court = Court.of(found, pool, question.of_family)
     judged = [one for c in pool if (one := court.judge(c)) is not None]
     if not judged:
         return None
     first = max(judged, key=lambda x: x.candidate.score)
     second = second_phase(court.left_over(first), found.peaks, question.families)
-    share, unknown = probabilities(judged, len(found.peaks), WEIGHTS, second.score if second else None)
+    beside = Beside(second.score if second else None, question.trust)
+    share, unknown = probabilities(
+        judged, len(found.peaks), SUGGESTED if question.suggested else WEIGHTS, beside
+    )
     order = np.argsort(-share, kind="stable")
     return _Weighed([judged[i] for i in order], share[order], unknown, second)
 
@@ -212,6 +255,11 @@ def worth_fitting(found: Found, question: Question) -> list[Candidate]:
     pool = candidates(found.peaks, question.families)
     pool = [c for c in pool if question.suits(c.family, c.centring)]
     pool = [c for c in pool if c.score > pool[0].score - _BELOW][:_LISTED]
+    return _chosen(found, pool)
+
+
+def _chosen(found: Found, pool: list[Candidate]) -> list[Candidate]:
+    """The best of a pool by their score, then by the list of peaks as a whole."""
     listed = [peak_evidence(found.peaks, c.family, c.metric, c.shift) for c in pool]
     worth = [_OF_SCORE * c.score + (p.value if p else -np.inf) for c, p in zip(pool, listed, strict=True)]
     by_list = [pool[i] for i in np.argsort(-np.array(worth), kind="stable")]
@@ -220,13 +268,33 @@ def worth_fitting(found: Found, question: Question) -> list[Candidate]:
     return chosen[:_JUDGED]
 
 
+def with_suggestions(chosen: list[Candidate], found: Found, question: Question) -> list[Candidate]:
+    """The candidates, marked where they are suggested, and the suggestions that are not among them."""
+    result = list(chosen)
+    further = [
+        one
+        for one in suggested(found.peaks, question.suggested[:_SUGGESTED])
+        if one.family in question.families and question.suits(one.family, one.centring)
+    ]
+    for one in further:
+        for i, known in enumerate(result):
+            if known.family == one.family and same(known.reduced, one.reduced):
+                marked = max(one.suggestion, -np.inf if known.suggestion is None else known.suggestion)
+                result[i] = replace(known, suggestion=marked)
+                break
+        else:
+            result.append(one)
+    return result
+
+
 def _told(found: Found, question: Question) -> Judged:
     """The cell that is told, fitted to the whole pattern from several starts."""
     cell = np.asarray(question.cell, dtype=np.float64)
-    fitting = [f for f in question.families if conventional_cell_errors(f, cell[None]).max() < 1e-3]
+    possible = [f for f in question.families if question.has_weight(f)]
+    fitting = [f for f in possible if conventional_cell_errors(f, cell[None]).max() < 1e-3]
     if not fitting:
         raise XtinctError(
-            f"cell {' '.join(f'{x:g}' for x in cell)}: no conventional cell of {', '.join(question.families)}"
+            f"cell {' '.join(f'{x:g}' for x in cell)}: no conventional cell of {', '.join(possible)}"
         )
     # A cell's family is the highest whose axes it has, unless a lower one is asked for.
     family = fitting[0]
@@ -263,18 +331,27 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         for one, p in list(zip(weighed.judged, weighed.share, strict=True))[:_FITTED]
         if p > _WORTH or one is weighed.judged[0]
     ]
+    weights = SUGGESTED if question.suggested else WEIGHTS
     groups = dict.fromkeys(question.weights(), 0.0)
+    absences = dict(groups)
     lattices = []
     for i, (one, p) in enumerate(zip(weighed.judged, weighed.share, strict=True)):
         fit, posterior = fits[i] if i < len(fits) else (one.fit, one.posterior)
         letter = centring_of(fit.lines, posterior.allowed(posterior.symbols[0]))
         lattices.append(_fitted_lattice(replace(one, fit=fit), letter, float(p), found.peaks))
-        power = tempered(posterior.group_probability, WEIGHTS.temper)
-        for number, share in zip(posterior.groups, power, strict=True):
-            if int(number) in groups:
-                groups[int(number)] += float(p) * float(share)
-    for number, weight in question.weights().items():
-        groups[number] += weighed.unknown * weight
+        power = tempered(posterior.group_probability, weights.temper)
+        heard = _heard(question, posterior.groups, power)
+        for number, alone, share in zip(
+            posterior.groups.tolist(), power.tolist(), heard.tolist(), strict=True
+        ):
+            if number in groups:
+                absences[number] += float(p) * alone
+                groups[number] += float(p) * share
+    prior = question.weights()
+    heard = _heard(question, np.array(list(prior)), np.array(list(prior.values())))
+    for (number, weight), share in zip(prior.items(), heard.tolist(), strict=True):
+        absences[number] += weighed.unknown * weight
+        groups[number] += weighed.unknown * share
     fit, posterior = fits[0]
     best = posterior.symbols[0]
     allowed = posterior.allowed(best)
@@ -285,6 +362,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         unknown=weighed.unknown,
         lines=_indexed(found.peaks, fit.family, fit.metric, fit),
         deciding={rival: posterior.deciding(rival) for rival in rivals},
+        by_absences=spread(absences) if question.votes is not None else [],
         fit=fit,
         absent=fit.centre[: len(fit.lines)][~allowed],
         axes={
@@ -297,6 +375,22 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
     return replace(result, statements=[*nothing.statements, *remarks.of_answer(result, found)])
 
 
+def _heard(question: Question, groups: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Probabilities (n,) of space groups (n,) with the votes, where there are any."""
+    if question.votes is None:
+        return probability
+    votes = np.array([question.votes.get(int(number), 0.0) for number in groups])
+    return voted(probability, votes, SUGGESTED.votes)
+
+
+def _by_votes(posterior: ClassPosterior, question: Question) -> ClassPosterior:
+    """The posterior with its classes in the order that they have with the votes."""
+    if question.votes is None:
+        return posterior
+    power = tempered(posterior.group_probability, SUGGESTED.temper)
+    return posterior.ordered(posterior.groups, _heard(question, posterior.groups, power))
+
+
 def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, ClassPosterior]:
     """The whole-pattern fit of a lattice over its range, with uncertainties, and its classes."""
     profile = found.peaks.profile._replace(
@@ -305,8 +399,8 @@ def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, C
     try:
         fit = fit_cell(found.measured, one.candidate.family, one.candidate.metric, profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
-        return one.fit, one.posterior
-    posterior = class_posterior(fit, question.of_family(fit.family))
+        return one.fit, _by_votes(one.posterior, question)
+    posterior = _by_votes(class_posterior(fit, question.of_family(fit.family)), question)
     metric = standard_metric(fit, posterior)
     if metric is None:
         return fit, posterior
@@ -315,7 +409,7 @@ def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, C
         fit = fit_cell(found.measured, fit.family, metric, fit.profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
         return fit, posterior
-    return fit, class_posterior(fit, question.of_family(fit.family))
+    return fit, _by_votes(class_posterior(fit, question.of_family(fit.family)), question)
 
 
 def axes_of(number: int, fit: LatticeFit, allowed: np.ndarray) -> np.ndarray | None:
@@ -414,13 +508,14 @@ def _spread(groups: dict[int, float], question: Question) -> dict[str, object]:
 
 
 def _add(groups: dict[int, float], family: str, share: float, question: Question, kind: str) -> None:
-    """Spread the probability of a lattice over the groups that have its Bravais lattice, by the prior."""
+    """Spread the probability of a lattice over the groups that have its Bravais lattice, by the prior;
+    over all of its family where none of these has weight."""
     weights = question.weights()
-    own = {g: weights[g] for g in space_groups(family) if bravais_lattice(g) == kind}
-    own = own or {g: weights[g] for g in space_groups(family)}
+    family_weights = {g: weights[g] for g in space_groups(family) if weights.get(g)}
+    own = {g: w for g, w in family_weights.items() if bravais_lattice(g) == kind} or family_weights
     total = sum(own.values())
     for number, weight in own.items():
-        groups[number] += share * (weight / total if total > 0 else 1 / len(own))
+        groups[number] += share * weight / total
 
 
 def _lines(peaks: Peaks) -> list[LineAnswer]:
