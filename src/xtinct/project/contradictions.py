@@ -6,6 +6,7 @@ from typing import Any
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
+from xtinct.learning.import_paths import source_digest
 from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
 from xtinct.project.configuration import COPIES, training_sets, with_variant
@@ -28,6 +29,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _wrong_parts(config)
     for name in config["variants"]:
         yield from _wrong_variant(config, name)
+    yield from _wrong_networks(config["models"])
     for name in config["experiments"]:
         yield from _wrong_sets(config, name)
     for name in config["experiments"]:
@@ -100,6 +102,15 @@ def _wrong_variant(config: Config, name: str) -> Iterator[str]:
     }
     asked_for = {family: settings for family, settings in lattices.items() if family in asked}
     yield from _wrong_lattices(f"{where}.lattices of ", asked_for)
+
+
+def _wrong_networks(models: Config) -> Iterator[str]:
+    """Networks of the user's own whose module is not there."""
+    for name, model in models.items():
+        try:
+            source_digest(model["kind"])
+        except XtinctError as error:
+            yield f"models.{name}.kind: {error}"
 
 
 def _wrong_sets(config: Config, name: str) -> Iterator[str]:
