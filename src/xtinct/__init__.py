@@ -14,6 +14,7 @@ _OFFERED = {
     "ceilings": "xtinct.api",
     "predict": "xtinct.api",
     "index": "xtinct.observer.asking",
+    "score": "xtinct.evaluation.answer_scores",
     "recognise": "xtinct.recognition.recognising",
     "Instrument": "xtinct.patterns.instrument",
     "XtinctError": "xtinct.errors",
