@@ -197,7 +197,8 @@ def line_table(installed, root, functions_ran):
     )
     code += (
         "\nimport pyarrow.parquet as pq\nids = pq.read_table('lines.parquet')['sample_id'].to_pylist()\n"
-        "open('answers.csv', 'w').write('sample_id,spacegroup_number_1\\n' + ''.join(f'{i},225\\n' for i in ids))\n"
+        "rows = ''.join(f'{name},225\\n' for name in ids)\n"
+        "open('answers.csv', 'w').write('sample_id,spacegroup_number_1\\n' + rows)\n"
         "import xtinct\nassert xtinct.score('answers.csv', 'lines.parquet', split='all').n == len(ids)"
     )
     done = installed.python(code)

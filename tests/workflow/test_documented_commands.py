@@ -36,6 +36,7 @@ SUBCOMMANDS = {
     "adopt",
     "bench",
     "checkout",
+    "commit",
     "export",
     "index",
     "metrics",
@@ -43,6 +44,7 @@ SUBCOMMANDS = {
     "predict",
     "pull",
     "recognise",
+    "score",
     "show",
     "snapshot",
     "status",
@@ -107,6 +109,10 @@ COMMANDS = {
     "xtinct bench crystals": HELP,
     "snakemake --cores all gcdd": DRY,
     "xtinct verify": HELP,
+    # docs/data.md
+    "xtinct score": HELP,
+    "xtinct score predictions.csv --truth data/ulbd/cubic.parquet": HELP,
+    "dvc commit": HELP,
     # docs/interruptions.md
     "snakemake ...": HELP,
     "snakemake --unlock": HELP,
@@ -164,6 +170,7 @@ EXAMPLES = {
     ),
     # Needs the whole build; tests/unit/recognition asks the same.
     "import xtinct.recognition.recognising as recognition": None,
+    "import torch": ("", {"64 * 600": "64 * 4", "64 * 20": "64 * 2", "total_steps=600": "total_steps=4"}),
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct.observer.exact.exact_observer import Observer": (
         "import xtinct.api\npatterns = xtinct.ulbd_patterns(225, [[7, 7, 7, 90, 90, 90]], draws=1, seed=1)\n",
@@ -297,7 +304,10 @@ def test_python_examples_run(clone, document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_examples_of_configurations_are_accepted(document):
+def test_examples_of_configurations_are_accepted(document, tmp_path, monkeypatch):
+    (tmp_path / "my_package").mkdir()  # a network of the reader's own, as an example names it
+    (tmp_path / "my_package/nets.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
     whole = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     for language, content in fences((ROOT / document).read_text(encoding="utf-8")):
         if language != "yaml":

@@ -125,7 +125,7 @@ class OwnNetwork(Section):
 
     kind: Annotated[
         str, Field(pattern=PATTERN, description="import path of a class, package.module:Class")
-    ] = key("import path of a torch.nn.Module of your own, package.module:Class; see config/README.md")
+    ] = key("import path of a torch.nn.Module of your own, package.module:Class; see docs/data.md")
     arguments: dict[str, Any] = optional_key("of its __init__, beside instrument and n_outputs")
 
 
