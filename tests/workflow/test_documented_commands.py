@@ -33,10 +33,12 @@ HELP = "help"
 
 #: Words after the program that name what its help is asked of.
 SUBCOMMANDS = {
+    "add",
     "adopt",
     "bench",
     "checkout",
     "commit",
+    "describe",
     "export",
     "index",
     "metrics",
@@ -113,6 +115,8 @@ COMMANDS = {
     "xtinct score": HELP,
     "xtinct score predictions.csv --truth data/ulbd/cubic.parquet": HELP,
     "dvc commit": HELP,
+    "dvc add my/lines": HELP,
+    "xtinct describe": HELP,
     # docs/interruptions.md
     "snakemake ...": HELP,
     "snakemake --unlock": HELP,

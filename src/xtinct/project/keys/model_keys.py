@@ -156,7 +156,8 @@ class Experiment(Section):
     ) = key(
         "training set: a dataset, a key of variants, or one that draws fresh samples for ever: ulbd-online "
         "by ulbd.intensities, wilson-online and physical-online by the law that they are named after, "
-        "gcdd-online generated crystals; or a mixture, a mapping of training sets to weights"
+        "gcdd-online generated crystals; line lists of your own, a folder with FAMILY.parquet (its name has "
+        "a /); or a mixture, a mapping of training sets to weights"
     )
     target: Literal["spacegroup", "extinction_class"] = key("what the model tells apart")
     families: Some[one_of([*FAMILIES, "all"])] = key(
