@@ -73,11 +73,13 @@ class Listing:
 class Reading:
     """All sites of the cell, and how they stand to the file's words (AGREES, RESOLVED or SILENT).
 
-    note    what contradicted, and what was taken instead; empty unless RESOLVED
+    operations  that filled the cell
+    note        what contradicted, and what was taken instead; empty unless RESOLVED
     """
 
     crystal: Crystal
     verdict: str
+    operations: Operations
     note: str = ""
 
 
@@ -136,7 +138,7 @@ def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> Reading
         return _resolved(found, problem)
     trial = filler.trial(fitting[0])
     if trial.possible:
-        return Reading(trial.crystal, trial.verdict.kind)
+        return Reading(trial.crystal, trial.verdict.kind, trial.operations)
     if trial.error is None or trial.error.reason in ("atoms_too_close", "bad_occupancy"):
         others = filler.tried(setting.operations() for setting in symmetry.origins)
         found = filler.only([other for other in others if other.certain], str(trial.failure().detail))
@@ -146,7 +148,8 @@ def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> Reading
 
 
 def _resolved(trial: _Trial, problem: str) -> Reading:
-    return Reading(trial.crystal, RESOLVED, f"{problem}; {trial.operations.name} agrees")
+    note = f"{problem}; {trial.operations.name} agrees"
+    return Reading(trial.crystal, RESOLVED, trial.operations, note)
 
 
 def _names(operations: Sequence[Operations]) -> str:
@@ -300,15 +303,17 @@ def _check_sites(listing: Listing) -> None:
 
 
 def _checked_basis(cell: np.ndarray) -> np.ndarray:
-    shown = " ".join(f"{value:g}" for value in cell)
+    def bad(why: str = "") -> RejectedError:
+        return RejectedError("bad_cell", f"cell parameters {' '.join(f'{value:g}' for value in cell)}{why}")
+
     if not np.isfinite(cell).all() or (cell <= 0).any() or (cell[3:] >= 180).any():
-        raise RejectedError("bad_cell", f"cell parameters {shown}")
+        raise bad()
     unit_cell = gemmi.UnitCell(*cell)
     if not (math.isfinite(unit_cell.volume) and unit_cell.volume > 0):
-        raise RejectedError("bad_cell", f"cell parameters {shown} enclose no volume")
+        raise bad(" enclose no volume")
     basis = np.array(unit_cell.orth.mat.tolist()).T
     if cell_heights(basis).min() < MIN_CELL_HEIGHT:
-        raise RejectedError("bad_cell", f"cell parameters {shown}: thinner than {MIN_CELL_HEIGHT:g} angstrom")
+        raise bad(f": thinner than {MIN_CELL_HEIGHT:g} angstrom")
     return basis
 
 
