@@ -5,6 +5,8 @@ import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import numpy as np
 
 from xtinct.crystals.hkl_families import (
     LineFamilies,
+    StrongFamilies,
     families_by_permutation,
     families_by_symmetry,
     family_strengths,
     hkl_of_lines,
+    strong_families,
     without_centred,
 )
 from xtinct.errors import XtinctError
@@ -69,7 +73,6 @@ class Lines:
     two_theta     float64 (n,), degree
     f_squared     float64 (n,), mean |F|^2 of these hkl, electrons^2 (X-rays) or fm^2 (neutrons) per cell
     intensity     float64 (n,): multiplicity x f_squared x the geometric factor, the strongest 100
-    families      for each line its `HklFamily`, the strongest first: all hkl that coincide
     cell          float64 (6,), angstrom and degree, of the axes that hkl refer to
     space_group   "F d -3 m (227)" and where it comes from; the structure as written has none
     wavelength    angstrom
@@ -82,7 +85,7 @@ class Lines:
     two_theta: np.ndarray
     f_squared: np.ndarray
     intensity: np.ndarray
-    families: tuple[tuple[HklFamily, ...], ...] = field(repr=False)
+    _strong: StrongFamilies = field(repr=False)
     cell: np.ndarray
     space_group: str
     wavelength: float
@@ -90,6 +93,13 @@ class Lines:
 
     def __len__(self) -> int:
         return len(self.d)
+
+    @cached_property
+    def families(self) -> tuple[tuple[HklFamily, ...], ...]:
+        """For each line its families, the strongest first: all hkl that coincide."""
+        names, sizes, strengths, begins = (array.tolist() for array in self._strong)
+        each = list(map(HklFamily, map(tuple, names), sizes, strengths))
+        return tuple(tuple(each[a:b]) for a, b in pairwise(begins))
 
     def __str__(self) -> str:
         rows = [COLUMNS, *self.text_rows()]
@@ -217,27 +227,28 @@ def lines(
     except StructureRefusedError as refused:
         hint = "; ask for a smaller range" if refused.reason == "too_many_reflections" else ""
         raise XtinctError(f"structure: {refused}{hint}") from None
-    kept = d_star >= 2.0 * math.sin(math.radians(low / 2)) / length
-    if not kept.any():
+    first = int(np.searchsorted(d_star, 2.0 * math.sin(math.radians(low / 2)) / length))
+    if first == len(d_star):
         raise XtinctError(f"lines: none between {low:g} and {high:g} degrees at {length:g} angstrom")
     indices = hkl_of_lines(settled.crystal.cell, d_star)
     if settled.rotations is None:
         indices = without_centred(indices, atoms)
     families = settled.families(indices)
     strengths = family_strengths(indices, families, d_star, atoms, settings)
-    shown = _shown(families, strengths, total, kept)
-    d_star, total = d_star[kept], total[kept]
-    multiplicity = np.array([sum(family.multiplicity for family in line) for line in shown])
+    strong = strong_families(families, strengths, total, _ABSENT * total.max())
+    multiplicity = np.add.reduceat(strong.sizes, strong.begins[:-1])[first:]
+    strong = strong._replace(begins=strong.begins[first:])
+    d_star, total = d_star[first:], total[first:]
     sine = 0.5 * length * d_star
     intensity = total * geometric_factor(sine, np.sqrt(1.0 - sine * sine), float(radiation == "xray"))
     return Lines(
-        np.array([line[0].hkl for line in shown]),
+        strong.names[strong.begins[:-1]],
         multiplicity,
         1.0 / d_star,
         np.degrees(2.0 * np.arcsin(sine)),
         total / multiplicity,
         100.0 * intensity / intensity.max(),
-        shown,
+        strong,
         settled.crystal.cell,
         settled.space_group,
         length,
@@ -341,23 +352,3 @@ def _reach(wavelength: float, two_theta: float) -> float:
             "angstrom; ask for a smaller range"
         )
     return d_star
-
-
-def _shown(
-    families: LineFamilies, strengths: np.ndarray, total: np.ndarray, kept: np.ndarray
-) -> tuple[tuple[HklFamily, ...], ...]:
-    """Families of the lines that are kept, the strongest first; those without intensity left out."""
-    names, sizes = list(map(tuple, families.names.tolist())), families.sizes.tolist()
-    begins, each, sums = families.begins.tolist(), strengths.tolist(), total.tolist()
-    weakest = _ABSENT * max(sums)
-    shown = []
-    for line in np.flatnonzero(kept).tolist():
-        begin, end = begins[line], begins[line + 1]
-        if end == begin + 1:
-            shown.append((HklFamily(names[begin], sizes[begin], sums[line] / sizes[begin]),))
-            continue
-        here = [HklFamily(names[f], sizes[f], each[f]) for f in range(begin, end)]
-        here = [family for family in here if family.f_squared * family.multiplicity > weakest] or here
-        here.sort(key=lambda family: -family.f_squared * family.multiplicity)
-        shown.append(tuple(here))
-    return tuple(shown)

@@ -286,3 +286,42 @@ def family_strengths(indices, families, d_star, atoms, settings):
             members[family - begins[line]] += 1.0
         strengths[begins[line] : begins[line + 1]] /= members
     return strengths
+
+
+class StrongFamilies(NamedTuple):
+    """Families with intensity, the strongest of each line first.
+
+    names, sizes, begins  as in `LineFamilies`
+    strengths             float64 (f,), mean |F|^2 of their hkl
+    """
+
+    names: np.ndarray
+    sizes: np.ndarray
+    strengths: np.ndarray
+    begins: np.ndarray
+
+
+@njit(cache=True)
+def strong_families(families, strengths, total, weakest):
+    """`StrongFamilies` of lines: those whose hkl make up more than `weakest` together, at least one.
+
+    strengths  of `family_strengths`; total float64 (n,): |F|^2 summed over the hkl of each line
+    """
+    n, f = len(families.begins) - 1, 0
+    names, sizes = families.names.copy(), families.sizes.copy()
+    found, begins = np.empty(len(sizes)), np.empty(n + 1, np.int64)
+    for line in range(n):
+        begins[line] = f
+        first, last = families.begins[line], families.begins[line + 1]
+        sums = strengths[first:last] * families.sizes[first:last]
+        if last == first + 1:
+            sums[0] = total[line]
+        order = np.argsort(-sums, kind="mergesort")
+        for place in range(len(order)):
+            one = order[place]
+            if place == 0 or sums[one] > weakest:
+                names[f], sizes[f] = families.names[first + one], families.sizes[first + one]
+                found[f] = sums[one] / sizes[f]
+                f += 1
+    begins[n] = f
+    return StrongFamilies(names[:f], sizes[:f], found[:f], begins)

@@ -61,7 +61,7 @@ class _Calculator(AbstractDiffractionPatternCalculator):
     ) -> "DiffractionPattern":
         """Lines of a structure as pymatgen's `DiffractionPattern`: x (2theta, degree), y, hkls and d_hkls.
 
-        structure        pymatgen Structure, taken as it is (symprec 0) or symmetrised to its conventional cell
+        structure        pymatgen Structure, taken as it is (symprec 0) or brought to its conventional cell
         scaled           whether the strongest line is 100; else sums of |F|^2 times the geometric factor
         two_theta_range  degree; None: everything up to 180
 
@@ -74,25 +74,25 @@ class _Calculator(AbstractDiffractionPatternCalculator):
         d_star, total = _from(low, d_star, total)
         sine = 0.5 * self.wavelength * d_star
         factor = geometric_factor(sine, np.sqrt(1.0 - sine * sine), self._polarisation)
-        intensity = 2.0 * total * factor
+        two_theta = np.degrees(2.0 * np.arcsin(sine))
+        # Lines of one bin are one, as in pymatgen.
+        starts = np.flatnonzero(np.diff(np.round(two_theta / self.TWO_THETA_TOL), prepend=-1.0))
+        intensity = np.add.reduceat(2.0 * total * factor, starts) if len(starts) else total
         strong = intensity > 0.01 * self.SCALED_INTENSITY_TOL * intensity.max(initial=0.0)
         if not strong.any():
             raise XtinctError(f"structure: no line between {two_theta_range} degrees")
         families = families_by_permutation(hkl_of_lines(cell, d_star), hexagonal, False)
-        if hexagonal:
-            names = [(h, k, -h - k, l) for h, k, l in families.names.tolist()]
-        else:
-            names = list(map(tuple, families.names.tolist()))
         of_hkl = [
             {"hkl": name, "multiplicity": size}
-            for name, size in zip(names, families.sizes.tolist(), strict=True)
+            for name, size in zip(_names(families.names, hexagonal), families.sizes.tolist(), strict=True)
         ]
-        begins, kept = families.begins.tolist(), np.flatnonzero(strong)
+        begins = [*families.begins[starts].tolist(), len(of_hkl)]
+        kept = np.flatnonzero(strong)
         pattern = DiffractionPattern(
-            np.degrees(2.0 * np.arcsin(sine[kept])),
+            two_theta[starts][kept],
             intensity[kept],
             [of_hkl[begins[i] : begins[i + 1]] for i in kept.tolist()],
-            (1.0 / d_star[kept]).tolist(),
+            (1.0 / d_star[starts][kept]).tolist(),
         )
         if scaled:
             pattern.normalize(mode="max", value=100)
@@ -125,8 +125,8 @@ class _Calculator(AbstractDiffractionPatternCalculator):
         """Cell, atoms and whether the axes are hexagonal."""
         if _ANISOTROPIC in structure.site_properties:
             raise XtinctError(
-                f"structure: anisotropic displacement parameters ({_ANISOTROPIC}) are not heeded here; remove "
-                "these site properties, or take pymatgen's own calculator"
+                f"structure: anisotropic displacement parameters ({_ANISOTROPIC}) are not heeded here; "
+                "remove these site properties, or take pymatgen's own calculator"
             )
         if not self.symprec:
             return (
@@ -145,7 +145,7 @@ class XRDCalculator(_Calculator):
     """pymatgen's `XRDCalculator` with this package's structure factors.
 
     wavelength            angstrom, or a name of pymatgen's table ("CuKa")
-    symprec               angstrom, for symmetrising to the conventional cell; 0 or None: the structure as it is
+    symprec               angstrom, to symmetrise to the conventional cell; 0 or None: the structure as it is
     debye_waller_factors  element -> B, angstrom^2
 
     Positions, hkls and multiplicities are pymatgen's. Intensities differ by its table of form factors: a
@@ -179,6 +179,16 @@ class NDCalculator(_Calculator):
         debye_waller_factors: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(wavelength, symprec, debye_waller_factors)
+
+
+def _names(hkl: np.ndarray, hexagonal: bool) -> list[tuple[int, ...]]:
+    """hkl, or h k i l, as tuples."""
+    columns = (hkl[:, 0], hkl[:, 1], -hkl[:, 0] - hkl[:, 1], hkl[:, 2])
+    return (
+        list(zip(*(c.tolist() for c in columns), strict=True))
+        if hexagonal
+        else list(map(tuple, hkl.tolist()))
+    )
 
 
 def _from(low: float, d_star: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,22 @@ def cell_heights(basis: np.ndarray) -> np.ndarray:
     return 1.0 / np.linalg.norm(np.linalg.inv(basis), axis=0)
 
 
+@njit(cache=True)
+def smallest_height(basis):
+    """The smallest of `cell_heights`, angstrom."""
+    smallest = math.inf
+    for i in range(3):
+        smallest = min(smallest, _height(basis, i))
+    return smallest
+
+
+@njit(cache=True)
+def _height(basis, axis):
+    """Distance of the faces that `axis` connects."""
+    normal = np.cross(basis[(axis + 1) % 3], basis[(axis + 2) % 3])
+    return abs((basis[axis] * normal).sum()) / max(math.sqrt((normal * normal).sum()), 1e-300)
+
+
 def widest_gap(frac: np.ndarray, basis: np.ndarray) -> float:
     """Thickness (angstrom) of the thickest slab parallel to a cell face that holds no atom's centre.
 
@@ -85,9 +101,7 @@ def _highest(basis):
     """Axis on which the cell is highest, and the distance of its faces there."""
     axis, height = 0, 0.0
     for i in range(3):
-        normal = np.cross(basis[(i + 1) % 3], basis[(i + 2) % 3])
-        area = math.sqrt((normal * normal).sum())
-        here = abs((basis[i] * normal).sum()) / max(area, 1e-300)
+        here = _height(basis, i)
         if here > height:
             axis, height = i, here
     return axis, max(height, 1e-300)

@@ -15,7 +15,7 @@ import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.structures.crystal import Crystal, RejectedError, Species
-from xtinct.structures.distances import MIN_CELL_HEIGHT, cell_heights, close_pairs
+from xtinct.structures.distances import MIN_CELL_HEIGHT, close_pairs, smallest_height
 from xtinct.structures.groups import Operations, metric_tensor
 from xtinct.structures.statements import (
     AGREES,
@@ -312,7 +312,7 @@ def _checked_basis(cell: np.ndarray) -> np.ndarray:
     if not (math.isfinite(unit_cell.volume) and unit_cell.volume > 0):
         raise bad(" enclose no volume")
     basis = np.array(unit_cell.orth.mat.tolist()).T
-    if cell_heights(basis).min() < MIN_CELL_HEIGHT:
+    if smallest_height(basis) < MIN_CELL_HEIGHT:
         raise bad(f": thinner than {MIN_CELL_HEIGHT:g} angstrom")
     return basis
 
