@@ -19,6 +19,7 @@ from xtinct.crystals.hkl_families import (
     families_by_symmetry,
     family_strengths,
     hkl_of_lines,
+    primitive_atoms,
     strong_families,
     without_centred,
 )
@@ -231,10 +232,10 @@ def lines(
     if first == len(d_star):
         raise XtinctError(f"lines: none between {low:g} and {high:g} degrees at {length:g} angstrom")
     indices = hkl_of_lines(settled.crystal.cell, d_star)
-    if settled.rotations is None:
-        indices = without_centred(indices, atoms)
+    primitive = primitive_atoms(*atoms)
+    indices = without_centred(indices, primitive.translations)
     families = settled.families(indices)
-    strengths = family_strengths(indices, families, d_star, atoms, settings)
+    strengths = family_strengths(indices, families, d_star, primitive, settings)
     strong = strong_families(families, strengths, total, _ABSENT * total.max())
     multiplicity = np.add.reduceat(strong.sizes, strong.begins[:-1])[first:]
     strong = strong._replace(begins=strong.begins[first:])
@@ -331,8 +332,10 @@ def _group_text(stated: Operations) -> str:
 
 def _with_symmetry(cell: np.ndarray, stated: Operations) -> np.ndarray:
     """`cell` with the mean metric over the point group, to ten decimals."""
-    r = stated.point_operations
-    metric = np.einsum("nki,kl,nlj->ij", r, metric_tensor(cell), r) / len(r)
+    r, given = stated.point_operations, metric_tensor(cell)
+    metric = np.einsum("nki,nkj->ij", r, given @ r) / len(r)
+    if np.abs(metric - given).max() < 1e-13 * given.max():
+        return np.round(cell, 10)
     return np.round(cell_of_basis(np.linalg.cholesky(metric)), 10)
 
 

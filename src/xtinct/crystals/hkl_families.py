@@ -92,17 +92,40 @@ def hkl_of_lines(cell, d_star):
     return LineIndices(hkl, starts)
 
 
+class PrimitiveAtoms(NamedTuple):
+    """One atom of each orbit of the lattice's centring, with the weight of all, sorted by species.
+
+    species       int64 (n,)
+    frac, weight  float64 (n, 3) and (n,)
+    translations  int64 (m, 4) of the centring, as in `reflections.CENTRINGS`; none of a primitive lattice
+    """
+
+    species: np.ndarray
+    frac: np.ndarray
+    weight: np.ndarray
+    translations: np.ndarray
+
+
 @njit(cache=True)
-def without_centred(indices, atoms):
-    """The indices without those that the centring of the lattice forbids, where the atoms show one."""
-    species, frac, occupancy = atoms
+def primitive_atoms(species, frac, occupancy):
+    """`PrimitiveAtoms` of all atoms of a cell."""
     order = np.argsort(species, kind="mergesort")
-    x, weight, ends = frac[order], occupancy[order], np.flatnonzero(np.diff(species[order])) + 1
+    x, weight, kinds = frac[order], occupancy[order], species[order]
+    ends = np.flatnonzero(np.diff(kinds)) + 1
     starts = np.empty(ends.size + 2, np.int64)
     starts[0], starts[1:-1], starts[-1] = 0, ends, species.size
+    first = kinds[starts[:-1]]
     translations = reduce_to_primitive(x, weight, starts, CENTRINGS)
-    if len(translations) == 0:
-        return indices
+    n = starts[-1]
+    kinds = np.empty(n, np.int64)
+    for i in range(len(first)):
+        kinds[starts[i] : starts[i + 1]] = first[i]
+    return PrimitiveAtoms(kinds, x[:n], weight[:n], translations)
+
+
+@njit(cache=True)
+def without_centred(indices, translations):
+    """The indices without those that the centring of the lattice forbids."""
     hkl, begins = np.empty_like(indices.hkl), np.empty_like(indices.starts)
     m = 0
     for line in range(len(begins) - 1):
@@ -239,12 +262,12 @@ def _waves(x, most):
 def family_strengths(indices, families, d_star, atoms, settings):
     """|F|^2 of the families of those lines that have several, mean over their hkl: float64 (f,), else nan.
 
-    atoms     species int64 (n,), fractional coordinates float64 (n, 3), occupancies float64 (n,)
+    atoms     of `primitive_atoms`
     settings  of `line_settings`
     """
     hkl, starts = indices
     family_of, begins = families.family_of, families.begins
-    species, frac, occupancy = atoms
+    species, frac, occupancy, _ = atoms
     strengths = np.full(begins[-1], np.nan)
     if begins[-1] == len(begins) - 1:
         return strengths
