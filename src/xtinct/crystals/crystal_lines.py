@@ -226,11 +226,13 @@ def lines(
     try:
         d_star, total = checked_lines(settled.crystal.cell, atoms, settings, radiation)
     except StructureRefusedError as refused:
+        if refused.reason == "no_lines":
+            raise _no_lines(low, high, length) from None
         hint = "; ask for a smaller range" if refused.reason == "too_many_reflections" else ""
         raise XtinctError(f"structure: {refused}{hint}") from None
     first = int(np.searchsorted(d_star, 2.0 * math.sin(math.radians(low / 2)) / length))
     if first == len(d_star):
-        raise XtinctError(f"lines: none between {low:g} and {high:g} degrees at {length:g} angstrom")
+        raise _no_lines(low, high, length)
     indices = hkl_of_lines(settled.crystal.cell, d_star)
     primitive = primitive_atoms(*atoms)
     indices = without_centred(indices, primitive.translations)
@@ -255,6 +257,10 @@ def lines(
         length,
         radiation,
     )
+
+
+def _no_lines(low: float, high: float, length: float) -> XtinctError:
+    return XtinctError(f"lines: none between {low:g} and {high:g} degrees at {length:g} angstrom")
 
 
 def wavelength_of(wavelength: float | str) -> float:
