@@ -17,6 +17,8 @@ _OFFERED = {
     "ceilings": "xtinct.api",
     "predict": "xtinct.api",
     "index": "xtinct.observer.asking",
+    "identify": "xtinct.joint.identifying",
+    "space_group": "xtinct.structures.space_group",
     "recognise": "xtinct.recognition.recognising",
     "Instrument": "xtinct.patterns.instrument",
     "XtinctError": "xtinct.errors",

@@ -62,6 +62,10 @@ assert len(xtinct.extinction_classes("cubic")) == 17
 assert float(xtinct.ceilings("cubic")[1]) == 17 / 36
 counts = np.random.default_rng(0).poisson(20 + 2000 * xtinct.simulate("NaCl.cif", instrument)).astype(float)
 assert xtinct.index((instrument.two_theta, counts), 1.5406, family="cubic").lattice is not None
+assert xtinct.space_group("Pbnm").number == 62
+scan = (instrument.two_theta, counts)
+assert xtinct.recognise(scan, "known.parquet", 1.5406).structures > 100
+assert xtinct.identify(scan, 1.5406, database="known.parquet", family="cubic").groups
 try:
     xtinct.line_list({POSCAR!r})
 except xtinct.XtinctError as error:
@@ -78,6 +82,8 @@ COMMANDS = {
     "train": (["ulbd", "cubic", "--config", "small.yaml"], ""),
     "predict": (["NaCl.xy", "--wavelength", "1.5406"], ""),
     "index": (["NaCl.xy", "--wavelength", "1.5406", "--family", "cubic"], ""),
+    "recognise": (["NaCl.xy", "--wavelength", "1.5406", "--database", "known.parquet"], ""),
+    "identify": (["NaCl.xy", "--wavelength", "1.5406", "--database", "known.parquet"], ""),
     "describe": (["lines.parquet"], ""),
     "export": (
         ["lines.parquet", "--out", "exported", "--config", "small.yaml"],
@@ -136,7 +142,7 @@ def behind(names):
 
 
 @pytest.fixture(scope="module")
-def installed(root, tmp_path_factory):
+def installed(root, tmp_path_factory, known_structures):
     source, site, work = (tmp_path_factory.mktemp(name) for name in ("source", "site", "work"))
     shutil.copytree(root / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -170,6 +176,7 @@ def installed(root, tmp_path_factory):
     config["experiments"]["ulbd"]["patterns"] = 512
     (work / "small.yaml").write_text(yaml.safe_dump(config))
     shutil.copy(root / "data/prototypes/aflow_prototypes.parquet", work / "table.parquet")
+    shutil.copy(known_structures / "table.parquet", work / "known.parquet")
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("COV_")},
         "PYTHONPATH": str(site),
@@ -205,6 +212,7 @@ def test_every_offered_function_runs(functions_ran):
         assert "pymatgen, which is not installed: pip install 'xtinct[workflow]'" in refused
     assert set(xtinct.__all__) == {
         "simulate", "line_list", "ulbd_patterns", "extinction_classes", "ceilings", "index", "predict",
+        "recognise", "identify", "space_group",
         "Instrument", "XtinctError",
     }, "a new function needs a call above"  # fmt: skip
 

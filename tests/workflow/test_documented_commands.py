@@ -37,6 +37,7 @@ SUBCOMMANDS = {
     "bench",
     "checkout",
     "export",
+    "identify",
     "index",
     "metrics",
     "plots",
@@ -123,6 +124,11 @@ COMMANDS = {
     "xtinct index sample.xy --wavelength CuKa --cell 4.6,4.6,2.96,90,90,90": HELP,
     "xtinct index lines.txt --peaks": HELP,
     "xtinct recognise": HELP,
+    "xtinct identify": HELP,
+    "xtinct identify PATTERN --database TABLE": HELP,
+    "xtinct identify sample.xrdml --database table.parquet": HELP,
+    "xtinct identify sample.xy --wavelength CuKa --elements Si,O --plot picture.svg --json": HELP,
+    "xtinct classes --group 62": AS_IT_IS,
     "xtinct recognise PATTERN --database TABLE": HELP,
     "xtinct recognise sample.xrdml": HELP,
     "xtinct recognise sample.xy --wavelength CuKa --database table.parquet --elements Si,O --json": HELP,
@@ -164,6 +170,7 @@ EXAMPLES = {
     ),
     # Needs the whole build; tests/unit/recognition asks the same.
     "import xtinct.recognition.recognising as recognition": None,
+    "from xtinct import identify": None,  # the same; tests/unit/joint
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct.observer.exact.exact_observer import Observer": (
         "import xtinct.api\npatterns = xtinct.ulbd_patterns(225, [[7, 7, 7, 90, 90, 90]], draws=1, seed=1)\n",

@@ -6,14 +6,26 @@ import click
 
 from xtinct.cli import options
 from xtinct.cli.printing import print_table
+from xtinct.errors import XtinctError
 
 
 @click.command()
 @options.family
 @options.axes
+@click.option("--group", help="A space group by its number (62): all that is known of it.")
+@click.option("--symbol", help="A space group by a Hermann-Mauguin symbol, in any setting (Pbnm).")
+@click.option("--hall", help="A space group by a Hall symbol (-P 2c 2ab).")
 @options.as_json
-def classes(family: str | None, axes: str, as_json: bool) -> None:
-    """Print extinction classes: symbol and space groups."""
+def classes(
+    family: str | None, axes: str, as_json: bool, group: str | None, symbol: str | None, hall: str | None
+) -> None:
+    """Print extinction classes; or, for one space group, its symbols, reflection conditions and rivals."""
+    named = [name for name in (group, symbol, hall) if name is not None]
+    if len(named) > 1:
+        raise XtinctError("tell one of --group, --symbol and --hall")
+    if named:
+        _print_group(named[0], as_json)
+        return
     from xtinct.symmetry.classes import extinction_classes
     from xtinct.symmetry.families import FAMILIES
     from xtinct.symmetry.operations import hermann_mauguin
@@ -43,6 +55,37 @@ def classes(family: str | None, axes: str, as_json: bool) -> None:
     )
     if any(c.symbol.startswith("R(obv)") for c in found):
         click.echo("\nR(obv): rhombohedral lattice on hexagonal axes in obverse setting, -h+k+l = 3n")
+
+
+def _print_group(name: str, as_json: bool) -> None:
+    """Print what is known of a space group."""
+    from xtinct.structures.space_group import space_group
+
+    found = space_group(name)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=1))
+        return
+    conditions = [f"{c.zone}: {c.condition}" for c in found.conditions if c.representative]
+    symbols = found.extinction_symbol, found.extinction_class.symbol
+    rows = [
+        ("space group", f"{found.symbol} (No. {found.number})"),
+        ("Hall symbol", found.hall),
+        ("standard setting", found.standard_symbol),
+        ("crystal system", found.crystal_system),
+        ("Bravais lattice", found.bravais_lattice),
+        ("point group", f"{found.point_group}, Laue class {found.laue_class}"),
+        ("reflection conditions", "; ".join(conditions) or "none"),
+        ("extinction symbol", symbols[0] or "none on these axes"),
+        ("extinction class", f"{symbols[1]} ({found.family}, axes unlabelled)"),
+        ("settings", ", ".join(found.settings)),
+    ]
+    print_table(("what", "value"), rows)
+    if not found.rivals:
+        click.echo("\nNo other group has these absences.")
+        return
+    click.echo("\nGroups of the same class, which absences cannot tell from it, and what could:\n")
+    told = [(f"{r.symbol} (No. {r.number})", "; ".join(r.told_by)) for r in found.rivals]
+    print_table(("space group", "told by"), told)
 
 
 @click.command()

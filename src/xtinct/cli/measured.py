@@ -1,9 +1,9 @@
 """Commands that read measured patterns: what a trained model says of them, and what needs no model."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -118,12 +118,7 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
 @click.option("--cif", type=click.Path(dir_okay=False), help="Write cell and possible groups as CIF.")
 @options.as_json
 def index(
-    patterns: Sequence[str],
-    wavelength: str | None,
-    as_json: bool,
-    plot: str | None,
-    cif: str | None,
-    **question: str | bool | None,
+    patterns: Sequence[str], as_json: bool, plot: str | None, cif: str | None, **question: str | bool | None
 ) -> None:
     """Read measured patterns without training: cell, hkl, extinction classes and space groups.
 
@@ -132,21 +127,92 @@ def index(
     """
     from xtinct.observer.asking import index as read
 
-    if (plot or cif) and len(patterns) > 1:
+    _answer_each(patterns, read, question, _Outputs(as_json, plot, cif))
+
+
+class _Outputs(NamedTuple):
+    """In what form answers are wanted."""
+
+    as_json: bool
+    plot: str | None
+    cif: str | None
+
+
+def _answer_each(
+    patterns: Sequence[str],
+    ask: Callable[..., Any],
+    question: Mapping[str, str | bool | None],
+    outputs: _Outputs,
+) -> None:
+    """Print what is answered of each pattern, and write the picture and the CIF of a single one."""
+    if (outputs.plot or outputs.cif) and len(patterns) > 1:
         raise XtinctError("--plot and --cif take one pattern")
     answers = []
     for path in patterns:
         with _naming(path):
-            answers.append(read(path, wavelength=wavelength, **question))
-        if plot:
-            answers[-1].plot(plot)
-        if cif:
-            answers[-1].to_cif(cif)
-    if as_json:
+            answers.append(ask(path, **question))
+        if outputs.plot:
+            answers[-1].plot(outputs.plot)
+        if outputs.cif:
+            answers[-1].to_cif(outputs.cif)
+    if outputs.as_json:
         plain = [answer.to_dict() for answer in answers]
         click.echo(json.dumps(plain if len(plain) > 1 else plain[0], indent=1))
         return
     click.echo("\n\n".join(str(answer) for answer in answers))
+
+
+@click.command()
+@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.option(
+    "--database",
+    type=click.Path(dir_okay=False),
+    help="Table of known structures (rule recognition); without it that of the default build.",
+)
+@click.option("--elements", help="Elements that the sample may have, as Si,O; hydrogen always may.")
+@options.wavelength
+@click.option("--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known.")
+@click.option("--scan", help="Scan or block of a file that holds several.")
+@click.option("--phases", type=int, default=3, show_default=True, help="Most phases that are looked for.")
+@options.as_json
+def recognise(patterns: Sequence[str], as_json: bool, **question: str | bool | int | None) -> None:
+    """Name known structures whose lines fit measured patterns, and the symmetry they vote for.
+
+    Positions and intensities of the peaks are held against every structure of a database; cells are refined.
+    What is not there cannot be recognised: a probability says how far the best answer is to be believed.
+    """
+    from xtinct.recognition.recognising import recognise as find
+
+    _answer_each(patterns, find, question, _Outputs(as_json, None, None))
+
+
+@click.command()
+@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.option(
+    "--database",
+    type=click.Path(dir_okay=False),
+    help="Table of known structures (rule recognition); without it that of the default build.",
+)
+@click.option("--elements", help="Elements that the sample may have, as Si,O; hydrogen always may.")
+@options.wavelength
+@click.option("--family", default="all", show_default=True, help="Crystal family, or all.")
+@click.option("--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known.")
+@click.option("--scan", help="Scan or block of a file that holds several.")
+@options.prior
+@click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture: .svg, .png or .html.")
+@click.option("--cif", type=click.Path(dir_okay=False), help="Write cell and possible groups as CIF.")
+@options.as_json
+def identify(
+    patterns: Sequence[str], as_json: bool, plot: str | None, cif: str | None, **question: str | bool | None
+) -> None:
+    """Name the symmetry of measured patterns by all that is known: lattice, absences and known structures.
+
+    The lattices of the structures that fit best are judged on the whole pattern beside those that the
+    observer finds, and their space groups vote. What the absences show alone is said apart.
+    """
+    from xtinct.joint.identifying import identify as find
+
+    _answer_each(patterns, find, question, _Outputs(as_json, plot, cif))
 
 
 def _profile(path: str, wavelength: str | None) -> tuple:
@@ -176,38 +242,4 @@ def _naming(path: str) -> Iterator[None]:
         raise XtinctError(f"{path}: {str(error).removeprefix('pattern: ')}") from None
 
 
-@click.command()
-@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
-@click.option(
-    "--database",
-    type=click.Path(dir_okay=False),
-    help="Table of known structures (rule recognition); without it that of the default build.",
-)
-@click.option("--elements", help="Elements that the sample may have, as Si,O; hydrogen always may.")
-@options.wavelength
-@click.option("--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known.")
-@click.option("--scan", help="Scan or block of a file that holds several.")
-@click.option("--phases", type=int, default=3, show_default=True, help="Most phases that are looked for.")
-@options.as_json
-def recognise(
-    patterns: Sequence[str], database: str | None, as_json: bool, **question: str | bool | int | None
-) -> None:
-    """Name known structures whose lines fit measured patterns, and the symmetry they vote for.
-
-    Positions and intensities of the peaks are held against every structure of a database; cells are refined.
-    What is not there cannot be recognised: a probability says how far the best answer is to be believed.
-    """
-    from xtinct.recognition.recognising import recognise as find
-
-    answers = []
-    for path in patterns:
-        with _naming(path):
-            answers.append(find(path, database, **question))
-    if as_json:
-        plain = [answer.to_dict() for answer in answers]
-        click.echo(json.dumps(plain if len(plain) > 1 else plain[0], indent=1))
-        return
-    click.echo("\n\n".join(str(answer) for answer in answers))
-
-
-COMMANDS = (predict, index, recognise)
+COMMANDS = (predict, index, recognise, identify)

@@ -15,10 +15,15 @@ from xtinct.observer.peaks.peak_lists import WAVELENGTH, Known, from_d, from_two
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.symmetry.families import FAMILIES
 
+#: What a person hands over: a file, what was read of one, or 2theta in degrees and intensity, (n,) each.
+Pattern = str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray]
+#: Angstrom, a name, the two of a doublet; None: what the file says.
+Wavelength = float | str | Sequence[float] | Radiation | None
+
 
 def index(
-    pattern: str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray],
-    wavelength: float | str | Sequence[float] | Radiation | None = None,
+    pattern: Pattern,
+    wavelength: Wavelength = None,
     *,
     family: str = "all",
     cell: str | Sequence[float] | None = None,
@@ -43,26 +48,43 @@ def index(
     Returns an `Observation`: print it, or see its attributes, `to_dict()`, `to_cif()`, `plot()`. XtinctError
     where there is nothing to be read, or where the wavelength is not known.
     """
+    told = asked(family=family, cell=cell, centring=centring, prior=prior, law=law)
+    radiation = None if wavelength is None else radiation_of(wavelength)
+    pattern = read(pattern, wavelength, peaks=peaks, scan=scan)
+    if isinstance(pattern, PeakTable):
+        return observe_peaks(pattern.name or "peak list", listed(pattern, radiation), told)
+    return observe(pattern, radiation, told)
+
+
+def asked(
+    *,
+    family: str = "all",
+    cell: str | Sequence[float] | None = None,
+    centring: str | None = None,
+    prior: Mapping[int, Any] | str | Path | None = None,
+    law: str = "physical",
+) -> Question:
+    """What is known and asked, as `index` takes it; XtinctError for what makes no sense."""
     if family != "all" and family not in FAMILIES:
         raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
-    question = Question(
+    return Question(
         families=tuple(FAMILIES) if family == "all" else (family,),
         prior=read_prior(prior) if isinstance(prior, str | Path) else prior,
         cell=_six(cell) if cell is not None else None,
         centring=centring,
         law=law,
     )
-    radiation = None if wavelength is None else radiation_of(wavelength)
+
+
+def read(
+    pattern: Pattern, wavelength: Wavelength = None, *, peaks: bool = False, scan: str | None = None
+) -> Measurement | PeakTable:
+    """A file, two arrays or what was read before, as a measurement or a list of peaks."""
     if isinstance(pattern, str | Path):
         if peaks:
-            pattern = read_peaks(pattern, wavelength=wavelength)
-        else:
-            pattern = read_measurement(pattern, wavelength=wavelength, scan=scan)
-    elif isinstance(pattern, tuple | list):
-        pattern = as_measurement(*pattern)
-    if isinstance(pattern, PeakTable):
-        return observe_peaks(pattern.name or "peak list", listed(pattern, radiation), question)
-    return observe(pattern, radiation, question)
+            return read_peaks(pattern, wavelength=wavelength)
+        return read_measurement(pattern, wavelength=wavelength, scan=scan)
+    return as_measurement(*pattern) if isinstance(pattern, tuple | list) else pattern
 
 
 def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:

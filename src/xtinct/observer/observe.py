@@ -18,13 +18,20 @@ from xtinct.observer.exact_answer import is_ideal, observe_ideal
 from xtinct.observer.fitting.line_sets import lines_of
 from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.fitting.refinement import fit_cell
-from xtinct.observer.indexing.candidates import NOTHING, Candidate, candidates
+from xtinct.observer.indexing.candidates import NOTHING, Candidate, Suggestion, candidates, suggested
 from xtinct.observer.indexing.merit import merit
 from xtinct.observer.judging.court import Court, Judged, centring_of
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
 from xtinct.observer.judging.mixture import explained, second_phase
 from xtinct.observer.judging.ranking import peak_evidence
-from xtinct.observer.judging.weighing import WEIGHTS, probabilities, tempered
+from xtinct.observer.judging.weighing import (
+    SUGGESTED,
+    WEIGHTS,
+    Beside,
+    probabilities,
+    tempered,
+    voted,
+)
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.peak_shapes import q_of, shift, true_angle
 from xtinct.observer.peaks.radiation_found import Found, find
@@ -38,6 +45,8 @@ from xtinct.symmetry.operations import bravais_lattice, centring
 #: the score counts beside the evidence of the list; those that are held against the pattern, and how many
 #: of them are chosen by their score alone.
 _LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 60, 25.0, 0.25, 12, 5
+#: Suggested lattices that are held against the pattern beside them.
+_SUGGESTED = 8
 #: Lattices that are fitted to the end, and the probability that is worth it.
 _FITTED, _WORTH = 3, 0.03
 #: Rivals whose deciding lines are told.
@@ -55,6 +64,9 @@ class Question:
     cell       six numbers, angstrom and degrees, on conventional axes, about right; None: unknown
     centring   letter of the centring (P A B C I F R), where it is known; A, B and C are one
     law        intensity law of patterns without noise: physical, or uniform for random intensities
+    suggested  lattices to be judged beside those that the observer finds, the strongest first
+    trust      probability that the first of them is right
+    votes      probability of every space group by what suggested them; None: they have no voice
     """
 
     families: tuple[str, ...] = tuple(FAMILIES)
@@ -62,6 +74,9 @@ class Question:
     cell: tuple[float, ...] | None = None
     centring: str | None = None
     law: str = "physical"
+    suggested: tuple[Suggestion, ...] = ()
+    trust: float = 0.0
+    votes: Mapping[int, float] | None = None
 
     def __post_init__(self) -> None:
         unknown = [f for f in self.families if f not in FAMILIES]
@@ -115,13 +130,23 @@ def observe(
     radiation: wavelengths, where the file does not say them or says them wrongly. XtinctError where they
     are not known at all, or where there is nothing to be read (too few points, a constant).
     """
-    question = question or Question()
+    return observe_found(pattern, peaks_of(pattern, radiation), question)
+
+
+def peaks_of(pattern: Measurement, radiation: Radiation | None = None) -> Found:
+    """What a measured pattern shows before any lattice; `radiation` and errors as in `observe`."""
     radiation = radiation or pattern.radiation
     if radiation is None:
         raise XtinctError(f"{pattern.name or 'pattern'}: the wavelength is not known; tell it (--wavelength)")
     found = find(pattern.two_theta, pattern.intensity, radiation, pattern.sigma)
+    return replace(found, notes=(radiation.note, *found.notes)) if radiation.note else found
+
+
+def observe_found(pattern: Measurement, found: Found, question: Question | None = None) -> Observation:
+    """`observe` of a pattern whose peaks were found before."""
+    question = question or Question()
     said = [Statement("reading", note) for note in pattern.notes]
-    said += [Statement("radiation", note) for note in (radiation.note, *found.notes) if note]
+    said += [Statement("radiation", note) for note in found.notes]
     said += remarks.of_peaks(found)
     nothing = _nothing(pattern.name, found.measured.radiation, question)
     nothing = replace(nothing, measured=found.measured, lines=_lines(found.peaks), statements=said)
@@ -193,7 +218,7 @@ class _Weighed:
 def _lattices(found: Found, question: Question) -> _Weighed | None:
     if question.cell is not None:
         return _Weighed([_told(found, question)], np.ones(1), 0.0, None)
-    pool = worth_fitting(found, question)
+    pool = with_suggestions(worth_fitting(found, question), found, question)
     if not pool:
         return None
     court = Court.of(found, pool)
@@ -202,7 +227,10 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
         return None
     first = max(judged, key=lambda x: x.candidate.score)
     second = second_phase(court.left_over(first), found.peaks, question.families)
-    share, unknown = probabilities(judged, len(found.peaks), WEIGHTS, second.score if second else None)
+    beside = Beside(second.score if second else None, question.trust)
+    share, unknown = probabilities(
+        judged, len(found.peaks), SUGGESTED if question.suggested else WEIGHTS, beside
+    )
     order = np.argsort(-share, kind="stable")
     return _Weighed([judged[i] for i in order], share[order], unknown, second)
 
@@ -212,12 +240,36 @@ def worth_fitting(found: Found, question: Question) -> list[Candidate]:
     pool = candidates(found.peaks, question.families)
     pool = [c for c in pool if question.suits(c.family, c.centring)]
     pool = [c for c in pool if c.score > pool[0].score - _BELOW][:_LISTED]
+    return _chosen(found, pool)
+
+
+def _chosen(found: Found, pool: list[Candidate]) -> list[Candidate]:
+    """The best of a pool by their score, then by the list of peaks as a whole."""
     listed = [peak_evidence(found.peaks, c.family, c.metric, c.shift) for c in pool]
     worth = [_OF_SCORE * c.score + (p.value if p else -np.inf) for c, p in zip(pool, listed, strict=True)]
     by_list = [pool[i] for i in np.argsort(-np.array(worth), kind="stable")]
     chosen = pool[:_BY_SCORE]
     chosen += [c for c in by_list if not any(c is other for other in chosen)]
     return chosen[:_JUDGED]
+
+
+def with_suggestions(chosen: list[Candidate], found: Found, question: Question) -> list[Candidate]:
+    """The candidates, marked where they are suggested, and the suggestions that are not among them."""
+    result = list(chosen)
+    further = [
+        one
+        for one in suggested(found.peaks, question.suggested[:_SUGGESTED])
+        if one.family in question.families and question.suits(one.family, one.centring)
+    ]
+    for one in further:
+        for i, known in enumerate(result):
+            if known.family == one.family and same(known.reduced, one.reduced):
+                marked = max(one.suggestion, -np.inf if known.suggestion is None else known.suggestion)
+                result[i] = replace(known, suggestion=marked)
+                break
+        else:
+            result.append(one)
+    return result
 
 
 def _told(found: Found, question: Question) -> Judged:
@@ -263,18 +315,27 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         for one, p in list(zip(weighed.judged, weighed.share, strict=True))[:_FITTED]
         if p > _WORTH or one is weighed.judged[0]
     ]
+    weights = SUGGESTED if question.suggested else WEIGHTS
     groups = dict.fromkeys(question.weights(), 0.0)
+    absences = dict(groups)
     lattices = []
     for i, (one, p) in enumerate(zip(weighed.judged, weighed.share, strict=True)):
         fit, posterior = fits[i] if i < len(fits) else (one.fit, one.posterior)
         letter = centring_of(fit.lines, posterior.allowed(posterior.symbols[0]))
         lattices.append(_fitted_lattice(replace(one, fit=fit), letter, float(p), found.peaks))
-        power = tempered(posterior.group_probability, WEIGHTS.temper)
-        for number, share in zip(posterior.groups, power, strict=True):
-            if int(number) in groups:
-                groups[int(number)] += float(p) * float(share)
-    for number, weight in question.weights().items():
-        groups[number] += weighed.unknown * weight
+        power = tempered(posterior.group_probability, weights.temper)
+        heard = _heard(question, posterior.groups, power)
+        for number, alone, share in zip(
+            posterior.groups.tolist(), power.tolist(), heard.tolist(), strict=True
+        ):
+            if number in groups:
+                absences[number] += float(p) * alone
+                groups[number] += float(p) * share
+    prior = question.weights()
+    heard = _heard(question, np.array(list(prior)), np.array(list(prior.values())))
+    for (number, weight), share in zip(prior.items(), heard.tolist(), strict=True):
+        absences[number] += weighed.unknown * weight
+        groups[number] += weighed.unknown * share
     fit, posterior = fits[0]
     best = posterior.symbols[0]
     allowed = posterior.allowed(best)
@@ -285,6 +346,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         unknown=weighed.unknown,
         lines=_indexed(found.peaks, fit.family, fit.metric, fit),
         deciding={rival: posterior.deciding(rival) for rival in rivals},
+        by_absences=spread(absences) if question.votes is not None else [],
         fit=fit,
         absent=fit.centre[: len(fit.lines)][~allowed],
         axes={
@@ -295,6 +357,14 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         **_spread(groups, question),
     )
     return replace(result, statements=[*nothing.statements, *remarks.of_answer(result, found)])
+
+
+def _heard(question: Question, groups: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Probabilities (n,) of space groups (n,) with the votes, where there are any."""
+    if question.votes is None:
+        return probability
+    votes = np.array([question.votes.get(int(number), 0.0) for number in groups])
+    return voted(probability, votes, SUGGESTED.votes)
 
 
 def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, ClassPosterior]:

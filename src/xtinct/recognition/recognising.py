@@ -84,8 +84,8 @@ def recognise(
     Returns a `Recognition`: print it, or see its attributes and `to_dict()`. XtinctError where there is
     nothing to be read or the wavelength is not known.
     """
-    table = _table(database)
-    rows = _rows(table, elements)
+    table = open_table(database)
+    rows = chosen_rows(table, elements)
     found, targets, name, notes = _targets(pattern, wavelength, peaks, scan)
     answer = recognise_targets(table, targets, rows, name, phases)
     return replace(answer, notes=(*notes, *(found.notes if found else ()), *answer.notes))
@@ -118,7 +118,8 @@ def recognised_cells(found: Found, table: Table, most: int = 25) -> list[Recogni
     return out
 
 
-def _table(database: str | Path | Table | None) -> Table:
+def open_table(database: str | Path | Table | None) -> Table:
+    """A table of known structures, read once for a file as it stands; None: that of the default build."""
     if isinstance(database, Table):
         return database
     path = Path(DEFAULT_DATABASE if database is None else database)
@@ -134,7 +135,7 @@ def _loaded(path: Path, changed: int, size: int) -> Table:
     return load_table(path)
 
 
-def _rows(table: Table, elements: str | Iterable[str] | None) -> np.ndarray:
+def chosen_rows(table: Table, elements: str | Iterable[str] | None) -> np.ndarray:
     """Rows of structures of some elements, or all."""
     if elements is None:
         return np.arange(len(table))

@@ -12,10 +12,8 @@ from click.testing import CliRunner
 
 import xtinct
 from xtinct.cli import cli
-from xtinct.datasets.cddd import CrystalSettings, build_shard
 from xtinct.errors import XtinctError
 from xtinct.files.schema import RECOGNITION
-from xtinct.files.shards import Shard
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.conventional import conventional_cell
 from xtinct.measurements import Measurement
@@ -23,29 +21,10 @@ from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, measure, simulate_measurement
 from xtinct.recognition.known_structures import build_table, load_table
 from xtinct.recognition.recognising import recognised_cells
-from xtinct.sources.fetching import fetch
 from xtinct.sources.given import standard_of
-from xtinct.structures.cleaning import clean_shard
 from xtinct.symmetry.families import FAMILIES, family_of
 from xtinct.symmetry.operations import centring
 
-CLEANING = {
-    "symprec": 0.01,
-    "second_finder": False,
-    "disordered": "keep",
-    "missing_hydrogen": "keep",
-    "max_gap": 0,
-    "max_sites": 200,
-    "min_distance": 0.3,
-    "protostructures": True,
-}
-LINES = {
-    "d_star_max": 0.93,
-    "radiation": "xray",
-    "b_iso": 0.5,
-    "max_reflections": 2_000_000,
-    "intensity_floor": 1e-9,
-}
 #: A good measurement: nothing foreign, no texture, counts enough.
 CLEAN = Settings(
     first=(8.0, 10.0),
@@ -62,28 +41,9 @@ CLEAN = Settings(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(known_structures):
     """A quarter of the embedded prototypes, their line lists and the table of them."""
-    folder = tmp_path_factory.mktemp("recognition")
-    fetch("aflow", {"kind": "prototypes"}, folder / "raw.parquet")
-    clean_shard(
-        raw=[folder / "raw.parquet"],
-        cleaning=CLEANING,
-        shard=0,
-        shards=4,
-        structures_out=folder / "structures.parquet",
-        quarantine_out=folder / "quarantine.parquet",
-    )
-    lines = {family: folder / f"{family}.parquet" for family in FAMILIES}
-    build_shard(
-        folder / "structures.parquet",
-        CrystalSettings("cddd", LINES, "random", {"test": 1.0}, 1),
-        Shard(0, 1),
-        lines_out=lines,
-        quarantine_out=folder / "quarantine-lines.parquet",
-    )
-    build_table(lines.values(), folder / "structures.parquet", folder / "table.parquet")
-    return folder
+    return known_structures
 
 
 @pytest.fixture(scope="module")

@@ -138,6 +138,7 @@ class AnswerData:
     families     probability of every crystal family
     classes      extinction classes, most probable first; groups, (number, probability) likewise
     lines        observed lines, ascending
+    by_absences  groups by what the absences show alone, where something else votes too; empty without
     deciding     for each rival class of the best, the lines that decide, strongest first
     statements   what is to be known
     measured     the pattern as it was judged, None for a list; fit, the whole-pattern fit of the best lattice
@@ -153,6 +154,7 @@ class AnswerData:
     classes: list[ClassAnswer]
     groups: list[tuple[int, float]]
     lines: list[LineAnswer]
+    by_absences: list[tuple[int, float]] = field(default_factory=list)
     deciding: dict[str, list[DecidingLine]] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     measured: Measured | None = None

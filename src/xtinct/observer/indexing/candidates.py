@@ -1,7 +1,7 @@
 """From a peak list to lattices, the most likely first."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from xtinct.lattices.bravais import (
     reduced_of,
     relation,
 )
-from xtinct.lattices.metric import cell_of, volume_of_metric
+from xtinct.lattices.metric import cell_of, form_metric, volume_of_metric
 from xtinct.observer.indexing import trees
 from xtinct.observer.indexing.likelihood import (
     KINDS,
@@ -77,6 +77,7 @@ class Candidate:
     explained: np.ndarray  # bool (n,), which of them it explains
     first: np.ndarray  # float64 (12,), 1/d^2 of the first lines of the lattice
     parts: np.ndarray  # float64 (6,), what the score is made of
+    suggestion: float | None = None  # how strongly it was suggested, None where it was not
 
     @property
     def bravais(self) -> str:
@@ -97,6 +98,21 @@ class Candidate:
     def volume(self) -> float:
         """Volume of the primitive cell, angstrom^3."""
         return volume_of_metric(self.metric @ FAMILIES[self.family].general) / POINTS[self.centring]
+
+
+class Suggestion(NamedTuple):
+    """A lattice that something else suggests, as a structure that was recognised.
+
+    family    crystal family
+    cell      float64 (6,), conventional, angstrom and degrees, about right
+    centring  letter
+    score     how strongly it is suggested: logarithm of how much more probable it is than another
+    """
+
+    family: str
+    cell: np.ndarray
+    centring: str
+    score: float
 
 
 @dataclass(frozen=True)
@@ -323,6 +339,27 @@ def candidates(
     pool = _different(pool + _lifts(pool[:40], families, lines, limits))
     pool = _different(pool + _related(pool[:4], families, lines, limits))
     return [_named(one) for one in pool]
+
+
+def suggested(
+    peaks: Peaks, suggestions: Sequence[Suggestion], limits: Limits | None = None
+) -> list[Candidate]:
+    """The suggestions as candidates, refined on the peaks; those that their lines allow."""
+    limits = limits or Limits()
+    lines = used_lines(peaks, limits)
+    found: list[Candidate] = []
+    for one in suggestions:
+        metric = form_metric(one.family, np.asarray(one.cell, dtype=np.float64)[None])[0]
+        start = Lifted(one.family, metric, one.centring)
+        scored = (
+            _scored(start, limits.prior.shift, lines, limits, _FINAL)
+            if lines.searched.two_theta.size >= 3
+            else []
+        )
+        own = next((c for c in scored if c.centring == one.centring), None)
+        if own is not None:
+            found.append(replace(_named(own), suggestion=one.score))
+    return found
 
 
 def _named(one: Candidate) -> Candidate:

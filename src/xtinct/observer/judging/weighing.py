@@ -20,6 +20,23 @@ class Weights(NamedTuple):
     candidate: tuple[float, ...]
     none: tuple[float, ...]
     temper: float
+    suggestion: tuple[float, ...] = (0.0, 0.0, 0.0)
+    votes: float = 0.0
+
+
+class Beside(NamedTuple):
+    """What is known beside the candidates.
+
+    second  score of another lattice that explains what the first by score leaves of the lines, None without
+            one: what it leaves then does not speak against it
+    trust   probability that the strongest suggestion is right
+    """
+
+    second: float | None = None
+    trust: float = 0.0
+
+
+ALONE = Beside()
 
 
 #: Figures of a candidate, in order.
@@ -79,6 +96,23 @@ def figures(judged: list[Judged]) -> np.ndarray:
     )
 
 
+def suggestions(judged: list[Judged], trust: float) -> np.ndarray:
+    """What is said for the candidates that were suggested, float64 (n, 3); 0 for the others.
+
+    suggested     1
+    below         how much weaker than the strongest, over 5
+    trust         logit of the probability that the strongest is right, over 3; of the strongest alone
+    """
+    strength = np.array([-np.inf if (s := x.candidate.suggestion) is None else s for x in judged])
+    told = np.isfinite(strength)
+    if not told.any():
+        return np.zeros((len(judged), 3))
+    below = np.clip((np.where(told, strength, 0.0) - strength[told].max()) / 5, -3, 0)
+    bounded = min(max(trust, 1e-3), 1 - 1e-3)
+    logit = np.log(bounded / (1 - bounded)) / 3
+    return np.stack([told, np.where(told, below, 0.0), np.where(told & (below == 0), logit, 0.0)], axis=1)
+
+
 def none_of_them(judged: list[Judged], peaks: int) -> np.ndarray:
     """What speaks for a lattice that is not among the candidates, float64 (4,)."""
     best = max(x.candidate.score for x in judged)
@@ -87,20 +121,18 @@ def none_of_them(judged: list[Judged], peaks: int) -> np.ndarray:
 
 
 def probabilities(
-    judged: list[Judged], peaks: int, weights: Weights, second: float | None = None
+    judged: list[Judged], peaks: int, weights: Weights, beside: Beside = ALONE
 ) -> tuple[np.ndarray, float]:
-    """(probability of each candidate float64 (n,), that it is none of them).
-
-    second  score of another lattice that explains what the first by score leaves of the lines, None without
-            one: what it leaves then does not speak against it
-    """
+    """(probability of each candidate float64 (n,), that it is none of them)."""
     each, none = figures(judged), none_of_them(judged, peaks)
-    if second is not None:
+    if beside.second is not None:
         first = int(np.argmax([x.candidate.score for x in judged]))
         each[first, _LEFT] = 0.0
-        none[1] += second / 10
+        none[1] += beside.second / 10
         none[-1] = 0.0
-    with_none = np.append(each @ np.array(weights.candidate), none @ np.array(weights.none))
+    value = each @ np.array(weights.candidate)
+    value += suggestions(judged, beside.trust) @ np.array(weights.suggestion)
+    with_none = np.append(value, none @ np.array(weights.none))
     share = np.exp(with_none - with_none.max())
     share /= share.sum()
     return share[:-1], float(share[-1])
@@ -112,6 +144,25 @@ WEIGHTS = Weights(
     none=(-0.48, -1.18, -2.28, 0.34),
     temper=0.8,
 )
+
+#: The same where lattices are suggested by structures that were recognised; see `benchmarks/joint/README.md`.
+SUGGESTED = Weights(
+    candidate=(0.95, 0.06, 0.11, -0.3, 0.51, -0.61, -0.77, -0.96, 1.06, -0.07, -2.69),
+    none=(0.01, -0.42, -1.4, -1.12),
+    temper=0.5,
+    suggestion=(2.83, 1.67, 0.15),
+    votes=1.0,
+)
+
+
+def voted(probability: np.ndarray, votes: np.ndarray, power: float) -> np.ndarray:
+    """Probabilities (n,) weighted with votes (n,), to a power and kept from zero; normalised."""
+    total = votes.sum()
+    if not total > 0:
+        return probability
+    share = 0.9 * votes / total + 0.1 / len(votes)
+    out = probability * share**power
+    return out / out.sum()
 
 
 def tempered(probability: np.ndarray, power: float) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""One answer: observer and recognition together, and who said what."""

@@ -1,0 +1,141 @@
+"""One answer on the symmetry of a powder, and who said what."""
+
+import json
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from xtinct.observer.answer.observation import Observation
+from xtinct.recognition.recognition import Recognition
+from xtinct.symmetry.classes import class_symbol
+from xtinct.symmetry.families import crystal_system, family_of
+from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin
+
+#: Sum of probabilities up to which classes are in the set of a coverage; found on simulated measurements.
+SUMS = {0.9: 0.75}
+
+
+def _class_of(number: int) -> tuple[str, str]:
+    return family_of(number), class_symbol(number)
+
+
+@dataclass(frozen=True)
+class Identification:
+    """What observer and recognition say together of a measured pattern.
+
+    observation  of the observer, whose candidates include the lattices of recognised structures; its groups
+                 are weighted with the votes of recognition, and `observation.by_absences` is without them
+    recognition  of the database alone; None where there was no database
+    """
+
+    observation: Observation
+    recognition: Recognition | None
+
+    @property
+    def groups(self) -> dict[int, float]:
+        """Probability of every space group number, most probable first; all others are sums of these."""
+        return dict(self.observation.groups)
+
+    @property
+    def classes(self) -> dict[tuple[str, str], float]:
+        """Probability of every extinction class, (family, symbol), most probable first."""
+        return self._summed(_class_of)
+
+    @property
+    def bravais_lattices(self) -> dict[str, float]:
+        """Probability of every Bravais lattice (aP ... cF), most probable first."""
+        return self._summed(bravais_lattice)
+
+    @property
+    def families(self) -> dict[str, float]:
+        """Probability of every crystal family, most probable first."""
+        return self._summed(family_of)
+
+    @property
+    def systems(self) -> dict[str, float]:
+        """Probability of every crystal system, most probable first."""
+        return self._summed(crystal_system)
+
+    @property
+    def class_set(self) -> list[tuple[str, str]]:
+        """Extinction classes that hold the true one for 90 % of patterns, most probable first."""
+        chosen, total = [], 0.0
+        for name, probability in self.classes.items():
+            chosen.append(name)
+            total += probability
+            if total >= SUMS[0.9]:
+                break
+        return chosen
+
+    @property
+    def agreement(self) -> str:
+        """Who said what of the extinction class, in one sentence."""
+        if self.recognition is None:
+            return "No database was asked: this is what lattice and absences show."
+        if not self.recognition.known:
+            return "No known structure fits: this is what lattice and absences show."
+        voted = next(iter(self.recognition.classes))
+        shown = self.observation.by_absences
+        if not self.observation.lattices or not shown:
+            return f"Known structures vote for {_named(voted)}; no lattice was found to judge absences on."
+        alone: dict[tuple[str, str], float] = {}
+        for number, probability in shown:
+            alone[_class_of(number)] = alone.get(_class_of(number), 0.0) + probability
+        best = max(alone, key=lambda name: alone[name])
+        if best == voted:
+            return f"Absences and known structures agree on {_named(best)}."
+        return (
+            f"Absences alone show {_named(best)} ({alone[best]:.2f}); known structures vote for "
+            f"{_named(voted)} ({self.recognition.classes[voted]:.2f})."
+        )
+
+    def _summed(self, of: Callable[[int], Hashable]) -> dict:
+        sums: dict = {}
+        for number, probability in self.observation.groups:
+            sums[of(number)] = sums.get(of(number), 0.0) + probability
+        return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return {
+            "name": self.observation.name,
+            "crystal_systems": self.systems,
+            "families": self.families,
+            "bravais_lattices": self.bravais_lattices,
+            "classes": [
+                {"family": family, "symbol": symbol, "probability": p}
+                for (family, symbol), p in self.classes.items()
+            ],
+            "class_set_90": [{"family": family, "symbol": symbol} for family, symbol in self.class_set],
+            "groups": [
+                {"number": g, "symbol": hermann_mauguin(g), "probability": p} for g, p in self.groups.items()
+            ],
+            "agreement": self.agreement,
+            "observation": self.observation.to_dict(),
+            "recognition": None if self.recognition is None else self.recognition.to_dict(),
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as text."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    def to_cif(self, path=None) -> str:
+        """CIF text of the best cell, with a block for every group of the best class; see `Observation`."""
+        return self.observation.to_cif(path)
+
+    def plot(self, path) -> None:
+        """Write the picture of the observation: .svg, .png or .html."""
+        self.observation.plot(path)
+
+    def __str__(self) -> str:
+        parts = [f"{self.observation}", self.agreement]
+        if self.recognition is not None:
+            parts.append(str(self.recognition))
+        if self.observation.groups and self.observation.lattices:
+            names = ", ".join(_named(name) for name in self.class_set)
+            parts.insert(1, f"Classes that hold the true one for 90 % of patterns: {names}.")
+        return "\n\n".join(parts)
+
+
+def _named(name: tuple[str, str]) -> str:
+    return f"{name[1]} ({name[0]})"

@@ -1,0 +1,90 @@
+"""Observer and recognition asked together."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtinct.joint.identification import Identification
+from xtinct.lattices.bravais import reduced, same
+from xtinct.measurements import PeakTable, radiation_of
+from xtinct.observer.asking import Pattern, Wavelength, asked, listed, read
+from xtinct.observer.indexing.candidates import Suggestion
+from xtinct.observer.observe import Question, observe_found, observe_peaks, peaks_of
+from xtinct.recognition.known_structures import Table
+from xtinct.recognition.recognising import chosen_rows, open_table, recognise, recognise_targets
+from xtinct.recognition.recognition import Recognition
+from xtinct.recognition.targets import FEWEST, targets_of
+from xtinct.symmetry.families import family_of
+from xtinct.symmetry.operations import centring
+
+
+def identify(
+    pattern: Pattern,
+    wavelength: Wavelength = None,
+    *,
+    database: str | Path | Table | None = None,
+    elements: str | Iterable[str] | None = None,
+    peaks: bool = False,
+    scan: str | None = None,
+    **known: Any,
+) -> Identification:
+    """The symmetry of a measured powder: lattice and absences, weighed with the structures that are known.
+
+    pattern     a file of any format of powder diffraction, a Measurement or PeakTable of
+                `xtinct.measurements`, or two float (n,) arrays: 2theta in degrees, and intensity
+    wavelength  angstrom, a name (CuKa), or the two of a doublet; None: what the file says
+    database    a table of known structures (`xtinct.recognise`); None: that of the default build
+    elements    symbols ("Si,O") that the sample may have; hydrogen always may
+    peaks       whether the file is a list of peaks; scan, which of several scans
+    known       family, cell, centring, prior: as `xtinct.index` takes them
+
+    The lattices of recognised structures are judged on the whole pattern beside those that the observer
+    finds, and their space groups vote. Returns an `Identification`: print it, or see its attributes.
+    XtinctError where there is nothing to be read.
+    """
+    question = asked(**known)
+    table = open_table(database)
+    measured = read(pattern, wavelength, peaks=peaks, scan=scan)
+    if isinstance(measured, PeakTable):
+        radiation = None if wavelength is None else radiation_of(wavelength)
+        recognition = recognise(measured, table, wavelength, elements=elements)
+        observation = observe_peaks(measured.name or "peak list", listed(measured, radiation), question)
+        return Identification(observation, recognition)
+    found = peaks_of(measured, None if wavelength is None else radiation_of(wavelength))
+    if len(found.peaks) < FEWEST:
+        return Identification(observe_found(measured, found, question), None)
+    rows = chosen_rows(table, elements)
+    recognition = recognise_targets(table, targets_of(found), rows, measured.name or "pattern", 3)
+    return Identification(observe_found(measured, found, told_by(recognition, question)), recognition)
+
+
+def told_by(recognition: Recognition, question: Question) -> Question:
+    """The question with the lattices and votes of recognition; as it is where the cell is given."""
+    if not recognition.known or question.cell is not None:
+        return question
+    return replace(
+        question,
+        suggested=lattices_of(recognition),
+        trust=recognition.probability,
+        votes=recognition.groups,
+    )
+
+
+def lattices_of(recognition: Recognition) -> tuple[Suggestion, ...]:
+    """The different lattices of the structures that were recognised, the strongest first."""
+    found: list[Suggestion] = []
+    primitive: list[np.ndarray] = []
+    for known in recognition.known:
+        letter, family = centring(known.number), family_of(known.number)
+        cell = np.asarray(known.cell, dtype=np.float64)
+        if not np.isfinite(cell).all():
+            continue
+        small = reduced(cell, letter)
+        if any(x.family == family and same(small, y) for x, y in zip(found, primitive, strict=True)):
+            continue
+        found.append(Suggestion(family, cell, letter, float(known.score)))
+        primitive.append(small)
+    return tuple(found)
