@@ -37,10 +37,10 @@ from xtinct.linelists.structure_factors import (
 from xtinct.patterns.lorentz import geometric_factor
 from xtinct.radiation.tubes import radiation_of
 from xtinct.radiation.wavelength import check_wavelength
-from xtinct.sources.given import atoms_of, reading_of, refused_in_one_line
+from xtinct.sources.given import atoms_of, filled_cell_of, refused_in_one_line
 from xtinct.structures.crystal import Crystal, cell_of_basis
-from xtinct.structures.filling import Reading
-from xtinct.structures.groups import Operations, metric_tensor
+from xtinct.structures.filling import FilledCell
+from xtinct.structures.groups import NamedOperations, metric_tensor
 from xtinct.structures.standard import standardise
 from xtinct.symmetry.operations import hermann_mauguin, operations
 
@@ -219,8 +219,8 @@ def lines(
     low, high = _checked_range(two_theta_range)
     d_star_max = _reach(length, high)
     with refused_in_one_line():
-        reading = reading_of(structure)
-        settled = _as_written(reading) if symprec is None else _symmetric(reading, symprec)
+        filled = filled_cell_of(structure)
+        settled = _as_written(filled) if symprec is None else _symmetric(filled, symprec)
     atoms = kernel_atoms(settled.crystal)
     settings = line_settings(d_star_max=d_star_max, radiation=radiation, b_iso=b_iso, intensity_floor=_ABSENT)
     try:
@@ -306,37 +306,37 @@ class _Settled:
         )
 
 
-def _as_written(reading: Reading) -> _Settled:
-    return _Settled(reading.crystal, None, "not looked for, the structure is taken as written")
+def _as_written(filled: FilledCell) -> _Settled:
+    return _Settled(filled.crystal, None, "not looked for, the structure is taken as written")
 
 
-def _symmetric(reading: Reading, symprec: float) -> _Settled:
+def _symmetric(filled: FilledCell, symprec: float) -> _Settled:
     if not 0 < symprec < math.inf:
         raise XtinctError(f"symprec {symprec:g}: expected a length in angstrom, or None")
-    stated = reading.operations
+    stated = filled.operations
     if len(stated.point_operations) > 1 and _conventional(stated):
-        cell = _with_symmetry(reading.crystal.cell, stated)
-        group = f"{_group_text(stated)}, " + (reading.note or "as stated")
-        crystal = Crystal(cell, reading.crystal.frac, reading.crystal.species)
+        cell = _with_symmetry(filled.crystal.cell, stated)
+        group = f"{_group_text(stated)}, " + (filled.note or "as stated")
+        crystal = Crystal(cell, filled.crystal.frac, filled.crystal.species)
         return _Settled(crystal, stated.point_operations.astype(np.int64), group)
-    found = standardise(reading.crystal, symprec=symprec, protostructures=False)
+    found = standardise(filled.crystal, symprec=symprec, protostructures=False)
     rotations = np.unique(operations(found.number).rotations, axis=0).astype(np.int64)
     symbol = hermann_mauguin(found.number)
     return _Settled(found.crystal, rotations, f"{symbol} ({found.number}), found within {symprec:g} angstrom")
 
 
-def _conventional(stated: Operations) -> bool:
+def _conventional(stated: NamedOperations) -> bool:
     """Whether a tabulated setting on axes that are not rhombohedral is stated."""
     table = stated.tabulated
     return table is not None and table.ext != "R"
 
 
-def _group_text(stated: Operations) -> str:
+def _group_text(stated: NamedOperations) -> str:
     table = stated.tabulated
     return f"{table.xhm()} ({table.number})"
 
 
-def _with_symmetry(cell: np.ndarray, stated: Operations) -> np.ndarray:
+def _with_symmetry(cell: np.ndarray, stated: NamedOperations) -> np.ndarray:
     """`cell` with the mean metric over the point group, to ten decimals."""
     r, given = stated.point_operations, metric_tensor(cell)
     metric = np.einsum("nki,nkj->ij", r, given @ r) / len(r)

@@ -13,7 +13,7 @@ from xtinct.errors import XtinctError
 from xtinct.linelists.scattering import scatterer_number
 from xtinct.sources.archives import decoded
 from xtinct.structures.crystal import Crystal, RejectedError, Species
-from xtinct.structures.filling import Listing, Reading, resolve
+from xtinct.structures.filling import FilledCell, Listing, resolve
 from xtinct.structures.parsing import (
     listing_of_ase,
     listing_of_gemmi,
@@ -34,15 +34,15 @@ def standard_of(structure: Any, *, symprec: float = 0.01) -> Standard:
     SmallStructure, or an ASE Atoms. `symprec`: angstrom. XtinctError if there is no structure in it.
     """
     with refused_in_one_line():
-        return standardise(reading_of(structure).crystal, symprec=symprec, protostructures=False)
+        return standardise(filled_cell_of(structure).crystal, symprec=symprec, protostructures=False)
 
 
-def reading_of(structure: Any) -> Reading:
+def filled_cell_of(structure: Any) -> FilledCell:
     """All sites of `structure` as it is written, and the operations that it states; RejectedError."""
     return resolved(listing_of(structure))
 
 
-def resolved(listing: Listing) -> Reading:
+def resolved(listing: Listing) -> FilledCell:
     """All sites of a listing of any size that a user may hand over; RejectedError."""
     return resolve(listing, max_sites=_MAX_SITES, min_distance=_MIN_DISTANCE)
 
