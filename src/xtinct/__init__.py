@@ -9,6 +9,9 @@ __version__ = "0.1.0"
 _OFFERED = {
     "simulate": "xtinct.api",
     "line_list": "xtinct.api",
+    "lines": "xtinct.crystals.crystal_lines",
+    "XRDCalculator": "xtinct.crystals.pymatgen_calculators",
+    "NDCalculator": "xtinct.crystals.pymatgen_calculators",
     "ulbd_patterns": "xtinct.api",
     "extinction_classes": "xtinct.api",
     "ceilings": "xtinct.api",

@@ -54,6 +54,12 @@ assert xtinct.__file__.startswith({{site!r}}), xtinct.__file__
 open("NaCl.cif", "w").write({ROCK_SALT!r})
 d_star, intensity = xtinct.line_list("NaCl.cif")
 assert len(d_star) > 5
+assert xtinct.lines("NaCl.cif").hkl[1].tolist() == [2, 0, 0]
+for calculator in (xtinct.XRDCalculator, xtinct.NDCalculator):
+    try:
+        calculator()
+    except xtinct.XtinctError as error:
+        assert "needs the package pymatgen, which is not installed" in str(error), error
 pattern = xtinct.simulate("NaCl.cif")
 instrument = xtinct.Instrument.from_config({{instrument!r}})
 np.savetxt("NaCl.xy", np.column_stack([instrument.two_theta, xtinct.simulate("NaCl.cif", instrument)]))
@@ -78,6 +84,7 @@ COMMANDS = {
     "version": ([], ""),
     "classes": (["--family", "cubic"], ""),
     "ceilings": (["--family", "cubic"], ""),
+    "lines": (["NaCl.cif"], ""),
     "check": (["small.yaml"], ""),
     "train": (["ulbd", "cubic", "--config", "small.yaml"], ""),
     "predict": (["NaCl.xy", "--wavelength", "1.5406"], ""),
@@ -219,7 +226,7 @@ def test_every_offered_function_runs(functions_ran):
         assert "pymatgen, which is not installed: pip install 'xtinct[workflow]'" in refused
     assert set(xtinct.__all__) == {
         "simulate", "line_list", "ulbd_patterns", "extinction_classes", "ceilings", "index", "predict",
-        "recognise", "identify", "score", "space_group",
+        "recognise", "identify", "score", "space_group", "lines", "XRDCalculator", "NDCalculator",
         "Instrument", "XtinctError",
     }, "a new function needs a call above"  # fmt: skip
 

@@ -3,7 +3,7 @@
 import click
 
 from xtinct import __version__
-from xtinct.cli import checkout, laws, measured, scoring, stored
+from xtinct.cli import checkout, crystals, laws, measured, scoring, stored
 from xtinct.cli.printing import print_table
 from xtinct.project.job import one_line_errors
 
@@ -34,6 +34,7 @@ for command in (
     *laws.COMMANDS,
     *stored.COMMANDS,
     *measured.COMMANDS,
+    *crystals.COMMANDS,
     *scoring.COMMANDS,
     *checkout.COMMANDS,
 ):

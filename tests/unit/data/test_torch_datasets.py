@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from xtinct.linelists.stored_lines import read_lines
 
 from xtinct.data import LineListDataset, Lines, Patterns, Source, StreamDataset, collate_lines
 from xtinct.errors import XtinctError
 from xtinct.learning.training_sets import Sources
 from xtinct.learning.training_settings import TrainingSettings
-from xtinct.linelists.stored_lines import read_lines
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
 from xtinct.symmetry.families import space_groups

@@ -120,7 +120,7 @@ class Resnet(StrictSection):
     depth: Literal[10, 50, 101] = key("number of layers")
 
 
-class OwnNetwork(Section):
+class OwnNetwork(StrictSection):
     """A network of your own."""
 
     kind: Annotated[
