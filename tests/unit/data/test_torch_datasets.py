@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
-from xtinct.linelists.stored_lines import read_lines
+from xtinct.linelists.line_tables import read_lines
 
 from xtinct.data import LineListDataset, Lines, Patterns, Source, StreamDataset, collate_lines
 from xtinct.errors import XtinctError
