@@ -49,7 +49,7 @@ def _unknown(axis: str) -> XtinctError:
 
 
 @dataclass(frozen=True)
-class Axis:
+class PatternAxis:
     """Equidistant points of an axis, within what an instrument measures.
 
     name       one of AXES

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from xtinct.data.class_labels import Labels
-from xtinct.data.views import Lines, Patterns
+from xtinct.data.views import LineView, Patterns
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet
 from xtinct.learning.loading import Batch, Loader
@@ -35,7 +35,7 @@ class LineListDataset(Dataset):
     paths    a file, or one for each family
     family   crystal family that the samples are of, or all
     split    train, validation or test; None for all samples
-    view     `Patterns` or `Lines`
+    view     `Patterns` or `LineView`
     target   what the label is (`Labels`): an int, or a mapping of several
 
     Attribute `labels` says what the labels mean. The lines stand in memory-mapped temporary files. Pickling,
@@ -49,7 +49,7 @@ class LineListDataset(Dataset):
         *,
         family: str,
         split: str | None = "train",
-        view: Patterns | Lines | None = None,
+        view: Patterns | LineView | None = None,
         target: str | tuple[str, ...] = "extinction_class",
     ) -> None:
         self.split, self.view = split, view or Patterns()
@@ -97,7 +97,7 @@ class LineListDataset(Dataset):
 
 
 @dataclass(frozen=True)
-class Source:
+class SampleSource:
     """What endless samples are drawn from.
 
     train        ulbd-online (with `intensities`), wilson-online, physical-online, gcdd-online, a name of
@@ -148,7 +148,7 @@ class Source:
 class StreamDataset(IterableDataset):
     """Samples that are drawn for ever, or `count` of them: (what `view` shows, label).
 
-    source  a `Source`; or the `SampleSettings` of a training, whose very samples these then are
+    source  a `SampleSource`; or the `SampleSettings` of a training, whose very samples these then are
     view, target  as for `LineListDataset`
     count   samples of all workers and ranks together; None for no end
     start   number of the first sample, to go on where another run stopped
@@ -166,9 +166,9 @@ class StreamDataset(IterableDataset):
 
     def __init__(
         self,
-        source: Source | SampleSettings,
+        source: SampleSource | SampleSettings,
         *,
-        view: Patterns | Lines | None = None,
+        view: Patterns | LineView | None = None,
         target: str | tuple[str, ...] = "extinction_class",
         count: int | None = None,
         start: int = 0,
@@ -178,7 +178,7 @@ class StreamDataset(IterableDataset):
         self.view = view or Patterns()
         self.role = getattr(source, "role", "train")
         reach = self.view.instrument.d_star_reach
-        self.settings = source.settings(reach) if isinstance(source, Source) else source
+        self.settings = source.settings(reach) if isinstance(source, SampleSource) else source
         self.view.instrument.check_reach(self.settings.lines["d_star_max"])
         self.labels = Labels(self.settings.family, target)
         if block < 1 or start < 0 or (count is not None and count < 0):

@@ -10,7 +10,7 @@ import torch
 from scipy.sparse import csr_array
 from torch.utils.data import default_collate
 
-from xtinct.data.scales import Axis, from_d_star, to_d_star
+from xtinct.data.scales import PatternAxis, from_d_star, to_d_star
 from xtinct.errors import XtinctError
 from xtinct.learning.loading import Batch
 from xtinct.patterns.default_instrument import DEFAULT_INSTRUMENT
@@ -28,7 +28,7 @@ class Patterns:
     """
 
     instrument: Instrument = DEFAULT_INSTRUMENT
-    axis: Axis = field(default_factory=Axis)
+    axis: PatternAxis = field(default_factory=PatternAxis)
 
     def __post_init__(self) -> None:
         self.axis.ends(self.instrument)
@@ -73,7 +73,7 @@ class Patterns:
 
 
 @dataclass(frozen=True)
-class Lines:
+class LineView:
     """Lines as they stand on an axis, ascending; those beyond its ends are cut off.
 
     Intensities are |F|^2 summed over the hkl of a line, the strongest that is left 1, without
@@ -81,7 +81,7 @@ class Lines:
     """
 
     instrument: Instrument = DEFAULT_INSTRUMENT
-    axis: Axis = field(default_factory=Axis)
+    axis: PatternAxis = field(default_factory=PatternAxis)
 
     def __post_init__(self) -> None:
         self.axis.ends(self.instrument)
@@ -123,7 +123,9 @@ def collate_lines(samples: Sequence[tuple[tuple[torch.Tensor, torch.Tensor], Any
     """
     for lines, _ in samples:
         if not isinstance(lines, tuple):
-            raise XtinctError("collate_lines: samples are patterns; leave collate_fn out, or ask for Lines()")
+            raise XtinctError(
+                "collate_lines: samples are patterns; leave collate_fn out, or ask for a LineView"
+            )
     position, intensity, present = (
         torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True)
         for parts in zip(

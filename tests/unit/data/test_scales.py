@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from xtinct.data import AXES, LABELS, Axis, Labels, Lines, Patterns, from_d_star, to_d_star
+from xtinct.data import AXES, LABELS, Labels, LineView, PatternAxis, Patterns, from_d_star, to_d_star
 from xtinct.errors import XtinctError
 from xtinct.learning.loading import Batch
 from xtinct.linelists.line_lists import LineLists
@@ -37,9 +37,9 @@ def test_silicon_111_stands_where_the_tables_say():
         assert to_d_star(axis, from_d_star(axis, 1 / D_111, WAVELENGTH), WAVELENGTH) == pytest.approx(
             1 / D_111
         )
-        ((position_of_line, _),) = Lines(OPTICS, Axis(axis))(one_line(D_111))
+        ((position_of_line, _),) = LineView(OPTICS, PatternAxis(axis))(one_line(D_111))
         assert position_of_line.item() == pytest.approx(position, abs=2e-3)
-        view = Patterns(OPTICS, Axis(axis, points=4096))
+        view = Patterns(OPTICS, PatternAxis(axis, points=4096))
         (pattern,) = view(one_line(D_111))
         step = view.abscissa[1] - view.abscissa[0]
         assert abs(view.abscissa[pattern.argmax()] - position) < step + 2e-3
@@ -47,27 +47,27 @@ def test_silicon_111_stands_where_the_tables_say():
 
 @pytest.mark.parametrize("axis", AXES)
 def test_the_ends_are_those_of_the_instrument_and_whatever_lies_beyond_is_cut(axis):
-    low, high = Axis(axis).ends(OPTICS)
+    low, high = PatternAxis(axis).ends(OPTICS)
     ends = sorted(from_d_star(axis, to_d_star("2theta", np.array([5, 90]), WAVELENGTH), WAVELENGTH))
     np.testing.assert_allclose([low, high], ends, rtol=1e-12)
     # 1/d of lines at 4, 5.001, 89.99 and 91 degrees, and one that no angle reaches.
     d_star = np.append(to_d_star("2theta", np.array([4, 5.001, 89.99, 91]), WAVELENGTH), 1.4)
     lines = LineLists(np.array([0, 5]), d_star, np.array([9, 1, 2, 9, 9], np.float32))
-    ((position, intensity),) = Lines(OPTICS, Axis(axis))(Batch(lines, np.array([1]), None))
+    ((position, intensity),) = LineView(OPTICS, PatternAxis(axis))(Batch(lines, np.array([1]), None))
     expected = from_d_star(axis, to_d_star("2theta", np.array([5.001, 89.99]), WAVELENGTH), WAVELENGTH)
     order = np.argsort(expected)
     np.testing.assert_allclose(position, expected[order], rtol=1e-6)
     np.testing.assert_allclose(intensity, np.array([0.5, 1])[order])
     with pytest.raises(XtinctError, match=f"axis {axis}: .* which the instrument measures"):
-        Patterns(OPTICS, Axis(axis, low=low - 0.1 * (high - low)))
+        Patterns(OPTICS, PatternAxis(axis, low=low - 0.1 * (high - low)))
     with pytest.raises(XtinctError, match="expected an ascending finite range"):
-        Patterns(OPTICS, Axis(axis, low=high, high=low))
+        Patterns(OPTICS, PatternAxis(axis, low=high, high=low))
 
 
 @pytest.mark.parametrize("axis", AXES)
 @pytest.mark.parametrize("points", [20000, 300])
 def test_a_pattern_that_rises_with_2theta_reads_2theta_at_every_point(axis, points):
-    view = Patterns(OPTICS, Axis(axis, points=points))
+    view = Patterns(OPTICS, PatternAxis(axis, points=points))
     found = view._means @ OPTICS.two_theta
     wanted = from_d_star("2theta", to_d_star(axis, view.abscissa, WAVELENGTH), WAVELENGTH)
     # The mean of an interval differs from its middle by the curvature; at the ends half of it is cut.
@@ -78,7 +78,7 @@ def test_a_pattern_that_rises_with_2theta_reads_2theta_at_every_point(axis, poin
 
 
 def test_coarse_points_keep_the_area_of_a_narrow_peak():
-    fine, coarse = (Patterns(OPTICS, Axis("2theta", points=points)) for points in (8192, 101))
+    fine, coarse = (Patterns(OPTICS, PatternAxis("2theta", points=points)) for points in (8192, 101))
     areas = [
         float(view(one_line(D_111))[0].sum() * (view.abscissa[1] - view.abscissa[0]))
         for view in (fine, coarse)
@@ -89,15 +89,15 @@ def test_coarse_points_keep_the_area_of_a_narrow_peak():
 def test_an_axis_that_ends_at_zero_degrees_has_no_largest_d():
     optics = Instrument(WAVELENGTH, 0, 90, 1000, "lorentz", 0.1)
     with pytest.raises(XtinctError, match="finite range"):
-        Patterns(optics, Axis("d"))
-    assert Patterns(optics, Axis("d", low=2, high=10)).abscissa[-1] == 10
+        Patterns(optics, PatternAxis("d"))
+    assert Patterns(optics, PatternAxis("d", low=2, high=10)).abscissa[-1] == 10
 
 
 def test_unknown_axes_and_too_few_points_are_refused():
     with pytest.raises(XtinctError, match="axis 'q': expected one of 2theta, d, Q, log Q"):
-        Axis("q")
+        PatternAxis("q")
     with pytest.raises(XtinctError, match="1 points"):
-        Axis(points=1)
+        PatternAxis(points=1)
 
 
 def test_labels_of_all_230_groups():

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
-from xtinct.linelists.line_tables import read_lines
 
-from xtinct.data import LineListDataset, Lines, Patterns, Source, StreamDataset, collate_lines
+from xtinct.data import LineListDataset, LineView, Patterns, SampleSource, StreamDataset, collate_lines
 from xtinct.errors import XtinctError
 from xtinct.learning.training_sets import Sources
 from xtinct.learning.training_settings import TrainingSettings
+from xtinct.linelists.line_tables import read_lines
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
 from xtinct.symmetry.families import space_groups
@@ -20,7 +20,7 @@ from xtinct.symmetry.families import space_groups
 OPTICS = Instrument(
     wavelength=1.5406, two_theta_min=5, two_theta_max=90, points=1024, lorentz="lorentz", fwhm=0.5
 )
-CUBIC = Source("ulbd-online", "cubic", seed=5, lattices={"cubic": {"lengths": [5, 8]}})
+CUBIC = SampleSource("ulbd-online", "cubic", seed=5, lattices={"cubic": {"lengths": [5, 8]}})
 
 
 def digests(samples):
@@ -93,7 +93,7 @@ def test_validation_and_training_have_no_sample_in_common():
     train, validation = (
         digests(
             StreamDataset(
-                Source("ulbd-online", "cubic", 5, role, {"cubic": {"lengths": [5, 8]}}),
+                SampleSource("ulbd-online", "cubic", 5, role, {"cubic": {"lengths": [5, 8]}}),
                 view=Patterns(OPTICS), count=64,
             )
         )
@@ -104,7 +104,7 @@ def test_validation_and_training_have_no_sample_in_common():
 
 def test_mixtures_have_the_weights_that_were_asked_for(write_lines):
     path = write_lines(list(space_groups("cubic")) * 4, splits=("train",))
-    source = Source(
+    source = SampleSource(
         {"ulbd-online": 1, "physical-online": 2, "own": 1}, "cubic", 1,
         lattices={"cubic": {"lengths": [5, 8]}}, files={"own": path},
     )  # fmt: skip
@@ -145,7 +145,7 @@ def test_several_files_stand_one_after_the_other_in_any_order_of_asking(write_li
 
 def test_line_batches_hold_the_lines_and_nothing_else(write_lines):
     path = write_lines([195, 230, 225], splits=("train",))
-    dataset = LineListDataset(path, family="cubic", view=Lines(OPTICS))
+    dataset = LineListDataset(path, family="cubic", view=LineView(OPTICS))
     (batch, labels) = next(iter(DataLoader(dataset, batch_size=3, collate_fn=collate_lines)))
     assert labels.shape == (3,)
     for i in range(3):
@@ -159,9 +159,9 @@ def test_line_batches_hold_the_lines_and_nothing_else(write_lines):
 
 def test_what_is_missing_is_named():
     with pytest.raises(XtinctError, match="no lattices of the cubic family"):
-        StreamDataset(Source("ulbd-online", "cubic"))
+        StreamDataset(SampleSource("ulbd-online", "cubic"))
     with pytest.raises(XtinctError, match="'gcdd-online' needs its files"):
-        StreamDataset(Source("gcdd-online", "cubic"))
+        StreamDataset(SampleSource("gcdd-online", "cubic"))
     with pytest.raises(XtinctError, match="target 'symmetry': expected one of extinction_class"):
         StreamDataset(CUBIC, target="symmetry")
     with pytest.raises(XtinctError, match="rank 2 of 2"):
