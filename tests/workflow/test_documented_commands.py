@@ -147,7 +147,7 @@ COMMANDS = {
         "xtinct index NaCl.xy --wavelength 1.5406 --family cubic --plot salt.svg --cif salt.cif --json"
     ),
     "xtinct bench training": HELP,
-    "snakemake --cores all --resources gpu=4 all": DRY,
+    "snakemake --cores all --resources gpu=4 -- all": DRY,
     "torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:PORT --no-python "
     "xtinct train ulbd cubic": "torchrun --standalone --nproc-per-node 1 --no-python xtinct train --help",
     "snakemake --workflow-profile profiles/slurm all": HELP,

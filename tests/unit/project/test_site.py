@@ -107,6 +107,12 @@ def test_every_link_of_every_page_leads_to_a_place_that_is_there(pages):
                 assert fragment in pages[target].places, f"{path.name}: {link}"
 
 
+def test_every_page_of_the_documentation_stands_in_the_navigation(root):
+    text = (root / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:")[1]
+    for path in (root / "docs").rglob("*.md"):
+        assert f": {path.relative_to(root / 'docs')}\n" in text, f"{path.name}: name it in mkdocs.yml"
+
+
 def slug(heading):
     """The place of a heading as code hosts name it."""
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").strip().lower()
