@@ -116,8 +116,8 @@ def test_what_does_not_fit_is_said_in_one_line(package, settings, path, message)
 
 def test_unknown_arguments_are_refused_by_name(package, settings):
     instrument = Instrument.from_config(settings["instrument"])
-    with pytest.raises(XtinctError, match="no hyperparameter 'widht'; it has width"):
-        build_model(f"{package.name}.nets:MyNet", instrument, 5, {"widht": 3})
+    with pytest.raises(XtinctError, match="no hyperparameter 'girth'; it has width"):
+        build_model(f"{package.name}.nets:MyNet", instrument, 5, {"girth": 3})
 
 
 def test_a_configuration_may_name_it(package, root):
