@@ -11,13 +11,10 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.extras import names_extra
 from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.default_instrument import DEFAULT_INSTRUMENT
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.families import family_of
 
-#: The instrument of the default configuration and of the models it trains: Cu K-alpha1, 5-90 degrees.
-DEFAULT_INSTRUMENT = Instrument(
-    wavelength=1.5406, two_theta_min=5.0, two_theta_max=90.0, points=8192, lorentz="lorentz", fwhm=0.23548
-)
 #: Where the default configuration puts its models of the extinction class, one folder per family.
 DEFAULT_MODELS = "models/ulbd"
 

@@ -54,6 +54,12 @@ assert xtinct.__file__.startswith({{site!r}}), xtinct.__file__
 open("NaCl.cif", "w").write({ROCK_SALT!r})
 d_star, intensity = xtinct.line_list("NaCl.cif")
 assert len(d_star) > 5
+assert xtinct.lines("NaCl.cif").hkl[1].tolist() == [2, 0, 0]
+for calculator in (xtinct.XRDCalculator, xtinct.NDCalculator):
+    try:
+        calculator()
+    except xtinct.XtinctError as error:
+        assert "needs the package pymatgen, which is not installed" in str(error), error
 pattern = xtinct.simulate("NaCl.cif")
 instrument = xtinct.Instrument.from_config({{instrument!r}})
 np.savetxt("NaCl.xy", np.column_stack([instrument.two_theta, xtinct.simulate("NaCl.cif", instrument)]))
@@ -78,6 +84,7 @@ COMMANDS = {
     "version": ([], ""),
     "classes": (["--family", "cubic"], ""),
     "ceilings": (["--family", "cubic"], ""),
+    "lines": (["NaCl.cif"], ""),
     "check": (["small.yaml"], ""),
     "train": (["ulbd", "cubic", "--config", "small.yaml"], ""),
     "predict": (["NaCl.xy", "--wavelength", "1.5406"], ""),
@@ -89,6 +96,7 @@ COMMANDS = {
         ["lines.parquet", "--out", "exported", "--config", "small.yaml"],
         "needs the package huggingface-hub, which is not installed: pip install 'xtinct[share]'",
     ),
+    "score": (["answers.csv", "--truth", "lines.parquet", "--split", "all"], ""),
     "verify": (["--help"], ""),
     "snapshot": ([], "needs the package snakemake, which is not installed: pip install 'xtinct[workflow]'"),
     "adopt": ([], "needs the package dvc, which is not installed: pip install 'xtinct[workflow]'"),
@@ -201,6 +209,12 @@ def line_table(installed, root, functions_ran):
         "from xtinct.files.shards import Shard\nconfig = yaml.safe_load(open('small.yaml'))\n"
         "build_shard(UlbdSettings.from_config(config, 'cubic', seed=1), Shard(), 'lines.parquet')"
     )
+    code += (
+        "\nimport pyarrow.parquet as pq\nids = pq.read_table('lines.parquet')['sample_id'].to_pylist()\n"
+        "rows = ''.join(f'{name},225\\n' for name in ids)\n"
+        "open('answers.csv', 'w').write('sample_id,spacegroup_number_1\\n' + rows)\n"
+        "import xtinct\nassert xtinct.score('answers.csv', 'lines.parquet', split='all').n == len(ids)"
+    )
     done = installed.python(code)
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -212,7 +226,7 @@ def test_every_offered_function_runs(functions_ran):
         assert "pymatgen, which is not installed: pip install 'xtinct[workflow]'" in refused
     assert set(xtinct.__all__) == {
         "simulate", "line_list", "ulbd_patterns", "extinction_classes", "ceilings", "index", "predict",
-        "recognise", "identify", "space_group",
+        "recognise", "identify", "score", "space_group", "lines", "XRDCalculator", "NDCalculator",
         "Instrument", "XtinctError",
     }, "a new function needs a call above"  # fmt: skip
 

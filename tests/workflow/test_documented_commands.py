@@ -37,18 +37,22 @@ HELP = "help"
 
 #: Words after the program that name what its help is asked of.
 SUBCOMMANDS = {
+    "add",
     "adopt",
     "bench",
     "checkout",
+    "commit",
     "describe",
     "export",
     "identify",
     "index",
+    "lines",
     "metrics",
     "plots",
     "predict",
     "pull",
     "recognise",
+    "score",
     "show",
     "snapshot",
     "status",
@@ -85,6 +89,7 @@ COMMANDS = {
     "xtinct predict PATTERN...": "xtinct predict NaCl.xy --wavelength 1.5406",
     "xtinct index PATTERN": "xtinct index NaCl.xy --wavelength 1.5406 --family cubic",
     "xtinct classes": AS_IT_IS,
+    "xtinct lines FILE": "xtinct lines NaCl.cif --plot lines.svg",
     "xtinct predict": HELP,
     "xtinct index": HELP,
     "pip install .": "pip install --dry-run --no-deps --no-build-isolation --quiet .",
@@ -149,6 +154,12 @@ COMMANDS = {
     "xtinct export data/ulbd/cubic.parquet --out patterns": (
         "xtinct export lines.parquet --out patterns && ls patterns/data/test.parquet patterns/README.md"
     ),
+    # docs/data.md
+    "xtinct score": HELP,
+    "xtinct score predictions.csv --truth data/ulbd/cubic.parquet": HELP,
+    "dvc commit": HELP,
+    "dvc add my/lines": HELP,
+    "xtinct describe": HELP,
     # docs/interruptions.md
     "snakemake ...": HELP,
     "snakemake --unlock": HELP,
@@ -214,6 +225,7 @@ EXAMPLES = {
     ),
     # Needs the whole build; tests/unit/recognition asks the same.
     "import xtinct.recognition.recognising as recognition": None,
+    "import torch": ("", {"64 * 600": "64 * 4", "64 * 20": "64 * 2", "total_steps=600": "total_steps=4"}),
     "from xtinct import identify": None,  # the same; tests/unit/joint
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct import line_list, simulate": ("", {}),
@@ -371,7 +383,10 @@ def test_python_examples_run(clone, document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_examples_of_configurations_are_accepted(document):
+def test_examples_of_configurations_are_accepted(document, tmp_path, monkeypatch):
+    (tmp_path / "my_package").mkdir()  # a network of the reader's own, as an example names it
+    (tmp_path / "my_package/nets.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
     whole = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     for language, content in fences((ROOT / document).read_text(encoding="utf-8")):
         if language != "yaml":

@@ -8,10 +8,7 @@ extinction test of gemmi for every hkl and one Gaussian over the full grid per l
 
 import os
 import platform
-import statistics
-import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +16,8 @@ import gemmi
 import llvmlite.binding
 import numpy as np
 
+from xtinct.bench.cases import Case, measure
+from xtinct.bench.line_speed import line_cases
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.lattices.metric import reciprocal_metric
@@ -40,53 +39,6 @@ _BOX = 10
 _DRAWS = 30
 #: Patterns of one own round: 64 MiB, more than the caches hold.
 _PATTERNS = 2048
-
-
-@dataclass(frozen=True)
-class Case:
-    """Two ways to the same result.
-
-    baseline, ours  do the work once and return how many items that were
-    target          ratio of the times per item: at least this, or at most if `at_most`
-    """
-
-    name: str
-    baseline_name: str
-    baseline: Callable[[], int]
-    ours: Callable[[], int]
-    target: float
-    at_most: bool = False
-
-
-def measure(case: Case, rounds: int) -> dict[str, object]:
-    """Run both sides in turn, after one round to warm up, and return ratios and times per item."""
-    case.baseline()
-    case.ours()
-    base, own = [], []
-    for _ in range(rounds):
-        base.append(_seconds_per_item(case.baseline))
-        own.append(_seconds_per_item(case.ours))
-    # What is asked for is how much faster, or (at_most) how much slower, ours is.
-    ratios = [o / b if case.at_most else b / o for b, o in zip(base, own, strict=True)]
-    ratio = statistics.median(ratios)
-    return {
-        "case": case.name,
-        "baseline": case.baseline_name,
-        "baseline_us": 1e6 * statistics.median(base),
-        "ours_us": 1e6 * statistics.median(own),
-        "ratio": ratio,
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
-        "target": f"{'<=' if case.at_most else '>='} {case.target:g}",
-        "met": ratio <= case.target if case.at_most else ratio >= case.target,
-        "rounds": rounds,
-    }
-
-
-def _seconds_per_item(work: Callable[[], int]) -> float:
-    start = time.process_time()
-    items = work()
-    return (time.process_time() - start) / items
 
 
 def published_ulbd(number: int, cell: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -236,7 +188,8 @@ def run(structures: str | Path, *, rounds: int = 5, n_structures: int = 40) -> d
     records = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pymatgen remarks on the style of CIFs
-        for case in (*ulbd_cases(), *cddd_cases(read_cifs(structures, n_structures))):
+        cifs = read_cifs(structures, n_structures)
+        for case in (*ulbd_cases(), *cddd_cases(cifs), *line_cases(cifs)):
             records.append(measure(case, rounds))
     return {
         "machine": {

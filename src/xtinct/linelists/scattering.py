@@ -68,7 +68,7 @@ def scattering_table(radiation: str, d_star_max: float) -> tuple[np.ndarray, np.
             known[z] = True
             a, b, c = np.array(row["xray_a"]), np.array(row["xray_b"]), row["xray_c"]
             terms = a[:, None] * np.exp(-b[:, None] * s2)
-            table[z] = _hermite(c + terms.sum(axis=0), -(b[:, None] * terms).sum(axis=0) * width)
+            table[z] = hermite(c + terms.sum(axis=0), -(b[:, None] * terms).sum(axis=0) * width)
     for number, length in ISOTOPES.values():
         known[number] = True
         table[number] = table[1]
@@ -83,7 +83,7 @@ def scatterer_number(symbol: str, atomic_number: int) -> int:
     return ISOTOPES[symbol][0] if symbol in ISOTOPES else atomic_number
 
 
-def _hermite(values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+def hermite(values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     """Coefficients (n, 4) of the cubics through n + 1 values with the given slopes per interval."""
     y0, y1, m0, m1 = values[:-1], values[1:], slopes[:-1], slopes[1:]
     return np.stack([y0, m0, 3 * (y1 - y0) - 2 * m0 - m1, 2 * (y0 - y1) + m0 + m1], axis=1)

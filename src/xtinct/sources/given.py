@@ -1,6 +1,8 @@
 """A structure that a user hands over, in whatever form, as the symmetrised crystal that programs need."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,9 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.linelists.scattering import scatterer_number
 from xtinct.sources.archives import decoded
-from xtinct.structures.crystal import Crystal, RejectedError
-from xtinct.structures.filling import Listing
+from xtinct.structures.crystal import Crystal, RejectedError, Species
+from xtinct.structures.filling import FilledCell, Listing, resolve
 from xtinct.structures.parsing import (
-    expand,
     listing_of_ase,
     listing_of_gemmi,
     listing_of_pymatgen,
@@ -32,9 +33,25 @@ def standard_of(structure: Any, *, symprec: float = 0.01) -> Standard:
     `structure`: CIF or POSCAR text, the path of such a file, a pymatgen Structure, a gemmi
     SmallStructure, or an ASE Atoms. `symprec`: angstrom. XtinctError if there is no structure in it.
     """
+    with refused_in_one_line():
+        return standardise(filled_cell_of(structure).crystal, symprec=symprec, protostructures=False)
+
+
+def filled_cell_of(structure: Any) -> FilledCell:
+    """All sites of `structure` as it is written, and the operations that it states; RejectedError."""
+    return resolved(listing_of(structure))
+
+
+def resolved(listing: Listing) -> FilledCell:
+    """All sites of a listing of any size that a user may hand over; RejectedError."""
+    return resolve(listing, max_sites=_MAX_SITES, min_distance=_MIN_DISTANCE)
+
+
+@contextmanager
+def refused_in_one_line() -> Iterator[None]:
+    """Turn the refusal of a structure into an XtinctError."""
     try:
-        crystal = expand(_listing(structure), max_sites=_MAX_SITES, min_distance=_MIN_DISTANCE)
-        return standardise(crystal, symprec=symprec, protostructures=False)
+        yield
     except RejectedError as rejected:
         raise XtinctError(f"structure: {rejected.reason}: {rejected.detail}") from None
 
@@ -44,23 +61,23 @@ def atoms_of(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Scatterers are numbered as `scatterer_number` does: by atomic number, isotopes of hydrogen apart.
     """
-    atoms = [
-        (z, frac, occupancy)
-        for frac, site in zip(crystal.frac, crystal.species, strict=True)
-        for z, occupancy in _scatterers(site)
-    ]
-    species, frac, occupancy = (np.array(column) for column in zip(*atoms, strict=True))
-    return species, frac, occupancy
+    atoms = [(z, row, share) for row, site in enumerate(crystal.species) for z, share in _scatterers(site)]
+    species, rows, occupancy = (np.array(column) for column in zip(*atoms, strict=True))
+    return species, crystal.frac[rows], occupancy
 
 
-def _scatterers(site: Iterable[tuple[str, float]]) -> list[tuple[int, float]]:
-    return [
-        (scatterer_number(symbol, gemmi.Element(symbol).atomic_number), occupancy)
-        for symbol, occupancy in site
-    ]
+@functools.lru_cache(maxsize=4096)
+def _scatterers(site: Species) -> tuple[tuple[int, float], ...]:
+    return tuple((atomic_number_of(symbol), occupancy) for symbol, occupancy in site)
 
 
-def _listing(structure: Any) -> Listing:
+def atomic_number_of(symbol: str) -> int:
+    """Number of a scatterer, as `scatterer_number`; 0 for what is no element."""
+    return scatterer_number(symbol, gemmi.Element(symbol).atomic_number)
+
+
+def listing_of(structure: Any) -> Listing:
+    """What `structure` lists; XtinctError if it is of no known kind, RejectedError if it cannot be used."""
     if isinstance(structure, str | Path):
         text = str(structure)
         # A text has lines; a path has none.

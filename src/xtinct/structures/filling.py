@@ -13,8 +13,9 @@ from functools import cached_property
 import gemmi
 import numpy as np
 
+from xtinct.compiling import njit
 from xtinct.structures.crystal import Crystal, RejectedError, Species
-from xtinct.structures.distances import MIN_CELL_HEIGHT, cell_heights, close_pairs
+from xtinct.structures.distances import MIN_CELL_HEIGHT, close_pairs, smallest_height
 from xtinct.structures.groups import NamedOperations, metric_tensor
 from xtinct.structures.statements import (
     AGREES,
@@ -72,11 +73,13 @@ class Listing:
 class FilledCell:
     """All sites of the cell, and how they stand to the file's words (AGREES, RESOLVED or SILENT).
 
-    note    what contradicted, and what was taken instead; empty unless RESOLVED
+    operations  that filled the cell
+    note        what contradicted, and what was taken instead; empty unless RESOLVED
     """
 
     crystal: Crystal
     verdict: str
+    operations: NamedOperations
     note: str = ""
 
 
@@ -135,7 +138,7 @@ def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> FilledC
         return _resolved(found, problem)
     trial = filler.trial(fitting[0])
     if trial.possible:
-        return FilledCell(trial.crystal, trial.verdict.kind)
+        return FilledCell(trial.crystal, trial.verdict.kind, trial.operations)
     if trial.error is None or trial.error.reason in ("atoms_too_close", "bad_occupancy"):
         others = filler.tried(setting.operations() for setting in symmetry.origins)
         found = filler.only([other for other in others if other.certain], str(trial.failure().detail))
@@ -145,7 +148,8 @@ def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> FilledC
 
 
 def _resolved(trial: _Trial, problem: str) -> FilledCell:
-    return FilledCell(trial.crystal, RESOLVED, f"{problem}; {trial.operations.name} agrees")
+    note = f"{problem}; {trial.operations.name} agrees"
+    return FilledCell(trial.crystal, RESOLVED, trial.operations, note)
 
 
 def _names(operations: Sequence[NamedOperations]) -> str:
@@ -299,15 +303,17 @@ def _check_sites(listing: Listing) -> None:
 
 
 def _checked_basis(cell: np.ndarray) -> np.ndarray:
-    shown = " ".join(f"{value:g}" for value in cell)
+    def bad(why: str = "") -> RejectedError:
+        return RejectedError("bad_cell", f"cell parameters {' '.join(f'{value:g}' for value in cell)}{why}")
+
     if not np.isfinite(cell).all() or (cell <= 0).any() or (cell[3:] >= 180).any():
-        raise RejectedError("bad_cell", f"cell parameters {shown}")
+        raise bad()
     unit_cell = gemmi.UnitCell(*cell)
     if not (math.isfinite(unit_cell.volume) and unit_cell.volume > 0):
-        raise RejectedError("bad_cell", f"cell parameters {shown} enclose no volume")
+        raise bad(" enclose no volume")
     basis = np.array(unit_cell.orth.mat.tolist()).T
-    if cell_heights(basis).min() < MIN_CELL_HEIGHT:
-        raise RejectedError("bad_cell", f"cell parameters {shown}: thinner than {MIN_CELL_HEIGHT:g} angstrom")
+    if smallest_height(basis) < MIN_CELL_HEIGHT:
+        raise bad(f": thinner than {MIN_CELL_HEIGHT:g} angstrom")
     return basis
 
 
@@ -319,34 +325,76 @@ def fill_cell(
         raise RejectedError("too_many_sites", f"{len(frac)} listed sites, at most {max_sites} allowed")
     if len(operations) == 1:
         return frac, np.arange(len(frac))
-    rotations, translations = operations.rotations_in_cell, operations.translations_in_cell
-    positions, sources, total = [], [], 0
-    for i, site in enumerate(frac):
-        images = rotations @ site + translations
-        shift = images - site
-        shift -= np.round(shift)
-        same = np.linalg.norm(shift @ basis, axis=1) < SPECIAL_POSITION_RADIUS
-        if np.count_nonzero(same) > 1:
+    sites = np.ascontiguousarray(frac, dtype=np.float64)
+    positions, sources = _images(
+        sites, operations.rotations_in_cell, operations.translations_in_cell, basis, max_sites
+    )
+    if len(positions) > max_sites:
+        raise RejectedError("too_many_sites", f"more than {max_sites} sites in the cell")
+    return positions, sources
+
+
+@njit(cache=True)
+def _images(frac, rotations, translations, basis, max_sites):
+    """All images of the sites, and the site of each; more than `max_sites` where there are too many."""
+    n, m = len(frac), len(rotations)
+    positions, sources = (
+        np.empty((min(n * m, max_sites + m), 3)),
+        np.empty(min(n * m, max_sites + m), np.int64),
+    )
+    images, site, mean, total = np.empty((m, 3)), np.empty(3), np.empty(3), 0
+    for i in range(n):
+        site[:] = frac[i]
+        _write_images(rotations, site, translations, images)
+        same = 0
+        mean[:] = 0.0
+        for j in range(m):
+            if _apart(images[j], site, basis) < SPECIAL_POSITION_RADIUS:
+                same += 1
+                for k in range(3):
+                    shift = images[j, k] - site[k]
+                    mean[k] += shift - np.rint(shift)
+        begin = total
+        if same > 1:
             # The mean over the site's own group lies exactly on the special position.
-            images = rotations @ (site + shift[same].mean(axis=0)) + translations
-            images = _distinct(images, basis)
-        total += len(images)
+            for k in range(3):
+                site[k] += mean[k] / same
+            _write_images(rotations, site, translations, images)
+        for j in range(m):
+            new = True
+            if same > 1:
+                for kept in range(begin, total):
+                    if not _apart(images[j], positions[kept], basis) >= SPECIAL_POSITION_RADIUS:
+                        new = False
+                        break
+            if new:
+                positions[total] = images[j]
+                sources[total] = i
+                total += 1
         if total > max_sites:
-            raise RejectedError("too_many_sites", f"more than {max_sites} sites in the cell")
-        positions.append(images)
-        sources.append(np.full(len(images), i))
-    return np.concatenate(positions), np.concatenate(sources)
+            break
+    return positions[:total].copy(), sources[:total].copy()
 
 
-def _distinct(images: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    kept: list[np.ndarray] = []
-    left = images
-    while len(left):
-        kept.append(left[0])
-        shift = left - left[0]
-        shift -= np.round(shift)
-        left = left[np.linalg.norm(shift @ basis, axis=1) >= SPECIAL_POSITION_RADIUS]
-    return np.array(kept)
+@njit(cache=True)
+def _write_images(rotations, site, translations, images):
+    for j in range(len(rotations)):
+        for k in range(3):
+            r = rotations[j, k]
+            images[j, k] = r[0] * site[0] + r[1] * site[1] + r[2] * site[2] + translations[j, k]
+
+
+@njit(cache=True)
+def _apart(one, other, basis):
+    """Distance of two sites, to the image that rounding finds, angstrom."""
+    square = 0.0
+    for axis in range(3):
+        d = 0.0
+        for k in range(3):
+            shift = one[k] - other[k]
+            d += (shift - np.rint(shift)) * basis[k, axis]
+        square += d * d
+    return math.sqrt(square)
 
 
 def _join_shared(

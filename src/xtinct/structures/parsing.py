@@ -329,7 +329,7 @@ def listing_of_ase(atoms: Any) -> Listing:
 
 
 def _of_atoms(cell: np.ndarray, symbols: list[str], frac: list, occupancies: list[float]) -> Listing:
-    for symbol in symbols:
+    for symbol in dict.fromkeys(symbols):
         if symbol not in ("D", "T") and gemmi.Element(symbol).atomic_number == 0:
             raise RejectedError("unknown_species", f"{symbol!r} is not an element")
     return Listing(cell, symbols, np.array(frac).reshape(-1, 3), np.array(occupancies, dtype=np.float64))
