@@ -44,7 +44,7 @@ from xtinct.structures.groups import NamedOperations, metric_tensor
 from xtinct.structures.standard import standardise
 from xtinct.symmetry.operations import hermann_mauguin, operations
 
-#: Families weaker than this share of the strongest line are absent: rounding errors.
+#: Lines weaker than this share of the strongest |F|^2 are absent: rounding errors.
 _ABSENT = 1e-9
 #: Length and angle by which a cell may miss hexagonal axes and still be named with four indices in mind.
 _HEXAGONAL = 1e-5
@@ -65,7 +65,7 @@ class HklFamily:
 
 
 @dataclass(frozen=True)
-class Lines:
+class CrystalLineTable:
     """Powder lines of a crystal, in the order of their angle.
 
     hkl           int64 (n, 3), usual name of the strongest family of each line
@@ -196,7 +196,7 @@ def lines(
     two_theta_range: tuple[float, float] = (0.0, 90.0),
     b_iso: float = 0.0,
     symprec: float | None = 0.01,
-) -> Lines:
+) -> CrystalLineTable:
     """Powder lines of a crystal structure with their hkl.
 
     structure        CIF or POSCAR text, the path of such a file, a pymatgen Structure, a gemmi
@@ -238,13 +238,13 @@ def lines(
     indices = without_centred(indices, primitive.translations)
     families = settled.families(indices)
     strengths = family_strengths(indices, families, d_star, primitive, settings)
-    strong = strong_families(families, strengths, total, _ABSENT * total.max())
+    strong = strong_families(families, strengths, total)
     multiplicity = np.add.reduceat(strong.sizes, strong.begins[:-1])[first:]
     strong = strong._replace(begins=strong.begins[first:])
     d_star, total = d_star[first:], total[first:]
     sine = 0.5 * length * d_star
     intensity = total * geometric_factor(sine, np.sqrt(1.0 - sine * sine), float(radiation == "xray"))
-    return Lines(
+    return CrystalLineTable(
         strong.names[strong.begins[:-1]],
         multiplicity,
         1.0 / d_star,
