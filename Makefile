@@ -1,5 +1,6 @@
 # make all   the environment and the default build: from structures to results/report.html
 # make test  the environment, the linters and every test that is not minutes long
+# make docs  the environment and the documentation as a site: open site/index.html
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ endif
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all env test test-slow check lock
+.PHONY: all env test test-slow check docs lock
 .DELETE_ON_ERROR:
 
 all: env
@@ -45,6 +46,12 @@ test: check
 test-slow: env
 	pytest -m slow
 	pytest --cctbx -m slow || test $$? -eq 5  # 5: no such test
+
+# The reference is made from the code; the pages need no network.
+docs: env
+	python -m xtinct.project.keys.reference
+	python -m xtinct.project.reference_pages
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 # Resolve pyproject.toml anew and pin what came out (then read the difference before committing it).
 lock:

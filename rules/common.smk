@@ -1,6 +1,7 @@
 from functools import cache
 
 import xtinct.project.experiments
+from xtinct.learning.import_paths import source_digest
 from xtinct.project.digests import code_digest
 from xtinct.project.job import has_gpu
 from xtinct.sources.fetching import source_content
@@ -194,6 +195,12 @@ def training(wildcards):
     return xtinct.project.experiments.training_settings(
         config, wildcards.experiment, wildcards.family, int(wildcards.seed)
     )
+
+
+def network_digest(experiment):
+    """Digest of the source of an experiment's network, if it is of the user's own."""
+    model = config["models"][config["experiments"][experiment]["model"]]
+    return source_digest(model["kind"])
 
 
 def variant_files():

@@ -24,6 +24,8 @@ rule train_model:
     params:
         settings=training,
         code=code_digest("xtinct.learning.training"),
+        # Of a network of the user's own; "" for those of the library.
+        network=lambda wildcards: network_digest(wildcards.experiment),
     script:
         "../workflow/scripts/train_model.py"
 

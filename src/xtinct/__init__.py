@@ -17,6 +17,7 @@ _OFFERED = {
     "ceilings": "xtinct.api",
     "predict": "xtinct.api",
     "index": "xtinct.observer.asking",
+    "score": "xtinct.evaluation.answer_scores",
     "identify": "xtinct.joint.identifying",
     "space_group": "xtinct.structures.space_group",
     "recognise": "xtinct.recognition.recognising",

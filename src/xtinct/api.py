@@ -11,13 +11,10 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.extras import names_extra
 from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.default_instrument import DEFAULT_INSTRUMENT
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.families import family_of
 
-#: The instrument of the default configuration and of the models it trains: Cu K-alpha1, 5-90 degrees.
-DEFAULT_INSTRUMENT = Instrument(
-    wavelength=1.5406, two_theta_min=5.0, two_theta_max=90.0, points=8192, lorentz="lorentz", fwhm=0.23548
-)
 #: Where the default configuration puts its models of the extinction class, one folder per family.
 DEFAULT_MODELS = "models/ulbd"
 
@@ -114,9 +111,14 @@ def ulbd_patterns(
 
 
 def extinction_classes(family: str, axes: str = "unlabelled") -> tuple:
-    """Extinction classes of a crystal family, each with `symbol`, `family` and `members`.
+    """Extinction classes of a crystal family, ordered by their lowest member.
 
-    See `xtinct.symmetry.classes.extinction_classes`.
+    `family`: a crystal family, a crystal system, "all", or a space group by number or Hermann-Mauguin
+    symbol ("Pnma", "62"), of which the class that it is in is given. `axes`: "unlabelled", as in a powder
+    pattern, or "labelled", where the cell's axes are known.
+
+    Returns a tuple of `ExtinctionClass`, each with `symbol`, `family` and `members`. XtinctError for any
+    other family or axes.
     """
     from xtinct.symmetry.classes import extinction_classes as classes
 
@@ -131,7 +133,11 @@ def ceilings(
 ) -> dict[int, Fraction]:
     """The best top-k accuracy that the extinction laws allow, exactly.
 
-    See `xtinct.ceiling.extinction.ceilings`.
+    `family`: a crystal family, a crystal system, or "all". `target`: what is to be named (spacegroup,
+    extinction_class, crystal_system, bravais_lattice, laue_class or point_group). `prior`: weight of each
+    space group; None weighs all groups of the family equally.
+
+    Returns {k: fraction} for each of `ks`. XtinctError for an unknown family or target.
     """
     from xtinct.ceiling.extinction import ceilings as exact
 

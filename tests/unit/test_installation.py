@@ -96,6 +96,7 @@ COMMANDS = {
         ["lines.parquet", "--out", "exported", "--config", "small.yaml"],
         "needs the package huggingface-hub, which is not installed: pip install 'xtinct[share]'",
     ),
+    "score": (["answers.csv", "--truth", "lines.parquet", "--split", "all"], ""),
     "verify": (["--help"], ""),
     "snapshot": ([], "needs the package snakemake, which is not installed: pip install 'xtinct[workflow]'"),
     "adopt": ([], "needs the package dvc, which is not installed: pip install 'xtinct[workflow]'"),
@@ -208,6 +209,12 @@ def line_table(installed, root, functions_ran):
         "from xtinct.files.shards import Shard\nconfig = yaml.safe_load(open('small.yaml'))\n"
         "build_shard(UlbdSettings.from_config(config, 'cubic', seed=1), Shard(), 'lines.parquet')"
     )
+    code += (
+        "\nimport pyarrow.parquet as pq\nids = pq.read_table('lines.parquet')['sample_id'].to_pylist()\n"
+        "rows = ''.join(f'{name},225\\n' for name in ids)\n"
+        "open('answers.csv', 'w').write('sample_id,spacegroup_number_1\\n' + rows)\n"
+        "import xtinct\nassert xtinct.score('answers.csv', 'lines.parquet', split='all').n == len(ids)"
+    )
     done = installed.python(code)
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -219,7 +226,7 @@ def test_every_offered_function_runs(functions_ran):
         assert "pymatgen, which is not installed: pip install 'xtinct[workflow]'" in refused
     assert set(xtinct.__all__) == {
         "simulate", "line_list", "ulbd_patterns", "extinction_classes", "ceilings", "index", "predict",
-        "recognise", "identify", "space_group", "lines", "XRDCalculator", "NDCalculator",
+        "recognise", "identify", "score", "space_group", "lines", "XRDCalculator", "NDCalculator",
         "Instrument", "XtinctError",
     }, "a new function needs a call above"  # fmt: skip
 

@@ -18,7 +18,11 @@ from xtinct.project import configuration
 pytestmark = pytest.mark.workflow
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "config/README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+DOCUMENTS = [
+    "README.md",
+    "config/README.md",
+    *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md")),
+]
 #: First words of what is taken for a command.
 PROGRAMS = {
     "cat", "cd", "conda", "cp", "dvc", "git", "kill", "make", "mv", "pip", "ps", "python", "rm", "rsync",
@@ -33,9 +37,12 @@ HELP = "help"
 
 #: Words after the program that name what its help is asked of.
 SUBCOMMANDS = {
+    "add",
     "adopt",
     "bench",
     "checkout",
+    "commit",
+    "describe",
     "export",
     "identify",
     "index",
@@ -45,6 +52,7 @@ SUBCOMMANDS = {
     "predict",
     "pull",
     "recognise",
+    "score",
     "show",
     "snapshot",
     "status",
@@ -110,6 +118,48 @@ COMMANDS = {
     "xtinct bench crystals": HELP,
     "snakemake --cores all gcdd": DRY,
     "xtinct verify": HELP,
+    # docs/index.md and docs/tutorials
+    "make env": DRY,
+    "make docs": DRY,
+    "python -m xtinct.project.reference_pages": AS_IT_IS,
+    "pip install snakemake-executor-plugin-slurm": (
+        "grep -q 'snakemake-executor-plugin-slurm' profiles/slurm/config.yaml pyproject.toml"
+    ),
+    "xtinct describe FILE": "xtinct describe lines.parquet",
+    "snakemake -n --configfile config/smoke.yaml -- all": AS_IT_IS,
+    "xtinct describe data/structures/structures.parquet": HELP,
+    "xtinct describe data/structures/quarantine.parquet": HELP,
+    # What the tutorial builds, in a folder of its own, and the two tables that it describes.
+    "snakemake --cores all structures": (
+        'rules=$PWD/Snakefile && cd ../own && snakemake --cores 1 --snakefile "$rules" --configfile own.yaml '
+        "-- structures && "
+        "xtinct describe data/structures/structures.parquet | grep -q '1 rows' && "
+        "xtinct describe data/structures/quarantine.parquet | grep -q no_structure"
+    ),
+    "xtinct index salt.xy --wavelength 1.5406": "xtinct index NaCl.xy --wavelength 1.5406 --family cubic",
+    "xtinct index salt.xy --wavelength 1.5406 --family cubic --prior mp": (
+        "xtinct index NaCl.xy --wavelength 1.5406 --family cubic --prior mp"
+    ),
+    "xtinct index salt.xy --wavelength 1.5406 --cell 5.64,5.64,5.64,90,90,90": (
+        "xtinct index NaCl.xy --wavelength 1.5406 --cell 5.64,5.64,5.64,90,90,90"
+    ),
+    "xtinct index salt.xy --wavelength 1.5406 --plot salt.svg --cif salt.cif --json": (
+        "xtinct index NaCl.xy --wavelength 1.5406 --family cubic --plot salt.svg --cif salt.cif --json"
+    ),
+    "xtinct bench training": HELP,
+    "snakemake --cores all --resources gpu=4 -- all": DRY,
+    "torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:PORT --no-python "
+    "xtinct train ulbd cubic": "torchrun --standalone --nproc-per-node 1 --no-python xtinct train --help",
+    "snakemake --workflow-profile profiles/slurm all": HELP,
+    "xtinct export data/ulbd/cubic.parquet --out patterns": (
+        "xtinct export lines.parquet --out patterns && ls patterns/data/test.parquet patterns/README.md"
+    ),
+    # docs/data.md
+    "xtinct score": HELP,
+    "xtinct score predictions.csv --truth data/ulbd/cubic.parquet": HELP,
+    "dvc commit": HELP,
+    "dvc add my/lines": HELP,
+    "xtinct describe": HELP,
     # docs/interruptions.md
     "snakemake ...": HELP,
     "snakemake --unlock": HELP,
@@ -160,6 +210,9 @@ Na 0 0 0
 Cl 0.5 0.5 0.5
 """
 
+#: A documented dataset -> that of the clone.
+LINES = {"data/ulbd/cubic.parquet": "lines.parquet"}
+
 #: First words of a Python example -> what must stand before it, and what to change to make it quick. None for
 #: what is no program of its own.
 EXAMPLES = {
@@ -172,8 +225,13 @@ EXAMPLES = {
     ),
     # Needs the whole build; tests/unit/recognition asks the same.
     "import xtinct.recognition.recognising as recognition": None,
+    "import torch": ("", {"64 * 600": "64 * 4", "64 * 20": "64 * 2", "total_steps=600": "total_steps=4"}),
     "from xtinct import identify": None,  # the same; tests/unit/joint
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
+    "from xtinct import line_list, simulate": ("", {}),
+    "import numpy as np": ("", {}),
+    "import pyarrow.parquet as parquet": ("", LINES),
+    "import yaml": ("", LINES),
     "from xtinct.observer.exact.exact_observer import Observer": (
         "import xtinct.api\npatterns = xtinct.ulbd_patterns(225, [[7, 7, 7, 90, 90, 90]], draws=1, seed=1)\n",
         {'family="all"': 'family="cubic"'},
@@ -247,6 +305,17 @@ def in_cheap_form(clone, command):
     return run(clone, how)
 
 
+def prepare_own_structures(clone):
+    """A folder beside the clone with structures of one's own, one of which is none, and a configuration."""
+    mine = clone.path.parent / "own" / "data" / "mine"
+    mine.mkdir(parents=True)
+    (mine / "NaCl.cif").write_text(ROCK_SALT)
+    (mine / "empty.cif").write_text("data_empty\n")
+    config = yaml.safe_load((clone.path / "config/config.yaml").read_text())
+    config["sources"] = {"mine": {"kind": "files", "path": "data/mine", "licence": "CC BY 4.0"}}
+    (mine.parents[1] / "own.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
 @pytest.fixture(scope="module")
 def clone(new_clone):
     def small(text):
@@ -257,12 +326,20 @@ def clone(new_clone):
     clone = new_clone(small)
     (clone.path / "NaCl.cif").write_text(ROCK_SALT)
     (clone.path.parent / "elsewhere").mkdir(exist_ok=True)
+    prepare_own_structures(clone)
     # A model and a pattern, for what is said of patterns.
     run(clone, "xtinct train ulbd cubic")
     code = (
         "import numpy, xtinct, yaml; "
         "i = xtinct.Instrument.from_config(yaml.safe_load(open('config/config.yaml'))['instrument']); "
         "numpy.savetxt('NaCl.xy', numpy.column_stack([i.two_theta, xtinct.simulate('NaCl.cif', i)]))"
+    )
+    run(clone, f'python -c "{code}"')
+    # A dataset of line lists, as a build makes it, but of one shard.
+    code = (
+        "import yaml; from xtinct.datasets.ulbd import UlbdSettings, build_shard; "
+        "from xtinct.files.shards import Shard; config = yaml.safe_load(open('config/config.yaml')); "
+        "build_shard(UlbdSettings.from_config(config, 'cubic', seed=1), Shard(), 'lines.parquet')"
     )
     run(clone, f'python -c "{code}"')
     return clone
@@ -306,7 +383,10 @@ def test_python_examples_run(clone, document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_examples_of_configurations_are_accepted(document):
+def test_examples_of_configurations_are_accepted(document, tmp_path, monkeypatch):
+    (tmp_path / "my_package").mkdir()  # a network of the reader's own, as an example names it
+    (tmp_path / "my_package/nets.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
     whole = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     for language, content in fences((ROOT / document).read_text(encoding="utf-8")):
         if language != "yaml":

@@ -3,7 +3,7 @@
 import click
 
 from xtinct import __version__
-from xtinct.cli import checkout, crystals, laws, measured, stored
+from xtinct.cli import checkout, crystals, laws, measured, scoring, stored
 from xtinct.cli.printing import print_table
 from xtinct.project.job import one_line_errors
 
@@ -30,5 +30,12 @@ def version() -> None:
     print_table(("package", "version"), [*provenance.versions().items(), ("platform", platform.platform())])
 
 
-for command in (*laws.COMMANDS, *stored.COMMANDS, *measured.COMMANDS, *crystals.COMMANDS, *checkout.COMMANDS):
+for command in (
+    *laws.COMMANDS,
+    *stored.COMMANDS,
+    *measured.COMMANDS,
+    *crystals.COMMANDS,
+    *scoring.COMMANDS,
+    *checkout.COMMANDS,
+):
     cli.add_command(command)

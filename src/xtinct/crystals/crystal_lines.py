@@ -65,7 +65,7 @@ class HklFamily:
 
 
 @dataclass(frozen=True)
-class CrystalLineTable:
+class LinesOfCrystal:
     """Powder lines of a crystal, in the order of their angle.
 
     hkl           int64 (n, 3), usual name of the strongest family of each line
@@ -196,7 +196,7 @@ def lines(
     two_theta_range: tuple[float, float] = (0.0, 90.0),
     b_iso: float = 0.0,
     symprec: float | None = 0.01,
-) -> CrystalLineTable:
+) -> LinesOfCrystal:
     """Powder lines of a crystal structure with their hkl.
 
     structure        CIF or POSCAR text, the path of such a file, a pymatgen Structure, a gemmi
@@ -244,7 +244,7 @@ def lines(
     d_star, total = d_star[first:], total[first:]
     sine = 0.5 * length * d_star
     intensity = total * geometric_factor(sine, np.sqrt(1.0 - sine * sine), float(radiation == "xray"))
-    return CrystalLineTable(
+    return LinesOfCrystal(
         strong.names[strong.begins[:-1]],
         multiplicity,
         1.0 / d_star,

@@ -13,7 +13,7 @@ from xtinct.files.writing import write_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xtinct.crystals.crystal_lines import CrystalLineTable
+    from xtinct.crystals.crystal_lines import LinesOfCrystal
 
 FORMATS = (".svg", ".png", ".html")
 _STYLE = {
@@ -29,7 +29,7 @@ _STICKS, _TICKS = "#1a1a1a", "#2a7f46"
 _NAMED, _ROOM = 3.0, 0.014
 
 
-def write_lines_picture(lines: "CrystalLineTable", path: str | Path, title: str = "") -> None:
+def write_lines_picture(lines: "LinesOfCrystal", path: str | Path, title: str = "") -> None:
     """Write the lines as .svg, .png or .html (the SVG in a page with the table)."""
     path = Path(path)
     kind = path.suffix.lower()
@@ -46,7 +46,7 @@ def write_lines_picture(lines: "CrystalLineTable", path: str | Path, title: str 
     write_bytes(path, data)
 
 
-def lines_picture(lines: "CrystalLineTable", title: str = "") -> "Figure":
+def lines_picture(lines: "LinesOfCrystal", title: str = "") -> "Figure":
     """The picture as a matplotlib figure."""
     with naming_extra():
         import matplotlib as mpl
@@ -75,7 +75,7 @@ def lines_picture(lines: "CrystalLineTable", title: str = "") -> "Figure":
     return figure
 
 
-def _named(lines: "CrystalLineTable") -> list[int]:
+def _named(lines: "LinesOfCrystal") -> list[int]:
     """Lines whose names find room, the strongest first."""
     room = _ROOM * (lines.two_theta[-1] - lines.two_theta[0])
     named: list[int] = []
@@ -87,7 +87,7 @@ def _named(lines: "CrystalLineTable") -> list[int]:
     return named
 
 
-def _page(lines: "CrystalLineTable", svg: str, title: str) -> str:
+def _page(lines: "LinesOfCrystal", svg: str, title: str) -> str:
     heading = escape(title or lines.space_group)
     head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
     rows = "\n".join(

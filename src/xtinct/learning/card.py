@@ -1,6 +1,7 @@
 """Trained models on disk: weights as safetensors, everything else as a JSON card.
 
-Neither file can execute anything when it is read.
+Neither file can execute anything when it is read. A network of the user's own, by import path, is imported
+only where its source is that of the training and lies outside the model's folder.
 """
 
 import json
@@ -14,6 +15,7 @@ from torch import nn
 
 from xtinct.errors import XtinctError
 from xtinct.files.writing import write_bytes, write_text
+from xtinct.learning.import_paths import is_import_path, source_digest, source_files
 from xtinct.learning.models import build_model
 from xtinct.patterns.instrument import Instrument
 from xtinct.scores.outputs import Outputs
@@ -61,10 +63,25 @@ def read_card(directory: str | Path) -> dict:
     return card
 
 
+def _check_source(directory: Path, architecture: Mapping) -> None:
+    """XtinctError if the network is of the user's own, and its source is not that of the training."""
+    kind = str(architecture["kind"])
+    if not is_import_path(kind):
+        return
+    if any(path.resolve().is_relative_to(directory.resolve()) for path in source_files(kind)):
+        raise XtinctError(f"{directory / CARD}: the code of {kind!r} lies in the model's folder; not run")
+    if source_digest(kind) != architecture.get("source"):
+        raise XtinctError(
+            f"{directory / CARD}: the code of {kind!r} has changed since the model was trained; "
+            "train it again"
+        )
+
+
 def load_model(directory: str | Path, device: torch.device) -> tuple[nn.Module, Outputs, Instrument, dict]:
     """(model in evaluation mode on `device`, its outputs, its instrument, its card)."""
     directory = Path(directory)
     card = read_card(directory)
+    _check_source(directory, card["architecture"])
     outputs = Outputs.from_list(card["family"], card["target"], card["outputs"])
     instrument = Instrument.from_config(card["instrument"])
     model = build_model(

@@ -50,13 +50,18 @@ def make_optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.opt
         return [torch.optim.AdamW([p for _, p in named], lr=rate, weight_decay=decay)]
     if settings.optimizer != "muon":
         raise XtinctError(f"train.optimizer: {settings.optimizer!r}, expected muon, adamw or adam")
+    if not isinstance(getattr(model, "head", None), nn.Module):
+        raise XtinctError(
+            "train.optimizer: muon needs a network whose attribute `head` is the module that ends in the "
+            "classifier; write adamw"
+        )
     weights = [(name, p) for name, p in named if p.ndim >= 2]
     head = {id(p) for p in model.head.parameters()}
     inner = {name for name, p in weights[1:] if id(p) not in head}
-    return [
-        KernelMuon([p for name, p in named if name in inner], settings.muon_learning_rate, decay),
-        torch.optim.AdamW([p for name, p in named if name not in inner], lr=rate, weight_decay=decay),
-    ]
+    others = torch.optim.AdamW([p for name, p in named if name not in inner], lr=rate, weight_decay=decay)
+    if not inner:
+        return [others]
+    return [KernelMuon([p for name, p in named if name in inner], settings.muon_learning_rate, decay), others]
 
 
 def clip_gradients(parameters: list[nn.Parameter], limit: float) -> bool:

@@ -8,6 +8,7 @@ changes nothing.
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -85,15 +86,17 @@ def _mapped(file: BinaryIO) -> np.ndarray:
     return np.memmap(file, dtype=np.float32, mode="r") if file.tell() else np.empty(0, np.float32)
 
 
-class ParquetStream:
-    """The samples of one split of a line-list file, in a new random order every epoch.
+class StoredSamples:
+    """The samples of one split of a line-list file (None: of all), by their place in the file.
 
     The lines are unpacked once into an unlinked temporary file that is mapped into memory, so a
-    training set may be larger than the memory and still be shuffled as a whole.
+    set may be larger than the memory. Pickling hands over the name of the file: it is read again.
+
+    Attribute groups: space group numbers, int16 (n,).
     """
 
-    def __init__(self, path: str | Path, *, family: str, split: str, seed: int) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, family: str, split: str | None) -> None:
+        self.path, self.family, self.split = Path(path), family, split
         groups, lengths = [], []
         # The files have no name and live as long as their mapping: nothing is left behind.
         with tempfile.TemporaryFile() as d_star, tempfile.TemporaryFile() as intensity:
@@ -107,6 +110,34 @@ class ParquetStream:
             self.groups = np.concatenate(groups)
             self._offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
             self._d_star, self._intensity = _mapped(d_star), _mapped(intensity)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __reduce__(self) -> tuple:
+        return partial(StoredSamples, family=self.family, split=self.split), (self.path,)
+
+    def take(self, rows: np.ndarray) -> LabelledLines:
+        """The samples at the places `rows`, int (k,), in that order."""
+        slices = [slice(self._offsets[row], self._offsets[row + 1]) for row in rows]
+        lengths = self._offsets[rows + 1] - self._offsets[rows]
+        lines = LineLists(
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            d_star=np.concatenate([self._d_star[s] for s in slices]),
+            intensity=np.concatenate([self._intensity[s] for s in slices]),
+        )
+        return LabelledLines(lines, self.groups[rows])
+
+
+class ParquetStream:
+    """The samples of one split of a line-list file, in a new random order every epoch.
+
+    A training set may be larger than the memory and is still shuffled as a whole.
+    """
+
+    def __init__(self, path: str | Path, *, family: str, split: str, seed: int) -> None:
+        self._samples = StoredSamples(path, family=family, split=split)
+        self.path, self.groups = self._samples.path, self._samples.groups
         self._key = stream_key(seed, "shuffle", family, split)
         self._shuffled = -1, np.empty(0, dtype=np.int64)
 
@@ -130,14 +161,7 @@ class ParquetStream:
         for epoch in np.unique(positions // len(self)):
             inside = positions // len(self) == epoch
             rows[inside] = self._permutation(int(epoch))[positions[inside] % len(self)]
-        slices = [slice(self._offsets[row], self._offsets[row + 1]) for row in rows]
-        lengths = self._offsets[rows + 1] - self._offsets[rows]
-        lines = LineLists(
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            d_star=np.concatenate([self._d_star[s] for s in slices]),
-            intensity=np.concatenate([self._intensity[s] for s in slices]),
-        )
-        return LabelledLines(lines, self.groups[rows])
+        return self._samples.take(rows)
 
 
 class MixedStream:

@@ -18,6 +18,7 @@ from xtinct.learning.checkpoint import NAME, Checkpoint, Progress
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
 from xtinct.learning.fitting import Run, TrainingData, step_seed
 from xtinct.learning.forward_pass import Network, PatternRenderer
+from xtinct.learning.import_paths import source_digest
 from xtinct.learning.models import build_model, count_parameters
 from xtinct.learning.parallel import Processes, processes
 from xtinct.learning.training_sets import Sources
@@ -150,7 +151,9 @@ def _announce(settings: TrainingSettings, network: Network, unseen: list[str], w
 
 def _kind(settings: TrainingSettings) -> dict[str, Any]:
     architecture = settings.architecture
-    return {"kind": architecture.kind, "hyperparameters": dict(architecture.hyperparameters)}
+    kind = {"kind": architecture.kind, "hyperparameters": dict(architecture.hyperparameters)}
+    source = source_digest(architecture.kind)
+    return {**kind, "source": source} if source else kind
 
 
 def _identity(settings: TrainingSettings, network: Network) -> dict[str, Any]:

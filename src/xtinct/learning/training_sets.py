@@ -65,7 +65,11 @@ class Sources:
 
     def training(self) -> Loader:
         """The endless samples to train on."""
-        return self._loader(self._mixture("train"), "train")
+        return self.samples("train")
+
+    def samples(self, role: str) -> Loader:
+        """The endless samples of a role, "train" or "validation": none of one is in the other."""
+        return self._loader(self._mixture(role), role)
 
     def validation(self, count: int) -> Batch | None:
         """`count` samples of the same kind that training never sees; None for none.

@@ -121,7 +121,9 @@ class Architecture:
                 f"experiment {experiment.name!r}: model {experiment.model!r} is not in `models`"
             )
         options = dict(models[experiment.model])
-        return cls(experiment.model, options.pop("kind", experiment.model), options)
+        kind = options.pop("kind", experiment.model)
+        # Those of a network of the user's own stand below a key of their own.
+        return cls(experiment.model, kind, {**options.pop("arguments", {}), **options})
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,11 @@ def training_sets(experiment: Mapping[str, Any]) -> list[str]:
     return [train] if isinstance(train, str) else list(train)
 
 
+def is_own_set(name: str) -> bool:
+    """Whether a training set is of the user's own: a folder with FAMILY.parquet, or a single such file."""
+    return "/" in name
+
+
 def versions(config: Mapping[str, Any], dataset: str) -> list[str]:
     """Folders below data/ that hold a dataset and its variants."""
     return [dataset, *(f"variants/{name}" for name, v in config["variants"].items() if v["of"] == dataset)]

@@ -6,9 +6,10 @@ from typing import Any
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
+from xtinct.learning.import_paths import source_digest
 from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
-from xtinct.project.configuration import COPIES, training_sets, with_variant
+from xtinct.project.configuration import COPIES, is_own_set, training_sets, with_variant
 from xtinct.project.refusals import did_you_mean
 from xtinct.symmetry.families import FAMILIES
 
@@ -28,6 +29,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _wrong_parts(config)
     for name in config["variants"]:
         yield from _wrong_variant(config, name)
+    yield from _wrong_networks(config["models"])
     for name in config["experiments"]:
         yield from _wrong_sets(config, name)
     for name in config["experiments"]:
@@ -102,16 +104,27 @@ def _wrong_variant(config: Config, name: str) -> Iterator[str]:
     yield from _wrong_lattices(f"{where}.lattices of ", asked_for)
 
 
+def _wrong_networks(models: Config) -> Iterator[str]:
+    """Networks of the user's own whose module is not there."""
+    for name, model in models.items():
+        try:
+            source_digest(model["kind"])
+        except XtinctError as error:
+            yield f"models.{name}.kind: {error}"
+
+
 def _wrong_sets(config: Config, name: str) -> Iterator[str]:
     """Training and test sets that do not exist, or do not go together."""
     where, experiment = f"experiments.{name}", config["experiments"][name]
     known = [*_DATASETS, *_ONLINE, *config["variants"]]
     trained = training_sets(experiment)
     for train in trained:
-        if train not in known:
+        if is_own_set(train):
+            yield from _wrong_own_set(train, where, experiment["families"])
+        elif train not in known:
             online = ", ".join(_ONLINE)
             yield (
-                f"{where}.train: {train!r} is no dataset, no variant and none of {online}"
+                f"{where}.train: {train!r} is no dataset, no variant, no folder and none of {online}"
                 + did_you_mean(train, known)
             )
     for test in experiment["tests"]:
@@ -125,6 +138,12 @@ def _wrong_sets(config: Config, name: str) -> Iterator[str]:
                     f"{where}: {train} and {test} hold the same samples in other parts, so the test would "
                     "hold training samples; test on a version with the same split"
                 )
+
+
+def _wrong_own_set(train: str, where: str, families: list[str]) -> Iterator[str]:
+    """A single file where there must be one for each family."""
+    if train.endswith(".parquet") and (len(families) > 1 or "all" in families):
+        yield f"{where}.train: {train} is one file; name a folder with FAMILY.parquet for several families"
 
 
 def _unknown_test(config: Config, test: str) -> str:

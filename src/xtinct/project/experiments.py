@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from xtinct.errors import XtinctError
-from xtinct.project.configuration import CONFIG, load, training_sets
+from xtinct.project.configuration import CONFIG, is_own_set, load, training_sets
 
 #: Keys of an experiment that say which models there are and what they are tested on, not what one is.
 _NOT_OF_A_MODEL = ("families", "seeds", "tests")
@@ -14,7 +14,9 @@ _LATTICES = {"ulbd-online", "wilson-online", "physical-online"}
 
 
 def line_lists(config: Mapping[str, Any], dataset: str, family: str) -> str:
-    """The file of one family of a dataset or of a variant."""
+    """The file of one family of a dataset, of a variant or of a training set of the user's own."""
+    if is_own_set(dataset):
+        return dataset if dataset.endswith(".parquet") else f"{dataset.rstrip('/')}/{family}.parquet"
     return f"data/{'variants/' * (dataset in config['variants'])}{dataset}/{family}.parquet"
 
 
@@ -53,7 +55,7 @@ def training_settings(config: Mapping[str, Any], experiment: str, family: str, s
         "datasets": {
             name: [line_lists(config, name, each) for each in families]
             for name in names
-            if not name.endswith("-online")
+            if is_own_set(name) or not name.endswith("-online")
         },
         "occupations": "data/gcdd/occupations.json" if crystals else None,
         "output_dir": f"models/{experiment}/{family}/seed-{seed}",
@@ -81,6 +83,8 @@ def train_experiment(experiment: str, family: str, seed: int, config_path: str =
     settings = training_settings(config, experiment, family, seed)
     for path in training_inputs(settings):
         if not Path(path).exists():
+            if any(is_own_set(name) and path in settings["datasets"][name] for name in settings["datasets"]):
+                raise XtinctError(f"{path}: no such file; experiments.{experiment}.train names it")
             other = "" if config_path == CONFIG else f"--configfile {config_path} "
             raise XtinctError(f"{path}: no such file; `snakemake {other}--cores all {path}` makes it")
 

@@ -109,3 +109,30 @@ def test_models_of_other_seeds_are_other_models(root):
     first, second = (training_settings(config, "ulbd", "cubic", seed) for seed in (0, 1))
     assert {key for key in first if first[key] != second[key]} == {"seed", "output_dir"}
     assert (first["seed"], second["seed"]) == (0, 1)
+
+
+def test_a_training_set_of_the_user_s_own_is_a_folder_of_line_lists(checkout, write_lines):
+    path = checkout / "config/config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["experiments"]["ulbd"] |= {"train": {"my/lines": 1, "ulbd-online": 1}, "families": ["cubic"]}
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    missing = CliRunner().invoke(cli, ["train", "ulbd", "cubic"])
+    assert "my/lines/cubic.parquet: no such file; experiments.ulbd.train names it" in str(missing.exception)
+    (checkout / "my/lines").mkdir(parents=True)
+    shutil.copy(write_lines(list(range(195, 231)) * 2), "my/lines/cubic.parquet")
+    assert training_inputs(training_settings(load(path), "ulbd", "cubic", 0)) == ["my/lines/cubic.parquet"]
+    assert CliRunner().invoke(cli, ["train", "ulbd", "cubic"]).exit_code == 0
+    card = json.loads((checkout / "models/ulbd/cubic/seed-0/card.json").read_text())
+    assert card["train_set"] == "my/lines + ulbd-online"
+    assert set(card["training"]["data"]) == {"my/lines", "ulbd-online", "variation"}
+
+
+def test_one_file_is_no_training_set_of_several_families(checkout):
+    path = checkout / "config/config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["experiments"]["ulbd"]["train"] = "my/lines.parquet"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    with pytest.raises(
+        XtinctError, match=r"experiments.ulbd.train: my/lines.parquet is one file; name a folder"
+    ):
+        load(path)

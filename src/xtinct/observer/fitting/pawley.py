@@ -245,7 +245,7 @@ class _Fit:
         return np.concatenate([own, self.foreign])
 
     def place(self, true: np.ndarray, profile: Profile):
-        """Components of all lines, observed (`Lines` of profile.py); foreign ones are not shifted."""
+        """Components of all lines, observed (`DoubletLines`); foreign ones are not shifted."""
         placed = doublet(true, self.pattern.radiation, profile)
         away = np.zeros_like(true)
         away[len(self.lines) :] = shift(true[len(self.lines) :], profile)

@@ -78,6 +78,8 @@ Name = Annotated[
 
 #: Which member of a union an error is about. No key looks like this.
 _TAG = "<{}>"
+#: Tag of a section whose kind is an import path.
+IMPORT_PATH = "import path"
 _TYPE_TAGS = {float: "number", str: "text", list: "list", dict: "mapping"}
 
 
@@ -91,13 +93,21 @@ def _kind(value: Any) -> str | None:
     return None if kind is None else _TAG.format(kind)
 
 
-def by_kind(*models: type[StrictSection]) -> Any:
-    """One of several sections, told apart by their `kind`."""
+def by_kind(*models: type[StrictSection], by_path: type[StrictSection] | None = None) -> Any:
+    """One of several sections, told apart by their `kind`; with a colon in it, `by_path`."""
     tagged = [
         Annotated[model, Tag(_TAG.format(get_args(model.model_fields["kind"].annotation)[0]))]
         for model in models
     ]
-    return Annotated[reduce(or_, tagged), Discriminator(_kind)]
+    if by_path is None:
+        return Annotated[reduce(or_, tagged), Discriminator(_kind)]
+    tagged.append(Annotated[by_path, Tag(_TAG.format(IMPORT_PATH))])
+    return Annotated[reduce(or_, tagged), Discriminator(_kind_or_path)]
+
+
+def _kind_or_path(value: Any) -> str | None:
+    kind = _kind(value)
+    return _TAG.format(IMPORT_PATH) if kind is not None and ":" in kind else kind
 
 
 def _type(value: Any) -> str | None:

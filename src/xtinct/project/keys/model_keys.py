@@ -1,9 +1,10 @@
 """Keys of the models: `train`, `models`, `experiments`, and what they are measured by."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from xtinct.learning.import_paths import PATTERN
 from xtinct.project.keys.dataset_keys import Family, FamilyLattices
 from xtinct.project.keys.declaring import (
     Count,
@@ -119,7 +120,16 @@ class Resnet(StrictSection):
     depth: Literal[10, 50, 101] = key("number of layers")
 
 
-AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet)
+class OwnNetwork(StrictSection):
+    """A network of your own."""
+
+    kind: Annotated[
+        str, Field(pattern=PATTERN, description="import path of a class, package.module:Class")
+    ] = key("import path of a torch.nn.Module of your own, package.module:Class; see docs/data.md")
+    arguments: dict[str, Any] = optional_key("of its __init__, beside instrument and n_outputs")
+
+
+AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet, by_path=OwnNetwork)
 
 
 class VariationKeys(StrictSection):
@@ -146,7 +156,8 @@ class ExperimentKeys(StrictSection):
     ) = key(
         "training set: a dataset, a key of variants, or one that draws fresh samples for ever: ulbd-online "
         "by ulbd.intensities, wilson-online and physical-online by the law that they are named after, "
-        "gcdd-online generated crystals; or a mixture, a mapping of training sets to weights"
+        "gcdd-online generated crystals; line lists of your own, a folder with FAMILY.parquet (its name has "
+        "a /); or a mixture, a mapping of training sets to weights"
     )
     target: Literal["spacegroup", "extinction_class"] = key("what the model tells apart")
     families: Some[one_of([*FAMILIES, "all"])] = key(

@@ -104,6 +104,8 @@ def _value(node: Node) -> str:
     """What a key may be, in a few words."""
     if "oneOf" in node:
         return "; or ".join(dict.fromkeys(_value(member) for member in members(node)))
+    if not node.keys() - {"description"}:
+        return "any value"
     listed = choices(node)
     if listed:
         return ", ".join(f"`{choice}`" for choice in listed)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from xtinct.project.keys.declaring import tag_content
+from xtinct.project.keys.declaring import IMPORT_PATH, tag_content
 from xtinct.project.keys.every_key import Configuration
 
 Node = Mapping[str, Any]
@@ -77,7 +77,8 @@ def members(node: Node) -> list[Node]:
 
 def kind_of(node: Node) -> str | None:
     """The `kind` that tells a member of a union apart, if that does."""
-    return node.get("properties", {}).get("kind", {}).get("const")
+    kind = node.get("properties", {}).get("kind", {})
+    return kind.get("const") or (IMPORT_PATH if "pattern" in kind else None)
 
 
 def below(node: Node, part: str | int) -> Node:
