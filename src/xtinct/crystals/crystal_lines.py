@@ -44,7 +44,7 @@ from xtinct.structures.groups import NamedOperations, metric_tensor
 from xtinct.structures.standard import standardise
 from xtinct.symmetry.operations import hermann_mauguin, operations
 
-#: Families weaker than this share of the strongest line are absent: rounding errors.
+#: Lines weaker than this share of the strongest |F|^2 are absent: rounding errors.
 _ABSENT = 1e-9
 #: Length and angle by which a cell may miss hexagonal axes and still be named with four indices in mind.
 _HEXAGONAL = 1e-5
@@ -238,7 +238,7 @@ def lines(
     indices = without_centred(indices, primitive.translations)
     families = settled.families(indices)
     strengths = family_strengths(indices, families, d_star, primitive, settings)
-    strong = strong_families(families, strengths, total, _ABSENT * total.max())
+    strong = strong_families(families, strengths, total)
     multiplicity = np.add.reduceat(strong.sizes, strong.begins[:-1])[first:]
     strong = strong._replace(begins=strong.begins[first:])
     d_star, total = d_star[first:], total[first:]

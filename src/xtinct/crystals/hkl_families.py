@@ -13,6 +13,8 @@ from xtinct.linelists.structure_factors import EQUAL_D_OF_STRUCTURES
 
 #: Rounding of 1/d^2 between two ways to sum it.
 _ROUNDING = 1e-11
+#: A family below this share of its line is absent: rounding errors.
+_ABSENT = 1e-7
 
 
 class LineIndices(NamedTuple):
@@ -325,8 +327,8 @@ class StrongFamilies(NamedTuple):
 
 
 @njit(cache=True)
-def strong_families(families, strengths, total, weakest):
-    """`StrongFamilies` of lines: those whose hkl make up more than `weakest` together, at least one.
+def strong_families(families, strengths, total):
+    """`StrongFamilies` of lines: those that are more than rounding errors of their line.
 
     strengths  of `family_strengths`; total float64 (n,): |F|^2 summed over the hkl of each line
     """
@@ -342,7 +344,7 @@ def strong_families(families, strengths, total, weakest):
         order = np.argsort(-sums, kind="mergesort")
         for place in range(len(order)):
             one = order[place]
-            if place == 0 or sums[one] > weakest:
+            if place == 0 or sums[one] > _ABSENT * total[line]:
                 names[f], sizes[f] = families.names[first + one], families.sizes[first + one]
                 found[f] = sums[one] / sizes[f]
                 f += 1
