@@ -52,7 +52,7 @@ rule measurement_ceilings:
         instrument=config["instrument"],
         d_star_max=config["lines"]["d_star_max"],
         ceilings=config["ceilings"],
-        code=code_digest("xtinct.ceiling.limitations"),
+        code=code_digest("xtinct.ceiling.ceiling_files"),
     script:
         "../workflow/scripts/measurement_ceilings.py"
 
@@ -77,6 +77,6 @@ rule wilson_ceilings:
         lattices=config["ulbd"]["lattices"],
         instrument=config["instrument"],
         ceilings=config["ceilings"],
-        code=code_digest("xtinct.ceiling.limitations"),
+        code=code_digest("xtinct.ceiling.ceiling_files"),
     script:
         "../workflow/scripts/wilson_ceilings.py"

@@ -58,13 +58,13 @@ rule report:
             category="Metrics",
         ),
         summary=directory("results/summary"),
-        plots=[
+        tables=[
             report(
-                f"results/plots/{plot}.csv",
-                caption=f"../workflow/report/{plot}.rst",
+                f"results/plots/{table}.csv",
+                caption=f"../workflow/report/{table}.rst",
                 category="Tables",
             )
-            for plot in ("accuracy", "training", "confusion", "counts")
+            for table in ("accuracy", "training", "confusion", "counts")
         ],
     log:
         "logs/report.log",

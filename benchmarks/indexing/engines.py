@@ -37,12 +37,12 @@ def xtinct20(one, _):
 
 def _ours(one, first):
     from xtinct.observer.indexing.candidates import Limits, candidates
-    from xtinct.observer.indexing.likelihood import Prior
-    from xtinct.observer.peaks.peak_lists import Known, from_two_theta
+    from xtinct.observer.indexing.likelihood import ShiftPrior
+    from xtinct.observer.peaks.peak_lists import ListedLines, from_two_theta
 
-    known = Known(np.array(one["intensity"][:first]), one.get("error"))
+    known = ListedLines(np.array(one["intensity"][:first]), one.get("error"))
     peaks = from_two_theta(np.array(one["two_theta"][:first]), one["wavelength"], known)
-    limits = Limits(prior=Prior(0.0, one["spread"])) if "spread" in one else Limits()
+    limits = Limits(shift_prior=ShiftPrior(0.0, one["spread"])) if "spread" in one else Limits()
     return [(one.reduced.tolist(), "P") for one in candidates(peaks, limits=limits)[:LATTICES]], False
 
 

@@ -13,10 +13,10 @@ import gemmi
 import numpy as np
 import pytest
 
-from xtinct.ceiling.extinction import Question
+from xtinct.ceiling.extinction import CeilingQuestion
 from xtinct.ceiling.hypotheses import Window
 from xtinct.ceiling.lattice_ranges import lattice_ceiling
-from xtinct.ceiling.measured_lines import Measurement, measurement_ceiling
+from xtinct.ceiling.measured_lines import MeasurementModel, measurement_ceiling
 from xtinct.lattices.distributions import LatticeSpec
 
 NUMBERS = {
@@ -90,7 +90,7 @@ def test_mesh_ceilings_are_the_enumerated_sums_over_line_sets(family, low, high,
             joint[line_set(family, number, cell, window)][number] += share
     ks = (1, 2, 3, 5)
     expected = {k: sum(sum(sorted(p.values())[-k:]) for p in joint.values()) for k in ks}
-    result = lattice_ceiling(family, spec, window, question=Question(ks=ks))
+    result = lattice_ceiling(family, spec, window, question=CeilingQuestion(ks=ks))
     assert result.exact
     assert result.ceilings == expected
 
@@ -138,7 +138,7 @@ def lorentz(two_theta):
 def test_detection_of_single_lines_enumerated():
     """Every way in which the lines of small cubic cells can be seen or missed."""
     a = 4.1
-    measurement = Measurement(1.5406, 10.0, 60.0, width=0.0, threshold=0.2, uses="detection")
+    measurement = MeasurementModel(1.5406, 10.0, 60.0, width=0.0, threshold=0.2, uses="detection")
     present = {number: cubic_lines(number, a, measurement) for number in NUMBERS["cubic"]}
     every = sorted(set.union(*present.values()))
     two_theta = {n: 2 * math.degrees(math.asin(1.5406 * math.sqrt(n) / (2 * a))) for n in every}
@@ -156,7 +156,7 @@ def test_detection_of_single_lines_enumerated():
             expected[k] += sum(sorted(posterior)[-k:])
     spec = LatticeSpec("continuous", (a, a), count=1)
     result = measurement_ceiling(
-        "cubic", spec, measurement, question=Question(ks=(1, 2, 3)), lattices=300, draws=10
+        "cubic", spec, measurement, question=CeilingQuestion(ks=(1, 2, 3)), lattices=300, draws=10
     )
     for k, value in expected.items():
         assert 0 < result.standard_errors[k] < 0.003
@@ -167,7 +167,7 @@ def test_detection_of_single_lines_enumerated():
 def test_sum_of_intensities_in_one_element_integrated(threshold):
     """One resolution element over the whole range: the sum of intensities is all there is to see."""
     a = 4.1
-    measurement = Measurement(1.5406, 20.0, 50.0, width=40.0, threshold=threshold)
+    measurement = MeasurementModel(1.5406, 20.0, 50.0, width=40.0, threshold=threshold)
     present = {number: cubic_lines(number, a, measurement) for number in NUMBERS["cubic"]}
     counts = [len(lines) for lines in present.values()]
     assert len(set(counts)) > 2
@@ -184,7 +184,7 @@ def test_sum_of_intensities_in_one_element_integrated(threshold):
     missed = sorted(prior * irwin_hall_below(n, least) if least or not n else 0.0 for n in counts)
     spec = LatticeSpec("continuous", (a, a), count=1)
     result = measurement_ceiling(
-        "cubic", spec, measurement, question=Question(ks=(1, 3)), lattices=300, draws=10
+        "cubic", spec, measurement, question=CeilingQuestion(ks=(1, 3)), lattices=300, draws=10
     )
     for k in (1, 3):
         expected = np.trapezoid(table[-k:].sum(axis=0), s) + sum(missed[-k:])

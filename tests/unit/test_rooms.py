@@ -60,6 +60,16 @@ def test_no_two_modules_have_one_name():
     assert [name for name, times in names.items() if times > 1] == []
 
 
+def test_no_two_public_classes_have_one_name():
+    names = Counter(
+        node.name
+        for path in modules()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, times in names.items() if times > 1] == []
+
+
 def test_no_room_has_the_name_of_a_public_function():
     assert {room_of(path) for path in modules()} & set(xtinct.__all__) == set()
 

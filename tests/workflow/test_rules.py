@@ -60,8 +60,8 @@ def test_snakemakes_linter_finds_one_thing_which_is_meant(new_clone):
 def test_captions_of_the_report_are_there(root):
     texts = "\n".join(path.read_text() for path in [root / "Snakefile", *(root / "rules").glob("*.smk")])
     named = set(re.findall(r"workflow/report/([\w{}]+)\.rst", texts))
-    plots = {"accuracy", "training", "confusion", "counts"}
-    assert {path.stem for path in (root / "workflow/report").glob("*.rst")} == named - {"{plot}"} | plots
+    tables = {"accuracy", "training", "confusion", "counts"}
+    assert {path.stem for path in (root / "workflow/report").glob("*.rst")} == named - {"{table}"} | tables
 
 
 def test_what_a_job_asks_for_grows_with_what_it_reads_and_with_every_try(root):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xtinct.ceiling.limitations import Sampling, write_limitations
+from xtinct.ceiling.ceiling_files import Sampling, write_limitations
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.patterns.instrument import Instrument
 from xtinct.project.job import job

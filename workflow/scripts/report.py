@@ -1,4 +1,4 @@
-"""Everything that was measured -> metrics, plot tables and the page."""
+"""Everything that was measured -> metrics, tables and the page."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ with job(snakemake.log):
             html=outputs.html,
             metrics=outputs.metrics,
             summary=outputs.summary,
-            plots=Path(outputs.plots[0]).parent,
+            tables=Path(outputs.tables[0]).parent,
         ),
         config=params.config,
         provenance=provenance(params.config, Path(snakemake.scriptdir).parents[1]),

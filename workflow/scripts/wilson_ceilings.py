@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xtinct.ceiling.limitations import write_wilson
+from xtinct.ceiling.ceiling_files import write_wilson
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.patterns.instrument import Instrument
 from xtinct.project.job import job

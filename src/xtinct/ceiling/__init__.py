@@ -6,5 +6,5 @@ lattice_ranges    ceilings of a lattice distribution (mesh or continuous) seen t
 measured_lines    ceilings with finite resolution and a detection threshold
 single_patterns   ceilings of given patterns, and the groups that a line list leaves possible
 wilson            the ideal observer of intensities that follow Wilson's statistics
-limitations       result files for the workflow
+ceiling_files     result files of measurement ceilings and Wilson estimates (`results/limits/`)
 """

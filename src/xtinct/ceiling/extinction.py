@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -80,7 +81,7 @@ def checked_ks(ks: Iterable[int]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Question:
+class CeilingQuestion:
     """What is asked of the groups of a family.
 
     target  one of TARGETS
@@ -97,7 +98,7 @@ class Question:
 
 
 #: The space group, all groups alike, up to five answers.
-USUAL = Question()
+USUAL = CeilingQuestion()
 
 
 def prior_weights(family: str, prior: Mapping[int, Weight] | None) -> dict[int, Fraction]:
@@ -134,10 +135,24 @@ def _best(
             of_label[label[number]] = of_label.get(label[number], Fraction(0)) + weights.get(
                 number, Fraction(0)
             )
-        falling = sorted(of_label.values(), reverse=True)
-        for k in ks:
-            won[k] += sum(falling[:k], Fraction(0))
+        for k, value in k_largest(list(of_label.values()), ks).items():
+            won[k] += value
     return {k: won[k] / total for k in ks}
+
+
+def k_largest(weights: Sequence[Weight] | np.ndarray, ks: Iterable[int]) -> dict[int, Any]:
+    """Sum of the k largest of `weights` along the last axis, for every k: what k answers win at best.
+
+    weights  fractions or whole numbers (n,), whose sums are exact, or float64 (..., n)
+
+    Which of two equal weights counts is of no matter: the sum is the same. Ties between the answers of
+    a classifier are another matter (`xtinct.scores.metrics.rank`).
+    """
+    if isinstance(weights, np.ndarray) and weights.dtype != object:
+        falling = -np.sort(-weights, axis=-1)
+        return {k: falling[..., :k].sum(axis=-1) for k in ks}
+    falling = sorted(weights, reverse=True)
+    return {k: sum(falling[:k]) for k in ks}
 
 
 def ceiling_of_samples(

@@ -8,7 +8,7 @@ from itertools import permutations
 
 import numpy as np
 
-from xtinct.ceiling.extinction import Weight, labels, prior_weights
+from xtinct.ceiling.extinction import Weight, k_largest, labels, prior_weights
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.metric import form_metric
@@ -225,9 +225,8 @@ def best_of(weights: np.ndarray, group: Iterable[Iterable[int]], ks: tuple[int, 
     """Sum over the groups of hypotheses of the k largest label weights, for every k."""
     won = dict.fromkeys(ks, 0)
     for members in group:
-        falling = sorted(weights[list(members)].sum(axis=0), reverse=True)
-        for k in ks:
-            won[k] += sum(falling[:k])
+        for k, value in k_largest(weights[list(members)].sum(axis=0), ks).items():
+            won[k] += value
     return won
 
 

@@ -17,7 +17,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from xtinct.ceiling.extinction import USUAL, Question
+from xtinct.ceiling.extinction import USUAL, CeilingQuestion, k_largest
 from xtinct.ceiling.hypotheses import Hypotheses, Window, best_of, blocks, partitions
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
@@ -67,7 +67,7 @@ def lattice_ceiling(
     spec: LatticeSpec,
     window: Window,
     *,
-    question: Question = USUAL,
+    question: CeilingQuestion = USUAL,
     seed: int = 0,
     samples: int = 2000,
 ) -> LatticeCeiling:
@@ -119,7 +119,7 @@ def _known_lattices(
     cells: np.ndarray,
     shares: np.ndarray,
     window: Window,
-    question: Question,
+    question: CeilingQuestion,
     sampled: bool,
 ) -> LatticeCeiling:
     ks = question.ks
@@ -168,7 +168,7 @@ def _mesh(
     hypotheses: Hypotheses,
     spec: LatticeSpec,
     window: Window,
-    question: Question,
+    question: CeilingQuestion,
     seed: int,
 ) -> LatticeCeiling:
     family, ks = hypotheses.family, question.ks
@@ -195,8 +195,8 @@ def _mesh(
             symbols |= {hypotheses.symbols[m] for m in members}
             for k, value in best_of(weights, [members], ks).items():
                 won[k] -= value
-        for k in ks:
-            won[k] += sum(sorted(joint, reverse=True)[:k])
+        for k, value in k_largest(joint, ks).items():
+            won[k] += value
         if len(symbols) > 1:
             across += math.comb(int(counts[s]), 2)
     return LatticeCeiling(

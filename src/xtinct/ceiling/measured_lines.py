@@ -33,15 +33,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.ceiling.extinction import USUAL, Question
+from xtinct.ceiling.extinction import USUAL, CeilingQuestion, k_largest
 from xtinct.ceiling.hypotheses import Hypotheses, Window
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.lattices.metric import form_metric
 from xtinct.linelists.ordering import EQUAL_D
-from xtinct.patterns.instrument import LORENTZ, Instrument, polarisation_of
-from xtinct.patterns.lorentz import geometric_factor
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.lorentz import LORENTZ, geometric_factor, polarisation_of
 from xtinct.radiation.wavelength import check_wavelength
 from xtinct.randomness import stream_key, subkey, uniform
 
@@ -49,7 +49,7 @@ USES = ("intensities", "detection")
 
 
 @dataclass(frozen=True)
-class Measurement:
+class MeasurementModel:
     """What is measured.
 
     wavelength     angstrom
@@ -89,7 +89,7 @@ class Measurement:
     @classmethod
     def of_instrument(
         cls, instrument: Instrument, threshold: float, uses: str = "intensities"
-    ) -> "Measurement":
+    ) -> "MeasurementModel":
         """Range and geometric factor of an instrument; elements as wide as its peaks at half height."""
         return cls(
             wavelength=instrument.wavelength,
@@ -130,9 +130,9 @@ class MeasurementCeiling:
 def measurement_ceiling(
     family: str,
     spec: LatticeSpec,
-    measurement: Measurement,
+    measurement: MeasurementModel,
     *,
-    question: Question = USUAL,
+    question: CeilingQuestion = USUAL,
     seed: int = 0,
     lattices: int = 200,
     draws: int = 2,
@@ -175,8 +175,8 @@ def measurement_ceiling(
         )
         posterior = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True)) * prior_of_set
         posterior /= posterior.sum(axis=1, keepdims=True)
-        falling = -np.sort(-times(posterior, given_set), axis=1)
-        top[i] = [(turn * falling[:, :k].sum(axis=1)).sum() for k in ks]
+        right_of_truth = k_largest(times(posterior, given_set), ks)
+        top[i] = [(turn * right_of_truth[k]).sum() for k in ks]
         weight_on_class = turn[:, None] * times(posterior, of_class)
         confusion += times(of_class[truth].T, weight_on_class) / len(cells)
     lost = confusion + confusion.T
@@ -219,7 +219,9 @@ class LatticeLines:
         return int(self.element[-1]) + 1 if len(self.element) else 0
 
 
-def lines_in_elements(hypotheses: Hypotheses, cell: np.ndarray, measurement: Measurement) -> LatticeLines:
+def lines_in_elements(
+    hypotheses: Hypotheses, cell: np.ndarray, measurement: MeasurementModel
+) -> LatticeLines:
     """Lines of the lattice `cell` (6,) that some hypothesis has, and their resolution elements."""
     window = measurement.window
     hypotheses.check_window(window)
@@ -239,7 +241,7 @@ def lines_in_elements(hypotheses: Hypotheses, cell: np.ndarray, measurement: Mea
 
 
 def resolution_elements(
-    hypotheses: Hypotheses, cell: np.ndarray, measurement: Measurement
+    hypotheses: Hypotheses, cell: np.ndarray, measurement: MeasurementModel
 ) -> tuple[np.ndarray, np.ndarray]:
     """(lines of every absence set in every element, smallest detected sum of intensities).
 

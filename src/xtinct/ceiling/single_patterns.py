@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.ceiling.extinction import USUAL, Question, Weight, checked_ks
+from xtinct.ceiling.extinction import USUAL, CeilingQuestion, Weight, checked_ks, k_largest
 from xtinct.ceiling.hypotheses import Hypotheses, Window, partitions
 from xtinct.errors import XtinctError
 from xtinct.lattices.conventional import free_angle_range
@@ -60,14 +60,12 @@ def pattern_ceilings(
         weights = (weights / total).astype(np.float64)
         partition = partitions(hypotheses.signatures(cells[rows], seen))
         own = hypotheses.set_of_group[numbers[rows] - hypotheses.groups[0]]
-        known: dict[tuple, np.ndarray] = {}
+        known: dict[bytes, dict[int, float]] = {}
         for row, of_lattice, mine in zip(rows, partition, own, strict=True):
             members = of_lattice == of_lattice[mine]
             if (key := members.tobytes()) not in known:
-                falling = -np.sort(-weights[members].sum(axis=0))
-                whole = falling.sum()
-                known[key] = np.array([falling[:k].sum() / whole if whole else 0.0 for k in ks])
-            for k, value in zip(ks, known[key], strict=True):
+                known[key] = _shares(weights[members].sum(axis=0), ks)
+            for k, value in known[key].items():
                 result[k][row] = value
     return result
 
@@ -100,7 +98,7 @@ def possible_groups(
     cell: np.ndarray,
     window: Window,
     *,
-    question: Question = USUAL,
+    question: CeilingQuestion = USUAL,
     tolerance: float = 1e-6,
 ) -> PossibleGroups:
     """Space groups of a family that the observed lines `d_star` (n,) of the lattice `cell` (6,) leave.
@@ -133,13 +131,19 @@ def possible_groups(
     permits = ~(seen[:, None] & ~shown).any(axis=0)
     exact = permits & ~(shown & ~seen[:, None]).any(axis=0)
     weights, _, total = hypotheses.joint(question.target, question.prior)
-    falling = -np.sort(-(weights[exact] / total).astype(np.float64).sum(axis=0))
-    whole = falling.sum()
+    left = (weights[exact] / total).astype(np.float64).sum(axis=0)
     return PossibleGroups(
         exact=_groups(hypotheses, exact),
         permitting=_groups(hypotheses, permits),
-        expected={k: float(falling[:k].sum() / whole) for k in ks} if whole else {},
+        expected=_shares(left, ks) if left.any() else {},
     )
+
+
+def _shares(weights: np.ndarray, ks: tuple[int, ...]) -> dict[int, float]:
+    """Share of the whole that the k largest weights (n,) have, for every k; 0 of nothing."""
+    won = k_largest(weights, (*ks, len(weights)))
+    whole = won[len(weights)]
+    return {k: float(won[k] / whole) if whole else 0.0 for k in ks}
 
 
 def _groups(hypotheses: Hypotheses, sets: np.ndarray) -> tuple[int, ...]:

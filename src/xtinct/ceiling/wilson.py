@@ -29,9 +29,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.ceiling.extinction import USUAL, Question, labels, prior_weights
+from xtinct.ceiling.extinction import USUAL, CeilingQuestion, k_largest, labels, prior_weights
 from xtinct.ceiling.hypotheses import Hypotheses, best_of, blocks, partitions
-from xtinct.ceiling.measured_lines import Measurement, lines_in_elements, times
+from xtinct.ceiling.measured_lines import MeasurementModel, lines_in_elements, times
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
@@ -98,9 +98,9 @@ def _half_box(reach: int) -> np.ndarray:
 def wilson_estimate(
     family: str,
     spec: LatticeSpec,
-    measurement: Measurement,
+    measurement: MeasurementModel,
     *,
-    question: Question = USUAL,
+    question: CeilingQuestion = USUAL,
     seed: int = 0,
     lattices: int = 30,
     draws: int = 10,
@@ -143,8 +143,8 @@ def wilson_estimate(
         of_group = np.exp(likelihood - peak).mean(axis=1)
         posterior = of_group * weights
         posterior /= posterior.sum(axis=1, keepdims=True)
-        falling = -np.sort(-times(posterior, of_label), axis=1)
-        top[i] = [(turn * falling[:, :k].sum(axis=1)).sum() for k in ks]
+        right_of_truth = k_largest(times(posterior, of_label), ks)
+        top[i] = [(turn * right_of_truth[k]).sum() for k in ks]
         mine = of_group[np.arange(len(truth)), truth][:, None]
         better = (mine > of_group * (1 + 1e-9)) + 0.5 * (abs(mine - of_group) <= 1e-9 * mine)
         np.add.at(right, truth, better / (draws * len(cells)))
@@ -159,8 +159,8 @@ def wilson_estimate(
 def _extinction(
     hypotheses: Hypotheses,
     cells: np.ndarray,
-    measurement: Measurement,
-    question: Question,
+    measurement: MeasurementModel,
+    question: CeilingQuestion,
 ) -> dict[int, float]:
     ks = question.ks
     weights, _, total = hypotheses.joint(question.target, question.prior)

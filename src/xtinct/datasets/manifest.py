@@ -9,7 +9,7 @@ import pyarrow as pa
 from xtinct.datasets.merging import Identity
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
-from xtinct.files.schema import LINES, QUARANTINE, SCHEMA_VERSION, check_table
+from xtinct.files.schema import LINES, LINES_VERSION, QUARANTINE, check_table
 from xtinct.files.writing import write_json
 
 
@@ -31,7 +31,7 @@ def write_manifest(
     accepted = sum(counts["samples"] for counts in families.values())
     content: dict[str, object] = {
         **identity.metadata(),
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": LINES_VERSION,
         "accepted": accepted,
         "quarantined": sum(rejected.values()),
         "reasons": dict(rejected),
@@ -61,7 +61,7 @@ def write_variants(
     """
     content = {
         **Identity("variants", seed, {"variants": variants}).metadata(),
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": LINES_VERSION,
         "variants": {
             name: {
                 **variant,

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from xtinct.ceiling.hypotheses import Window
 from xtinct.ceiling.single_patterns import pattern_ceilings
-from xtinct.evaluation.test_sets import Samples
+from xtinct.evaluation.test_sets import LabelledSamples
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import PREDICTIONS
 from xtinct.files.writing import write_json
@@ -27,7 +27,7 @@ _ROWS = 4096
 
 
 @dataclass(frozen=True)
-class Identity:
+class EvaluationIdentity:
     """What tells one evaluation from another; the first columns of every table.
 
     family   crystal family, or outputs.ALL
@@ -75,8 +75,8 @@ class Evaluation:
     more           what else stands in every record
     """
 
-    identity: Identity
-    samples: Samples
+    identity: EvaluationIdentity
+    samples: LabelledSamples
     found: Prediction
     uncalibrated: Prediction | None
     units: np.ndarray | None

@@ -10,10 +10,10 @@ import numpy as np
 
 from xtinct.ceiling.hypotheses import Window
 from xtinct.errors import XtinctError
-from xtinct.evaluation.evaluation_records import TARGETS, Evaluation, Identity
+from xtinct.evaluation.evaluation_records import TARGETS, Evaluation, EvaluationIdentity
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.speed import LARGE_BATCH, speeds
-from xtinct.evaluation.test_sets import Samples, TestSet
+from xtinct.evaluation.test_sets import LabelledSamples, TestSet
 from xtinct.files.writing import write_csv
 from xtinct.learning.device import describe
 from xtinct.learning.predictor import Predictor
@@ -61,7 +61,7 @@ def _evaluate(model: ModelFolder, predictor: Predictor, test: TestSet) -> Evalua
     started = time.perf_counter()
     ids, groups, raw, lines = _judge(predictor, test)
     seconds = time.perf_counter() - started
-    samples = Samples(ids, groups, test.cells())
+    samples = LabelledSamples(ids, groups, test.cells())
     more = {
         "split": test.split or "all",
         "trained_target": predictor.outputs.target,
@@ -103,11 +103,11 @@ def table_path(output_json: str | Path, table: str) -> Path:
     return Path(output_json).with_suffix(f".{table}.csv")
 
 
-def identity_of(predictor: Predictor, test: TestSet) -> Identity:
+def identity_of(predictor: Predictor, test: TestSet) -> EvaluationIdentity:
     """What tells the evaluation of a model on a test set from others."""
     card = predictor.card
     model = card["architecture"]["name"]
-    return Identity(
+    return EvaluationIdentity(
         card["experiment"], card["train_set"], test.name, predictor.family, model, card["seed"]
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xtinct.ceiling.hypotheses import Window
-from xtinct.evaluation.evaluation_records import Evaluation, Identity
+from xtinct.evaluation.evaluation_records import Evaluation, EvaluationIdentity
 from xtinct.evaluation.methods import ModelFolder, ObserverSettings
 from xtinct.evaluation.test_sets import TestSet
 from xtinct.lattices.cells import LONGEST, SHORTEST
@@ -64,7 +64,7 @@ def evaluate_observer(
         "device": _device_of(predictor),
     }
     return Evaluation(
-        Identity(name, name, test.name, settings.family, name, 0),
+        EvaluationIdentity(name, name, test.name, settings.family, name, 0),
         samples,
         _prediction(settings.family, observer.groups, by_group),
         None,

@@ -10,7 +10,7 @@ from xtinct.ceiling.hypotheses import Window
 from xtinct.evaluation.evaluation_records import TARGETS, Evaluation, ceilings_of
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import identity_of, set_measures
-from xtinct.evaluation.test_sets import Samples, TestSet
+from xtinct.evaluation.test_sets import LabelledSamples, TestSet
 from xtinct.files.writing import write_csv
 from xtinct.learning.predictor import Predictor
 from xtinct.linelists.line_lists import LineLists
@@ -106,7 +106,7 @@ def _window(instrument: Instrument, condition: str, value: float) -> Window:
     return Window(edge, full.d_star_max) if condition == "start" else Window(full.d_star_min, edge)
 
 
-def _ceiling(samples: Samples, window: Window, target: str) -> float:
+def _ceiling(samples: LabelledSamples, window: Window, target: str) -> float:
     if not len(samples):
         return 0.0
     return float(ceilings_of(samples.groups, samples.cells, window, target)[1].mean())

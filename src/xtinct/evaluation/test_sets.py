@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 from xtinct.files.parquet import open_parquet
 from xtinct.files.schema import CELL
 from xtinct.linelists.line_lists import LabelledLines, LineLists
-from xtinct.linelists.stored_lines import read_lines
+from xtinct.linelists.line_tables import read_lines
 from xtinct.patterns.instrument import Instrument
 
 
 @dataclass(frozen=True)
-class Samples:
+class LabelledSamples:
     """What is true of n samples: ids, space groups int (n,), cells float64 (n, 6)."""
 
     ids: list[str]
@@ -76,7 +76,7 @@ class TestSet:
             cells.append(np.stack([table[name].to_numpy() for name in CELL], axis=1))
         return np.concatenate(cells)
 
-    def spread(self, scope: str, count: int) -> tuple[Samples, LineLists]:
+    def spread(self, scope: str, count: int) -> tuple[LabelledSamples, LineLists]:
         """`count` samples spread evenly over the test set, or all if there are fewer, and their lines.
 
         Files are ordered, so the first samples alone would be of few lattices or groups.
@@ -94,4 +94,4 @@ class TestSet:
             groups.append(part.groups[inside])
             lines.append(part.lines.take(inside))
             first += len(part)
-        return Samples(ids, np.concatenate(groups), cells[rows]), LineLists.concatenate(lines)
+        return LabelledSamples(ids, np.concatenate(groups), cells[rows]), LineLists.concatenate(lines)

@@ -4,9 +4,10 @@ import pyarrow as pa
 
 from xtinct.errors import XtinctError
 
-#: Version of the line tables; raised when a column comes, goes, or changes its name, type or meaning.
-SCHEMA_VERSION = "2"
-_VERSIONS = {"lines": SCHEMA_VERSION}
+#: Version of the table LINES alone; raised when a column of it comes, goes, or changes its name, type or
+#: meaning. Its rows are made in `xtinct.linelists.line_tables`.
+LINES_VERSION = "2"
+_VERSIONS = {"lines": LINES_VERSION}
 
 
 def _table(name: str, *columns: tuple[str, pa.DataType, str, str]) -> pa.Schema:

@@ -31,7 +31,7 @@ def _pick(cdf, u):
     return min(np.searchsorted(cdf, u, side="right"), cdf.size - 1)
 
 
-class Shapes(NamedTuple):
+class KnownShapes(NamedTuple):
     """Known shapes of the lattices of a group.
 
     code    number of the crystal family (`FAMILY_CODE`)
@@ -99,7 +99,7 @@ class GroupTables(NamedTuple):
     occupations: Occupations
     positions: Positions
     sizes: Sizes
-    shapes: Shapes
+    shapes: KnownShapes
 
 
 class Room(NamedTuple):

@@ -179,9 +179,9 @@ class GroupSampler:
         return draws.GroupTables(occupations, positions, sizes, self.shapes)
 
     @cached_property
-    def shapes(self) -> draws.Shapes:
+    def shapes(self) -> draws.KnownShapes:
         """Known shapes of the group's lattices."""
-        return draws.Shapes(FAMILY_CODE[self.family], self._shapes, self._kernel)
+        return draws.KnownShapes(FAMILY_CODE[self.family], self._shapes, self._kernel)
 
     def draw(self, key: np.uint64, occupation: np.ndarray = _ANY) -> tuple[int, Draw | None]:
         """One draw from the stream `key`: (draws.DRAWN, crystal) or (what prevented it, None).

@@ -20,7 +20,7 @@ from xtinct.learning.memory import Portion, is_out_of_memory
 from xtinct.learning.models.normalisation import set_ghost_batch
 from xtinct.learning.optim import clip_gradients, make_optimizers, schedule
 from xtinct.learning.parallel import Processes
-from xtinct.learning.training_settings import FitSettings
+from xtinct.learning.training_settings import TrainSettings
 from xtinct.learning.validation import Validation, not_finite
 from xtinct.randomness import stream_key
 from xtinct.scores.metrics import wilson_interval
@@ -58,7 +58,7 @@ class Run:
 
     network: Network
     data: TrainingData
-    settings: FitSettings
+    settings: TrainSettings
     patterns: int
     seed: int
     checkpoint: Checkpoint

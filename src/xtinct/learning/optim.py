@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from xtinct.errors import XtinctError
-from xtinct.learning.training_settings import FitSettings
+from xtinct.learning.training_settings import TrainSettings
 
 
 class KernelMuon(torch.optim.Muon):
@@ -36,7 +36,7 @@ class KernelMuon(torch.optim.Muon):
             weight.grad = None
 
 
-def make_optimizers(model: nn.Module, settings: FitSettings) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.optim.Optimizer]:
     """The optimisers of a model, each with the rate that it peaks at.
 
     "muon": Muon for the matrices and kernels inside the network, AdamW for the first layer, the

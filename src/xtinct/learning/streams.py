@@ -18,7 +18,7 @@ from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.linelists.line_lists import LabelledLines, LineLists
-from xtinct.linelists.stored_lines import read_lines
+from xtinct.linelists.line_tables import read_lines
 from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.randomness import integer, stream_key, subkeys
 from xtinct.symmetry.families import space_groups

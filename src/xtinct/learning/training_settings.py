@@ -23,7 +23,7 @@ def from_section(kind: type[T], section: Mapping[str, Any], name: str) -> T:
 
 
 @dataclass(frozen=True)
-class FitSettings:
+class TrainSettings:
     """How a network is fitted: the configuration's `train`, which explains every key."""
 
     device: str
@@ -134,7 +134,7 @@ class TrainingSettings:
     """
 
     samples: SampleSettings
-    fit: FitSettings
+    fit: TrainSettings
     architecture: Architecture
     instrument: Mapping[str, Any]
 
@@ -148,7 +148,7 @@ class TrainingSettings:
         experiment = from_section(Experiment, values["experiment"], "experiment")
         return cls(
             SampleSettings(experiment, **{k: values[k] for k in _OF_SAMPLES}),
-            from_section(FitSettings, values["train"], "train"),
+            from_section(TrainSettings, values["train"], "train"),
             Architecture.of(experiment, values["models"]),
             dict(values["instrument"]),
         )

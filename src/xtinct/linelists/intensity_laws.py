@@ -72,7 +72,7 @@ def labels(family: str, hkl: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-class Samples(NamedTuple):
+class LawDraws(NamedTuple):
     """What is drawn.
 
     rows     int64 (n,), number of the group among those of the family

@@ -1,16 +1,19 @@
-"""Line lists as rows of the one table that all datasets share (schema.LINES)."""
+"""Line lists as rows of the one table that all datasets share (schema.LINES): written and read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xtinct.errors import XtinctError
-from xtinct.files.schema import CELL, LINES
-from xtinct.linelists.line_lists import LineLists
+from xtinct.files.parquet import open_parquet
+from xtinct.files.schema import CELL, LINES, check_table
+from xtinct.linelists.line_lists import LabelledLines, LineLists
 from xtinct.symmetry.classes import class_symbol
-from xtinct.symmetry.families import crystal_system
+from xtinct.symmetry.families import crystal_system, family_of
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,34 @@ def line_lists(table: pa.Table | pa.RecordBatch) -> LineLists:
     if not np.array_equal(offsets - offsets[0], np.asarray(intensity.offsets) - intensity.offsets[0].as_py()):
         raise XtinctError("line lists: d_star and intensity differ in length")
     return LineLists(offsets - offsets[0], d_star.flatten().to_numpy(), intensity.flatten().to_numpy())
+
+
+def read_lines(
+    path: str | Path, *, family: str, split: str | None = None
+) -> Iterator[tuple[LabelledLines, list[str]]]:
+    """(samples, their ids) of each row group of a line-list file, of one split or of all.
+
+    Raises XtinctError if the file is no line-list table, or holds a group of another family or a
+    line that is not a finite number.
+    """
+    with open_parquet(path) as file:
+        check_table(file.schema_arrow, LINES, str(path))
+        for i in range(file.num_row_groups):
+            table = file.read_row_group(
+                i, columns=["sample_id", "spacegroup_number", "split", "d_star", "intensity"]
+            )
+            if split is not None:
+                table = table.filter(pc.equal(table["split"], split))
+            if not table.num_rows:
+                continue
+            groups = table["spacegroup_number"].to_numpy().astype(np.int16)
+            for group in np.unique(groups):
+                if family not in ("all", family_of(int(group))):
+                    raise XtinctError(f"{path}: space group {group} is not of the family {family}")
+            columns = [table[name].combine_chunks() for name in ("d_star", "intensity")]
+            d_star, intensity = (column.flatten().to_numpy(zero_copy_only=False) for column in columns)
+            lengths = np.diff(columns[0].offsets.to_numpy())
+            if not (np.isfinite(d_star).all() and np.isfinite(intensity).all() and (d_star > 0).all()):
+                raise XtinctError(f"{path}: row group {i} holds a line that is not a positive finite number")
+            offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+            yield LabelledLines(LineLists(offsets, d_star, intensity), groups), table["sample_id"].to_pylist()

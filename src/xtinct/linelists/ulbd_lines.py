@@ -9,7 +9,7 @@ from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.conventional import free_angle_range
 from xtinct.lattices.metric import form_metric, quadratic_forms
-from xtinct.linelists.intensity_laws import AllowedForms, Orbits, Samples, draw_wilson
+from xtinct.linelists.intensity_laws import AllowedForms, LawDraws, Orbits, draw_wilson
 from xtinct.linelists.line_lists import LineLists
 from xtinct.linelists.ordering import EQUAL_D, ascending
 from xtinct.linelists.wang2025 import CONVENTIONS, in_box
@@ -124,7 +124,7 @@ class UlbdLines:
         intensity = np.empty(capacity[-1], dtype=np.float32)
         metrics = form_metric(self.family, cells) if len(cells) else np.empty((0, self.forms.shape[1]))
         keys = np.asarray(keys, dtype=np.uint64)
-        samples = Samples(rows, metrics, keys)
+        samples = LawDraws(rows, metrics, keys)
         allowed = AllowedForms(self._allowed_forms, self._starts, self.d_star_max)
         if intensities == "uniform":
             offsets = _draw(samples, cells, allowed, d_star, intensity)

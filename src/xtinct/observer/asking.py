@@ -11,7 +11,7 @@ from xtinct.errors import XtinctError
 from xtinct.measurements import Measurement, PeakTable, Radiation, radiation_of, read_measurement, read_peaks
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.observe import Question, observe, observe_peaks
-from xtinct.observer.peaks.peak_lists import WAVELENGTH, Known, from_d, from_two_theta
+from xtinct.observer.peaks.peak_lists import WAVELENGTH, ListedLines, from_d, from_two_theta
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.symmetry.families import FAMILIES
 
@@ -93,8 +93,8 @@ def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:
     wavelength = radiation.wavelength if radiation else min(WAVELENGTH, 1.9 * float(table.d.min()))
     area = table.intensity if table.intensity is not None and (table.intensity > 0).any() else None
     if table.d_error is None and table.two_theta is not None and radiation is not None:
-        return from_two_theta(table.two_theta, wavelength, Known(area, None))
-    return from_d(table.d, Known(area, table.d_error), wavelength)
+        return from_two_theta(table.two_theta, wavelength, ListedLines(area, None))
+    return from_d(table.d, ListedLines(area, table.d_error), wavelength)
 
 
 def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:

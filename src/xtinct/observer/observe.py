@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -15,12 +16,12 @@ from xtinct.observer.answer import remarks
 from xtinct.observer.answer.answer_data import ClassAnswer, LatticeAnswer, LineAnswer, Statement, spread
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact_answer import is_ideal, observe_ideal
-from xtinct.observer.fitting.line_sets import lines_of
+from xtinct.observer.fitting.line_sets import centring_of, lines_of
 from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.fitting.refinement import fit_cell
 from xtinct.observer.indexing.candidates import NOTHING, Candidate, Suggestion, candidates, suggested
 from xtinct.observer.indexing.merit import merit
-from xtinct.observer.judging.court import Court, Judged, centring_of
+from xtinct.observer.judging.court import Court, Judged
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
 from xtinct.observer.judging.mixture import explained, second_phase
 from xtinct.observer.judging.ranking import peak_evidence
@@ -38,7 +39,7 @@ from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import extinction_classes, relabellings
-from xtinct.symmetry.families import FAMILIES, MONOCLINIC, ORTHORHOMBIC, space_groups
+from xtinct.symmetry.families import FAMILIES, MONOCLINIC, ORTHORHOMBIC, family_of, space_groups
 from xtinct.symmetry.operations import bravais_lattice, centring
 
 #: Candidates that are held against the list of peaks, how far below the best their score may be, and what
@@ -96,6 +97,19 @@ class Question:
         return self.prior is not None or self.centring is not None
 
     def suits(self, family: str, letter: str) -> bool:
+        """Whether a lattice is possible: its centring by what is known, its family by the prior."""
+        return self._suits_centring(family, letter) and self.has_weight(family)
+
+    def has_weight(self, family: str) -> bool:
+        """Whether a group of a family has weight."""
+        return family in self._weighted
+
+    @cached_property
+    def _weighted(self) -> frozenset[str]:
+        """Families with a group that has weight."""
+        return frozenset(family_of(number) for number, weight in self.weights().items() if weight)
+
+    def _suits_centring(self, family: str, letter: str) -> bool:
         """Whether a lattice of a family may have a centring; a monoclinic I is a C on other axes."""
         if self.centring is None:
             return True
@@ -104,14 +118,15 @@ class Question:
         return letter in alike
 
     def of_family(self, family: str) -> dict[int, float] | None:
-        """Weights of the groups of a family; None where they are alike, or the prior has none of them."""
+        """Weights of the groups of a family that has any; None where all groups are alike."""
+        if not self.informed:
+            return None
         weights = self.weights()
-        own = {g: weights[g] for g in space_groups(family) if weights.get(g)}
-        return own if self.informed and own else None
+        return {g: weights[g] for g in space_groups(family) if weights.get(g)}
 
     def weights(self) -> dict[int, float]:
         """Prior of the groups of all families asked for, float, summing to 1."""
-        groups = [g for f in self.families for g in space_groups(f) if self.suits(f, centring(g))]
+        groups = [g for f in self.families for g in space_groups(f) if self._suits_centring(f, centring(g))]
         raw = {g: 1.0 if self.prior is None else float(self.prior.get(g, 0)) for g in groups}
         total = sum(raw.values())
         if not total > 0:
@@ -146,7 +161,7 @@ def observe_found(pattern: Measurement, found: Found, question: Question | None 
     """`observe` of a pattern whose peaks were found before."""
     question = question or Question()
     said = [Statement("reading", note) for note in pattern.notes]
-    said += [Statement("radiation", note) for note in found.notes]
+    said += [Statement("radiation", note) for note in found.notes if note not in pattern.notes]
     said += remarks.of_peaks(found)
     nothing = _nothing(pattern.name, found.measured.radiation, question)
     nothing = replace(nothing, measured=found.measured, lines=_lines(found.peaks), statements=said)
@@ -221,7 +236,7 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
     pool = with_suggestions(worth_fitting(found, question), found, question)
     if not pool:
         return None
-    court = Court.of(found, pool)
+    court = Court.of(found, pool, question.of_family)
     judged = [one for c in pool if (one := court.judge(c)) is not None]
     if not judged:
         return None
@@ -275,10 +290,11 @@ def with_suggestions(chosen: list[Candidate], found: Found, question: Question) 
 def _told(found: Found, question: Question) -> Judged:
     """The cell that is told, fitted to the whole pattern from several starts."""
     cell = np.asarray(question.cell, dtype=np.float64)
-    fitting = [f for f in question.families if conventional_cell_errors(f, cell[None]).max() < 1e-3]
+    possible = [f for f in question.families if question.has_weight(f)]
+    fitting = [f for f in possible if conventional_cell_errors(f, cell[None]).max() < 1e-3]
     if not fitting:
         raise XtinctError(
-            f"cell {' '.join(f'{x:g}' for x in cell)}: no conventional cell of {', '.join(question.families)}"
+            f"cell {' '.join(f'{x:g}' for x in cell)}: no conventional cell of {', '.join(possible)}"
         )
     # A cell's family is the highest whose axes it has, unless a lower one is asked for.
     family = fitting[0]
@@ -367,6 +383,14 @@ def _heard(question: Question, groups: np.ndarray, probability: np.ndarray) -> n
     return voted(probability, votes, SUGGESTED.votes)
 
 
+def _by_votes(posterior: ClassPosterior, question: Question) -> ClassPosterior:
+    """The posterior with its classes in the order that they have with the votes."""
+    if question.votes is None:
+        return posterior
+    power = tempered(posterior.group_probability, SUGGESTED.temper)
+    return posterior.ordered(posterior.groups, _heard(question, posterior.groups, power))
+
+
 def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, ClassPosterior]:
     """The whole-pattern fit of a lattice over its range, with uncertainties, and its classes."""
     profile = found.peaks.profile._replace(
@@ -375,8 +399,8 @@ def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, C
     try:
         fit = fit_cell(found.measured, one.candidate.family, one.candidate.metric, profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
-        return one.fit, one.posterior
-    posterior = class_posterior(fit, question.of_family(fit.family))
+        return one.fit, _by_votes(one.posterior, question)
+    posterior = _by_votes(class_posterior(fit, question.of_family(fit.family)), question)
     metric = standard_metric(fit, posterior)
     if metric is None:
         return fit, posterior
@@ -385,7 +409,7 @@ def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, C
         fit = fit_cell(found.measured, fit.family, metric, fit.profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
         return fit, posterior
-    return fit, class_posterior(fit, question.of_family(fit.family))
+    return fit, _by_votes(class_posterior(fit, question.of_family(fit.family)), question)
 
 
 def axes_of(number: int, fit: LatticeFit, allowed: np.ndarray) -> np.ndarray | None:
@@ -484,13 +508,14 @@ def _spread(groups: dict[int, float], question: Question) -> dict[str, object]:
 
 
 def _add(groups: dict[int, float], family: str, share: float, question: Question, kind: str) -> None:
-    """Spread the probability of a lattice over the groups that have its Bravais lattice, by the prior."""
+    """Spread the probability of a lattice over the groups that have its Bravais lattice, by the prior;
+    over all of its family where none of these has weight."""
     weights = question.weights()
-    own = {g: weights[g] for g in space_groups(family) if bravais_lattice(g) == kind}
-    own = own or {g: weights[g] for g in space_groups(family)}
+    family_weights = {g: weights[g] for g in space_groups(family) if weights.get(g)}
+    own = {g: w for g, w in family_weights.items() if bravais_lattice(g) == kind} or family_weights
     total = sum(own.values())
     for number, weight in own.items():
-        groups[number] += share * (weight / total if total > 0 else 1 / len(own))
+        groups[number] += share * weight / total
 
 
 def _lines(peaks: Peaks) -> list[LineAnswer]:

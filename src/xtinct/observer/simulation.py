@@ -22,7 +22,7 @@ from xtinct.linelists.gemmi_tables import dispersion
 from xtinct.linelists.structure_factors import StructureRefusedError, structure_lines
 from xtinct.observer.peaks import peak_shapes
 from xtinct.observer.peaks.peak_shapes import Grid, Profile
-from xtinct.patterns.lorentz import geometric_factor
+from xtinct.patterns.lorentz import geometric_factor, polarisation_of
 from xtinct.radiation.anodes import ANODES, TUNGSTEN_L_ALPHA
 from xtinct.radiation.tubes import Radiation
 from xtinct.randomness import stream_key
@@ -360,7 +360,7 @@ def _areas(
 
 def _geometry(setup: Setup, sine: np.ndarray) -> np.ndarray:
     """Lorentz-polarisation factor of sin(theta) (n,)."""
-    polarisation = math.cos(math.radians(setup.monochromator)) ** 2
+    polarisation = polarisation_of("lorentz-polarisation", setup.monochromator)
     return geometric_factor(sine, np.sqrt(1 - sine**2), polarisation)
 
 

@@ -13,14 +13,10 @@ from typing import Any
 import numpy as np
 
 from xtinct.errors import XtinctError
+from xtinct.patterns.lorentz import LORENTZ, polarisation_of
 from xtinct.patterns.widths import widths
 from xtinct.radiation.anodes import ALPHA_RATIO, TUBES
 from xtinct.radiation.wavelength import check_wavelength
-
-#: Geometric factors: 1 / (sin 2theta sin theta), and the same times (1 + A cos^2 2theta) / (1 + A) of an
-#: unpolarised source, A = cos^2 of the monochromator's 2theta, 1 without one (ITC vol. C, section 6.2.5).
-#: Neutrons are not polarised by scattering: lorentz. Scale is free: maximum 1.
-LORENTZ = ("lorentz", "lorentz-polarisation")
 
 #: Shapes of a peak. thompson-cox-hastings: the instrument's width is Gaussian, that of the crystallites
 #: Lorentzian, and both together a pseudo-Voigt (J. Appl. Cryst. 20, 79-83, 1987).
@@ -233,7 +229,7 @@ class Instrument:
 
     @property
     def polarisation(self) -> float:
-        """A of the factor 1 + A cos^2 2theta (LORENTZ, `lorentz.geometric_factor`); 0: not polarised."""
+        """A of the factor 1 + A cos^2 2theta of `lorentz.geometric_factor`; 0: not polarised."""
         return polarisation_of(self.lorentz, self.monochromator)
 
     @property
@@ -275,11 +271,6 @@ class Instrument:
                 f"lines.d_star_max: {d_star_max:g} 1/angstrom is below {self.d_star_reach:.4f}, what the "
                 f"instrument shows up to {self.two_theta_max:g} degrees at {self.wavelength:g} angstrom"
             )
-
-
-def polarisation_of(lorentz: str, monochromator: float) -> float:
-    """cos^2 of the monochromator's 2theta (degree; without one 1) for lorentz-polarisation, else 0."""
-    return math.cos(math.radians(monochromator)) ** 2 if lorentz == "lorentz-polarisation" else 0.0
 
 
 def _tuples(value: object) -> object:

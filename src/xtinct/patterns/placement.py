@@ -12,7 +12,7 @@ from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor
 
 
-class Peaks(NamedTuple):
+class PlacedLines(NamedTuple):
     """Peaks of m lines at each of w wavelengths, float64 (w, m).
 
     two_theta  observed position, degree; 0 for lines that the wavelength cannot reach
@@ -35,7 +35,7 @@ class Shifts(NamedTuple):
     displacement: Any = 0.0
 
 
-def in_points(peaks: Peaks, instrument: Instrument) -> Peaks:
+def in_points(peaks: PlacedLines, instrument: Instrument) -> PlacedLines:
     """The peaks with positions and widths in points of the instrument's grid."""
     position = (peaks.two_theta - instrument.two_theta_min) / instrument.step
     return peaks._replace(two_theta=position, fwhm=peaks.fwhm / instrument.step)
@@ -49,7 +49,7 @@ def place(
     shifts: Shifts,
     *,
     geometric: bool = True,
-) -> Peaks:
+) -> PlacedLines:
     """Peaks of lines at `d_star` (m,), 1/angstrom, of |F|^2 `intensity` (m,).
 
     Without `geometric`, `intensity` has the Lorentz factor in it already.
@@ -70,4 +70,4 @@ def place(
         peaks.append(
             (xp.where(reached, two_theta, 0.0), xp.where(reached, area, 0.0), fwhm * width_factor, eta)
         )
-    return Peaks(*(xp.stack(column, 0) for column in zip(*peaks, strict=True)))
+    return PlacedLines(*(xp.stack(column, 0) for column in zip(*peaks, strict=True)))

@@ -19,7 +19,7 @@ from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import CUT_SIGMAS, FWHM_PER_SIGMA, Instrument
 from xtinct.patterns.noise import add_counting_noise, line_keys
-from xtinct.patterns.placement import Peaks, Shifts, in_points, place
+from xtinct.patterns.placement import PlacedLines, Shifts, in_points, place
 
 #: Half the part of a Lorentzian that is written point by point, in coarse steps.
 NEAR_STEPS = 16
@@ -44,7 +44,7 @@ def render_any(
         impurities.offsets.astype(np.int64),
         _placed(impurities, instrument, conditions, geometric=False),
         background_of(instrument, conditions),
-        Noise(
+        CountingNoise(
             np.full(n, np.inf) if quiet else np.asarray(conditions.counts, np.float64),
             np.zeros(n, np.uint64) if quiet else conditions.noise_keys.astype(np.uint64),
         ),
@@ -53,7 +53,7 @@ def render_any(
     return out
 
 
-class Noise(NamedTuple):
+class CountingNoise(NamedTuple):
     """Counts at the maximum, float64 (n,), inf for none, and the stream of each sample, uint64 (n,)."""
 
     counts: np.ndarray
@@ -115,7 +115,7 @@ def with_noise_of_lines(lines: LineLists, instrument: Instrument, conditions: Co
 
 def _placed(
     lines: LineLists, instrument: Instrument, conditions: Conditions, geometric: bool = True
-) -> Peaks:
+) -> PlacedLines:
     """All peaks, positions and widths in points of the grid."""
     owner = np.repeat(np.arange(len(lines)), np.diff(lines.offsets))
     peaks = place(

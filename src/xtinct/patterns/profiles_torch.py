@@ -7,14 +7,16 @@ from typing import NamedTuple
 import torch
 
 from xtinct.patterns.instrument import CUT_SIGMAS, FWHM_PER_SIGMA
-from xtinct.patterns.placement import Peaks
+from xtinct.patterns.placement import PlacedLines
 from xtinct.patterns.profiles import LARGEST_STEP, NEAR_STEPS, STEPS_PER_WIDTH, cubic_weights, smooth_centre
 
 #: Points of peaks that are made at a time.
 _HELD = 1 << 22
 
 
-def sum_peaks(sample: torch.Tensor, peaks: Peaks, dtype: torch.dtype, n: int, points: int) -> torch.Tensor:
+def sum_peaks(
+    sample: torch.Tensor, peaks: PlacedLines, dtype: torch.dtype, n: int, points: int
+) -> torch.Tensor:
     """Sums of peaks (n, points) in `dtype`; gradients flow to the areas.
 
     sample  int64 (m,), the pattern that a line belongs to, 0 to n - 1

@@ -35,7 +35,7 @@ from xtinct.patterns.profiles import render_any
 _KEPT_PEAKS = 1 << 22
 
 
-class Lines(NamedTuple):
+class LineArrays(NamedTuple):
     """The arrays of `LineLists`, for compiled code."""
 
     offsets: np.ndarray
@@ -43,7 +43,7 @@ class Lines(NamedTuple):
     intensity: np.ndarray
 
 
-class Grid(NamedTuple):
+class PlainInstrument(NamedTuple):
     """What compiled code needs of a plain instrument: angstrom, degrees, `Instrument.polarisation`."""
 
     wavelength: float
@@ -53,7 +53,7 @@ class Grid(NamedTuple):
     points: int
 
     @classmethod
-    def of(cls, instrument: Instrument) -> "Grid":
+    def of(cls, instrument: Instrument) -> "PlainInstrument":
         """That of an instrument."""
         return cls(
             instrument.wavelength,
@@ -87,8 +87,8 @@ def render(
         return render_any(lines, instrument, conditions, out)
     table = gaussian_table(instrument.step / instrument.sigma)
     _render(
-        Lines(lines.offsets, lines.d_star, lines.intensity),
-        Grid.of(instrument),
+        LineArrays(lines.offsets, lines.d_star, lines.intensity),
+        PlainInstrument.of(instrument),
         table,
         out.nbytes > STREAMED_BYTES,
         out,

@@ -16,7 +16,7 @@ from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import CUT_SIGMAS, Instrument
 from xtinct.patterns.lorentz import geometric_factor
 from xtinct.patterns.noise_torch import counting_noise
-from xtinct.patterns.placement import Peaks, Shifts, in_points, place
+from xtinct.patterns.placement import PlacedLines, Shifts, in_points, place
 from xtinct.patterns.profiles import background_of, impurity_lines, shifts, with_noise_of_lines
 from xtinct.patterns.profiles_torch import sum_peaks
 
@@ -166,7 +166,7 @@ class Renderer:
         intensity: torch.Tensor,
         conditions: Conditions,
         geometric: bool = True,
-    ) -> Peaks:
+    ) -> PlacedLines:
         """Peaks with positions and widths in points of the grid."""
         given = {
             key: torch.from_numpy(np.asarray(values, np.float64)).to(self.device)[sample]

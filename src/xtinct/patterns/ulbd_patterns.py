@@ -20,7 +20,7 @@ from xtinct.patterns.gaussians import (
     write_peak,
 )
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.rendering import Grid, Lines, place_lines, render
+from xtinct.patterns.rendering import LineArrays, PlainInstrument, place_lines, render
 from xtinct.randomness import uniform
 
 
@@ -54,9 +54,9 @@ def ulbd_patterns(
     # One draw of each lattice gives the positions; the intensities follow below.
     positions = lines.draw(groups, cells, keys[:, 0])
     _patterns(
-        Lines(positions.offsets, positions.d_star, positions.intensity),
+        LineArrays(positions.offsets, positions.d_star, positions.intensity),
         keys,
-        Grid.of(instrument),
+        PlainInstrument.of(instrument),
         table,
         out.nbytes > STREAMED_BYTES,
         out,

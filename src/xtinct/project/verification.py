@@ -39,7 +39,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """Files that were held against a record, and those that differ, ordered by path."""
 
     checked: int
@@ -61,7 +61,7 @@ class _Record:
     where: str
 
 
-def verify(root: str | Path = ".") -> Verdict:
+def verify(root: str | Path = ".") -> Verification:
     """Hold every file that a build has made below `root` against its recorded digest.
 
     A file is unrecorded where it lies in a folder that the build writes into and nothing names it: not
@@ -86,7 +86,7 @@ def verify(root: str | Path = ".") -> Verdict:
         for path in _visible(root, root / top):
             if path not in known and path not in tracked and not any(_within(path, s) for s in sources):
                 differences.append(Difference(UNRECORDED, path, ""))
-    return Verdict(len(known), tuple(sorted(set(differences), key=lambda d: (d.path, d.kind))))
+    return Verification(len(known), tuple(sorted(set(differences), key=lambda d: (d.path, d.kind))))
 
 
 def _locked(root: Path) -> list[_Record]:

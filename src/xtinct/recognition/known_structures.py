@@ -18,7 +18,7 @@ from xtinct.errors import XtinctError
 from xtinct.files.parquet import ROW_GROUP_ROWS, open_parquet, read_batches, read_table, write_parquet
 from xtinct.files.schema import CELL, LINES, RECOGNITION, STRUCTURES, check_table
 from xtinct.linelists.line_tables import line_lists
-from xtinct.patterns.lorentz import geometric_factor
+from xtinct.patterns.lorentz import UNPOLARISED, geometric_factor
 from xtinct.symmetry.families import FAMILIES, family_of
 
 #: Smallest 1/d of the axis, 1/angstrom, and its unit: lines are kept to this relative precision of d.
@@ -43,7 +43,8 @@ def _strongest(d_star, intensity, offsets, place, strength, counts):
             d = float(d_star[i])
             sine = 0.5 * WAVELENGTH * d
             if FIRST <= d < LAST and sine < 0.9999:
-                value[i - first] = intensity[i] * geometric_factor(sine, np.sqrt(1 - sine * sine), 1.0)
+                factor = geometric_factor(sine, np.sqrt(1 - sine * sine), UNPOLARISED)
+                value[i - first] = intensity[i] * factor
                 top = max(top, value[i - first])
         least = LEAST * top
         if value.size > MOST:

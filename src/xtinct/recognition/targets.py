@@ -8,7 +8,7 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.radiation_found import Found
-from xtinct.patterns.lorentz import geometric_factor
+from xtinct.patterns.lorentz import UNPOLARISED, geometric_factor
 from xtinct.recognition.known_structures import FIRST, LAST, WAVELENGTH
 
 #: Fewest peaks that anything can be recognised by.
@@ -83,4 +83,4 @@ def _factor(two_theta: np.ndarray, scale: float) -> np.ndarray:
     """Lorentz-polarisation factor of peaks at a wavelength that is `scale` times theirs; nan beyond it."""
     sine = np.sin(np.radians(two_theta / 2)) * scale
     sine = np.where(sine < 0.9999, sine, np.nan)
-    return geometric_factor(sine, np.sqrt(1 - sine**2), 1.0)
+    return geometric_factor(sine, np.sqrt(1 - sine**2), UNPOLARISED)

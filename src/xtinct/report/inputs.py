@@ -41,8 +41,8 @@ class ReportPaths:
     histories    models/{experiment}/{family}/seed-{seed}/history.csv, each with its card.json beside it
     lines        data/{cddd,ulbd,gcdd}/{family}.parquet
     curves       tidy tables of `read_tables`: beside the evaluations, and results/generated
-    limits       limits.json of xtinct.ceiling.limitations.write_limitations, if it was made
-    wilson       wilson.json of xtinct.ceiling.limitations.write_wilson, if it was made
+    limits       limits.json of xtinct.ceiling.ceiling_files.write_limitations, if it was made
+    wilson       wilson.json of xtinct.ceiling.ceiling_files.write_wilson, if it was made
     """
 
     metrics: Sequence[str | Path]
@@ -59,7 +59,7 @@ class ReportPaths:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationFile:
     """The records of one evaluation file and the prediction table beside it."""
 
     path: Path
@@ -83,7 +83,7 @@ class Inputs:
     limits       `read_limits`
     """
 
-    evaluations: list[Evaluation]
+    evaluations: list[EvaluationFile]
     ceilings: list[dict]
     classes: list[dict]
     manifests: list[dict]
@@ -136,7 +136,7 @@ def _checked(record: object, path: Path) -> dict:
 
 def read_evaluations(
     metrics_paths: Iterable[str | Path], prediction_paths: Iterable[str | Path]
-) -> list[Evaluation]:
+) -> list[EvaluationFile]:
     """Evaluations ordered by their records' keys.
 
     A metrics file holds one record or a list of records (one per target) of one model on one test
@@ -153,7 +153,7 @@ def read_evaluations(
         if table_path is not None:
             predictions = open_parquet(table_path).read()
             check_table(predictions, PREDICTIONS, str(table_path))
-        evaluations.append(Evaluation(path, records, predictions))
+        evaluations.append(EvaluationFile(path, records, predictions))
     if tables:
         raise XtinctError(f"{min(tables.values())}: no evaluation record {min(tables)}.json belongs to it")
     return evaluations
@@ -164,7 +164,7 @@ def record_order(record: Mapping) -> tuple:
     return tuple(str(record[key]) if key != "seed" else f"{record[key]:020d}" for key in RECORD_KEYS)
 
 
-def all_records(evaluations: Iterable[Evaluation]) -> list[dict]:
+def all_records(evaluations: Iterable[EvaluationFile]) -> list[dict]:
     """Every record once, sorted; XtinctError if two files hold a record with equal keys."""
     found: dict[tuple, Path] = {}
     records = []

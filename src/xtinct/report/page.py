@@ -26,19 +26,19 @@ class ReportOutputs:
     html     the page
     metrics  all records as one sorted JSON list
     summary  folder: a small file for each model and test set, for `dvc metrics show`; older ones are removed
-    plots    folder: accuracy.csv, training.csv, confusion.csv, counts.csv
+    tables   folder: accuracy.csv, training.csv, confusion.csv, counts.csv
     """
 
     html: str | Path
     metrics: str | Path
     summary: str | Path
-    plots: str | Path
+    tables: str | Path
 
 
 def write_report(
     paths: ReportPaths, outputs: ReportOutputs, config: Mapping, provenance: Mapping[str, object]
 ) -> None:
-    """Write the HTML report, the metrics and the plot tables.
+    """Write the HTML report, the metrics and the tables.
 
     config      the whole configuration
     provenance  what to print about the build: text, or a table of names and texts, per key
@@ -50,7 +50,7 @@ def write_report(
     write_json(outputs.metrics, results.records, indent=1)
     _write_summary(results, Path(outputs.summary))
     for name in ("accuracy", "training", "confusion", "counts"):
-        write_csv(Path(outputs.plots) / f"{name}.csv", getattr(results, name))
+        write_csv(Path(outputs.tables) / f"{name}.csv", getattr(results, name))
     html = render_page(results)
     size = len(html.encode())
     if size > MAX_BYTES:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from xtinct.files.schema import DATASETS, SPLITS
 from xtinct.patterns.instrument import Instrument
 from xtinct.report.formatting import Row, in_order
-from xtinct.report.inputs import Evaluation, Inputs, all_records
+from xtinct.report.inputs import EvaluationFile, Inputs, all_records
 from xtinct.symmetry.families import FAMILIES, HEXAGONAL, TRIGONAL, family_of, space_groups
 from xtinct.symmetry.operations import hermann_mauguin
 
@@ -210,7 +210,7 @@ def ceiling_rows(ceilings: Iterable[Mapping], published: Mapping) -> list[Row]:
     return sorted(rows, key=lambda r: (r["target"], place.get(r["family"], len(place)), r["family"], r["k"]))
 
 
-def confusion_rows(evaluations: Iterable[Evaluation]) -> list[Row]:
+def confusion_rows(evaluations: Iterable[EvaluationFile]) -> list[Row]:
     """Non-zero cells of the confusion matrices: class and space group, true against most probable.
 
     One row per model, test set, kind and (true, predicted) pair, with its count; pairs ascend.

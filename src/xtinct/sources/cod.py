@@ -16,14 +16,14 @@ from typing import Any
 
 from xtinct.errors import XtinctError
 from xtinct.sources.archives import texts
-from xtinct.sources.entries import Entry, Kind, Source
+from xtinct.sources.entries import Entry, Source, SourceKind
 from xtinct.sources.listing import local_path
 from xtinct.sources.network import (
     Cache,
     FailedError,
     Gate,
-    Limits,
     RefusedError,
+    ServerLimits,
     Session,
     estimate,
     in_order,
@@ -63,7 +63,7 @@ def open_cod(where: str, config: Mapping[str, Any]) -> Source:
     lists sets of elements; entries that hold all elements of one are not taken. XtinctError if the
     server does not list as many entries as it counts.
     """
-    limits = Limits.of(config)
+    limits = ServerLimits.of(config)
     database = _Database(where, config["server"], limits, Cache(config["cache"], "cod"))
     listed = database.entries(config["query"])
     selected = [entry for entry in listed if not _excluded(entry["formula"], config["exclude"])]
@@ -157,7 +157,7 @@ def _excluded(formula: str, exclude: Sequence[Sequence[str]]) -> bool:
 class _Database:
     """The COD's server."""
 
-    def __init__(self, where: str, server: str, limits: Limits, cache: Cache) -> None:
+    def __init__(self, where: str, server: str, limits: ServerLimits, cache: Cache) -> None:
         self.where = where
         self.server = server.rstrip("/")
         self.limits = limits
@@ -241,8 +241,8 @@ def _key(listed: Mapping[str, Any]) -> str:
     return f"cod {listed['id']}@{listed['revision']}"
 
 
-COD = Kind(open_cod, required=("server", "cache", "query", "exclude", "network"))
-COD_MIRROR = Kind(
+COD = SourceKind(open_cod, required=("server", "cache", "query", "exclude", "network"))
+COD_MIRROR = SourceKind(
     open_cod_mirror,
     required=("path", "exclude", "version"),
     inputs=lambda config: [str(config["path"])],

@@ -40,7 +40,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Kind:
+class SourceKind:
     """A kind of source: how to open it, what it may be told, and the local paths that it reads.
 
     pattern   of the names of the files that it reads in a folder

@@ -16,7 +16,7 @@ from xtinct.errors import XtinctError
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import RAW
 from xtinct.sources.cod import COD, COD_MIRROR
-from xtinct.sources.entries import Kind, Source
+from xtinct.sources.entries import Source, SourceKind
 from xtinct.sources.folders import FILES, PROTOTYPES
 from xtinct.sources.listing import content_digest, local_path
 from xtinct.sources.mp import MP
@@ -26,8 +26,11 @@ from xtinct.sources.optimade import OPTIMADE
 _BATCH = 256
 
 
-#: All kinds of sources. A new one is a module of its own and a line here.
-KINDS: dict[str, Kind] = {
+#: All kinds of sources. A new one is a module of its own, a line here, and a model of its keys in
+#: `xtinct.project.keys.source_keys`; then `python -m xtinct.project.keys.reference` makes the schema and the
+#: page of the configuration again. A kind names its keys too, because `fetch` takes settings that no
+#: configuration has checked; a test holds both against each other.
+KINDS: dict[str, SourceKind] = {
     "prototypes": PROTOTYPES,
     "files": FILES,
     "mp": MP,
@@ -85,13 +88,13 @@ def fetch(
     return {**counts, **source.counts}
 
 
-def _kind(where: str, config: Mapping[str, Any]) -> Kind:
+def _kind(where: str, config: Mapping[str, Any]) -> SourceKind:
     if config.get("kind") not in KINDS:
         raise XtinctError(f"{where}.kind: {config.get('kind')!r}, expected one of {', '.join(KINDS)}")
     return KINDS[config["kind"]]
 
 
-def _check_keys(where: str, config: Mapping[str, Any], kind: Kind) -> None:
+def _check_keys(where: str, config: Mapping[str, Any], kind: SourceKind) -> None:
     allowed = {"kind", *kind.required, *kind.optional}
     for key in config:
         if key not in allowed:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.sources.archives import digest, texts
-from xtinct.sources.entries import Entry, Kind, Source
+from xtinct.sources.entries import Entry, Source, SourceKind
 from xtinct.sources.listing import local_path
 
 #: The embedded source, relative to the project's folder.
@@ -93,8 +93,8 @@ def _table_entries(
                 yield Entry(str(identifier), text, declared if declared and 1 <= declared <= 230 else 0)
 
 
-PROTOTYPES = Kind(open_prototypes, carried=PROTOTYPE_TABLE)
-FILES = Kind(
+PROTOTYPES = SourceKind(open_prototypes, carried=PROTOTYPE_TABLE)
+FILES = SourceKind(
     open_files,
     required=("path",),
     optional=("pattern", "cif_column", "id_column", "spacegroup_column", "version", "licence"),

@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.sources.entries import Entry, Kind, Source
+from xtinct.sources.entries import Entry, Source, SourceKind
 from xtinct.sources.network import (
     Cache,
     FailedError,
     ForbiddenError,
     Gate,
-    Limits,
     RefusedError,
+    ServerLimits,
     Session,
     estimate,
     in_order,
@@ -64,7 +64,7 @@ def open_mp(where: str, config: Mapping[str, Any]) -> Source:
     the requests. Entries under a non-commercial licence are listed with an error, or fetched like the
     others if `non_commercial` is `include`. XtinctError if the server does not deliver all it lists.
     """
-    limits = Limits.of(config)
+    limits = ServerLimits.of(config)
     project = _Project(where, config["endpoint"], limits, Cache(config["cache"], "materials-project"))
     queries = _queries(where, config["filters"])
     listed = {licence: project.identifiers(queries, licence) for licence in _LICENCES}
@@ -168,7 +168,7 @@ def _queries(where: str, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
 class _Project:
     """The server, as patient and as complete as we need it."""
 
-    def __init__(self, where: str, endpoint: str, limits: Limits, cache: Cache) -> None:
+    def __init__(self, where: str, endpoint: str, limits: ServerLimits, cache: Cache) -> None:
         self.where = where
         self.endpoint = endpoint.rstrip("/") + "/"
         self.limits = limits
@@ -363,4 +363,4 @@ def _slices(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield items[start : start + size]
 
 
-MP = Kind(open_mp, required=("endpoint", "cache", "filters", "non_commercial", "network"))
+MP = SourceKind(open_mp, required=("endpoint", "cache", "filters", "non_commercial", "network"))

@@ -78,7 +78,7 @@ class ForbiddenError(FailedError):
 
 
 @dataclass(frozen=True)
-class Limits:
+class ServerLimits:
     """How a server is treated: the `network` block of a source.
 
     timeout    seconds for one answer, from the first byte sent to the last one received
@@ -95,7 +95,7 @@ class Limits:
     parallel: int
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "Limits":
+    def of(cls, config: Mapping[str, Any]) -> "ServerLimits":
         """The limits of a source's configuration."""
         network = config["network"]
         return cls(**{**network, "backoff": tuple(network["backoff"])})
@@ -104,7 +104,7 @@ class Limits:
 class Session(requests.Session):
     """A session whose answers are whole, in time and successful; otherwise FailedError or RefusedError."""
 
-    def __init__(self, limits: Limits, gate: "Gate") -> None:
+    def __init__(self, limits: ServerLimits, gate: "Gate") -> None:
         super().__init__()
         self.headers["User-Agent"] = "xtinct (structures for powder diffraction)"
         adapter = _WholeAnswers(limits, gate)
@@ -135,7 +135,7 @@ class Gate:
 
 
 class _WholeAnswers(HTTPAdapter):
-    def __init__(self, limits: Limits, gate: Gate) -> None:
+    def __init__(self, limits: ServerLimits, gate: Gate) -> None:
         super().__init__(pool_maxsize=limits.parallel)
         self._limits = limits
         self._gate = gate
@@ -225,7 +225,7 @@ def _plainly(error: BaseException) -> str:
     return type(error).__name__
 
 
-def patiently(call: Callable[[], R], limits: Limits, what: str) -> R:
+def patiently(call: Callable[[], R], limits: ServerLimits, what: str) -> R:
     """Result of `call`, repeated while it raises FailedError, with growing pauses.
 
     `what` names the request in the XtinctError that ends `limits.patience` seconds without success,
@@ -345,7 +345,7 @@ class Cache:
         self._database.close()
 
 
-def estimate(where: str, *, entries: int, cached: int, requests_left: int, limits: Limits) -> None:
+def estimate(where: str, *, entries: int, cached: int, requests_left: int, limits: ServerLimits) -> None:
     """Say before a pull what it will take at least."""
     seconds = requests_left / limits.rate
     time_left = f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(seconds / 60, 0.1):.1f} min"

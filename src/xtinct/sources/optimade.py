@@ -15,14 +15,14 @@ import gemmi
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.sources.entries import Entry, Kind, Source
+from xtinct.sources.entries import Entry, Source, SourceKind
 from xtinct.sources.network import (
     FEW_TRIES,
     Cache,
     FailedError,
     Gate,
-    Limits,
     RefusedError,
+    ServerLimits,
     Session,
     estimate,
     patiently,
@@ -50,7 +50,7 @@ def open_optimade(where: str, config: Mapping[str, Any]) -> Source:
     database only. `page_limit`: entries of one request, which providers restrict to different values.
     XtinctError if the database delivers another number of entries than it announces.
     """
-    limits = Limits.of(config)
+    limits = ServerLimits.of(config)
     _check_filter(where, config["filter"])
     provider = _Provider(where, config, limits)
     return Source(
@@ -81,7 +81,7 @@ def _check_filter(where: str, text: str) -> None:
 class _Provider:
     """One OPTIMADE database: its pages, one at a time."""
 
-    def __init__(self, where: str, config: Mapping[str, Any], limits: Limits) -> None:
+    def __init__(self, where: str, config: Mapping[str, Any], limits: ServerLimits) -> None:
         from optimade.client import OptimadeClient
 
         self.where = where
@@ -397,4 +397,4 @@ def _licence(attributes: Mapping[str, Any]) -> str:
     return ", ".join(identifiers) if identifiers else stated or "not stated"
 
 
-OPTIMADE = Kind(open_optimade, required=("database", "cache", "filter", "page_limit", "network"))
+OPTIMADE = SourceKind(open_optimade, required=("database", "cache", "filter", "page_limit", "network"))

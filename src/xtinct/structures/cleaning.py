@@ -20,7 +20,7 @@ from xtinct.files.shards import Shard, iter_rows, merge_shards
 from xtinct.files.writing import write_json
 from xtinct.structures.crystal import Crystal, RejectedError, format_cif, without_isotopes
 from xtinct.structures.distances import widest_gap
-from xtinct.structures.filling import AMBIGUOUS, CONTRADICTION, Reading, resolve
+from xtinct.structures.filling import AMBIGUOUS, CONTRADICTION, FilledCell, resolve
 from xtinct.structures.isolated import Outcome, isolated_map
 from xtinct.structures.labels import reduced_formula
 from xtinct.structures.parsing import read_listing
@@ -42,7 +42,7 @@ def clean_row(row: Mapping[str, Any], cleaning: Mapping[str, Any]) -> dict[str, 
     return _clean(row, cleaning)[0]
 
 
-def _clean(row: Mapping[str, Any], cleaning: Mapping[str, Any]) -> tuple[dict[str, Any], Reading]:
+def _clean(row: Mapping[str, Any], cleaning: Mapping[str, Any]) -> tuple[dict[str, Any], FilledCell]:
     if row["error"]:
         reason, _, detail = row["error"].partition(": ")
         raise RejectedError(reason, detail)

@@ -15,13 +15,13 @@ import numpy as np
 
 from xtinct.structures.crystal import Crystal, RejectedError, Species
 from xtinct.structures.distances import MIN_CELL_HEIGHT, cell_heights, close_pairs
-from xtinct.structures.groups import Operations, metric_tensor
+from xtinct.structures.groups import NamedOperations, metric_tensor
 from xtinct.structures.statements import (
     AGREES,
     CONTRADICTS,
     RESOLVED,
     SILENT,
-    Content,
+    CellContent,
     Statements,
     Verdict,
     check,
@@ -69,7 +69,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Reading:
+class FilledCell:
     """All sites of the cell, and how they stand to the file's words (AGREES, RESOLVED or SILENT).
 
     note    what contradicted, and what was taken instead; empty unless RESOLVED
@@ -84,7 +84,7 @@ class Reading:
 class _Trial:
     """One way to fill the cell: its crystal, or why there is none."""
 
-    operations: Operations
+    operations: NamedOperations
     crystal: Crystal | None
     counts: np.ndarray | None
     verdict: Verdict
@@ -103,7 +103,7 @@ class _Trial:
         return self.error or RejectedError(CONTRADICTION, f"{self.operations.name}: {self.verdict.detail}")
 
 
-def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> Reading:
+def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> FilledCell:
     """Every site of the cell, shared positions joined.
 
     `max_sites` bounds the work; `min_distance` (angstrom): two atoms that are there at the same
@@ -135,7 +135,7 @@ def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> Reading
         return _resolved(found, problem)
     trial = filler.trial(fitting[0])
     if trial.possible:
-        return Reading(trial.crystal, trial.verdict.kind)
+        return FilledCell(trial.crystal, trial.verdict.kind)
     if trial.error is None or trial.error.reason in ("atoms_too_close", "bad_occupancy"):
         others = filler.tried(setting.operations() for setting in symmetry.origins)
         found = filler.only([other for other in others if other.certain], str(trial.failure().detail))
@@ -144,11 +144,11 @@ def resolve(listing: Listing, *, max_sites: int, min_distance: float) -> Reading
     raise trial.failure()
 
 
-def _resolved(trial: _Trial, problem: str) -> Reading:
-    return Reading(trial.crystal, RESOLVED, f"{problem}; {trial.operations.name} agrees")
+def _resolved(trial: _Trial, problem: str) -> FilledCell:
+    return FilledCell(trial.crystal, RESOLVED, f"{problem}; {trial.operations.name} agrees")
 
 
-def _names(operations: Sequence[Operations]) -> str:
+def _names(operations: Sequence[NamedOperations]) -> str:
     shown = [each.name for each in operations[:4]]
     return ", ".join(shown) + (", ..." if len(operations) > 4 else "")
 
@@ -171,15 +171,15 @@ class _Filler:
     def metric(self) -> np.ndarray:
         return metric_tensor(self.listing.cell)
 
-    def fitting(self, operations: Iterable[Operations]) -> list[Operations]:
+    def fitting(self, operations: Iterable[NamedOperations]) -> list[NamedOperations]:
         """Those that are isometries of the cell, each once."""
-        kept: list[Operations] = []
+        kept: list[NamedOperations] = []
         for each in operations:
             if (len(each) == 1 or each.keeps(self.metric)) and not any(_equal(each, other) for other in kept):
                 kept.append(each)
         return kept
 
-    def trial(self, operations: Operations) -> _Trial:
+    def trial(self, operations: NamedOperations) -> _Trial:
         try:
             crystal, counts = self._fill(operations)
         except RejectedError as error:
@@ -194,10 +194,10 @@ class _Filler:
         for symbol, count in zip(self.listing.symbols, counts.tolist(), strict=True):
             positions[symbol] = positions.get(symbol, 0.0) + count
         atoms = positions if self.all_full else crystal.composition()
-        content = Content(atoms, positions, self.volume if said.density else 0.0)
+        content = CellContent(atoms, positions, self.volume if said.density else 0.0)
         return check(content, said, hydrogen_missing=self.listing.hydrogen_missing)
 
-    def tried(self, operations: Iterable[Operations]) -> list[_Trial]:
+    def tried(self, operations: Iterable[NamedOperations]) -> list[_Trial]:
         return [self.trial(each) for each in self.fitting(operations)]
 
     def by_problem(self) -> _Trial:
@@ -222,7 +222,7 @@ class _Filler:
             raise RejectedError(CONTRADICTION, "; ".join([symmetry.problem, *details[:2]]))
         return found
 
-    def _completes(self, operations: Operations) -> bool:
+    def _completes(self, operations: NamedOperations) -> bool:
         partial = self.listing.symmetry.partial
         return partial is not None and operations.contains(partial)
 
@@ -260,13 +260,13 @@ class _Filler:
             for i, j, d in zip(first.tolist(), second.tolist(), distance.tolist(), strict=True)
         )
 
-    def _fill(self, operations: Operations) -> tuple[Crystal, np.ndarray]:
+    def _fill(self, operations: NamedOperations) -> tuple[Crystal, np.ndarray]:
         frac, source = fill_cell(self.listing.frac, operations, self.basis, self.max_sites)
         crystal = _join_shared(self.listing, self.basis, frac, source, self.min_distance)
         return crystal, np.bincount(source, minlength=len(self.listing.frac))
 
 
-def _equal(one: Operations, other: Operations) -> bool:
+def _equal(one: NamedOperations, other: NamedOperations) -> bool:
     return one is other or np.array_equal(one.codes, other.codes)
 
 
@@ -312,7 +312,7 @@ def _checked_basis(cell: np.ndarray) -> np.ndarray:
 
 
 def fill_cell(
-    frac: np.ndarray, operations: Operations, basis: np.ndarray, max_sites: int
+    frac: np.ndarray, operations: NamedOperations, basis: np.ndarray, max_sites: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Symmetry images of listed sites (n, 3): float64 (m, 3), and the listed site of each, int64 (m,)."""
     if len(frac) > max_sites:

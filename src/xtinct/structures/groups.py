@@ -33,7 +33,7 @@ _ORIGIN_OF_SUFFIX = {"S": "1", "Z": "2"}
 
 
 @dataclass(frozen=True, eq=False)
-class Operations:
+class NamedOperations:
     """Symmetry operations x' = R x + t on fractional coordinates, and the name they go by.
 
     rotations     int64 (m, 3, 3)
@@ -127,7 +127,7 @@ class Operations:
         lengths = np.sqrt(np.diag(metric))
         return bool((np.abs(moved - metric) <= METRIC_TOLERANCE * np.outer(lengths, lengths)).all())
 
-    def contains(self, other: "Operations") -> bool:
+    def contains(self, other: "NamedOperations") -> bool:
         """Whether every operation of `other` is one of these."""
         return bool(np.isin(other.codes, self.codes).all())
 
@@ -139,20 +139,20 @@ def _codes(rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
     return code * gemmi.Op.DEN**3 + translations @ (gemmi.Op.DEN ** np.arange(3, dtype=np.int64))
 
 
-def _operations(operations: Iterable[gemmi.Op], name: str) -> Operations:
+def _operations(operations: Iterable[gemmi.Op], name: str) -> NamedOperations:
     unique = {op.triplet(): op for op in (op.wrap() for op in operations)}
     rotations = np.array([op.rot for op in unique.values()], dtype=np.int64)
     if (rotations % gemmi.Op.DEN).any():
         raise RejectedError("unknown_symmetry", f"{name}: a rotation has fractions of cell edges")
     translations = np.array([op.tran for op in unique.values()], dtype=np.int64)
-    return Operations(rotations // gemmi.Op.DEN, translations, name)
+    return NamedOperations(rotations // gemmi.Op.DEN, translations, name)
 
 
 IDENTITY = _operations([gemmi.Op("x,y,z")], "P 1")
 
 
 @lru_cache(maxsize=4096)
-def listed_operations(triplets: tuple[str, ...], centrings: tuple[str, ...] = ()) -> Operations:
+def listed_operations(triplets: tuple[str, ...], centrings: tuple[str, ...] = ()) -> NamedOperations:
     """The operations that a file lists as `x,y,z` triplets, each with every one of `centrings`.
 
     Decimals are read as the 24ths that they round. RejectedError if a triplet is no operation.
@@ -192,7 +192,7 @@ def _fraction(decimal: re.Match[str]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def operations_of(hall: str, name: str) -> Operations:
+def operations_of(hall: str, name: str) -> NamedOperations:
     """Operations of a Hall symbol; RejectedError if it is none."""
     try:
         operations = list(gemmi.symops_from_hall(hall))
@@ -204,7 +204,7 @@ def operations_of(hall: str, name: str) -> Operations:
 
 
 @dataclass(frozen=True)
-class Setting:
+class TabulatedSetting:
     """A tabulated setting of a space group."""
 
     number: int
@@ -218,15 +218,15 @@ class Setting:
         """The symbol without the suffix of its origin or axes."""
         return self.name.partition(":")[0]
 
-    def operations(self) -> Operations:
+    def operations(self) -> NamedOperations:
         """The operations that fill the cell."""
         return operations_of(self.hall, f"{self.name} ({self.number})")
 
 
 @lru_cache(maxsize=1)
-def _settings() -> tuple[Setting, ...]:
+def _settings() -> tuple[TabulatedSetting, ...]:
     return tuple(
-        Setting(
+        TabulatedSetting(
             group.number,
             group.xhm(),
             group.hall,
@@ -237,13 +237,13 @@ def _settings() -> tuple[Setting, ...]:
     )
 
 
-def settings_numbered(number: int) -> tuple[Setting, ...]:
+def settings_numbered(number: int) -> tuple[TabulatedSetting, ...]:
     """Every setting of group `number` in International Tables."""
     return tuple(setting for setting in islice(_settings(), _TABULATED) if setting.number == number)
 
 
 @lru_cache(maxsize=4096)
-def settings_named(symbol: str) -> tuple[Setting, ...]:
+def settings_named(symbol: str) -> tuple[TabulatedSetting, ...]:
     """Every setting that a Hermann-Mauguin symbol can mean; none if it is no symbol.
 
     Full, short and old symbols (F d 3 m), with or without spaces, subscripts written 2_1 or 2(1), and the
@@ -270,7 +270,7 @@ def settings_named(symbol: str) -> tuple[Setting, ...]:
     return chosen or tuple(setting for setting in found if not setting.ext)
 
 
-def _meant(symbol: str) -> tuple[Setting, ...]:
+def _meant(symbol: str) -> tuple[TabulatedSetting, ...]:
     if found := _names().get(_compact(symbol)):
         return found
     # gemmi knows the symbols with glide planes e, and further alternative ones.
@@ -287,14 +287,14 @@ def _compact(symbol: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _names() -> dict[str, tuple[Setting, ...]]:
+def _names() -> dict[str, tuple[TabulatedSetting, ...]]:
     """Compact symbol -> settings. Names of International Tables win over those made from them."""
-    names: dict[str, list[Setting]] = {}
+    names: dict[str, list[TabulatedSetting]] = {}
     for setting in _settings():
         names.setdefault(_compact(setting.base), []).append(setting)
     exact = set(names)
 
-    def more(name: str, setting: Setting) -> None:
+    def more(name: str, setting: TabulatedSetting) -> None:
         if (key := _compact(name)) not in exact and setting not in names.setdefault(key, []):
             names[key].append(setting)
 
@@ -311,12 +311,12 @@ def _names() -> dict[str, tuple[Setting, ...]]:
 
 
 @lru_cache(maxsize=1)
-def _full_names() -> dict[str, tuple[Setting, ...]]:
+def _full_names() -> dict[str, tuple[TabulatedSetting, ...]]:
     """Compact full symbol (F 4/m -3 2/m) -> settings."""
     import spglib
 
     by_hall = {setting.hall: setting for setting in reversed(_settings())}
-    names: dict[str, list[Setting]] = {}
+    names: dict[str, list[TabulatedSetting]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # spglib announces changes of its error handling
         for hall_number in range(1, _TABULATED + 1):

@@ -6,8 +6,8 @@ from functools import cached_property, lru_cache
 from xtinct.errors import XtinctError
 from xtinct.structures.crystal import RejectedError
 from xtinct.structures.groups import (
-    Operations,
-    Setting,
+    NamedOperations,
+    TabulatedSetting,
     operations_of,
     settings_named,
     settings_numbered,
@@ -66,7 +66,7 @@ class SpaceGroup:
     number: int
     symbol: str
     hall: str
-    operations: Operations
+    operations: NamedOperations
     tabulated: bool
 
     @property
@@ -193,14 +193,14 @@ def space_group(name: int | str) -> SpaceGroup:
     return SpaceGroup(operations.number, hermann_mauguin(operations.number), text, operations, False)
 
 
-def _standard(settings: tuple[Setting, ...], number: int) -> Setting:
+def _standard(settings: tuple[TabulatedSetting, ...], number: int) -> TabulatedSetting:
     """The setting in the standard orientation, with origin choice 2 or hexagonal axes, if there."""
     symbol = hermann_mauguin(number)
     oriented = [setting for setting in settings if setting.base == symbol] or list(settings)
     return next((setting for setting in oriented if setting.ext in ("2", "H")), oriented[0])
 
 
-def _of_setting(setting: Setting) -> SpaceGroup:
+def _of_setting(setting: TabulatedSetting) -> SpaceGroup:
     return SpaceGroup(setting.number, setting.name, setting.hall, setting.operations(), True)
 
 

@@ -39,7 +39,7 @@ class Statements:
 
 
 @dataclass(frozen=True)
-class Content:
+class CellContent:
     """What was read: atoms in the cell by element (isotopes apart), positions by element, angstrom^3."""
 
     atoms: Mapping[str, float]
@@ -101,7 +101,7 @@ def _mass(symbol: str) -> float:
     return _MASSES.get(symbol) or gemmi.Element(symbol).weight
 
 
-def check(content: Content, said: Statements, *, hydrogen_missing: bool) -> Verdict:
+def check(content: CellContent, said: Statements, *, hydrogen_missing: bool) -> Verdict:
     """The content of a cell against what its file says.
 
     Hydrogen may be missing, wholly or in part; more than the formula has is a contradiction. Z and density
@@ -123,7 +123,9 @@ def check(content: Content, said: Statements, *, hydrogen_missing: bool) -> Verd
     return _verdict(proportions, counts, _density(content, said, proportions == "", hydrogen_missing))
 
 
-def _density(content: Content, said: Statements, proportional: bool, hydrogen_missing: bool) -> str | None:
+def _density(
+    content: CellContent, said: Statements, proportional: bool, hydrogen_missing: bool
+) -> str | None:
     """Both densities if they differ; empty if they agree, None if none is stated."""
     if not said.density:
         return None

@@ -6,8 +6,8 @@ from functools import lru_cache
 from xtinct.structures.crystal import RejectedError
 from xtinct.structures.groups import (
     IDENTITY,
-    Operations,
-    Setting,
+    NamedOperations,
+    TabulatedSetting,
     listed_operations,
     operations_of,
     settings_named,
@@ -49,11 +49,11 @@ class Symmetry:
     declared   number that the file declares; 0 if none, or P 1, which only says that every site is listed
     """
 
-    stated: tuple[Operations, ...] = (IDENTITY,)
-    partial: Operations | None = None
+    stated: tuple[NamedOperations, ...] = (IDENTITY,)
+    partial: NamedOperations | None = None
     problem: str = ""
-    origins: tuple[Setting, ...] = ()
-    settings: tuple[Setting, ...] = ()
+    origins: tuple[TabulatedSetting, ...] = ()
+    settings: tuple[TabulatedSetting, ...] = ()
     declared: int = 0
 
 
@@ -72,7 +72,7 @@ def symmetry_of(words: Words) -> Symmetry:
     return Symmetry(*found, declared if declared > 1 else 0)
 
 
-def _hall(words: Words, *, lonely: bool) -> Operations | None:
+def _hall(words: Words, *, lonely: bool) -> NamedOperations | None:
     if words.hall in _UNKNOWN:
         return None
     try:
@@ -83,7 +83,9 @@ def _hall(words: Words, *, lonely: bool) -> Operations | None:
         return None
 
 
-def _numbers(words: Words, hall: Operations | None, named: tuple[Setting, ...]) -> dict[str, int]:
+def _numbers(
+    words: Words, hall: NamedOperations | None, named: tuple[TabulatedSetting, ...]
+) -> dict[str, int]:
     """Word for a person -> number of the group that it names."""
     numbers = {}
     if words.number:
@@ -95,7 +97,7 @@ def _numbers(words: Words, hall: Operations | None, named: tuple[Setting, ...]) 
     return numbers
 
 
-def _listed(words: Words, numbers: dict[str, int], declared: tuple[Setting, ...]) -> tuple:
+def _listed(words: Words, numbers: dict[str, int], declared: tuple[TabulatedSetting, ...]) -> tuple:
     listed = listed_operations(words.triplets, words.centrings)
     if not listed.closed:
         return (), listed, f"the {len(listed)} listed operations are no group", (), declared
@@ -116,7 +118,7 @@ def _listed(words: Words, numbers: dict[str, int], declared: tuple[Setting, ...]
     )
 
 
-def _origins(operations: Operations) -> tuple[Setting, ...]:
+def _origins(operations: NamedOperations) -> tuple[TabulatedSetting, ...]:
     if operations.tabulated is None:
         return ()
     base = operations.tabulated.hm
@@ -126,9 +128,9 @@ def _origins(operations: Operations) -> tuple[Setting, ...]:
 
 def _named(
     words: Words,
-    hall: Operations | None,
-    named: tuple[Setting, ...],
-    numbered: tuple[Setting, ...],
+    hall: NamedOperations | None,
+    named: tuple[TabulatedSetting, ...],
+    numbered: tuple[TabulatedSetting, ...],
     numbers: dict[str, int],
 ) -> tuple:
     if hall is not None:
@@ -152,7 +154,7 @@ def _named(
     return stated, None, problem, origins, settings
 
 
-def _nameless(words: Words) -> tuple[Operations, ...]:
+def _nameless(words: Words) -> tuple[NamedOperations, ...]:
     if words.symbol not in _UNKNOWN:
         raise RejectedError(
             "unknown_symmetry", f"no operations listed and no known group named {words.symbol!r}"

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from xtinct.ceiling.extinction import Question, ceilings
+from xtinct.ceiling.extinction import CeilingQuestion, ceilings
 from xtinct.ceiling.hypotheses import Hypotheses, Window
 from xtinct.ceiling.lattice_ranges import lattice_ceiling
 from xtinct.errors import XtinctError
@@ -38,7 +38,7 @@ def test_generic_lattices_lose_nothing(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_window_without_lines_leaves_the_prior(family):
     result = lattice_ceiling(
-        family, continuous(family), Window(0.0, 0.01), question=Question(ks=(1, 3)), samples=5
+        family, continuous(family), Window(0.0, 0.01), question=CeilingQuestion(ks=(1, 3)), samples=5
     )
     n = len(space_groups(family))
     assert result.ceilings == {1: Fraction(1, n), 3: Fraction(min(3, n), n)}
@@ -119,7 +119,11 @@ def test_targets_and_priors_are_those_of_the_ceilings():
     prior = {number: number - 100 for number in space_groups("trigonal-hexagonal")}
     for target in ("crystal_system", "laue_class", "extinction_class"):
         result = lattice_ceiling(
-            "trigonal-hexagonal", spec, WINDOW, question=Question(target=target, prior=prior), samples=5
+            "trigonal-hexagonal",
+            spec,
+            WINDOW,
+            question=CeilingQuestion(target=target, prior=prior),
+            samples=5,
         )
         assert result.ceilings == ceilings("trigonal-hexagonal", target, prior=prior)
 
@@ -146,7 +150,7 @@ def test_the_ceiling_of_a_logarithmic_range_is_the_mean_of_its_two_octaves():
             "cubic",
             LatticeSpec("continuous", lengths, spacing="log", count=1),
             window,
-            question=Question(ks=(1,)),
+            question=CeilingQuestion(ks=(1,)),
         ).ceilings[1]
         for lengths in ((3.0, 12.0), (3.0, 6.0), (6.0, 12.0))
     )

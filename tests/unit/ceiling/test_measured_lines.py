@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from xtinct.ceiling.extinction import Question, ceilings
+from xtinct.ceiling.extinction import CeilingQuestion, ceilings
 from xtinct.ceiling.hypotheses import Hypotheses
 from xtinct.ceiling.measured_lines import (
-    Measurement,
+    MeasurementModel,
     irwin_hall,
     irwin_hall_below,
     measurement_ceiling,
@@ -34,7 +34,7 @@ def measure(**changes):
         "width": 0.0,
         "threshold": 0.0,
     }
-    return Measurement(**settings | changes)
+    return MeasurementModel(**settings | changes)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -50,7 +50,7 @@ def test_a_perfect_measurement_reaches_the_extinction_ceiling(family):
 def test_a_range_without_lines_leaves_the_prior(family):
     blind = measure(two_theta_min=1.0, two_theta_max=2.0, width=0.1, threshold=0.01)
     result = measurement_ceiling(
-        family, SPECS[family], blind, question=Question(ks=(1, 2)), lattices=2, draws=1
+        family, SPECS[family], blind, question=CeilingQuestion(ks=(1, 2)), lattices=2, draws=1
     )
     assert result.ceilings[1] == pytest.approx(1 / len(space_groups(family)))
     assert result.ceilings[2] == pytest.approx(2 / len(space_groups(family)))
@@ -58,7 +58,12 @@ def test_a_range_without_lines_leaves_the_prior(family):
 
 def test_a_threshold_above_every_line_leaves_the_prior():
     result = measurement_ceiling(
-        "cubic", SPECS["cubic"], measure(threshold=1e6), question=Question(ks=(1,)), lattices=2, draws=1
+        "cubic",
+        SPECS["cubic"],
+        measure(threshold=1e6),
+        question=CeilingQuestion(ks=(1,)),
+        lattices=2,
+        draws=1,
     )
     assert result.ceilings[1] == pytest.approx(1 / 36)
 
@@ -66,7 +71,7 @@ def test_a_threshold_above_every_line_leaves_the_prior():
 @pytest.mark.parametrize("family", ["cubic", "tetragonal", "monoclinic"])
 def test_worse_measurements_allow_less(family):
     """Coarser elements of nested widths and higher thresholds are functions of the finer data."""
-    common = {"question": Question(ks=(1,)), "lattices": 40, "draws": 2}
+    common = {"question": CeilingQuestion(ks=(1,)), "lattices": 40, "draws": 2}
     fine, coarse, coarser = (
         measurement_ceiling(family, SPECS[family], measure(width=w), **common) for w in (0.1, 0.4, 3.2)
     )
@@ -80,7 +85,7 @@ def test_worse_measurements_allow_less(family):
 
 
 def test_intensities_tell_more_than_detection():
-    common = {"question": Question(ks=(1,)), "lattices": 100, "draws": 2}
+    common = {"question": CeilingQuestion(ks=(1,)), "lattices": 100, "draws": 2}
     more, less = (
         measurement_ceiling("tetragonal", SPECS["tetragonal"], measure(width=1.0, uses=uses), **common)
         for uses in ("intensities", "detection")
@@ -141,7 +146,7 @@ def test_the_geometry_decides_what_a_threshold_hides(monochromator):
         *(1.5406, 5.0, 90.0, 4096, "lorentz-polarisation" if polarised else "lorentz", 0.1),
         monochromator=monochromator or 0.0,
     )
-    measurement = Measurement.of_instrument(machine, 0.02)
+    measurement = MeasurementModel.of_instrument(machine, 0.02)
     hypotheses = Hypotheses("cubic", measurement.window.d_star_max, 4.0)
     # a = 4 angstrom: 100, 110, 111, ... stand far apart; of a primitive lattice all are there.
     _, threshold = resolution_elements(hypotheses, np.array([4.0, 4, 4, 90, 90, 90]), measurement)

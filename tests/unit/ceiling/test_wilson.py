@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from xtinct.ceiling.extinction import Question
-from xtinct.ceiling.measured_lines import Measurement
+from xtinct.ceiling.extinction import CeilingQuestion
+from xtinct.ceiling.measured_lines import MeasurementModel
 from xtinct.ceiling.wilson import degrees_of_freedom, wilson_estimate
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.lattices.metric import quadratic_forms
@@ -15,7 +15,7 @@ from xtinct.symmetry.families import family_of
 from xtinct.symmetry.operations import operations
 from xtinct.symmetry.reflection_conditions import box
 
-PERFECT = Measurement(1.5406, 5.0, 90.0, width=0.0, threshold=0.0)
+PERFECT = MeasurementModel(1.5406, 5.0, 90.0, width=0.0, threshold=0.0)
 SPECS = {
     "cubic": LatticeSpec("continuous", (6.0, 9.0), count=1),
     "trigonal-hexagonal": LatticeSpec("continuous", (6.0, 8.0), count=1),
@@ -71,9 +71,9 @@ def test_intensities_of_random_structures(number):
 def test_one_line_of_a_triclinic_lattice_integrated():
     """P 1 against P -1 on a rhombohedral metric: 100, 010 and 001 in one line, nu = 6 and 3."""
     spec = LatticeSpec("continuous", (5.0, 5.0), (80.0, 80.0), count=1)
-    one_line = Measurement(1.5406, 17.5, 19.0, width=0.0, threshold=0.0)
+    one_line = MeasurementModel(1.5406, 17.5, 19.0, width=0.0, threshold=0.0)
     estimate = wilson_estimate(
-        "triclinic", spec, one_line, question=Question(ks=(1,)), lattices=100, draws=40
+        "triclinic", spec, one_line, question=CeilingQuestion(ks=(1,)), lattices=100, draws=40
     )
     acentric, centric = stats.chi2(6, scale=1), stats.chi2(3, scale=2)
     expected, _ = integrate.quad(lambda x: max(acentric.pdf(x), centric.pdf(x)) / 2, 0, 80, limit=200)
@@ -110,8 +110,8 @@ def test_only_enantiomorphic_and_special_pairs_stay_undecided(family):
 
 
 def test_without_lines_there_is_only_the_prior():
-    blind = Measurement(1.5406, 1.0, 2.0, width=0.0, threshold=0.0)
+    blind = MeasurementModel(1.5406, 1.0, 2.0, width=0.0, threshold=0.0)
     estimate = wilson_estimate(
-        "cubic", SPECS["cubic"], blind, question=Question(ks=(1,)), lattices=2, draws=1
+        "cubic", SPECS["cubic"], blind, question=CeilingQuestion(ks=(1,)), lattices=2, draws=1
     )
     assert estimate.accuracies[1] == pytest.approx(1 / 36)

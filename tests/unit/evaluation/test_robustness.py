@@ -7,7 +7,7 @@ from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.robustness import measure_robustness
 from xtinct.evaluation.test_sets import TestSet
 from xtinct.learning.predictor import Predictor
-from xtinct.linelists.stored_lines import read_lines
+from xtinct.linelists.line_tables import read_lines
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render

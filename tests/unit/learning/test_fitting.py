@@ -18,7 +18,7 @@ from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.learning.models.logq import LogQ
 from xtinct.learning.parallel import Processes, launch
 from xtinct.learning.training import train_model
-from xtinct.learning.training_settings import FitSettings, TrainingSettings
+from xtinct.learning.training_settings import TrainingSettings, TrainSettings
 from xtinct.patterns.instrument import Instrument
 from xtinct.scores.outputs import Outputs
 
@@ -222,7 +222,7 @@ def make_run(settings, folder, family, target, prior):
     return Run(
         network=Network(model, outputs, PatternRenderer(instrument, torch.device("cpu")), torch.float32),
         data=TrainingData(None, None, prior),
-        settings=FitSettings(**settings["train"]),
+        settings=TrainSettings(**settings["train"]),
         patterns=32,
         seed=0,
         checkpoint=Checkpoint(folder / "checkpoint.safetensors", ""),

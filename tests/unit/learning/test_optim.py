@@ -7,14 +7,14 @@ from torch import nn
 from xtinct.errors import XtinctError
 from xtinct.learning.models import MODELS, build_model
 from xtinct.learning.optim import KernelMuon, clip_gradients, make_optimizers, schedule
-from xtinct.learning.training_settings import FitSettings
+from xtinct.learning.training_settings import TrainSettings
 from xtinct.patterns.instrument import Instrument
 
 
 @pytest.fixture
 def options(settings):
     changes = {"optimizer": "muon", "learning_rate": 0.01, "muon_learning_rate": 0.1, "weight_decay": 0.0}
-    return FitSettings(**settings["train"] | changes)
+    return TrainSettings(**settings["train"] | changes)
 
 
 class Net(nn.Module):

@@ -13,7 +13,7 @@ from xtinct.learning.card import save_model
 from xtinct.learning.models import build_model
 from xtinct.learning.predictor import Predictor
 from xtinct.learning.streams import UlbdStream
-from xtinct.linelists.stored_lines import read_lines
+from xtinct.linelists.line_tables import read_lines
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render

@@ -10,7 +10,7 @@ from xtinct.learning.streams import (
     ParquetStream,
     UlbdStream,
 )
-from xtinct.linelists.stored_lines import read_lines
+from xtinct.linelists.line_tables import read_lines
 from xtinct.patterns.conditions import Variation
 
 GROUPS = [225, 227, 221, 198, 216, 230, 205, 195, 220, 199]

@@ -219,3 +219,36 @@ def test_the_prior_weighs_the_groups_of_a_class(measured_yttria):
     groups = dict(answer.groups)
     assert {g for g, p in groups.items() if p > 0.01} <= {206, 199, 230}
     assert groups[206] > 0.8
+
+
+def test_no_lattice_of_an_answer_gives_weight_to_a_family_without_any():
+    # Some of the lattices that are judged beside the cubic one are of other families.
+    answer = xtinct.index(pattern(yttria()), "Cu", prior={206: 1.0, 199: 3.0})
+    assert answer.families == pytest.approx({f: float(f == "cubic") for f in answer.families}, abs=1e-12)
+    assert {lattice.family for lattice in answer.lattices} == {"cubic"}
+
+
+def test_lattices_that_are_not_fitted_to_the_end_know_the_prior():
+    # The orthorhombic ones beside rutile's lattice; of the groups of their family only Pnma has weight.
+    prior = {136: 1.0, 118: 2.0, 84: 1.0, 62: 1.0}
+    answer = xtinct.index(pattern(rutile(), height=300.0), "Cu", prior=prior)
+    assert all(lattice.family == "tetragonal" for lattice in answer.lattices[:3])
+    assert answer.families["orthorhombic"] > 0.03
+    assert dict(answer.groups)[62] > 0.5 * answer.families["orthorhombic"]
+
+
+def test_peaks_of_a_list_have_no_lattice_of_a_family_without_weight(tmp_path):
+    d = 5.64 / np.sqrt([3.0, 4, 8, 11, 12, 16, 19, 20, 24])
+    (tmp_path / "peaks.txt").write_text("# d\n" + "\n".join(f"{x:.5f}" for x in d))
+    told = {"wavelength": 1.5406, "peaks": True}
+    usual = xtinct.index(tmp_path / "peaks.txt", **told)
+    assert usual.lattice.family == "cubic"
+    assert len({x.family for x in usual.lattices}) > 1
+    answer = xtinct.index(tmp_path / "peaks.txt", **told, prior={139: 1.0, 62: 2.0})
+    assert {x.family for x in answer.lattices} <= {"tetragonal", "orthorhombic"}
+    assert dict(answer.groups)[139] + dict(answer.groups)[62] == pytest.approx(1)
+
+
+def test_a_cell_of_a_family_without_weight_is_refused():
+    with pytest.raises(XtinctError, match="no conventional cell of tetragonal"):
+        xtinct.index(pattern(rutile()), "Cu", cell="4.6,4.7,2.96,90,90,90", prior={136: 1.0})

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from xtinct.ceiling.hypotheses import Hypotheses
-from xtinct.ceiling.measured_lines import Measurement, resolution_elements
+from xtinct.ceiling.measured_lines import MeasurementModel, resolution_elements
 from xtinct.linelists.line_lists import LineLists
 from xtinct.measurements.preparation import on_grid
-from xtinct.observer.exact.class_posterior import UNIFORM, evidence
+from xtinct.observer.exact.exact_classes import UNIFORM, evidence
 from xtinct.observer.exact.line_fit import Decomposition
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor
@@ -73,7 +73,7 @@ def test_ceilings_of_a_measurement_have_it():
     thresholds = {}
     for angle in (0.0, 26.4):
         instrument = replace(COPPER, monochromator=angle)
-        measurement = Measurement.of_instrument(instrument, 0.1)
+        measurement = MeasurementModel.of_instrument(instrument, 0.1)
         assert measurement.monochromator == angle
         single = replace(measurement, width=0.0)
         thresholds[angle] = resolution_elements(hypotheses, cell, single)[1]

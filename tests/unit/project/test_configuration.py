@@ -203,8 +203,8 @@ def test_configuration_offers_what_the_library_knows():
     def offered(model, key):
         return get_args(model.model_fields[key].annotation)
 
-    assert offered(dataset_keys.Lines, "radiation") == RADIATIONS
-    assert offered(dataset_keys.Lines, "convention") == CONVENTIONS
+    assert offered(dataset_keys.LinesKeys, "radiation") == RADIATIONS
+    assert offered(dataset_keys.LinesKeys, "convention") == CONVENTIONS
     assert offered(dataset_keys.Ulbd, "intensities") == INTENSITY_LAWS
     assert offered(dataset_keys.Splits, "ulbd") == SPLIT_KINDS
     assert set(offered(model_keys.Parkcnn, "size")) == set(SIZES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xtinct
-from xtinct.ceiling.measured_lines import Measurement
+from xtinct.ceiling.measured_lines import MeasurementModel
 from xtinct.errors import XtinctError
 from xtinct.patterns.instrument import Instrument
 from xtinct.radiation.anodes import TUBES
@@ -77,7 +77,7 @@ def test_every_entrance_refuses_before_it_allocates():
                 "fwhm": 1,
             }
         ),
-        lambda: Measurement(0.15406, 5.0, 90.0, width=0.1, threshold=0.0),
+        lambda: MeasurementModel(0.15406, 5.0, 90.0, width=0.1, threshold=0.0),
     ):
         with pytest.raises(XtinctError, match=r"looks like nm: did you mean 1\.54"):
             call()

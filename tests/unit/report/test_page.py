@@ -88,12 +88,12 @@ def test_metrics_hold_every_record_and_dvc_finds_numbers(report):
 
 
 def test_plot_tables_can_be_read_back(report):
-    with (Path(report["outputs"].plots) / "accuracy.csv").open(newline="") as file:
+    with (Path(report["outputs"].tables) / "accuracy.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 5 * 2 * len(report["paths"].metrics)
     assert all(float(r["low"]) <= float(r["accuracy"]) <= float(r["high"]) for r in rows)
     for name in ("training", "confusion", "counts"):
-        assert (Path(report["outputs"].plots) / f"{name}.csv").read_text().count("\n") > 10
+        assert (Path(report["outputs"].tables) / f"{name}.csv").read_text().count("\n") > 10
 
 
 def test_text_from_outside_stays_text(report, page):
@@ -144,11 +144,11 @@ def test_plots_of_dvc_draw_columns_that_exist(report):
     repository = Path(__file__).parents[3]
     stages = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"]
     plots = {Path(path).name: of for plot in stages["report"]["plots"] for path, of in plot.items()}
-    assert set(plots) == {path.name for path in Path(report["outputs"].plots).iterdir()}
+    assert set(plots) == {path.name for path in Path(report["outputs"].tables).iterdir()}
     for name, of in plots.items():
         text = (repository / f".dvc/plots/{of['template']}.json").read_text()
         assert "<DVC_METRIC_DATA>" in text
-        with (Path(report["outputs"].plots) / name).open(newline="") as file:
+        with (Path(report["outputs"].tables) / name).open(newline="") as file:
             columns = set(csv.DictReader(file).fieldnames) | {"rev", *re.findall(r'"as": "(\w+)"', text)}
         fields = re.findall(r'"field": "(\w+)"', text) + re.findall(r"datum\.(\w+)", text)
         fields += re.findall(r"datum\['(\w+)'\]", text)

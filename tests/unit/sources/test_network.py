@@ -8,9 +8,9 @@ import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.sources.cod import _entry, _excluded
-from xtinct.sources.network import Cache, FailedError, Gate, Limits, RefusedError, in_order, patiently
+from xtinct.sources.network import Cache, FailedError, Gate, RefusedError, ServerLimits, in_order, patiently
 
-LIMITS = Limits(timeout=1, patience=1.0, backoff=(0.01, 0.04), rate=100, parallel=2)
+LIMITS = ServerLimits(timeout=1, patience=1.0, backoff=(0.01, 0.04), rate=100, parallel=2)
 
 
 def test_pauses_grow_up_to_the_longest():

@@ -1,4 +1,8 @@
-"""Networks by name. A new one is a file here and a line in `MODELS`.
+"""Networks by name.
+
+A new one is a file here, a line in `MODELS`, and a model of its keys in `AnyModel` of
+`xtinct.project.keys.model_keys`; then `python -m xtinct.project.keys.reference` makes the schema and the page
+of the configuration again.
 
 A model is a `torch.nn.Module` made as `Model(instrument, n_outputs, **hyperparameters)`; its
 forward takes patterns float32 (n, instrument.points) with maximum 1 and returns logits

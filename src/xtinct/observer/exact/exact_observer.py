@@ -11,7 +11,7 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.cells import LONGEST, SHORTEST, indices
 from xtinct.lattices.conventional import conventional_hkl
 from xtinct.observer.exact import triclinic
-from xtinct.observer.exact.class_posterior import LAWS, IntensityLaw, deciding_lines
+from xtinct.observer.exact.exact_classes import LAWS, IntensityLaw, deciding_lines
 from xtinct.observer.exact.finding import Finding, Lattice, LatticeFinder
 from xtinct.observer.exact.lattice_judge import LatticeJudge
 from xtinct.observer.exact.observed_lines import ObservedLines

@@ -9,7 +9,7 @@ from xtinct.ceiling.extinction import Weight
 from xtinct.ceiling.hypotheses import Hypotheses
 from xtinct.lattices.cells import LONG, LONG_CELLS, form_indices, smallest, standard_axes
 from xtinct.lattices.metric import cell_of
-from xtinct.observer.exact.class_posterior import (
+from xtinct.observer.exact.exact_classes import (
     SEEN,
     Evidence,
     IntensityLaw,

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from xtinct.observer.exact.class_posterior import SEEN
+from xtinct.observer.exact.exact_classes import SEEN
 from xtinct.observer.exact.line_fit import Decomposition
 from xtinct.observer.exact.observed_lines import NOISE_FLOOR, ObservedLines, find_lines
 from xtinct.observer.exact.search import SearchLines

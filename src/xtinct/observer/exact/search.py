@@ -96,7 +96,7 @@ class Range(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CellCandidate:
     """A cell that explains the lines.
 
     metric    float64 (p,), as `xtinct.lattices.metric.form_metric`
@@ -117,7 +117,7 @@ class Candidate:
         return cell_of(self.family, self.metric)
 
 
-def search(family: str, lines: SearchLines, *, kept: int = 5, longest: float = LONG) -> list[Candidate]:
+def search(family: str, lines: SearchLines, *, kept: int = 5, longest: float = LONG) -> list[CellCandidate]:
     """Cells of `family` that explain the lines, best first, at most `kept`; longest axis in angstrom."""
     if len(lines.q) < len(GENERAL[family]) + 1:
         return []
@@ -131,18 +131,18 @@ def search(family: str, lines: SearchLines, *, kept: int = 5, longest: float = L
         found += [(int(n) + 10 * int(k), int(k), m) for n, k, m in zip(possible, lost, metrics, strict=True)]
         if found and dropped >= 0:
             break
-    cells: list[Candidate] = []
+    cells: list[CellCandidate] = []
     for _, lost_lines, metric in sorted(found, key=lambda item: item[0])[: 4 * kept]:
         cells += _candidates(family, metric, lost_lines, lines)
     cells.sort(key=lambda cell: cell.cost)
-    result: list[Candidate] = []
+    result: list[CellCandidate] = []
     for cell in cells:
         if all(np.abs(cell.metric - other.metric).max() > 1e-4 * cell.metric.max() for other in result):
             result.append(cell)
     return result[:kept]
 
 
-def _candidates(family: str, metric: np.ndarray, missed: int, lines: SearchLines) -> list[Candidate]:
+def _candidates(family: str, metric: np.ndarray, missed: int, lines: SearchLines) -> list[CellCandidate]:
     """The refined cell, and before it the smallest one that its lines lie on, if that is another.
 
     The cost is the evidence for the cell with its sign turned: a line at a deviation r from one of n
@@ -172,7 +172,7 @@ def _candidates(family: str, metric: np.ndarray, missed: int, lines: SearchLines
             continue
         possible = int(count(g, axes, q[lines.tested - 1], wanted.folded))
         cost = len(q) * math.log(max(1, possible)) + weight + 10.0 * missed
-        result.append(Candidate(family, standard_axes(family, tried), possible, missed, cost))
+        result.append(CellCandidate(family, standard_axes(family, tried), possible, missed, cost))
     return result
 
 

@@ -11,6 +11,7 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.metric import cell_of, quadratic_forms
 from xtinct.symmetry.absences import conditions
 from xtinct.symmetry.classes import extinction_classes, relabellings
+from xtinct.symmetry.families import FAMILIES
 from xtinct.symmetry.reflection_conditions import DENOMINATOR
 
 #: hkl that are looked through for one lattice at most; more are no lattice that a powder pattern can show.
@@ -82,6 +83,38 @@ def lines_of(family: str, metric: np.ndarray, q_min: float, q_max: float) -> Lin
         hkl[by_line],
         owner[by_line],
     )
+
+
+#: hkl (k, 3) that a centring lets show.
+_SHOWN = {
+    "F": lambda h, k, l: ((h + k) % 2 == 0) & ((k + l) % 2 == 0),  # noqa: E741
+    "I": lambda h, k, l: (h + k + l) % 2 == 0,  # noqa: E741
+    "R": lambda h, k, l: ((-h + k + l) % 3 == 0) | ((h - k + l) % 3 == 0),  # noqa: E741
+    "A": lambda h, k, l: (k + l) % 2 == 0,  # noqa: E741
+    "B": lambda h, k, l: (h + l) % 2 == 0,  # noqa: E741
+    "C": lambda h, k, l: (h + k) % 2 == 0,  # noqa: E741
+}
+
+
+def shown_lines(lines: Lines, letter: str) -> np.ndarray:
+    """bool (m,): lines that a centring lets show."""
+    kept = np.zeros(len(lines), dtype=bool)
+    np.logical_or.at(kept, lines.owner, _SHOWN[letter](*lines.hkl.T) if letter != "P" else True)
+    return kept
+
+
+def centring_of(lines: Lines, allowed: np.ndarray) -> str:
+    """Letter of the centring that the lines `allowed`, bool (m,), show; P where they show none.
+
+    A centring is shown where it forbids two lines or more, and none of them is allowed.
+    """
+    for letter in _SHOWN:
+        if letter not in FAMILIES[lines.family].centrings:
+            continue
+        kept = shown_lines(lines, letter)
+        if (~kept).sum() >= 2 and not allowed[~kept].any():
+            return letter
+    return "P"
 
 
 @dataclass(frozen=True)

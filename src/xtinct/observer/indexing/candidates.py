@@ -21,8 +21,8 @@ from xtinct.lattices.metric import cell_of, form_metric, volume_of_metric
 from xtinct.observer.indexing import trees
 from xtinct.observer.indexing.likelihood import (
     KINDS,
-    Found,
-    Prior,
+    FoundLines,
+    ShiftPrior,
     all_at,
     assessed,
     kind_of,
@@ -48,7 +48,7 @@ NOTHING = 3.0
 class Limits:
     """What the search takes for possible, and how far it goes."""
 
-    prior: Prior = field(default_factory=lambda: Prior(0.04, 0.05))  # shift of the list, degree
+    shift_prior: ShiftPrior = field(default_factory=lambda: ShiftPrior(0.04, 0.05))  # of the list
     searched: int = 20  # lines that the search uses
     kept: int = 60  # lattices of a family that are refined
     parameter_cost: float = 5.0  # log-likelihood that each free number of a metric must earn
@@ -119,8 +119,8 @@ class Suggestion(NamedTuple):
 class _Lines:
     """The lines used: those that search and rank, and every peak in their reach."""
 
-    searched: Found
-    every: Found
+    searched: FoundLines
+    every: FoundLines
     rows: np.ndarray  # int64 (n,), rows of the peaks of the search
 
 
@@ -145,8 +145,8 @@ def used_lines(peaks: Peaks, limits: Limits) -> _Lines:
             rows = np.sort(np.concatenate([rows, doubtful[: most - len(rows)]]))
         return rows[:most]
 
-    def found(rows: np.ndarray) -> Found:
-        return Found(
+    def found(rows: np.ndarray) -> FoundLines:
+        return FoundLines(
             peaks.two_theta[rows].astype(np.float64),
             error[rows],
             foreign[rows],
@@ -160,7 +160,7 @@ def used_lines(peaks: Peaks, limits: Limits) -> _Lines:
     return _Lines(found(rows), found(np.arange(len(rows) and rows[-1] + 1)), rows)
 
 
-def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.ndarray]:
+def _search(family: str, found: FoundLines, shift: float, limits: Limits) -> list[np.ndarray]:
     """General metrics (6,) of the family that the lines of a shifted list suggest."""
     q, slope = all_at(found.two_theta, shift, found.wavelength)
     sure = np.flatnonzero(found.foreign < 0.3)
@@ -171,7 +171,9 @@ def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.
     error = float(np.median(found.error))
     test = trees.test_of(
         (q, slope, found.foreign),
-        trees.Window(max(_COARSE, 3.0 * error), max(_FINE, 1.5 * error), min(limits.prior.spread, _STEP)),
+        trees.Tolerance(
+            max(_COARSE, 3.0 * error), max(_FINE, 1.5 * error), min(limits.shift_prior.spread, _STEP)
+        ),
         FAMILIES[family].general,
         kind,
         float(FAMILIES[family].order),
@@ -184,7 +186,7 @@ def _search(family: str, found: Found, shift: float, limits: Limits) -> list[np.
     return list(kept.metric[order])
 
 
-def _starts(prior: Prior) -> np.ndarray:
+def _starts(prior: ShiftPrior) -> np.ndarray:
     """Shifts (n,) at which the search is done: one for a well aligned diffractometer."""
     reach = max(0.0, 1.7 * prior.spread - 0.1)
     half = round(reach / _STEP)
@@ -291,14 +293,14 @@ def _scored(
     found = lines.searched
     n = found.two_theta.size
     metric = np.ascontiguousarray(metric, dtype=np.float64)
-    metric, shift = refined(metric, shift, kind_of(family), found, n, limits.prior, widths)
+    metric, shift = refined(metric, shift, kind_of(family), found, n, limits.shift_prior, widths)
     if not np.isfinite(shift):
         return []
     result = []
     for centring in FAMILIES[family].centrings:
         one, moved, kind = metric, shift, kind_of(family, centring)
         if centring != "P":
-            one, moved = refined(metric, shift, kind, found, n, limits.prior, _FINAL)
+            one, moved = refined(metric, shift, kind, found, n, limits.shift_prior, _FINAL)
             if not np.isfinite(moved):
                 continue
         score, far, missing, first, reach = assessed(one @ kind.general, kind, found, lines.every, moved)
@@ -332,7 +334,7 @@ def candidates(
         return []
     pool: list[Candidate] = []
     for family in families:
-        for shift in _starts(limits.prior):
+        for shift in _starts(limits.shift_prior):
             for metric in _search(family, lines.searched, float(shift), limits):
                 pool += _scored(_own(family, metric), float(shift), lines, limits)
     pool = _different(pool)
@@ -352,7 +354,7 @@ def suggested(
         metric = form_metric(one.family, np.asarray(one.cell, dtype=np.float64)[None])[0]
         start = Lifted(one.family, metric, one.centring)
         scored = (
-            _scored(start, limits.prior.shift, lines, limits, _FINAL)
+            _scored(start, limits.shift_prior.shift, lines, limits, _FINAL)
             if lines.searched.two_theta.size >= 3
             else []
         )

@@ -28,7 +28,7 @@ MOST_LINES = 3000
 _DEGREE = math.pi / 180.0
 
 
-class Found(NamedTuple):
+class FoundLines(NamedTuple):
     """Found lines, ascending; float64 (n,) each."""
 
     two_theta: np.ndarray  # degree
@@ -57,7 +57,7 @@ def kind_of(family: str, centring: str = "P") -> Kind:
     return Kind(FAMILIES[family].general, KINDS[family], CODES[centring])
 
 
-class Prior(NamedTuple):
+class ShiftPrior(NamedTuple):
     """Normal prior of the shift (observed less true 2theta), degree."""
 
     shift: float

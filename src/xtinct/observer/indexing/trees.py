@@ -50,7 +50,7 @@ class Kept(NamedTuple):
     lowest: np.ndarray
 
 
-class Window(NamedTuple):
+class Tolerance(NamedTuple):
     """How far lines may lie from a lattice's, degree, and how far their list may be shifted."""
 
     coarse: float

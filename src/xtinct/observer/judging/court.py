@@ -1,14 +1,16 @@
 """Candidate lattices held against the whole pattern, over one range and with one idea of the noise."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xtinct.ceiling.extinction import Weight
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced_of
 from xtinct.lattices.metric import volume_of_metric
-from xtinct.observer.fitting.line_sets import Lines, lines_of
+from xtinct.observer.fitting.line_sets import centring_of, lines_of
 from xtinct.observer.fitting.pawley import FitSettings, LatticeFit, fit_lattice
 from xtinct.observer.indexing.candidates import Candidate
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
@@ -25,6 +27,10 @@ _FOREIGN = 0.06, 0.65
 _CHARGE, _PER_TEN, _FROM = 2.0, 2.5, 0.003
 #: Logarithm of the prior range of a number of the metric over its error.
 _PARAMETER = 8.0
+
+
+def all_alike(family: str) -> None:
+    """All groups of a family are alike."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +58,24 @@ class Judged:
 
 @dataclass(frozen=True)
 class Court:
-    """What all candidates of a pattern are judged by: the range, and the variance of its points."""
+    """What all candidates of a pattern are judged by: the range, the variance of its points, and the prior.
+
+    prior_of  weights of the space groups of a family; None: all of them alike
+    """
 
     found: Found
     low: float
     high: float
     variance: np.ndarray
+    prior_of: Callable[[str], Mapping[int, Weight] | None]
 
     @classmethod
-    def of(cls, found: Found, candidates: list[Candidate]) -> "Court":
+    def of(
+        cls,
+        found: Found,
+        candidates: list[Candidate],
+        prior_of: Callable[[str], Mapping[int, Weight] | None] = all_alike,
+    ) -> "Court":
         """The range up to the 40th peak, or to where the largest candidate has too many lines."""
         pattern, peaks = found.measured, found.peaks
         low, high = float(pattern.two_theta[0]), float(pattern.two_theta[-1])
@@ -74,7 +89,7 @@ class Court:
             density = 4 * math.pi / 3 * size / FAMILIES[candidate.family].order
             q = (_LINES / density) ** (2 / 3)
             high = min(high, max(least, float(true_angle(np.array([q]), wavelength)[0])))
-        return cls(found, low, high, _variance(found))
+        return cls(found, low, high, _variance(found), prior_of)
 
     def judge(self, candidate: Candidate) -> Judged | None:
         """The candidate judged; None where its lines do not suit the range."""
@@ -96,7 +111,7 @@ class Court:
                     foreign = self._foreign(candidate, metric, profile)
         except (XtinctError, np.linalg.LinAlgError, ValueError):
             return None
-        posterior = class_posterior(fit)
+        posterior = class_posterior(fit, self.prior_of(fit.family))
         highest = float(fit.area.max(initial=1e-300))
         share = fit.area[len(fit.lines) :] / highest
         charge = _CHARGE + _PER_TEN * np.clip(np.log10(np.maximum(share, 1e-9) / _FROM), 0, 3)
@@ -153,32 +168,3 @@ def _variance(found: Found) -> np.ndarray:
     local = np.convolve(np.pad(square, half, mode="edge"), np.full(2 * half + 1, 1 / (2 * half + 1)), "valid")
     variance[first : first + len(local)] = fit.variance * np.maximum(local, 1.0)
     return variance
-
-
-#: hkl (k, 3) that a centring lets show.
-_SHOWN = {
-    "F": lambda h, k, l: ((h + k) % 2 == 0) & ((k + l) % 2 == 0),  # noqa: E741
-    "I": lambda h, k, l: (h + k + l) % 2 == 0,  # noqa: E741
-    "R": lambda h, k, l: ((-h + k + l) % 3 == 0) | ((h - k + l) % 3 == 0),  # noqa: E741
-    "A": lambda h, k, l: (k + l) % 2 == 0,  # noqa: E741
-    "B": lambda h, k, l: (h + l) % 2 == 0,  # noqa: E741
-    "C": lambda h, k, l: (h + k) % 2 == 0,  # noqa: E741
-}
-
-
-def shown_lines(lines: Lines, letter: str) -> np.ndarray:
-    """bool (m,): lines that a centring lets show."""
-    kept = np.zeros(len(lines), dtype=bool)
-    np.logical_or.at(kept, lines.owner, _SHOWN[letter](*lines.hkl.T) if letter != "P" else True)
-    return kept
-
-
-def centring_of(lines: Lines, allowed: np.ndarray) -> str:
-    """The centring whose absent lines are all among those not `allowed` (m,), at least two; P without one."""
-    for letter in _SHOWN:
-        if letter not in FAMILIES[lines.family].centrings:
-            continue
-        kept = shown_lines(lines, letter)
-        if (~kept).sum() >= 2 and not allowed[~kept].any():
-            return letter
-    return "P"

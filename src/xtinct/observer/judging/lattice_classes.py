@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,6 +68,15 @@ class ClassPosterior:
     def rank(self, number: int) -> int:
         """Place of a group's class among all, 1 for the most probable."""
         return self.symbols.index(self.class_of(number)) + 1
+
+    def ordered(self, groups: np.ndarray, weight: np.ndarray) -> "ClassPosterior":
+        """The same with the classes in the order of other weights (n,) of their space groups (n,)."""
+        sums = dict.fromkeys(self.symbols, 0.0)
+        for number, w in zip(groups.tolist(), weight.tolist(), strict=True):
+            sums[self.class_of(number)] += w
+        order = sorted(range(len(self.symbols)), key=lambda i: -sums[self.symbols[i]])
+        symbols = tuple(self.symbols[i] for i in order)
+        return replace(self, symbols=symbols, probability=self.probability[order])
 
     def _best_set(self, symbol: str) -> int:
         """The absence set by which a class explains the pattern best."""

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from xtinct.observer.fitting.line_sets import lines_of
+from xtinct.observer.fitting.line_sets import lines_of, shown_lines
 from xtinct.observer.indexing.candidates import Candidate, candidates
-from xtinct.observer.judging.court import shown_lines
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.peak_shapes import q_of, true_angle
 from xtinct.symmetry.families import FAMILIES

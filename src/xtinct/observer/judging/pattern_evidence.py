@@ -15,7 +15,7 @@ import numpy as np
 from xtinct.compiling import njit
 from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.peaks.peak_shapes import shapes
-from xtinct.patterns.lorentz import geometric_factor
+from xtinct.patterns.lorentz import UNPOLARISED, geometric_factor
 
 #: Law of intensities: weights of the exponentials, and their means in units of the local mean. Fitted to the
 #: 136,529 allowed lines up to 72 degrees (Cu K-alpha) of 1,587 structures of the Materials Project.
@@ -86,7 +86,7 @@ class Heights:
 def lorentz_polarization(two_theta: np.ndarray) -> np.ndarray:
     """Lorentz-polarisation factor of 2theta, degree, without a monochromator, which a file rarely tells."""
     theta = np.radians(two_theta / 2.0)
-    return geometric_factor(np.sin(theta), np.cos(theta), 1.0)
+    return geometric_factor(np.sin(theta), np.cos(theta), UNPOLARISED)
 
 
 def heights_of(fit: LatticeFit, law: Law = LAW, narrowest: float = 0.03) -> Heights:

@@ -17,7 +17,7 @@ import numpy as np
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.metric import volume_of_metric
-from xtinct.observer.fitting.line_sets import AbsenceSets, Lines, absence_sets, lines_of
+from xtinct.observer.fitting.line_sets import absence_sets, centring_of, lines_of
 from xtinct.observer.judging.pattern_evidence import INTENSITY_MEANS, INTENSITY_WEIGHTS, lorentz_polarization
 from xtinct.observer.peaks.peak_shapes import q_of, true_angle
 from xtinct.symmetry.families import FAMILIES
@@ -114,7 +114,7 @@ def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) ->
     by_class = np.bincount(sets.class_of, weights=by_group, minlength=len(sets.symbols))
     return PeakEvidence(
         value=float(top + math.log(np.exp(of_set - top).sum())) - _PARAMETER * len(metric),
-        centring=centring_of(lines, sets, best),
+        centring=centring_of(lines, sets.allowed[best]),
         symbol=sets.symbols[int(np.argmax(by_class))],
         missing=float(missing[best]),
         spurious=int(unexplained[best]),
@@ -152,24 +152,3 @@ def _judge(allowed, mean, offset, peaks, lines, law):
                 spurious[s] += 1.0
             value[s] += math.log(chance[i] + density)
     return value, missing, spurious
-
-
-def centring_of(lines: Lines, sets: AbsenceSets, index: int) -> str:
-    """Letter of the centring that an absence set shows on the lines; P if it shows none, or too few would."""
-    h, k, l = lines.hkl.T  # noqa: E741
-    kept = {
-        "F": ((h + k) % 2 == 0) & ((k + l) % 2 == 0),
-        "I": (h + k + l) % 2 == 0,
-        "R": ((-h + k + l) % 3 == 0) | ((h - k + l) % 3 == 0),
-        "A": (k + l) % 2 == 0,
-        "B": (h + l) % 2 == 0,
-        "C": (h + k) % 2 == 0,
-    }
-    centrings = FAMILIES[lines.family].centrings
-    letters = "R" if "R" in centrings else "" if centrings == "P" else "FIABC"
-    for letter in letters:
-        shown = np.zeros(len(lines), dtype=bool)
-        np.logical_or.at(shown, lines.owner, kept[letter])
-        if (~shown).sum() >= 2 and not sets.allowed[index, ~shown].any():
-            return letter
-    return "P"

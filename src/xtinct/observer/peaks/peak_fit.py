@@ -11,7 +11,7 @@ from xtinct.observer.peaks.peak_shapes import (
     REACH,
     SHAPE,
     Columns,
-    Lines,
+    DoubletLines,
     Profile,
     Shapes,
     add_up,
@@ -94,7 +94,7 @@ class _Model(NamedTuple):
 
 
 def profiles(
-    measured: Measured, lines: Lines, form: Shapes, *, reach: float = REACH, derivatives: bool = True
+    measured: Measured, lines: DoubletLines, form: Shapes, *, reach: float = REACH, derivatives: bool = True
 ):
     """`columns` of lines of these shapes on the grid of a pattern."""
     return columns(measured.grid, lines, form.fwhm, form.eta, form.skew, reach, derivatives)

@@ -16,16 +16,16 @@ WAVELENGTH = 1.5405929
 _CERTAINTY = 30.0
 
 
-class Known(NamedTuple):
+class ListedLines(NamedTuple):
     """What is known of the lines of a list besides their positions; None: nothing."""
 
     area: np.ndarray | None = None  # float64 (n,), in any unit
     error: np.ndarray | float | None = None  # float64 (n,) or one for all, in the unit of the positions
 
 
-def from_two_theta(two_theta: np.ndarray, wavelength: float, known: Known | None = None) -> Peaks:
+def from_two_theta(two_theta: np.ndarray, wavelength: float, known: ListedLines | None = None) -> Peaks:
     """Peaks of 2theta (n,), degree, in any order, at a wavelength in angstrom."""
-    known = known or Known()
+    known = known or ListedLines()
     two_theta = np.asarray(two_theta, dtype=np.float64)
     _check(two_theta, "2theta", 180.0)
     if not 0.0 < wavelength < np.inf:
@@ -53,9 +53,9 @@ def from_two_theta(two_theta: np.ndarray, wavelength: float, known: Known | None
     )
 
 
-def from_d(d: np.ndarray, known: Known | None = None, wavelength: float = WAVELENGTH) -> Peaks:
+def from_d(d: np.ndarray, known: ListedLines | None = None, wavelength: float = WAVELENGTH) -> Peaks:
     """Peaks of spacings d (n,), angstrom, in any order."""
-    known = known or Known()
+    known = known or ListedLines()
     d = np.asarray(d, dtype=np.float64)
     _check(d, "d", 1000.0)
     sine = wavelength / (2.0 * d)
@@ -70,17 +70,17 @@ def from_d(d: np.ndarray, known: Known | None = None, wavelength: float = WAVELE
     if error is not None:
         error = _errors(d, "d", error)
         error = np.degrees(error / d * 2.0 * np.tan(np.radians(two_theta / 2)))
-    return from_two_theta(two_theta, wavelength, Known(known.area, error))
+    return from_two_theta(two_theta, wavelength, ListedLines(known.area, error))
 
 
-def from_q(q: np.ndarray, known: Known | None = None, wavelength: float = WAVELENGTH) -> Peaks:
+def from_q(q: np.ndarray, known: ListedLines | None = None, wavelength: float = WAVELENGTH) -> Peaks:
     """Peaks of scattering vectors q = 2 pi / d (n,), 1/angstrom, in any order."""
-    known = known or Known()
+    known = known or ListedLines()
     q = np.asarray(q, dtype=np.float64)
     _check(q, "q", 1000.0)
     d = 2.0 * np.pi / q
     error = None if known.error is None else d * _errors(q, "q", known.error) / q
-    return from_d(d, Known(known.area, error), wavelength)
+    return from_d(d, ListedLines(known.area, error), wavelength)
 
 
 def _errors(values: np.ndarray, name: str, error: np.ndarray | float) -> np.ndarray:

@@ -8,6 +8,7 @@ from xtinct.compiling import njit
 from xtinct.observer.peaks.gridded import Measured
 from xtinct.observer.peaks.peak_fit import PeakFit, fit_peaks, profiles
 from xtinct.observer.peaks.peak_shapes import Profile, doublet, q_of, shapes, true_angle
+from xtinct.radiation.anodes import ANODES, TUNGSTEN_L_ALPHA
 
 #: Largest 1/d^2 that is looked at first, 1/angstrom^2, and the number of peaks below which all is.
 _REACH, _FEW = 0.6246, 15
@@ -28,16 +29,7 @@ _TRIED = 5.0
 _TAILS = ((9.0, 0.006), (5.0, 0.018), (2.5, 0.05), (1.2, 0.10))
 #: The same for areas, of peaks on the flanks: distance below, share.
 _FLANKS = ((5.0, 0.015), (2.0, 0.05))
-#: K-beta and tungsten L-alpha lines over K-alpha1, and shares of a peak's area that theirs stay below.
-#: Wavelengths: Bearden 1967, Rev. Mod. Phys. 39, 78 (angstrom).
-_K_ALPHA1 = {
-    1.540593: 1.392234,
-    1.788996: 1.620826,
-    1.936041: 1.756604,
-    0.709317: 0.632303,
-    2.289726: 2.084881,
-}
-_TUNGSTEN = 1.476424
+#: Shares of a peak's area that its K-beta and its tungsten L-alpha line stay below.
 _GHOSTS = 0.04, 0.03
 
 
@@ -280,10 +272,10 @@ def _ghosts(measured: Measured, two_theta: np.ndarray, area: np.ndarray, width: 
     ghost = np.zeros(len(two_theta), dtype=bool)
     sine = np.sin(np.radians(two_theta / 2))
     wavelength = measured.radiation.wavelength
-    for alpha, beta in _K_ALPHA1.items():
-        if abs(wavelength / alpha - 1) > 5e-4:
+    for anode in ANODES.values():
+        if abs(wavelength / anode.alpha1 - 1) > 5e-4:
             continue
-        for other, share in zip((beta, _TUNGSTEN), _GHOSTS, strict=True):
+        for other, share in zip((anode.beta, TUNGSTEN_L_ALPHA), _GHOSTS, strict=True):
             place = 2 * np.degrees(np.arcsin(np.minimum(1, sine * other / wavelength)))
             near = np.abs(place - two_theta[:, None]) < np.maximum(0.12, 0.6 * width)[:, None]
             ghost |= (near & (area[:, None] < share * area)).any(axis=1)

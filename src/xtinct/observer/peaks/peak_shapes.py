@@ -60,7 +60,7 @@ class Shapes(NamedTuple):
     by_skew: np.ndarray
 
 
-class Lines(NamedTuple):
+class DoubletLines(NamedTuple):
     """Peaks (m,) on a pattern, degrees 2theta.
 
     first, second  where the two components lie; ratio, height of the second over the first (0: none)
@@ -133,16 +133,16 @@ def shift(true: np.ndarray, profile: Profile) -> np.ndarray:
     return profile.zero + profile.displacement * np.cos(np.radians(true / 2))
 
 
-def doublet(true: np.ndarray, radiation: Wavelengths, profile: Profile) -> Lines:
+def doublet(true: np.ndarray, radiation: Wavelengths, profile: Profile) -> DoubletLines:
     """The peaks of lines at true angles `true` (m,), degree, of the first wavelength."""
     moved = shift(true, profile)
     if not radiation.ratio:
-        return Lines(true + moved, true + moved, np.ones_like(true), 0.0)
+        return DoubletLines(true + moved, true + moved, np.ones_like(true), 0.0)
     sine = np.sin(np.radians(true / 2)) * (radiation.second / radiation.wavelength)
     second = 2 * np.degrees(np.arcsin(np.minimum(sine, 0.99999)))
     cosine = np.maximum(np.cos(np.radians(second / 2)), 0.05)
     stretch = (radiation.second / radiation.wavelength) * np.cos(np.radians(true / 2)) / cosine
-    return Lines(true + moved, second + moved, stretch, radiation.ratio)
+    return DoubletLines(true + moved, second + moved, stretch, radiation.ratio)
 
 
 @njit(cache=True, fastmath=True)

@@ -10,8 +10,8 @@ from xtinct.project.keys.declaring import (
     Count,
     Pair,
     Positive,
-    Section,
     Share,
+    StrictSection,
     by_kind,
     key,
     one_of,
@@ -30,7 +30,7 @@ LatticeSplit = Literal["lattice", "draw"]
 BIso = Annotated[float, Field(ge=0, le=100)]
 
 
-class Fractions(Section):
+class Fractions(StrictSection):
     """Share of each part; they add up to 1."""
 
     train: Share = key("share that models are trained on")
@@ -38,7 +38,7 @@ class Fractions(Section):
     test: Share = key("share that models are judged on")
 
 
-class Splits(Section):
+class Splits(StrictSection):
     """Parts of the stored datasets."""
 
     fractions: Fractions
@@ -51,7 +51,7 @@ class Splits(Section):
     )
 
 
-class MarchDollase(Section):
+class MarchDollase(StrictSection):
     """Preferred orientation of the crystallites."""
 
     axis: Annotated[list[int], Field(min_length=3, max_length=3)] = key(
@@ -62,7 +62,7 @@ class MarchDollase(Section):
     )
 
 
-class Lines(Section):
+class LinesKeys(StrictSection):
     """Line lists, before any instrument."""
 
     d_star_max: float = key(
@@ -98,7 +98,7 @@ Angles = Annotated[
 Draws = Annotated[Count, Field(description="intensity draws for each lattice and space group")]
 
 
-class ContinuousLattices(Section):
+class ContinuousLattices(StrictSection):
     """Lattices of one crystal family, drawn from a range."""
 
     kind: Literal["continuous"] = key("draws lattices from a range")
@@ -109,7 +109,7 @@ class ContinuousLattices(Section):
     draws: Draws
 
 
-class LatticeMesh(Section):
+class LatticeMesh(StrictSection):
     """Lattices of one crystal family, walked through on a grid."""
 
     kind: Literal["mesh"] = key("walks through a grid of lattices")
@@ -125,7 +125,7 @@ FamilyLattices = Annotated[
 ]
 
 
-class Ulbd(Section):
+class Ulbd(StrictSection):
     """Lattices x extinction law x random intensities: the Uniform Lattice Based Dataset."""
 
     intensities: IntensityLaw = key(
@@ -135,7 +135,7 @@ class Ulbd(Section):
     lattices: dict[Family, FamilyLattices] = key("lattices of each crystal family")
 
 
-class Gcdd(Section):
+class Gcdd(StrictSection):
     """Crystals generated for a space group: the Generated Crystal Derived Dataset."""
 
     generator: Literal["statistical", "pyxtal"] = key(
@@ -180,7 +180,7 @@ class LineChanges(Changes):
     march_dollase: MarchDollase = optional_key("as in lines")
 
 
-class Variant(Section):
+class Variant(StrictSection):
     """A further version of a dataset, given by what differs."""
 
     of: Literal["ulbd", "cddd"] = key("the dataset that it is a version of")

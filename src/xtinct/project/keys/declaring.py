@@ -15,13 +15,13 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 Item = TypeVar("Item")
 
 
-class Section(BaseModel):
+class StrictSection(BaseModel):
     """A mapping with these keys and no others, each of exactly its type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
-class Changes(Section):
+class Changes(StrictSection):
     """A section of which any part may stand, but not nothing at all."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -93,7 +93,7 @@ def _kind(value: Any) -> str | None:
     return None if kind is None else _TAG.format(kind)
 
 
-def by_kind(*models: type[Section], by_path: type[Section] | None = None) -> Any:
+def by_kind(*models: type[StrictSection], by_path: type[StrictSection] | None = None) -> Any:
     """One of several sections, told apart by their `kind`; with a colon in it, `by_path`."""
     tagged = [
         Annotated[model, Tag(_TAG.format(get_args(model.model_fields["kind"].annotation)[0]))]

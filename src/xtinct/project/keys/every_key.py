@@ -1,12 +1,12 @@
 """The whole configuration as one model."""
 
-from xtinct.project.keys.dataset_keys import Family, Gcdd, Lines, Splits, Ulbd, Variant
-from xtinct.project.keys.declaring import Name, Section, Seed, Some, key
+from xtinct.project.keys.dataset_keys import Family, Gcdd, LinesKeys, Splits, Ulbd, Variant
+from xtinct.project.keys.declaring import Name, Seed, Some, StrictSection, key
 from xtinct.project.keys.instrument_keys import InstrumentKeys
 from xtinct.project.keys.model_keys import (
     AnyModel,
     Ceilings,
-    Experiment,
+    ExperimentKeys,
     ObserverKeys,
     Report,
     Robustness,
@@ -15,7 +15,7 @@ from xtinct.project.keys.model_keys import (
 from xtinct.project.keys.source_keys import AnySource, Cleaning
 
 
-class Configuration(Section):
+class Configuration(StrictSection):
     """Xtinct configuration."""
 
     seed: Seed = key("seed of every random draw of the datasets")
@@ -26,7 +26,7 @@ class Configuration(Section):
     )
     cleaning: Cleaning
     splits: Splits
-    lines: Lines
+    lines: LinesKeys
     ulbd: Ulbd
     gcdd: Gcdd
     variants: dict[Name, Variant] = key(
@@ -38,7 +38,7 @@ class Configuration(Section):
     models: dict[Name, AnyModel] = key(
         "networks that an experiment may name; each is a kind with its options", min_length=1
     )
-    experiments: dict[Name, Experiment] = key(
+    experiments: dict[Name, ExperimentKeys] = key(
         "what is trained on what and tested on what; each experiment has a name of its own", min_length=1
     )
     robustness: Robustness

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from xtinct.patterns.instrument import LORENTZ, PROFILES, RANGES
-from xtinct.project.keys.declaring import Pair, Positive, Section, by_type, key, one_of
+from xtinct.patterns.instrument import PROFILES, RANGES
+from xtinct.patterns.lorentz import LORENTZ
+from xtinct.project.keys.declaring import Pair, Positive, StrictSection, by_type, key, one_of
 from xtinct.radiation.anodes import TUBES
 
 Angle = Annotated[float, Field(gt=0, lt=180)]
@@ -14,7 +15,7 @@ Tube = one_of(f"{element}{line}" for element in TUBES for line in ("Ka", "Ka1"))
 PlainProfile = one_of(profile for profile in PROFILES if profile != "pseudo-voigt")
 
 
-class TwoThetaGrid(Section):
+class TwoThetaGrid(StrictSection):
     """Grid of the pattern, degree."""
 
     min: Angle = key("first angle in degree")
@@ -22,13 +23,13 @@ class TwoThetaGrid(Section):
     points: int = key("number of equidistant angles", **RANGES["points"])
 
 
-class PseudoVoigt(Section):
+class PseudoVoigt(StrictSection):
     """Sum of a Gaussian and a Lorentzian of the same width."""
 
     eta: float = key("share of the Lorentzian", **RANGES["eta"])
 
 
-class PseudoVoigtProfile(Section):
+class PseudoVoigtProfile(StrictSection):
     """A profile with its option."""
 
     pseudo_voigt: PseudoVoigt = key(
@@ -36,7 +37,7 @@ class PseudoVoigtProfile(Section):
     )
 
 
-class Caglioti(Section):
+class Caglioti(StrictSection):
     """Caglioti's width: fwhm^2 = u tan^2 theta + v tan theta + w."""
 
     u: float = key("of tan^2 theta, degree^2")
@@ -44,7 +45,7 @@ class Caglioti(Section):
     w: float = key("constant part, degree^2")
 
 
-class Hump(Section):
+class Hump(StrictSection):
     """A Gaussian hump of amorphous matter."""
 
     height: Positive = key("in units of the highest peak")
@@ -52,7 +53,7 @@ class Hump(Section):
     fwhm: Positive = key("full width at half maximum, degree")
 
 
-class Background(Section):
+class BackgroundKeys(StrictSection):
     """Under the peaks, in units of the highest point of the peaks."""
 
     chebyshev: list[float] = key(
@@ -61,7 +62,7 @@ class Background(Section):
     humps: list[Hump] = key("Gaussian humps of amorphous matter")
 
 
-class InstrumentKeys(Section):
+class InstrumentKeys(StrictSection):
     """The measurement that turns line lists into patterns."""
 
     wavelength: by_type(
@@ -95,7 +96,7 @@ class InstrumentKeys(Section):
         "of the specimen from the goniometer's axis, mm; moves lines by -2 s cos(theta) / R", ge=-10, le=10
     )
     goniometer_radius: float = key("R, mm", **RANGES["goniometer_radius"])
-    background: Background
+    background: BackgroundKeys
     impurities: list[Pair[Positive]] = key(
         "lines that are not the sample's, [1/d in 1/angstrom, intensity in units of the strongest line]"
     )

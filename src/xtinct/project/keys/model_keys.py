@@ -13,9 +13,9 @@ from xtinct.project.keys.declaring import (
     NotNegative,
     Pair,
     Positive,
-    Section,
     Seed,
     Some,
+    StrictSection,
     by_kind,
     by_type,
     key,
@@ -31,7 +31,7 @@ Part = Annotated[float, Field(ge=0, lt=1)]
 Processes = Annotated[int, Field(ge=1, le=1024)]
 
 
-class Ceilings(Section):
+class Ceilings(StrictSection):
     """The best any classifier can reach."""
 
     ks: Some[Annotated[int, Field(ge=1, le=230)]] = key("the k of the top-k accuracies")
@@ -40,7 +40,7 @@ class Ceilings(Section):
     wilson_lattices: Count = key("lattices drawn per family for the estimate with physical intensities")
 
 
-class Train(Section):
+class Train(StrictSection):
     """How every model is trained."""
 
     device: Literal["auto", "cpu", "cuda"] = key(
@@ -88,7 +88,7 @@ class Train(Section):
     )
 
 
-class Logq(Section):
+class Logq(StrictSection):
     """Convolutions over a log(sin theta) axis."""
 
     kind: Literal["logq"] = key(
@@ -99,13 +99,13 @@ class Logq(Section):
     hidden: Count = key("units of the dense layer")
 
 
-class Fcn13(Section):
+class Fcn13(StrictSection):
     """The 13-layer network of the seed paper."""
 
     kind: Literal["fcn13"] = key("the 13-layer network of the seed paper; needs 8192 points")
 
 
-class Parkcnn(Section):
+class Parkcnn(StrictSection):
     """The network of Park et al."""
 
     kind: Literal["parkcnn"] = key("the network of Park et al. as reported by Schopmans et al.")
@@ -113,14 +113,14 @@ class Parkcnn(Section):
     dropout: bool = key("with its dropout layers")
 
 
-class Resnet(Section):
+class Resnet(StrictSection):
     """A one-dimensional ResNet."""
 
     kind: Literal["resnet"] = key("the one-dimensional ResNet of Schopmans et al.")
     depth: Literal[10, 50, 101] = key("number of layers")
 
 
-class OwnNetwork(Section):
+class OwnNetwork(StrictSection):
     """A network of your own."""
 
     kind: Annotated[
@@ -132,7 +132,7 @@ class OwnNetwork(Section):
 AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet, by_path=OwnNetwork)
 
 
-class VariationKeys(Section):
+class VariationKeys(StrictSection):
     """Measuring conditions that differ from one training pattern to the next, as ranges."""
 
     width_factor: Range = optional_key("factor of every peak's width, log-uniform")
@@ -145,7 +145,7 @@ class VariationKeys(Section):
     impurity_d_star: Range = optional_key("their positions, 1/angstrom")
 
 
-class Experiment(Section):
+class ExperimentKeys(StrictSection):
     """What is trained on what and tested on what."""
 
     train: by_type(
@@ -180,7 +180,7 @@ class Experiment(Section):
     )
 
 
-class Robustness(Section):
+class Robustness(StrictSection):
     """Accuracy of every model when a measurement differs from the instrument, one thing at a time."""
 
     tests: Distinct[Name] = key(
@@ -194,7 +194,7 @@ class Robustness(Section):
     end: list[Annotated[float, Field(gt=0, lt=180)]] = key("last 2theta that is measured, degree")
 
 
-class ObserverKeys(Section):
+class ObserverKeys(StrictSection):
     """Lattice by indexing and extinction class by the exact law, without training."""
 
     families: Distinct[one_of(family for family in FAMILIES if family != "triclinic")] = key(
@@ -209,7 +209,7 @@ class ObserverKeys(Section):
     )
 
 
-class Report(Section):
+class Report(StrictSection):
     """The page with the results."""
 
     title: str = key("heading of the page")

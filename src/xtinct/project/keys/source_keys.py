@@ -9,8 +9,8 @@ from xtinct.project.keys.declaring import (
     NotNegative,
     Pair,
     Positive,
-    Section,
     Some,
+    StrictSection,
     by_kind,
     by_type,
     key,
@@ -36,7 +36,7 @@ Excluded = Annotated[
 ]
 
 
-class Network(Section):
+class NetworkKeys(StrictSection):
     """How the server is treated."""
 
     timeout: Positive = key("seconds for one answer")
@@ -46,13 +46,13 @@ class Network(Section):
     parallel: int = key("requests under way at the same time, at most", ge=1, le=16)
 
 
-class Prototypes(Section):
+class Prototypes(StrictSection):
     """Structures carried in data/prototypes."""
 
     kind: Literal["prototypes"] = key("structures carried in data/prototypes")
 
 
-class Files(Section):
+class Files(StrictSection):
     """Structures of one's own."""
 
     kind: Literal["files"] = key("structures of one's own")
@@ -67,7 +67,7 @@ class Files(Section):
     licence: str = optional_key('licence of the structures; without it "not stated"')
 
 
-class Filters(Section):
+class Filters(StrictSection):
     """What to take; everything where it is empty."""
 
     elements: Some[str] = optional_key("all of these elements")
@@ -85,7 +85,7 @@ class Filters(Section):
     theoretical: bool = optional_key("never observed or observed")
 
 
-class MaterialsProject(Section):
+class MaterialsProject(StrictSection):
     """Structures of the Materials Project."""
 
     kind: Literal["mp"] = key(
@@ -97,10 +97,10 @@ class MaterialsProject(Section):
     non_commercial: Literal["exclude", "include"] = key(
         "entries under a non-commercial licence (GNoME); excluded ones are counted in quarantine"
     )
-    network: Network
+    network: NetworkKeys
 
 
-class Cod(Section):
+class Cod(StrictSection):
     """Entries of the Crystallography Open Database that match a query."""
 
     model_config = ConfigDict(regex_engine="python-re")  # the other engine cannot look ahead
@@ -113,10 +113,10 @@ class Cod(Section):
         min_length=1,
     )
     exclude: Excluded
-    network: Network
+    network: NetworkKeys
 
 
-class CodMirror(Section):
+class CodMirror(StrictSection):
     """A local copy of the Crystallography Open Database."""
 
     kind: Literal["cod-mirror"] = key("a local copy of the Crystallography Open Database")
@@ -125,7 +125,7 @@ class CodMirror(Section):
     version: str = key("state of the copy, as the day of the rsync")
 
 
-class Optimade(Section):
+class Optimade(StrictSection):
     """Structures of a database with an OPTIMADE interface."""
 
     kind: Literal["optimade"] = key("a database with an OPTIMADE interface")
@@ -133,13 +133,13 @@ class Optimade(Section):
     cache: Cache
     filter: str = key("in OPTIMADE's grammar; everything where it is empty")
     page_limit: Count = key("entries of one request; many providers allow up to 100")
-    network: Network
+    network: NetworkKeys
 
 
 AnySource = by_kind(Prototypes, Files, MaterialsProject, Cod, CodMirror, Optimade)
 
 
-class Cleaning(Section):
+class Cleaning(StrictSection):
     """What is done to every structure, whatever its source."""
 
     symprec: float = key("distance tolerance of the symmetry search, angstrom", gt=0, le=1)

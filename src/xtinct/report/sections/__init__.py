@@ -1,6 +1,8 @@
 """The sections of the report in their order: this list is the table of contents of the page.
 
 A new plot: draw it in a new module here, as a function `content` of `Results`, and add one `Section` below.
+Data that no other section shows also need a path and a reader in `xtinct.report.inputs`, and an input in
+`rules/report.smk` and `workflow/scripts/report.py`.
 The text of the other sections stands in templates/sections, one file each, named like its module.
 """
 

@@ -123,5 +123,5 @@ def test_errors_of_d_become_errors_of_angle():
     # By Bragg's law, numerically.
     d, error = 3.1, 0.004
     angle = [2 * np.degrees(np.arcsin(peak_lists.WAVELENGTH / 2 / x)) for x in (d - error, d + error)]
-    peaks = peak_lists.from_d(np.array([d]), peak_lists.Known(error=error))
+    peaks = peak_lists.from_d(np.array([d]), peak_lists.ListedLines(error=error))
     assert peaks.error[0] == pytest.approx((angle[0] - angle[1]) / 2, rel=1e-4)

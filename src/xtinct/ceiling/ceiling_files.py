@@ -1,4 +1,7 @@
-"""Result files of the ceilings beyond the extinction laws, for the workflow and the report."""
+"""The files of `results/limits/`: what each limitation of a measurement leaves of a ceiling, and what
+Wilson's statistics of intensities add to it. The workflow writes them, the section `remaining` of the
+report shows them.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from xtinct.ceiling.extinction import USUAL, Question, ceilings
+from xtinct.ceiling.extinction import USUAL, CeilingQuestion, ceilings
 from xtinct.ceiling.hypotheses import Window
 from xtinct.ceiling.lattice_ranges import lattice_ceiling
-from xtinct.ceiling.measured_lines import Measurement, measurement_ceiling
+from xtinct.ceiling.measured_lines import MeasurementModel, measurement_ceiling
 from xtinct.ceiling.wilson import wilson_estimate
 from xtinct.files import schema
 from xtinct.files.parquet import write_parquet
@@ -39,7 +42,7 @@ def limitations(
     *,
     threshold: float,
     d_star_max: float,
-    question: Question = USUAL,
+    question: CeilingQuestion = USUAL,
     sampling: Sampling = _SAMPLED,
 ) -> dict[str, list[dict]]:
     """What each limitation leaves of a family's ceiling, one after the other.
@@ -61,7 +64,7 @@ def limitations(
     of_window = lattice_ceiling(family, spec, window, samples=lattices, **asked)
     measured = {
         name: measurement_ceiling(
-            family, spec, Measurement.of_instrument(instrument, value), lattices=lattices, **asked
+            family, spec, MeasurementModel.of_instrument(instrument, value), lattices=lattices, **asked
         )
         for name, value in (("resolution", 0.0), ("threshold", threshold))
     }
@@ -129,7 +132,7 @@ def write_limitations(
             instrument,
             threshold=threshold,
             d_star_max=d_star_max,
-            question=Question(ks=ks),
+            question=CeilingQuestion(ks=ks),
             sampling=sampling,
         )
         for name, table in tables.items():
@@ -161,8 +164,8 @@ def write_wilson(
 
     Writes wilson.parquet, wilson_pairs.parquet and wilson.json (both) into `folder`.
     """
-    question = Question(ks=ks)
-    measurement = Measurement.of_instrument(instrument, 0.0)
+    question = CeilingQuestion(ks=ks)
+    measurement = MeasurementModel.of_instrument(instrument, 0.0)
     rows, pairs = [], []
     for family, spec in specs.items():
         estimate = wilson_estimate(

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pyarrow.parquet as pq
 
-from xtinct.ceiling.limitations import LIMITATIONS, Sampling, write_limitations, write_wilson
+from xtinct.ceiling.ceiling_files import LIMITATIONS, Sampling, write_limitations, write_wilson
 from xtinct.files import schema
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.patterns.instrument import Instrument

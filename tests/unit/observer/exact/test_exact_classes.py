@@ -5,7 +5,7 @@ import pytest
 
 from xtinct.linelists.line_lists import LineLists
 from xtinct.linelists.structure_factors import structure_lines
-from xtinct.observer.exact.class_posterior import UNIFORM, evidence
+from xtinct.observer.exact.exact_classes import UNIFORM, evidence
 from xtinct.observer.exact.exact_observer import Observer
 from xtinct.observer.exact.line_fit import Decomposition
 from xtinct.patterns.instrument import Instrument
