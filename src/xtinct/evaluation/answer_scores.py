@@ -13,7 +13,7 @@ from xtinct.ceiling.hypotheses import Window
 from xtinct.errors import XtinctError
 from xtinct.evaluation.answer_files import TARGETS, Answers, class_of_group, read_answers
 from xtinct.evaluation.evaluation_records import KS, ceilings_of
-from xtinct.evaluation.test_sets import Samples
+from xtinct.evaluation.test_sets import LabelledSamples
 from xtinct.files.parquet import read_table
 from xtinct.files.schema import CELL, LINES, check_table
 from xtinct.patterns.default_instrument import DEFAULT_INSTRUMENT
@@ -38,7 +38,7 @@ class _Truth:
     intensities  what they depend on: "uniform" for ULBD with random numbers of one law, else "crystal"
     """
 
-    samples: Samples
+    samples: LabelledSamples
     elsewhere: set[str]
     seen: np.ndarray
     intensities: str
@@ -154,7 +154,9 @@ def _read_truth(path: str | Path, split: str) -> _Truth:
     if twice:
         raise XtinctError(f"{path}: sample_id {twice[0]} stands {Counter(ids.tolist())[twice[0]]} times")
     number = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
-    samples = Samples(ids[chosen].tolist(), table["spacegroup_number"].to_numpy()[chosen], cells[chosen])
+    samples = LabelledSamples(
+        ids[chosen].tolist(), table["spacegroup_number"].to_numpy()[chosen], cells[chosen]
+    )
     return _Truth(
         samples,
         set(ids[~chosen]),
