@@ -1,6 +1,7 @@
 from functools import cache
 
 import xtinct.project.experiments
+import xtinct.project.named_sets
 from xtinct.learning.import_paths import source_digest
 from xtinct.project.digests import code_digest
 from xtinct.project.job import has_gpu
@@ -13,7 +14,7 @@ FAMILIES = config["families"]
 DATASETS = ["cddd", "ulbd", "gcdd"]
 VARIANTS = config["variants"]
 # Real test crystals with coordinates, lattice or both drawn anew.
-COPIES = list(xtinct.project.configuration.COPIES)
+COPIES = list(xtinct.project.named_sets.COPIES)
 SHARDS = [f"{i:04d}" for i in range(config["shards"])]
 # (experiment, family, seed) of every model.
 MODELS = [
@@ -32,8 +33,8 @@ wildcard_constraints:
     seed=r"\d+",
     test="|".join([*DATASETS, *COPIES, *VARIANTS]),
     copies="|".join(COPIES),
-    cddd="|".join(xtinct.project.configuration.versions(config, "cddd")),
-    ulbd="|".join(xtinct.project.configuration.versions(config, "ulbd")),
+    cddd="|".join(xtinct.project.named_sets.versions(config, "cddd")),
+    ulbd="|".join(xtinct.project.named_sets.versions(config, "ulbd")),
 
 
 def part(*paths, of=config):
@@ -55,7 +56,7 @@ def line_lists(dataset, family):
 
 def cddd_part(wildcards):
     """What the lines of real structures depend on, in this version of them."""
-    of = xtinct.project.configuration.with_variant(config, wildcards.cddd)
+    of = xtinct.project.named_sets.with_variant(config, wildcards.cddd)
     return part("lines", "splits.cddd", "splits.fractions", of=of)
 
 
@@ -68,7 +69,7 @@ def ulbd_part(wildcards):
         "lines.convention",
         "splits.ulbd",
         "splits.fractions",
-        of=xtinct.project.configuration.with_variant(config, wildcards.ulbd),
+        of=xtinct.project.named_sets.with_variant(config, wildcards.ulbd),
     )
 
 
@@ -208,7 +209,7 @@ def variant_files():
     files = {name: {} for name in VARIANTS}
     for experiment in config["experiments"].values():
         for dataset in (
-            *xtinct.project.configuration.training_sets(experiment),
+            *xtinct.project.named_sets.training_sets(experiment),
             *experiment["tests"],
         ):
             every = (

@@ -23,6 +23,7 @@ from xtinct.crystals.hkl_families import (
     strong_families,
     without_centred,
 )
+from xtinct.crystals.line_text import COLUMNS, hkl_text
 from xtinct.errors import XtinctError
 from xtinct.extras import names_extra
 from xtinct.linelists.structure_factors import (
@@ -176,15 +177,6 @@ class LinesOfCrystal:
         from xtinct.crystals.lines_picture import write_lines_picture
 
         write_lines_picture(self, path, title)
-
-
-#: Headings of the table on a terminal.
-COLUMNS = ("hkl", "multiplicity", "d (A)", "2theta (deg)", "|F|^2", "intensity")
-
-
-def hkl_text(hkl: tuple[int, int, int]) -> str:
-    """`111`, `-111`, `1 0 12`: with spaces where an index has two digits."""
-    return ("" if all(abs(index) < 10 for index in hkl) else " ").join(map(str, hkl))
 
 
 @names_extra

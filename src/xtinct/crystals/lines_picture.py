@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xtinct.crystals.crystal_lines import COLUMNS, hkl_text
+from xtinct.crystals.line_text import COLUMNS, hkl_text
 from xtinct.errors import XtinctError
 from xtinct.extras import naming_extra
 from xtinct.files.writing import write_bytes

@@ -8,11 +8,10 @@ import yaml
 
 from xtinct.errors import XtinctError
 from xtinct.project.job import one_line_errors
+from xtinct.project.named_sets import plain
 
 #: In the project's folder, or in that of a checkout.
 CONFIG = "config/config.yaml"
-#: Test sets of real crystals with something drawn anew.
-COPIES = ("cddd-coordinates", "cddd-lattice", "cddd-both")
 
 
 class _UniqueKeys:
@@ -72,7 +71,7 @@ def check(config: Any, *, where: str = CONFIG) -> dict[str, Any]:
     from xtinct.project.contradictions import contradictions
     from xtinct.project.refusals import refusals, show
 
-    config = _plain(config)
+    config = plain(config)
     if not isinstance(config, dict):
         raise XtinctError(f"{where}: expected keys with values, found {show(config)}")
     problems = refusals(config) or list(contradictions(config))
@@ -80,46 +79,6 @@ def check(config: Any, *, where: str = CONFIG) -> dict[str, Any]:
         others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise XtinctError(f"{where}: {problems[0]}{others}")
     return config
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def training_sets(experiment: Mapping[str, Any]) -> list[str]:
-    """Names of an experiment's training sets: `train` is one of them, or a mixture with weights."""
-    train = experiment["train"]
-    return [train] if isinstance(train, str) else list(train)
-
-
-def is_own_set(name: str) -> bool:
-    """Whether a training set is of the user's own: a folder with FAMILY.parquet, or a single such file."""
-    return "/" in name
-
-
-def versions(config: Mapping[str, Any], dataset: str) -> list[str]:
-    """Folders below data/ that hold a dataset and its variants."""
-    return [dataset, *(f"variants/{name}" for name, v in config["variants"].items() if v["of"] == dataset)]
-
-
-def with_variant(config: Mapping[str, Any], version: str) -> dict[str, Any]:
-    """The configuration that a version of a dataset is built with: its keys in place of the dataset's.
-
-    `version`: one of `versions`. `ranges` is no key of the configuration; the rules read it.
-    """
-    changed = _plain(config)
-    variant = changed["variants"].get(version.removeprefix("variants/"))
-    if variant is not None:
-        if "split" in variant:
-            changed["splits"][variant["of"]] = variant["split"]
-        if "intensities" in variant:
-            changed["ulbd"]["intensities"] = variant["intensities"]
-        changed["lines"].update(variant.get("lines", {}))
-        for lattices in changed["ulbd"]["lattices"].values():
-            lattices.update(variant.get("lattices", {}))
-    return changed
 
 
 def project_folder(folder: Any) -> str:

@@ -9,7 +9,7 @@ from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.import_paths import source_digest
 from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
-from xtinct.project.configuration import COPIES, is_own_set, training_sets, with_variant
+from xtinct.project.named_sets import COPIES, is_own_set, training_sets, with_variant
 from xtinct.project.refusals import did_you_mean
 from xtinct.symmetry.families import FAMILIES
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from xtinct.errors import XtinctError
-from xtinct.project.configuration import CONFIG, is_own_set, load, training_sets
+from xtinct.project.configuration import CONFIG, load
+from xtinct.project.named_sets import is_own_set, training_sets
 
 #: Keys of an experiment that say which models there are and what they are tested on, not what one is.
 _NOT_OF_A_MODEL = ("families", "seeds", "tests")

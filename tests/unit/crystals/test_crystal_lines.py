@@ -10,7 +10,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.vasp import Poscar
 
 import xtinct
-from xtinct.crystals.crystal_lines import hkl_text
+from xtinct.crystals.line_text import hkl_text
 
 SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.43088), ["Si"], [[0, 0, 0]])
 ALUMINA = Structure.from_spacegroup(

@@ -18,7 +18,7 @@ from xtinct.learning.models.resnet import BLOCKS
 from xtinct.linelists.scattering import RADIATIONS
 from xtinct.linelists.ulbd_lines import INTENSITY_LAWS
 from xtinct.linelists.wang2025 import CONVENTIONS
-from xtinct.project import configuration
+from xtinct.project import configuration, named_sets
 from xtinct.project.keys import dataset_keys, model_keys, reference
 from xtinct.project.keys.schema_document import below, document
 from xtinct.project.refusals import INSTEAD
@@ -289,7 +289,7 @@ def test_a_variant_changes_only_what_its_dataset_has(default, variant, expected)
 def test_a_variant_keeps_every_other_key(default):
     config = copy.deepcopy(default)
     config["variants"] = {"few": {"of": "ulbd", "lattices": {"count": 3}, "split": "draw"}}
-    changed = configuration.with_variant(config, "variants/few")
+    changed = named_sets.with_variant(config, "variants/few")
     assert {lattice.pop("count") for lattice in changed["ulbd"]["lattices"].values()} == {3}
     assert changed["splits"].pop("ulbd") == "draw"
     for lattice in config["ulbd"]["lattices"].values():
