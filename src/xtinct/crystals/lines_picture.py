@@ -3,7 +3,7 @@
 import io
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xtinct.crystals.line_text import COLUMNS, hkl_text
 from xtinct.errors import XtinctError
@@ -13,7 +13,6 @@ from xtinct.files.writing import write_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xtinct.crystals.crystal_lines import LinesOfCrystal
 
 FORMATS = (".svg", ".png", ".html")
 _STYLE = {
@@ -29,8 +28,8 @@ _STICKS, _TICKS = "#1a1a1a", "#2a7f46"
 _NAMED, _ROOM = 3.0, 0.014
 
 
-def write_lines_picture(lines: "LinesOfCrystal", path: str | Path, title: str = "") -> None:
-    """Write the lines as .svg, .png or .html (the SVG in a page with the table)."""
+def write_lines_picture(lines: Any, path: str | Path, title: str = "") -> None:
+    """Write a `LinesOfCrystal` as .svg, .png or .html (the SVG in a page with the table)."""
     path = Path(path)
     kind = path.suffix.lower()
     if kind not in FORMATS:
@@ -46,7 +45,7 @@ def write_lines_picture(lines: "LinesOfCrystal", path: str | Path, title: str = 
     write_bytes(path, data)
 
 
-def lines_picture(lines: "LinesOfCrystal", title: str = "") -> "Figure":
+def lines_picture(lines: Any, title: str = "") -> "Figure":
     """The picture as a matplotlib figure."""
     with naming_extra():
         import matplotlib as mpl
@@ -75,7 +74,7 @@ def lines_picture(lines: "LinesOfCrystal", title: str = "") -> "Figure":
     return figure
 
 
-def _named(lines: "LinesOfCrystal") -> list[int]:
+def _named(lines: Any) -> list[int]:
     """Lines whose names find room, the strongest first."""
     room = _ROOM * (lines.two_theta[-1] - lines.two_theta[0])
     named: list[int] = []
@@ -87,7 +86,7 @@ def _named(lines: "LinesOfCrystal") -> list[int]:
     return named
 
 
-def _page(lines: "LinesOfCrystal", svg: str, title: str) -> str:
+def _page(lines: Any, svg: str, title: str) -> str:
     heading = escape(title or lines.space_group)
     head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
     rows = "\n".join(
