@@ -213,7 +213,8 @@ def _model_folders(models: str | Path | Sequence[str | Path]) -> list[Path]:
         )
         if not inside:
             raise XtinctError(
-                f"{path}: holds no trained model (no card.json); run make all, or name --models"
+                f"{path}: holds no trained model (no card.json); run make all, or name --models "
+                "(`xtinct index` and `xtinct identify` need none)"
             )
         found += inside
     return found

@@ -125,7 +125,7 @@ def open_table(database: str | Path | Table | None) -> Table:
     path = Path(DEFAULT_DATABASE if database is None else database)
     if not path.is_file():
         hint = "; `snakemake --cores all recognition` makes it" if database is None else ""
-        raise XtinctError(f"{path}: no such file{hint}, or name another table of known structures (database)")
+        raise XtinctError(f"{path}: no such file{hint}, or name a table of known structures (--database)")
     state = path.stat()
     return _loaded(path, state.st_mtime_ns, state.st_size)
 
