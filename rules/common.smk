@@ -49,9 +49,9 @@ def part(*paths, of=config):
     return reduced
 
 
-def line_lists(dataset, family):
+def line_list_file(dataset, family):
     """The file of one family of a dataset or of a variant."""
-    return xtinct.project.experiments.line_lists(config, dataset, family)
+    return xtinct.project.experiments.line_list_file(config, dataset, family)
 
 
 def cddd_part(wildcards):
@@ -77,7 +77,7 @@ def lattice_ranges(wildcards):
     """Real structures whose ranges limit the lattices of each group, in a variant that asks for it."""
     variant = VARIANTS.get(wildcards.ulbd.removeprefix("variants/"), {})
     return (
-        line_lists(variant["ranges"], wildcards.family) if "ranges" in variant else []
+        line_list_file(variant["ranges"], wildcards.family) if "ranges" in variant else []
     )
 
 
@@ -165,7 +165,7 @@ def hybrid_model(name):
 def test_files(wildcards):
     """Line lists of a test set, by family."""
     families = xtinct.project.experiments.families_of(wildcards.family)
-    return [line_lists(wildcards.test, family) for family in families]
+    return [line_list_file(wildcards.test, family) for family in families]
 
 
 def sized(least, per_read=0):
@@ -216,7 +216,7 @@ def variant_files():
                 FAMILIES if "all" in experiment["families"] else experiment["families"]
             )
             for family in every if dataset in VARIANTS else ():
-                files[dataset][family] = line_lists(dataset, family)
+                files[dataset][family] = line_list_file(dataset, family)
     return files
 
 

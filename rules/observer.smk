@@ -7,7 +7,7 @@ rule observer:
 # The exact law alone: lattice, lines, posterior. Learns nothing.
 rule observe:
     input:
-        dataset=lambda wildcards: line_lists(wildcards.test, wildcards.family),
+        dataset=lambda wildcards: line_list_file(wildcards.test, wildcards.family),
     output:
         metrics="results/observer/{family}/{test}.json",
         predictions="results/observer/{family}/{test}.parquet",
@@ -32,7 +32,7 @@ rule observe:
 # The same together with a trained model of the family.
 rule hybrid:
     input:
-        dataset=lambda wildcards: line_lists(wildcards.test, wildcards.family),
+        dataset=lambda wildcards: line_list_file(wildcards.test, wildcards.family),
         model=hybrid_model("model.safetensors"),
         card=hybrid_model("card.json"),
     output:

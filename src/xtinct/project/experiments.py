@@ -14,7 +14,7 @@ _NOT_OF_A_MODEL = ("families", "seeds", "tests")
 _LATTICES = {"ulbd-online", "wilson-online", "physical-online"}
 
 
-def line_lists(config: Mapping[str, Any], dataset: str, family: str) -> str:
+def line_list_file(config: Mapping[str, Any], dataset: str, family: str) -> str:
     """The file of one family of a dataset, of a variant or of a training set of the user's own."""
     if is_own_set(dataset):
         return dataset if dataset.endswith(".parquet") else f"{dataset.rstrip('/')}/{family}.parquet"
@@ -54,7 +54,7 @@ def training_settings(config: Mapping[str, Any], experiment: str, family: str, s
         "lines": config["lines"] if crystals else {"d_star_max": config["lines"]["d_star_max"]},
         "ulbd": ulbd,
         "datasets": {
-            name: [line_lists(config, name, each) for each in families]
+            name: [line_list_file(config, name, each) for each in families]
             for name in names
             if is_own_set(name) or not name.endswith("-online")
         },
