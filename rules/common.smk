@@ -77,7 +77,9 @@ def lattice_ranges(wildcards):
     """Real structures whose ranges limit the lattices of each group, in a variant that asks for it."""
     variant = VARIANTS.get(wildcards.ulbd.removeprefix("variants/"), {})
     return (
-        line_list_file(variant["ranges"], wildcards.family) if "ranges" in variant else []
+        line_list_file(variant["ranges"], wildcards.family)
+        if "ranges" in variant
+        else []
     )
 
 
