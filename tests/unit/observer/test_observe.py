@@ -77,6 +77,27 @@ def test_json_cif_and_pictures(measured_yttria, tmp_path):
         measured_yttria.plot(tmp_path / "a.pdf")
 
 
+def test_inputs_of_the_next_programs_carry_cell_and_group(measured_yttria, tmp_path):
+    for name in ("yttria.inp", "yttria.exp"):
+        measured_yttria.to_input(tmp_path / name)
+    topas, expo = (tmp_path / "yttria.inp").read_text(), (tmp_path / "yttria.exp").read_text()
+    # One free length in a cubic cell; two lines of the doublet, the second half as strong.
+    assert [line.split()[0] for line in topas.splitlines() if "= Get(a);" in line] == ["b", "c"]
+    assert topas.count(" @ 10.6") == 1
+    assert "lo 1.54443 la 0.5000" in topas
+    groups = [number for number, _ in measured_yttria.groups][:2]
+    assert 206 in groups
+    assert 'space_group "I' in topas
+    fields = dict(
+        line.split(maxsplit=1) for line in expo.splitlines() if line.startswith("  ") and " " in line.strip()
+    )
+    assert [float(x) for x in fields["cell"].split()] == pytest.approx([10.604] * 3 + [90] * 3, abs=0.01)
+    assert fields["spacegroup"].startswith("i ")
+    assert gemmi.find_spacegroup_by_name(fields["spacegroup"].upper().replace("A ", "a ")).number in groups
+    with pytest.raises(XtinctError, match=r"\.inp for TOPAS or \.exp for EXPO"):
+        measured_yttria.to_input(tmp_path / "yttria.pcr")
+
+
 def test_a_doublet_that_is_called_one_wavelength_is_seen():
     answer = xtinct.index(pattern(yttria(), fwhm=0.07), 1.5406)
     assert answer.radiation.ratio == pytest.approx(0.5)

@@ -33,6 +33,11 @@ def cif_of(answer: AnswerData) -> str:
     return document.as_string()
 
 
+def cell_on_axes_of(answer: AnswerData, number: int) -> list[str]:
+    """The six numbers of the best cell on the axes of a group's standard setting, without uncertainties."""
+    return [text.partition("(")[0] for text in _on_axes(answer.lattices[0], answer.axes.get(number))]
+
+
 def _on_axes(lattice: LatticeAnswer, matrix: np.ndarray | None) -> list[str]:
     """The six numbers of a cell; those of an orthorhombic one with its axes exchanged by `matrix`."""
     text = lattice.cell_text()

@@ -7,6 +7,7 @@ from xtinct.files.writing import write_text
 from xtinct.observer.answer.answer_data import AnswerData
 from xtinct.observer.answer.cell_cif import cif_of
 from xtinct.observer.answer.picture import write_picture
+from xtinct.observer.answer.program_inputs import write_program_input
 from xtinct.observer.answer.wording import told
 from xtinct.symmetry.operations import hermann_mauguin
 
@@ -70,6 +71,10 @@ class Observation(AnswerData):
         if path is not None:
             write_text(path, text)
         return text
+
+    def to_input(self, path: str | Path) -> None:
+        """Write the input of the program that `path` is named for: .inp (TOPAS) or .exp (EXPO)."""
+        write_program_input(self, path)
 
     def plot(self, path: str | Path) -> None:
         """Write a picture of pattern, fit, difference and lines: .svg, .png or .html."""

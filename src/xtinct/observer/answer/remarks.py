@@ -9,7 +9,7 @@ from xtinct.observer.peaks.peak_shapes import q_of
 from xtinct.observer.peaks.radiation_found import Found
 
 #: FWHM at copper's wavelength, degree, above which a hump is no crystal's peak; and above which lines hide.
-_HUMP, _BROAD = 1.2, 0.45
+_HUMP, _BROAD = 2.0, 0.45
 #: Peaks below which little can be told, and 1/d of the first point above which low lines are missing.
 _FEW, _FIRST_Q = 8, 0.04
 #: Share of the area in foreign lines that another phase explains, and their number.
