@@ -98,6 +98,22 @@ def test_inputs_of_the_next_programs_carry_cell_and_group(measured_yttria, tmp_p
         measured_yttria.to_input(tmp_path / "yttria.pcr")
 
 
+@pytest.mark.parametrize(
+    ("crystal", "fwhm", "bravais", "lengths"),
+    [
+        (rock_salt, 1.5, "cF", [5.64] * 3),
+        (rutile, 0.9, "tP", [4.594, 4.594, 2.959]),
+        (yttria, 0.6, "cI", [10.604] * 3),
+    ],
+)
+def test_peaks_of_nanocrystals_are_no_humps(crystal, fwhm, bravais, lengths):
+    # 6 to 15 nm by Scherrer's formula: peaks follow each other without a quiet part between them.
+    answer = xtinct.index(pattern(crystal(), fwhm=fwhm), "Cu")
+    assert answer.lattice.bravais == bravais
+    assert answer.lattice.cell[:3] == pytest.approx(lengths, rel=3e-3)
+    assert told(answer, "broad")
+
+
 def test_a_doublet_that_is_called_one_wavelength_is_seen():
     answer = xtinct.index(pattern(yttria(), fwhm=0.07), 1.5406)
     assert answer.radiation.ratio == pytest.approx(0.5)

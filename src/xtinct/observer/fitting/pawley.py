@@ -328,7 +328,8 @@ class _Fit:
             spread, expected = getattr(SPREAD, name), getattr(EXPECTED, name)
             M[self.p + i, self.p + i] += spread**-2
             g[self.p + i] -= (getattr(state.profile, name) - expected) / spread**2
-        scale = np.sqrt(np.maximum(np.diagonal(M), 1e-300))
+        # Far below what any parameter is worth, so that a parameter without effect divides by no zero.
+        scale = np.sqrt(np.maximum(np.diagonal(M), 1e-30 * max(float(np.abs(M).max()), 1e-200)))
         scaled = M / np.outer(scale, scale)
         scaled[np.diag_indices(K)] += damping
         change = np.linalg.solve(scaled, g / scale) / scale
@@ -359,8 +360,9 @@ class _Fit:
         damping = 1e-5
         for number in range(self.settings.steps if K else 0):
             proposed, gain = self.step(state, solved, damping)
-            trial = self.solve(proposed)
-            if trial.chi2 > solved.chi2 * (1 + 1e-6):
+            # Where the equations are singular, the step is no number: it counts as one that made it worse.
+            trial = self.solve(proposed) if np.isfinite(proposed.metric).all() else None
+            if trial is None or not trial.chi2 <= solved.chi2 * (1 + 1e-6):
                 damping = max(damping, 1e-2) * 10.0
                 if damping > 50.0:
                     break

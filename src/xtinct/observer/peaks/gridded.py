@@ -19,6 +19,8 @@ from xtinct.observer.peaks.peak_shapes import Grid, Wavelengths
 _STEPS_A_PEAK, _COARSEST = 5.0, 0.03
 #: Stiffness of the background: its shortest bend, degree, at the wavelength of copper.
 _BEND = 0.63
+#: Peaks wider than this, degree, are humps; and the widest range that a broad peak is held against.
+_WIDEST, _WIDEST_REACH = 2.5, 20.0
 #: Fewest points that can be judged.
 _FEWEST = 50
 
@@ -131,21 +133,25 @@ def _joined(two_theta: np.ndarray, intensity: np.ndarray, sigma: np.ndarray | No
     return *mean, sigma
 
 
-def peak_width(two_theta: np.ndarray, intensity: np.ndarray) -> float:
+def peak_width(two_theta: np.ndarray, intensity: np.ndarray, reach: float = 6.0) -> float:
     """About the FWHM of the strongest peaks, degree; points (n,) equidistant.
 
     The pattern is smoothed over as few points as make its peaks stand out of the noise of differences.
+    A peak rises above what lies within `reach` degrees; broad ones are looked at over a wider range.
     """
     step = two_theta[1] - two_theta[0]
     noise = 1.4826 * float(np.median(np.abs(np.diff(intensity)))) / math.sqrt(2)
     for window in (1, 3, 7, 19):
         smooth = uniform_filter1d(intensity, window)
         least = max(0.1 * float(np.ptp(smooth)), 8 * noise / math.sqrt(window))
-        tops, found = find_peaks(smooth, prominence=least, wlen=max(9, round(6 / step)))
+        tops, found = find_peaks(smooth, prominence=least, wlen=max(9, round(reach / step)))
         if len(tops):
             strong = tops[np.argsort(-found["prominences"], kind="stable")[:12]]
             wide = float(np.median(peak_widths(smooth, strong, rel_height=0.5)[0]))
-            return min(max(math.sqrt(max(wide**2 - (window**2 - 1) / 2, 1.0)) * step, 2 * step), 1.0)
+            width = max(math.sqrt(max(wide**2 - (window**2 - 1) / 2, 1.0)), 2) * step
+            if width < 0.1 * reach or reach > _WIDEST_REACH:
+                return min(width, _WIDEST)
+            return peak_width(two_theta, intensity, 2 * reach)
     return 0.12
 
 
@@ -168,6 +174,9 @@ def background_of(
 _CORRELATED = 2.0
 #: Widths, in FWHM, over which scatter is noise to a search for peaks.
 _SCALES = 0.85, 1.35
+#: Peaks of this FWHM, degree, leave no part of a pattern quiet; correlated noise of such patterns must show
+#: over this many points already.
+_BROAD, _SHORT = 0.35, 2
 
 
 def noise_of(
@@ -226,10 +235,22 @@ def _contrast(y: np.ndarray, points: int) -> np.ndarray:
     return np.convolve(y, kernel / math.sqrt(1.5 * points), "valid")
 
 
+def _neighbours_agree(y: np.ndarray) -> bool:
+    """Whether neighbours share their noise.
+
+    Where broad peaks follow each other over the whole range, no part is quiet at the width of a peak, and
+    their curvature would count as noise.
+    """
+    near, wide = (np.quantile(np.abs(_contrast(y, n)), 0.25) for n in (1, _SHORT))
+    return not wide < math.sqrt(_CORRELATED) * near
+
+
 def _scatter_at_peak_scale(y: np.ndarray, step: float, width: float) -> tuple[float, float, float] | None:
     """(a, b, ratio): variance a + b * level at the width of a peak, and how far it exceeds neighbours'."""
     block = max(24, round(13 * width / step))
     scales = [max(2, round(scale * width / step)) for scale in _SCALES]
+    if width > _BROAD and not _neighbours_agree(y):
+        return None
     first = _contrast(y, 1)
     rows = []
     for i in range(0, len(y) - block + 1, block // 2):

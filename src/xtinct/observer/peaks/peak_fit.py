@@ -22,8 +22,8 @@ from xtinct.observer.peaks.peak_shapes import (
     shapes,
 )
 
-#: Distance of the knots of what is left of the background, degree.
-_KNOTS = 6.0
+#: Distance of the knots of what is left of the background, degree, or in widths of broad peaks.
+_KNOTS, _KNOTS_IN_WIDTHS = 6.0, 8.0
 #: Expected deviation of the shape's parameters from `Profile()`, and the largest change of some in one step;
 #: W, V and U are those of peaks of 0.12 degrees, and scale with the square of the width.
 _EXPECTED = {"W": 0.05, "V": 0.05, "U": 0.05, "eta0": 0.3, "eta1": 0.3, "asymmetry": 0.05}
@@ -34,10 +34,14 @@ _FURTHEST, _WIDER, _HALVED = 0.33, 0.3, 3
 _RIDGE = 1e-4
 
 
-def hats(two_theta: np.ndarray) -> np.ndarray:
-    """Straight pieces between knots, float64 (knots, n): a background is a sum of them."""
+def hats(two_theta: np.ndarray, width: float = 0.0) -> np.ndarray:
+    """Straight pieces between knots, float64 (knots, n): a background is a sum of them.
+
+    width  of the peaks, degree, so that no piece takes the place of a broad one
+    """
+    apart = max(_KNOTS, _KNOTS_IN_WIDTHS * width)
     knots = np.linspace(
-        two_theta[0], two_theta[-1], max(3, round((two_theta[-1] - two_theta[0]) / _KNOTS) + 1)
+        two_theta[0], two_theta[-1], max(3, round((two_theta[-1] - two_theta[0]) / apart) + 1)
     )
     return np.maximum(0.0, 1 - np.abs(two_theta - knots[:, None]) / (knots[1] - knots[0]))
 
@@ -114,7 +118,7 @@ def fit_peaks(
     shape   the parameters of `SHAPE` that are refined
     misfit  share of a peak's height that its profile may be wrong by (`Measured.variance`)
     """
-    base = hats(measured.two_theta)
+    base = hats(measured.two_theta, measured.width)
     y = measured.intensity - measured.background
     two_theta = np.sort(np.asarray(two_theta, dtype=np.float64))
     smooth = np.convolve(np.pad(measured.intensity, 3, mode="edge"), np.full(7, 1 / 7), "valid")

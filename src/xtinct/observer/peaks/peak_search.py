@@ -16,8 +16,9 @@ _REACH, _FEW = 0.6246, 15
 BEGIN = 2.5
 #: Most peaks that are looked for.
 _MOST = 110
-#: Widths of peaks that a search begins with: the widest, degree, and the ratio of one to the next.
-_WIDEST, _RATIO = 0.95, 1.75
+#: Widths of peaks that a search begins with: the widest, degree, or this many times the width of the
+#: strongest peaks, and the ratio of one to the next.
+_WIDEST, _OF_STRONGEST, _RATIO = 0.95, 1.3, 1.75
 #: A known width is tried within this factor.
 _NEAR = 2.0
 #: Height over its error that a peak needs at the end, and share of the highest peak.
@@ -80,7 +81,7 @@ def find_peaks(measured: Measured, width: float | None = None) -> tuple[Peaks, P
 
 
 def _search(measured: Measured, known: float | None) -> tuple[Peaks, PeakFit] | None:
-    widths = [w for w in _widths(measured.step) if known is None or 1 / _NEAR < w / known < _NEAR]
+    widths = [w for w in _widths(measured) if known is None or 1 / _NEAR < w / known < _NEAR]
     starts = [fit for w in widths if (fit := _begin(measured, w)) is not None]
     if not starts:
         return None
@@ -97,9 +98,9 @@ def _search(measured: Measured, known: float | None) -> tuple[Peaks, PeakFit] | 
     return _judged(measured, fit)
 
 
-def _widths(step: float) -> list[float]:
-    widths = [_WIDEST]
-    while widths[-1] / _RATIO > 2.5 * step:
+def _widths(measured: Measured) -> list[float]:
+    widths = [max(_WIDEST, _OF_STRONGEST * measured.width)]
+    while widths[-1] / _RATIO > 2.5 * measured.step:
         widths.append(widths[-1] / _RATIO)
     return widths
 

@@ -19,7 +19,7 @@ LN2 = math.log(2.0)
 #: Profiles are cut at this many full widths from their centre: a Lorentzian has fallen to 0.3 % there.
 REACH = 9.0
 #: FWHM, degree, that no profile exceeds; and the asymmetry ends here, since diffraction cones flatten.
-WIDEST, SYMMETRIC_FROM = 1.5, 85.0
+WIDEST, SYMMETRIC_FROM = 3.5, 85.0
 #: Share of a width that the two sides differ by at most.
 _MOST_SKEWED = 0.5
 
