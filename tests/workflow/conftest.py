@@ -73,10 +73,10 @@ class Clone:
         }
 
 
-def files_of(root, *options):
+def files_of(root):
     """Paths of what belongs to the checkout, changes that are not committed included."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *options],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
         capture_output=True,
         check=True,
@@ -87,24 +87,20 @@ def files_of(root, *options):
 def copy(root, names, target):
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        # Times are kept: compiled code beside the library is taken for current by them.
         shutil.copy2(root / name, target / name)
 
 
 @pytest.fixture(scope="session")
-def environment(root, tmp_path_factory):
+def environment(root):
     """Variables under which clones run: the tools of this environment, and the library as it is now.
 
-    The library is a copy with its compiled code, so that nothing that is edited during the tests counts.
+    The library itself and no copy of it, so that all processes of the tests share one set of compiled code.
     """
-    library = tmp_path_factory.mktemp("library")
-    copy(root, files_of(root, "--", "src"), library)
-    compiled = (root / "src").rglob("__pycache__/*.nb[ci]")
-    copy(root, [path.relative_to(root) for path in compiled], library)
     return {
-        **os.environ,
+        # What spares threads to tests side by side is no part of a build.
+        **{key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"},
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "PYTHONPATH": str(library / "src"),
+        "PYTHONPATH": str(root / "src"),
         "GIT_CONFIG_GLOBAL": os.devnull,
     }
 
