@@ -73,10 +73,10 @@ class Clone:
         }
 
 
-def files_of(root):
+def files_of(root, *options):
     """Paths of what belongs to the checkout, changes that are not committed included."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *options],
         cwd=root,
         capture_output=True,
         check=True,
@@ -87,20 +87,28 @@ def files_of(root):
 def copy(root, names, target):
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
+        # Times are kept: compiled code beside the library is taken for current by them.
         shutil.copy2(root / name, target / name)
 
 
 @pytest.fixture(scope="session")
-def environment(root):
+def environment(root, tmp_path_factory):
     """Variables under which clones run: the tools of this environment, and the library as it is now.
 
-    The library itself and no copy of it, so that all processes of the tests share one set of compiled code.
+    The library is a copy, so that nothing that is edited during the tests counts. Its compiled code is that
+    of the checkout, so that all processes of the tests share it and nothing is compiled twice.
     """
+    library = tmp_path_factory.mktemp("library")
+    copy(root, files_of(root, "--", "src"), library)
+    for folder in {path.parent for path in library.glob("src/**/*.py")}:
+        compiled = root / folder.relative_to(library) / "__pycache__"
+        compiled.mkdir(exist_ok=True)
+        (folder / "__pycache__").symlink_to(compiled)
     return {
         # What spares threads to tests side by side is no part of a build.
         **{key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"},
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "PYTHONPATH": str(root / "src"),
+        "PYTHONPATH": str(library / "src"),
         "GIT_CONFIG_GLOBAL": os.devnull,
     }
 

@@ -97,8 +97,7 @@ COMMANDS = {
     "pip install '.[share]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[share]'",
     # docs/architecture.md and docs/configuration.md
     "python -m pytest tests/unit/test_rooms.py": AS_IT_IS,
-    # It writes into the checkout of the library that runs it: here that of the clone.
-    "python -m xtinct.project.keys.reference": "PYTHONPATH=src python -m xtinct.project.keys.reference",
+    "python -m xtinct.project.keys.reference": AS_IT_IS,
     "xtinct dvc-stages": AS_IT_IS,
     # benchmarks, and the report
     "snakemake --report": HELP,
@@ -122,7 +121,7 @@ COMMANDS = {
     # docs/index.md and docs/tutorials
     "make env": DRY,
     "make docs": DRY,
-    "python -m xtinct.project.reference_pages": "PYTHONPATH=src python -m xtinct.project.reference_pages",
+    "python -m xtinct.project.reference_pages": AS_IT_IS,
     "pip install snakemake-executor-plugin-slurm": (
         "grep -q 'snakemake-executor-plugin-slurm' profiles/slurm/config.yaml pyproject.toml"
     ),
