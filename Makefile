@@ -38,9 +38,10 @@ check: env
 	codespell
 	xtinct check config/*.yaml
 
+# The files of tests are shared out to two processes of one thread each, the long ones first (tests/conftest.py).
 # cctbx needs a process in which nothing else was imported before it.
 test: check
-	pytest -m "not slow"
+	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 	pytest --cctbx -m "not slow"
 
 test-slow: env

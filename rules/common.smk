@@ -165,9 +165,30 @@ def hybrid_model(name):
 
 
 def test_files(wildcards):
-    """Line lists of a test set, by family."""
+    """Line lists of every test set of an experiment, by test set and then by family."""
     families = xtinct.project.experiments.families_of(wildcards.family)
-    return [line_list_file(wildcards.test, family) for family in families]
+    return [
+        line_list_file(test, family)
+        for test in config["experiments"][wildcards.experiment]["tests"]
+        for family in families
+    ]
+
+
+def of_tests(experiment, *names, among=None):
+    """Files of a model's evaluation, each name filled in for every test set (of those `among`)."""
+    return [
+        f"results/evaluation/{{experiment}}/{{family}}/seed-{{seed}}/{name.format(test=test)}"
+        for test in config["experiments"][experiment]["tests"]
+        if among is None or test in among
+        for name in names
+    ]
+
+
+def curves_of(experiment):
+    """What the curves of an experiment's models are made of; none where they are not asked for."""
+    asked, tests = config["robustness"], config["experiments"][experiment]["tests"]
+    tests = [test for test in tests if test in asked["tests"]]
+    return {**asked, "tests": tests} if tests else None
 
 
 def sized(least, per_read=0):

@@ -6,66 +6,54 @@ rule evaluate:
         for_robustness(),
 
 
-rule evaluate_model:
-    input:
-        model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
-        card="models/{experiment}/{family}/seed-{seed}/card.json",
-        datasets=test_files,
-    output:
-        metrics="results/evaluation/{experiment}/{family}/seed-{seed}/{test}.json",
-        predictions="results/evaluation/{experiment}/{family}/seed-{seed}/{test}.parquet",
-        tables=expand(
-            "results/evaluation/{{experiment}}/{{family}}/seed-{{seed}}/{{test}}.{table}.csv",
-            table=["reliability", "labels", "sets", "abstention"],
-        ),
-    log:
-        "logs/evaluate_model/{experiment}/{family}/seed-{seed}/{test}.log",
-    benchmark:
-        "logs/evaluate_model/{experiment}/{family}/seed-{seed}/{test}.tsv"
-    threads: config["train"]["threads"]
-    resources:
-        mem_mb=sized(8000, 4),
-        runtime=sized(60, 0.1),
-        gpu=gpus,
-    params:
-        instrument=config["instrument"],
-        device=config["train"]["device"],
-        precision=config["train"]["precision"],
-        threads=config["train"]["threads"],
-        confidence=config["report"]["confidence"],
-        code=code_digest("xtinct.evaluation.networks"),
-    script:
-        "../workflow/scripts/evaluate_model.py"
+# A model on every test set of its experiment, and how it fares as the measurement gets worse. One job for all
+# of them: what a job needs to start, and the model's speed, are paid once.
+for name in config["experiments"]:
 
-
-rule robustness:
-    input:
-        model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
-        card="models/{experiment}/{family}/seed-{seed}/card.json",
-        datasets=test_files,
-    output:
-        "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.robustness.csv",
-    log:
-        "logs/robustness/{experiment}/{family}/seed-{seed}/{test}.log",
-    benchmark:
-        "logs/robustness/{experiment}/{family}/seed-{seed}/{test}.tsv"
-    threads: config["train"]["threads"]
-    resources:
-        mem_mb=sized(8000, 4),
-        runtime=sized(120, 0.5),
-        gpu=gpus,
-    params:
-        robustness={
-            key: value for key, value in config["robustness"].items() if key != "tests"
-        },
-        instrument=config["instrument"],
-        device=config["train"]["device"],
-        precision=config["train"]["precision"],
-        threads=config["train"]["threads"],
-        confidence=config["report"]["confidence"],
-        code=code_digest("xtinct.evaluation.robustness"),
-    script:
-        "../workflow/scripts/robustness.py"
+    rule:
+        name:
+            f"evaluate_model-{name}"
+        input:
+            model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
+            card="models/{experiment}/{family}/seed-{seed}/card.json",
+            datasets=test_files,
+        output:
+            metrics=of_tests(name, "{test}.json"),
+            predictions=of_tests(name, "{test}.parquet"),
+            tables=of_tests(
+                name,
+                *[
+                    f"{{test}}.{table}.csv"
+                    for table in ("reliability", "labels", "sets", "abstention")
+                ],
+            ),
+            robustness=of_tests(
+                name, "{test}.robustness.csv", among=config["robustness"]["tests"]
+            ),
+        log:
+            "logs/evaluate_model/{experiment}/{family}/seed-{seed}.log",
+        benchmark:
+            "logs/evaluate_model/{experiment}/{family}/seed-{seed}.tsv"
+        wildcard_constraints:
+            experiment=name,
+        threads: config["train"]["threads"]
+        resources:
+            mem_mb=sized(8000, 4),
+            runtime=sized(120, 0.5),
+            gpu=gpus,
+        params:
+            tests=config["experiments"][name]["tests"],
+            robustness=curves_of(name),
+            instrument=config["instrument"],
+            device=config["train"]["device"],
+            precision=config["train"]["precision"],
+            threads=config["train"]["threads"],
+            confidence=config["report"]["confidence"],
+            code=code_digest(
+                "xtinct.evaluation.networks", "xtinct.evaluation.robustness"
+            ),
+        script:
+            "../workflow/scripts/evaluate_model.py"
 
 
 # All evaluations of one experiment: the unit that DVC follows.

@@ -33,6 +33,12 @@ def pytest_ignore_collect(collection_path, config):
     return True if wants_cctbx != config.getoption("--cctbx") else None
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the long files where processes share the work: none is then left alone with a build."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's root folder."""

@@ -394,7 +394,7 @@ def test_a_server_that_never_recovers_ends_in_one_line_and_the_rerun_goes_on(pul
     start = time.monotonic()
     with pytest.raises(XtinctError) as caught:
         pull.run(patience=0.8, timeout=0.3)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
     said = str(caught.value)
     assert "\n" not in said
     assert said.startswith("sources.source: http://127.0.0.1:")
@@ -416,7 +416,7 @@ def test_a_server_that_asks_for_too_long_a_wait(pull):
     start = time.monotonic()
     with pytest.raises(XtinctError, match=r"HTTP 429.*asks to wait 3600 s; no success within 6 s"):
         pull.run()
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 6
 
 
 @everywhere(["mp", "cod"])

@@ -95,14 +95,18 @@ def copy(root, names, target):
 def environment(root, tmp_path_factory):
     """Variables under which clones run: the tools of this environment, and the library as it is now.
 
-    The library is a copy with its compiled code, so that nothing that is edited during the tests counts.
+    The library is a copy, so that nothing that is edited during the tests counts. Its compiled code is that
+    of the checkout, so that all processes of the tests share it and nothing is compiled twice.
     """
     library = tmp_path_factory.mktemp("library")
     copy(root, files_of(root, "--", "src"), library)
-    compiled = (root / "src").rglob("__pycache__/*.nb[ci]")
-    copy(root, [path.relative_to(root) for path in compiled], library)
+    for folder in {path.parent for path in library.glob("src/**/*.py")}:
+        compiled = root / folder.relative_to(library) / "__pycache__"
+        compiled.mkdir(exist_ok=True)
+        (folder / "__pycache__").symlink_to(compiled)
     return {
-        **os.environ,
+        # What spares threads to tests side by side is no part of a build.
+        **{key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"},
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(library / "src"),
         "GIT_CONFIG_GLOBAL": os.devnull,

@@ -289,7 +289,8 @@ def _late(command):
     return command.startswith("cd"), "exp run" in command
 
 
-def in_cheap_form(clone, command):
+def in_cheap_form(clone, command, helps):
+    """Run it as COMMANDS says. `helps`: what the help of each program said before."""
     how = COMMANDS[command]
     words = shlex.split(command)
     if how == AS_IT_IS:
@@ -298,7 +299,8 @@ def in_cheap_form(clone, command):
         return run(clone, shlex.join([words[0], "-n", *words[1:]]))
     if how == HELP:
         count = 1 + sum(word in SUBCOMMANDS for word in words)
-        said = run(clone, shlex.join([*words[:count], "--help"]))
+        asked = shlex.join([*words[:count], "--help"])
+        said = helps[asked] = helps.get(asked) or run(clone, asked)
         missing = {word for word in words if word.startswith("--")} - set(re.findall(r"--[\w-]+", said))
         assert not missing, f"{command}: no option {missing}"
         return said
@@ -357,10 +359,11 @@ def test_every_documented_command_runs(clone):
     ]  # the clone has run it
     # Snakemake and DVC lock the folder of a checkout: one after another; the others beside them.
     locking = sorted((c for c in commands if c.split()[0] in ("snakemake", "dvc", "git", "cd")), key=_late)
+    helps = {}
     with ThreadPoolExecutor(2) as pool:
-        beside = pool.submit(lambda: [in_cheap_form(clone, c) for c in commands if c not in locking])
+        beside = pool.submit(lambda: [in_cheap_form(clone, c, helps) for c in commands if c not in locking])
         for command in locking:
-            in_cheap_form(clone, command)
+            in_cheap_form(clone, command, helps)
         beside.result()
 
 

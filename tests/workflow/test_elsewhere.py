@@ -149,7 +149,7 @@ def gpus_by_rule(planned):
     """Numbers of GPUs that the jobs of each rule ask for, in the text of a dry run."""
     found, rule = {}, None
     for line in planned.splitlines():
-        if begins := re.match(r"(?:local)?rule (\w+):", line):
+        if begins := re.match(r"(?:local)?rule ([\w-]+):", line):
             rule = begins[1]
         elif line.strip().startswith("resources:"):
             asked = re.search(r"\bgpu=(\d+)", line)
@@ -182,9 +182,9 @@ def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
         ]
         planned = clone.run("snakemake", *arguments)
         gpus = gpus_by_rule(planned.stdout + planned.stderr)
-        found.append({rule: gpus[rule] for rule in ("train_model", "evaluate_model", "robustness", "hybrid")})
+        found.append({rule: gpus[rule] for rule in ("train_model", "evaluate_model-ulbd", "hybrid")})
         assert gpus["cddd"] == gpus["observe"] == {0}
     assert found[0] == found[1]
     if asked is not None:
         one, two = {asked}, {2 * asked}
-        assert found[0] == {"train_model": two, "evaluate_model": one, "robustness": one, "hybrid": one}
+        assert found[0] == {"train_model": two, "evaluate_model-ulbd": one, "hybrid": one}

@@ -1,6 +1,7 @@
 """What every rule of the workflow has, and what Snakemake's own linter says of it."""
 
 import re
+import textwrap
 
 import pytest
 
@@ -10,15 +11,21 @@ from xtinct.symmetry.operations import DATA
 
 pytestmark = pytest.mark.workflow
 
-ORDER = ("input", "output", "log", "benchmark", "threads", "resources", "params", "script")
+ORDER = (
+    "input", "output", "log", "benchmark", "wildcard_constraints", "threads", "resources", "params", "script",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def scripted(root):
-    """Name -> text of every rule that runs a script."""
+    """Name -> text of every rule that runs a script; `name` of those made as `name-experiment`."""
     texts = "\n".join(path.read_text() for path in sorted((root / "rules").glob("*.smk")))
-    blocks = re.split(r"^(?=rule |for |def |# )", texts, flags=re.M)
-    found = {re.match(r"rule (\w+):", block)[1]: block for block in blocks if block.startswith("rule ")}
+    found = {}
+    for block in re.split(r"^(?=rule |for |def |# )", texts, flags=re.M):
+        if name := re.match(r"rule (\w+):", block):
+            found[name[1]] = block
+        elif name := re.search(r'^            f"(\w+)-\{name\}"$', block, flags=re.M):
+            found[name[1]] = textwrap.dedent(block[block.index("    rule:\n") :])
     return {name: block for name, block in found.items() if "\n    script:" in block}
 
 
@@ -40,7 +47,7 @@ def test_every_rule_digests_the_code_behind_its_script(root):
 
 def test_every_rule_says_what_it_needs_in_one_order(scripted):
     for name, block in scripted.items():
-        fields = re.findall(r"^    (\w+):", block, flags=re.M)
+        fields = [field for field in re.findall(r"^    (\w+):", block, flags=re.M) if field != "name"]
         assert fields == [field for field in ORDER if field in fields], name
         assert {"output", "log", "benchmark", "resources", "params", "script"} <= set(fields), name
         assert re.search(r"mem_mb=sized\(\d", block), name

@@ -28,13 +28,17 @@ KEPT = (1.0, 0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 
 
 def evaluate_model(
-    model: ModelFolder, test: TestSet, output_json: str | Path, output_parquet: str | Path
+    model: ModelFolder,
+    test: TestSet,
+    output_json: str | Path,
+    output_parquet: str | Path,
+    speed: Mapping[str, float | None] | None = None,
 ) -> list[dict]:
     """Evaluate a model folder on the samples of a test set and return the metrics records.
 
     Written are `output_json`, one record per target (extinction class and space group),
     `output_parquet`, the predictions (schema.PREDICTIONS), and beside them the TABLES, see
-    `evaluation_tables`.
+    `evaluation_tables`. `speed`: `speed.speeds` of this model, where they are known; None: measured here.
 
     The records are those of `evaluation_records.Evaluation`. Within a class the groups are ranked by the
     model's training frequencies. Intervals have cells as the units (`metrics.share`): samples of one lattice
@@ -48,7 +52,7 @@ def evaluate_model(
     predictor.require_instrument(test.optics)
     if test.split in (None, "train"):
         _refuse_training_files(predictor.card, test.paths)
-    evaluation = _evaluate(model, predictor, test)
+    evaluation = _evaluate(model, predictor, test, speed)
     records = evaluation.write(output_json, output_parquet)
     tables = evaluation_tables(evaluation, predictor, _of_true_classes(predictor, test))
     for name in TABLES:
@@ -57,7 +61,9 @@ def evaluate_model(
     return records
 
 
-def _evaluate(model: ModelFolder, predictor: Predictor, test: TestSet) -> Evaluation:
+def _evaluate(
+    model: ModelFolder, predictor: Predictor, test: TestSet, speed: Mapping[str, float | None] | None
+) -> Evaluation:
     started = time.perf_counter()
     ids, groups, raw, lines = _judge(predictor, test)
     seconds = time.perf_counter() - started
@@ -71,7 +77,7 @@ def _evaluate(model: ModelFolder, predictor: Predictor, test: TestSet) -> Evalua
         "seconds": round(seconds, 3),
         "device": describe(predictor.device, predictor.precision),
         "training_digest": predictor.card["training_digest"],
-        **speeds(model, lines),
+        **(speed or speeds(model, lines)),
     }
     prior = predictor.training_prior
     return Evaluation(

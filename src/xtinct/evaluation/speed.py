@@ -1,7 +1,7 @@
 """How fast a model answers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +32,12 @@ def speeds(model: ModelFolder, lines: LineLists | None) -> dict[str, float | Non
             measured = _patterns_per_second(replace(model, device=device).predictor(), lines)
         found |= {f"patterns_per_second_{name}_{what}": value for what, value in measured.items()}
     return found
+
+
+def speeds_in(records: Sequence[Mapping]) -> dict[str, float | None] | None:
+    """What `speeds` gave for the records of an evaluation; None where nothing was measured."""
+    found = {key: value for key, value in records[0].items() if key.startswith("patterns_per_second_")}
+    return found if any(found.values()) else None
 
 
 def _patterns_per_second(predictor: Predictor, lines: LineLists) -> dict[str, float | None]:

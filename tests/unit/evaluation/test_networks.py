@@ -12,6 +12,7 @@ from xtinct.errors import XtinctError
 from xtinct.evaluation.evaluation_records import TARGETS, ceilings_of
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import TABLES, evaluate_model
+from xtinct.evaluation.speed import speeds_in
 from xtinct.evaluation.test_sets import TestSet
 from xtinct.files.schema import PREDICTIONS, check_table
 from xtinct.learning.card import save_model
@@ -69,6 +70,18 @@ def test_records_agree_with_the_predictions_and_keep_the_bounds(evaluate, write_
     for row in rows:
         assert row["class_probabilities"] == sorted(row["class_probabilities"], reverse=True)
         assert sum(row["group_probabilities"]) <= 1 + 1e-5
+
+
+def test_a_speed_is_measured_once_for_all_test_sets(model_dir, settings, write_lines, tmp_path):
+    files = tmp_path / "r.json", tmp_path / "r.parquet"
+    model = ModelFolder(model_dir, "cpu", "float32")
+    lines = write_lines(list(space_groups("cubic")))
+    nothing = TestSet("nothing", [lines], settings["instrument"], split="calibration")
+    assert speeds_in(evaluate_model(model, nothing, *files)) is None
+    test = TestSet("held-out", [lines], settings["instrument"])
+    measured = speeds_in(evaluate_model(model, test, *files))
+    assert measured["patterns_per_second_cpu_1"] > 0
+    assert speeds_in(evaluate_model(model, test, *files, speed=measured)) == measured
 
 
 def test_only_the_samples_of_the_split_are_judged(evaluate, write_lines):

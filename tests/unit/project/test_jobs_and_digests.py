@@ -1,5 +1,6 @@
 """What makes Snakemake run a job again, and how a job ends."""
 
+import ast
 import subprocess
 import sys
 
@@ -30,7 +31,10 @@ def library(tmp_path, monkeypatch):
 
 
 def forget():
-    for function in (digests.source_files, digests._tree, digests._meaning):
+    """As a new process: what it knows of files is what was kept."""
+    for function in (digests.source_files, digests._imported_files, digests._facts):
+        function.cache_clear()
+    for function in (digests._kept_facts, digests._new_facts):
         function.cache_clear()
 
 
@@ -65,6 +69,30 @@ def test_all_that_is_imported_counts_and_nothing_else(library):
 def test_meaning_counts_and_layout_does_not(library, name, text, changes):
     before = digests.code_digest("xtinct.top")
     assert (digest_after(library / name, text) != before) == changes
+
+
+def test_code_is_read_once_and_again_only_where_it_changed(library, monkeypatch):
+    read, meaning = [], digests._meaning
+    monkeypatch.setattr(digests, "_meaning", lambda tree: read.append(ast.unparse(tree)) or meaning(tree))
+    before = digests.code_digest("xtinct.top")
+    assert len(read) == 4
+    assert digest_after(library / "bystander.py", "x = 7\n") == before
+    assert len(read) == 4
+    after = digest_after(library / "bottom.py", "y = 3\n")
+    assert read[4:] == ["y = 3"]
+    for kept in library.glob("__pycache__/digests.*.json"):
+        for damaged in (kept.read_text()[:100], '{"by": 1}', '{"by": "x", "files": {}}', "[]"):
+            kept.write_text(damaged)
+            forget()
+            assert digests.code_digest("xtinct.top") == after
+    assert len(read) == 5 + 4 * 4
+
+
+def test_digests_need_no_place_to_be_kept(library):
+    (library / "__pycache__").write_text("a file where the folder would be: not even root can write there")
+    before = digests.code_digest("xtinct.top")
+    assert digest_after(library / "bottom.py", "y = 3\n") != before
+    assert digest_after(library / "bottom.py", "y = 2\n") == before
 
 
 def test_a_module_that_does_not_exist_is_a_mistake_of_the_rule():

@@ -25,7 +25,7 @@ def test_pauses_grow_up_to_the_longest():
     assert patiently(call, LIMITS, "here") == "answer"
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     for pause, expected in zip(pauses, (0.01, 0.02, 0.04, 0.04, 0.04), strict=True):
-        assert expected <= pause < expected + 0.5
+        assert expected <= pause < expected + 2
 
 
 def test_the_server_may_ask_for_a_longer_pause():

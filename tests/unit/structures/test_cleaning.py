@@ -4,10 +4,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import spglib
-from pymatgen.analysis.prototypes import (
-    get_protostructure_label_from_moyopy,
-    get_prototype_from_protostructure,
-)
 from pymatgen.core import Structure
 
 from xtinct.datasets.cddd import structure_line_list
@@ -110,24 +106,32 @@ def test_atoms_are_neither_lost_nor_won(cleaned):
         assert np.allclose(list(densities[0].values()), list(densities[1].values()), rtol=5e-3)
 
 
+@pytest.fixture(scope="module")
+def protostructures():
+    """The module of pymatgen: it takes five seconds to import, which are paid where these tests run alone."""
+    from pymatgen.analysis import prototypes
+
+    return prototypes
+
+
 @pytest.mark.filterwarnings("ignore:gcd is deprecated:FutureWarning")  # pymatgen's own call of monty
-def test_labels_are_those_of_pymatgen(cleaned):
-    n = 0
+def test_labels_are_those_of_pymatgen(cleaned, protostructures):
+    label, n = protostructures.get_protostructure_label_from_moyopy, 0
     for row, result in cleaned:
         crystal = expand(read_listing(row["cif"]), max_sites=2000, min_distance=0.3)
         if not crystal.disordered:
             structure = Structure(crystal.basis, [kind[0][0] for kind in crystal.species], crystal.frac)
-            assert get_protostructure_label_from_moyopy(structure, symprec=0.01) == result["protostructure"]
+            assert label(structure, symprec=0.01) == result["protostructure"]
             n += 1
     assert n > 300
 
 
-def test_prototypes_group_labels_as_pymatgen_does(cleaned):
+def test_prototypes_group_labels_as_pymatgen_does(cleaned, protostructures):
     labels = sorted(
         {result["protostructure"] for _, result in cleaned if len(result["protostructure"].split("_")) < 8}
     )
     ours = [prototype(label) for label in labels]
-    theirs = [get_prototype_from_protostructure(label) for label in labels]
+    theirs = [protostructures.get_prototype_from_protostructure(label) for label in labels]
     assert [ours.index(x) for x in ours] == [theirs.index(x) for x in theirs]
     assert len(labels) > 200
 
