@@ -9,7 +9,7 @@ from typing import Any
 from xtinct.observer.answer.answer_data import LatticeAnswer
 from xtinct.observer.answer.observation import Observation
 from xtinct.recognition.recognising import DATABASE, PACKAGED
-from xtinct.recognition.recognition import Known, Recognition
+from xtinct.recognition.recognition import Known, Recognition, told
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system, family_of
 from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin
@@ -127,6 +127,18 @@ class Identification:
             "the Materials Project has, its table names the class of nearly nine in ten."
         )
 
+    @property
+    def summary(self) -> str:
+        """The most probable of each, in one line."""
+        (system, p_system), (kind, p_kind), (name, p_class), (number, p_group) = (
+            next(iter(ranked.items()))
+            for ranked in (self.systems, self.bravais_lattices, self.classes, self.groups)
+        )
+        return (
+            f"Most probable: {system} ({p_system:.2f}), Bravais lattice {kind} ({p_kind:.2f}), class "
+            f"{name[1]} ({p_class:.2f}), space group {hermann_mauguin(number)} ({number}; {p_group:.2f})."
+        )
+
     def _summed(self, of: Callable[[int], Hashable]) -> dict:
         sums: dict = {}
         for number, probability in self.observation.groups:
@@ -170,12 +182,12 @@ class Identification:
         self.observation.plot(path)
 
     def __str__(self) -> str:
-        parts = [f"{self.observation}", self.agreement, self.asked]
+        parts = [self.summary, f"{self.observation}", self.agreement, self.asked]
         if self.recognition is not None:
-            parts.append(str(self.recognition))
+            parts.append(told(self.recognition, alone=False))
         if self.observation.groups and self.observation.lattices:
             names = ", ".join(_named(name) for name in self.class_set)
-            parts.insert(1, f"Classes that hold the true one for 90 % of patterns: {names}.")
+            parts.insert(2, f"Classes that hold the true one for 90 % of patterns: {names}.")
         return "\n\n".join(parts)
 
 
