@@ -17,7 +17,14 @@ from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.conventional import conventional_cell
 from xtinct.measurements import Measurement
 from xtinct.observer.indexing.candidates import Suggestion
-from xtinct.observer.observe import Question, peaks_of, with_suggestions, worth_fitting
+from xtinct.observer.judging.court import Court
+from xtinct.observer.observe import (
+    Question,
+    fitted_to_the_end,
+    peaks_of,
+    with_suggestions,
+    worth_fitting,
+)
 from xtinct.observer.simulation import Settings, simulate_measurement
 from xtinct.recognition.known_structures import load_table
 from xtinct.recognition.recognising import DATABASE, PACKAGED, default_database, recognise
@@ -198,13 +205,24 @@ def test_without_a_database_lattice_and_absences_answer_and_say_what_one_would_a
         asked(*scan, "--database", "none", "--elements", "Si")
 
 
-def test_the_classes_of_the_best_lattice_stand_in_the_order_of_the_answer(answer):
-    """Its last fit names uncertainties and deciding lines; its judging orders the classes."""
+def test_the_best_lattice_has_uncertainties_and_the_lines_that_decide_for_its_class(answer):
     best = answer.observation.lattice
-    own = [c.symbol for c in answer.observation.classes if c.family == best.family]
-    rivals = list(answer.observation.deciding)
-    assert rivals == own[1 : 1 + len(rivals)]
     assert np.isfinite(best.cell_error[[0, 2]]).all()
+    own = [c.symbol for c in answer.observation.classes if c.family == best.family]
+    assert next(iter(answer.observation.deciding)) == own[1]
+
+
+def test_the_last_fit_keeps_the_order_of_classes_that_the_judging_gave(simulated):
+    """Also where that is turned round: it refines, and does not judge again."""
+    _, pattern = simulated
+    found = peaks_of(Measurement(pattern.two_theta, pattern.intensity, radiation=pattern.radiation))
+    pool = worth_fitting(found, Question())
+    one = Court.of(found, pool[:1]).judge(pool[0])
+    groups = one.posterior.groups
+    last = np.arange(len(groups)) == len(groups) - 1
+    turned = replace(one, posterior=replace(one.posterior, group_probability=last.astype(float)))
+    _, posterior = fitted_to_the_end(found, turned, Question())
+    assert posterior.symbols[0] == posterior.class_of(int(groups[-1])) != one.posterior.symbols[0]
 
 
 def test_settings_of_the_one_method_are_refused_by_the_other(scan, tmp_path):
