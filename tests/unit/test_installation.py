@@ -186,7 +186,7 @@ def installed(root, tmp_path_factory, known_structures):
     shutil.copy(root / "data/prototypes/aflow_prototypes.parquet", work / "table.parquet")
     shutil.copy(known_structures / "table.parquet", work / "known.parquet")
     environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("COV_")},
+        **{key: value for key, value in os.environ.items() if not key.startswith(("COV_", "XTINCT_"))},
         "PYTHONPATH": str(site),
         "HIDDEN_MODULES": str(work / "hidden.json"),
     }

@@ -180,7 +180,7 @@ COMMANDS = {
     "xtinct predict sample.xy --wavelength CuKa --elements Si,O --plot picture.svg --json": HELP,
     "xtinct predict sample.xrdml --database table.parquet": HELP,
     "xtinct predict sample.xy --wavelength CuKa --models models/ulbd": HELP,
-    "xtinct predict --models FOLDER PATTERN...": "xtinct predict --models models NaCl.xy --wavelength 1.5406",
+    "xtinct predict --models FOLDER PATTERN...": "xtinct predict --models models/ulbd NaCl.xy --wavelength 1.5406",
     "xtinct classes --group 62": AS_IT_IS,
     "xtinct recognise PATTERN --database TABLE": HELP,
     "xtinct recognise sample.xrdml": HELP,
@@ -227,7 +227,7 @@ EXAMPLES = {
     # Needs the whole build; tests/unit/recognition asks the same.
     "import xtinct.recognition.recognising as recognition": None,
     "import torch": ("", {"64 * 600": "64 * 4", "64 * 20": "64 * 2", "total_steps=600": "total_steps=4"}),
-    "from xtinct import predict": ("", {'"sample.xrdml", database="table.parquet"': '"NaCl.xy", "CuKa1"'}),
+    "from xtinct import predict": ("", {'"sample.xrdml"': '"NaCl.xy", "CuKa1"'}),
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct import line_list, simulate": ("", {}),
     "import numpy as np": ("", {}),
