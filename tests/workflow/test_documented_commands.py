@@ -176,11 +176,12 @@ COMMANDS = {
     "xtinct index lines.txt --peaks": HELP,
     "xtinct recognise": HELP,
     "xtinct predict sample.xrdml": HELP,
-    "xtinct predict sample.xrdml --database none": HELP,
     "xtinct predict sample.xy --wavelength CuKa --elements Si,O --plot picture.svg --json": HELP,
     "xtinct predict sample.xrdml --database table.parquet": HELP,
     "xtinct predict sample.xy --wavelength CuKa --models models/ulbd": HELP,
-    "xtinct predict --models FOLDER PATTERN...": "xtinct predict --models models/ulbd NaCl.xy --wavelength 1.5406",
+    "xtinct predict --models FOLDER PATTERN...": (
+        "xtinct predict --models models/ulbd NaCl.xy --wavelength 1.5406"
+    ),
     "xtinct classes --group 62": AS_IT_IS,
     "xtinct recognise PATTERN --database TABLE": HELP,
     "xtinct recognise sample.xrdml": HELP,
