@@ -86,7 +86,7 @@ class Identification:
     def agreement(self) -> str:
         """Who said what of the extinction class, in one sentence."""
         if self.recognition is None:
-            return "No database was asked: this is what lattice and absences show."
+            return "No known structure votes: this is what lattice and absences show."
         if not self.recognition.known:
             return "No known structure fits: this is what lattice and absences show."
         voted = next(iter(self.recognition.classes))
@@ -117,7 +117,7 @@ class Identification:
         if self.database is None:
             return f"No known structure was asked. If the crystal may be known, {larger}."
         if self.recognition is None:
-            return f"Too few peaks to ask the known structures of {self.database}."
+            return f"Too few peaks between d = 0.94 and 25 angstrom to ask what {self.database} knows."
         number = f"{self.recognition.structures:,} known structures"
         if self.database != PACKAGED:
             return f"{number} of {self.database} were asked."

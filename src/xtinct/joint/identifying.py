@@ -1,6 +1,7 @@
 """Observer and recognition asked together."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from xtinct.observer.observe import Question, observe_found, observe_peaks, peak
 from xtinct.recognition.known_structures import Table
 from xtinct.recognition.recognising import chosen_rows, open_table, recognise, recognise_targets
 from xtinct.recognition.recognition import Recognition
-from xtinct.recognition.targets import FEWEST, targets_of
+from xtinct.recognition.targets import TooFewPeaksError, targets_of
 from xtinct.symmetry.families import family_of
 from xtinct.symmetry.operations import centring
 
@@ -47,16 +48,22 @@ def identify(
         raise XtinctError("elements: they choose among known structures, and no database is asked")
     radiation = None if wavelength is None else radiation_of(wavelength)
     if isinstance(measured, PeakTable):
-        recognition = None if table is None else recognise(measured, table, wavelength, elements=elements)
+        recognition = None
+        if table is not None:
+            with suppress(TooFewPeaksError):
+                recognition = recognise(measured, table, wavelength, elements=elements)
         observation = observe_peaks(measured.name or "peak list", listed(measured, radiation), question)
         return Identification(observation, recognition, _path(table))
+    rows = None if table is None else chosen_rows(table, elements)
     found = peaks_of(measured, radiation)
-    if table is None or len(found.peaks) < FEWEST:
-        return Identification(observe_found(measured, found, question), None, _path(table))
-    rows = chosen_rows(table, elements)
-    recognition = recognise_targets(table, targets_of(found), rows, measured.name or "pattern", 3)
-    observation = observe_found(measured, found, told_by(recognition, question))
-    return Identification(observation, recognition, _path(table))
+    recognition = None
+    if table is not None:
+        # Then lattice and absences answer alone, where they can.
+        with suppress(TooFewPeaksError):
+            recognition = recognise_targets(table, targets_of(found), rows, measured.name or "pattern", 3)
+    if recognition is not None:
+        question = told_by(recognition, question)
+    return Identification(observe_found(measured, found, question), recognition, _path(table))
 
 
 def _path(table: Table | None) -> Path | None:

@@ -15,12 +15,14 @@ from xtinct.joint.identification import SUMS
 from xtinct.joint.identifying import lattices_of, told_by
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.conventional import conventional_cell
-from xtinct.measurements import Measurement
+from xtinct.measurements import Measurement, PeakTable
+from xtinct.observer.asking import listed
 from xtinct.observer.indexing.candidates import Suggestion
 from xtinct.observer.judging.court import Court
 from xtinct.observer.observe import (
     Question,
     fitted_to_the_end,
+    observe_peaks,
     peaks_of,
     with_suggestions,
     worth_fitting,
@@ -241,6 +243,27 @@ def test_the_former_name_still_answers_and_says_the_new_one(scan):
     assert done.exit_code == 0
     assert "xtinct identify is now called xtinct predict" in done.stderr
     assert "identify" not in asked("--help").output
+
+
+def test_a_pattern_beyond_the_reach_of_the_tables_is_answered_by_lattice_and_absences(simulated, table):
+    """The same pattern as of a crystal forty times as large: no line is within 25 angstrom."""
+    _, pattern = simulated
+    far = replace(pattern.radiation, wavelength=40 * pattern.radiation.wavelength, second=None, ratio=0.0)
+    measured = Measurement(pattern.two_theta, pattern.intensity, radiation=far)
+    answer = xtinct.predict(measured, database=table, family="tetragonal")
+    assert answer.recognition is None
+    assert answer.asked.startswith("Too few peaks between d = 0.94 and 25 angstrom")
+    assert sum(answer.groups.values()) == pytest.approx(1)
+
+
+def test_where_no_lattice_is_found_the_known_structures_are_heard(answer):
+    """Two peaks have no lattice: the prior with the votes is all that is known."""
+    peaks = listed(PeakTable(np.array([3.2, 2.5]), np.array([100.0, 50.0])))
+    assert observe_peaks("two", peaks, Question()).groups[0][1] == pytest.approx(1 / 230)
+    heard = observe_peaks("two", peaks, Question(votes=answer.recognition.groups))
+    assert heard.lattices == []
+    assert heard.groups[0][0] == next(iter(answer.recognition.groups))
+    assert sum(p for _, p in heard.groups) == pytest.approx(1)
 
 
 def test_a_list_of_peaks_is_answered_and_says_that_it_shows_no_absences(answer, table, tmp_path):
