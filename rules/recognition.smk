@@ -16,3 +16,26 @@ rule recognition:
         code=code_digest("xtinct.recognition.known_structures"),
     script:
         "../workflow/scripts/recognition.py"
+
+
+# The library carries this table, so that a measured pattern gets an answer without a build. No other rule reads
+# it; a test compares it with the one in the library (src/xtinct/recognition/data).
+rule packaged_structures:
+    input:
+        os.path.join(PROJECT, "data/prototypes/aflow_prototypes.parquet"),
+    output:
+        table="data/packaged/prototypes.parquet",
+        quarantine="data/packaged/quarantine.parquet",
+        quarantine_lines="data/packaged/quarantine-lines.parquet",
+    log:
+        "logs/packaged_structures.log",
+    benchmark:
+        "logs/packaged_structures.tsv"
+    resources:
+        mem_mb=sized(2000),
+        runtime=sized(30),
+    params:
+        project=PROJECT,
+        code=code_digest("xtinct.recognition.packaged_structures"),
+    script:
+        "../workflow/scripts/packaged_structures.py"

@@ -30,8 +30,15 @@ from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import radiation_of
 from xtinct.observer.judging.court import Court
 from xtinct.observer.judging.mixture import second_phase
-from xtinct.observer.judging.weighing import figures, none_of_them, suggestions
-from xtinct.observer.observe import Question, with_suggestions, worth_fitting
+from xtinct.observer.judging.weighing import (
+    SUGGESTED,
+    Beside,
+    figures,
+    none_of_them,
+    probabilities,
+    suggestions,
+)
+from xtinct.observer.observe import Question, fitted_to_the_end, with_suggestions, worth_fitting
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, simulate_measurement
 from xtinct.recognition.known_structures import load_table
@@ -45,6 +52,8 @@ from xtinct.symmetry.operations import centring
 LARGEST = 3000.0
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 SETTINGS = ("all", "own", "type")
+#: Candidates that are fitted to the end: so many of the most probable, of this probability at least.
+_FITTED, _WORTH = 4, 0.02
 
 
 def radiation(row):
@@ -68,7 +77,7 @@ def collected(row, truth):
     own = worth_fitting(found, Question())
     indexed = time.process_time() - begun
     targets = targets_of(found)
-    records, judged, court = [], {}, None
+    records, judged, fitted, court = [], {}, {}, None
     for setting in SETTINGS:
         begun = time.process_time()
         rows = truth.rows(setting, row["formula"], number, cell, row.get("entry"))
@@ -95,6 +104,7 @@ def collected(row, truth):
             continue
         first = max(ruled, key=lambda x: x.candidate.score)
         second = second_phase(court.left_over(first), found.peaks, Question().families)
+        beside = Beside(second.score if second else None, trust)
         right = np.array([same(one.reduced, true) for one in ruled])
         family = np.array([one.candidate.family == family_of(number) for one in ruled])
         records.append(
@@ -109,16 +119,32 @@ def collected(row, truth):
                 "right": right,
                 "families": [one.candidate.family for one in ruled],
                 "family_right": family,
-                "classes": [
-                    dict(zip(map(int, one.posterior.groups), one.posterior.group_probability, strict=True))
-                    for one in ruled
-                ],
+                "classes": [_by_group(one.posterior) for one in ruled],
+                "final": _fitted(found, ruled, beside, fitted),
                 "votes": votes,
                 "trust": trust,
                 "seconds": (indexed, time.process_time() - begun),
             }
         )
     return records
+
+
+def _by_group(posterior):
+    return dict(zip(map(int, posterior.groups), posterior.group_probability, strict=True))
+
+
+def _fitted(found, ruled, beside, known):
+    """Group posteriors of the last fits of the candidates that deserve one, None for the others."""
+    share, _ = probabilities(ruled, len(found.peaks), SUGGESTED, beside)
+    out = [None] * len(ruled)
+    for i in np.argsort(-share, kind="stable")[:_FITTED]:
+        one = ruled[i].candidate
+        key = (one.family, one.metric.tobytes(), one.centring)
+        if share[i] > _WORTH:
+            if key not in known:
+                known[key] = _by_group(fitted_to_the_end(found, ruled[i], Question())[1])
+            out[i] = known[key]
+    return out
 
 
 def _marked(judged, suggestion):

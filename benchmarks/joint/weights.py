@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from xtinct.joint.identification import SUMS
-from xtinct.observer.judging.weighing import FIGURES, SUGGESTED, Weights, tempered, voted
+from xtinct.observer.judging.weighing import FIGURES, SUGGESTED, Weights, sharpened, tempered, voted
 from xtinct.scores.metrics import wilson_interval
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system, family_of
@@ -73,7 +73,7 @@ def groups_of(record, share, temper, votes):
         uniform = voted(uniform, np.array([record["votes"].get(g, 0.0) for g in range(1, 231)]), votes)
     for g in range(1, 231):
         out[g] += share[-1] * uniform[g - 1]
-    return out
+    return sharpened(out, SUGGESTED.sharpness)
 
 
 def answered(record, weights, temper, votes):
@@ -164,6 +164,7 @@ def main():
                 temper,
                 tuple(np.round(weights[n : n + 3], 2).tolist()),
                 votes,
+                SUGGESTED.sharpness,
             ),
             f"log loss {loss:.3f}",
         )

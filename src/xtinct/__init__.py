@@ -18,7 +18,6 @@ _OFFERED = {
     "predict": "xtinct.api",
     "index": "xtinct.observer.asking",
     "score": "xtinct.evaluation.answer_scores",
-    "identify": "xtinct.joint.identifying",
     "space_group": "xtinct.structures.space_group",
     "recognise": "xtinct.recognition.recognising",
     "Instrument": "xtinct.patterns.instrument",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,13 @@ from xtinct.patterns.default_instrument import DEFAULT_INSTRUMENT
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.families import family_of
 
-#: Where the default configuration puts its models of the extinction class, one folder per family.
-DEFAULT_MODELS = "models/ulbd"
+if TYPE_CHECKING:
+    from xtinct.joint.identification import Identification
+    from xtinct.observer.asking import Pattern, Wavelength
+
+#: Settings of `predict` without models, and with them.
+_WITHOUT_MODELS = frozenset({"database", "elements", "family", "cell", "centring", "prior"})
+_WITH_MODELS = frozenset({"coverage", "subtract_background", "fill_missing", "any_width", "prior"})
 
 
 @names_extra
@@ -146,78 +151,105 @@ def ceilings(
 
 @names_extra
 def predict(
-    two_theta: np.ndarray,
-    intensity: np.ndarray,
-    wavelength: float,
-    models: str | Path | Sequence[str | Path] | None = None,
+    pattern: "Pattern",
+    wavelength: "Wavelength" = None,
     *,
-    coverage: float = 0.95,
-    subtract_background: bool = False,
-    fill_missing: bool = False,
-    any_width: bool = False,
-    prior: Mapping[int, Any] | None = None,
-) -> dict[str, dict[str, list]]:
-    """Extinction classes and space groups of a pattern, ranked by probability.
+    models: str | Path | Sequence[str | Path] | None = None,
+    peaks: bool = False,
+    scan: str | None = None,
+    **told: Any,
+) -> "Identification | dict[str, dict[str, Any]]":
+    """The symmetry of a measured powder pattern, of any crystal family.
 
-    `two_theta` (degrees, ascending) and `intensity`, float (n,): one pattern measured with
-    `wavelength` (angstrom), the background removed or to be subtracted here (`subtract_background`).
-    It is brought to the grid of the model by equal sin(theta) / wavelength, and must cover that grid;
-    `fill_missing` takes what is missing as empty. Peaks narrower than those that the model was trained
-    for are broadened to them; wider ones are an XtinctError, and answered all the same with `any_width`.
-    A pattern without any peak (constant, noise, a glass) is an XtinctError.
-    `prior`: weights of space groups, which share out a class among its groups (as in `ceilings`; None:
-    equal weights). `models`: folders of trained models, or a folder that holds some; None means
-    DEFAULT_MODELS. There is one model per crystal family, and each answers as if the pattern were of its
-    family. Whether it is, the positions of the lines are asked (`xtinct.observer.exact.explaining`): where
-    they speak against the family, or cannot be checked, probabilities stand without a set.
+    pattern     a file of any format of powder diffraction, a Measurement or PeakTable of
+                `xtinct.measurements`, or two float (n,) arrays: 2theta in degrees, and intensity
+    wavelength  angstrom, a name (CuKa), or the two of a doublet; None: what the file says
+    models      None: lattice, absences and known structures answer together. Folders of trained models, or a
+                folder that holds some: these answer
+    peaks       whether the file is a list of peaks; scan, which of several scans
+    told        without models: database, elements, family, cell, centring, prior; with models: coverage,
+                subtract_background, fill_missing, any_width, prior
 
-    Returns {family: {"condition": text, "lattice": dict, "classes": [(symbol, probability), ...],
-    "groups": [(number, probability), ...], "space_groups": [dict, ...], "set": [symbol, ...],
-    "warnings": [text, ...]}}: the five most probable of each, under the condition; "space_groups" are the
-    groups with number, symbol and probability; "lattice" says whether the family's lattice explains the lines
-    (`explains`), how many of how many, the best cell (angstrom, degrees) and the family that explains them
-    (`family`, None: none of those that are checked). "set": the classes that hold the true one with
-    probability `coverage` among patterns like those that the model was calibrated on. It may be empty: then
-    the model is undecided. There is none where the pattern does not look like those, without a calibration,
-    and where `prior` changes the probabilities of classes (models of crystal systems). Every warning has
-    one cause.
+    **Without models** the answer is an `Identification`: crystal systems, families, Bravais lattices,
+    extinction classes and space groups with probabilities that agree, a set of classes, the cell with
+    uncertainties, similar known structures, and who said what. Print it, or see its attributes.
+
+    database    table of known structures (`xtinct.recognise`), or "none". None: that of XTINCT_DATABASE; else
+                that of a build in this folder; else the prototypes that come with xtinct
+    elements    symbols ("Si,O") that the sample may have; hydrogen always may
+    family, cell, centring, prior    what is known of the crystal, as `xtinct.index` takes it
+
+    **With models** the answer is {family: {"condition": text, "lattice": dict, "classes": [(symbol,
+    probability), ...], "groups": [(number, probability), ...], "space_groups": [dict, ...], "set": [symbol,
+    ...], "warnings": [text, ...]}}. There is one model for each crystal family, and each answers as if the
+    pattern were of its family; the five most probable of each are told. The pattern is brought to the grid of
+    the model by equal sin(theta) / wavelength, and must cover that grid (`fill_missing` takes what is missing
+    as empty). Its background has been removed, or is here (`subtract_background`). Peaks narrower than those
+    that the model was trained for are broadened to them; wider ones are an XtinctError, and answered all the
+    same with `any_width`.
+
+    "lattice" says whether the family's lattice explains the lines (`explains`), how many of how many, the
+    best cell (angstrom, degrees) and the family that explains them (`family`, None: none of those that are
+    checked). Where the lines speak against the family, or cannot be checked, probabilities stand without a
+    set. "set": the classes that hold the true one with probability `coverage` among patterns like those that
+    the model was calibrated on. It may be empty: then the model is undecided. There is none where the pattern
+    does not look like those, without a calibration, and where `prior` changes the probabilities of classes
+    (models of crystal systems). `prior` shares out a class among its groups. Every warning has one cause.
+
+    XtinctError where there is nothing to be read, where the wavelength is not known, and for a pattern
+    without any peak where models are asked.
     """
-    from xtinct.learning.measured_patterns import Asked, MeasuredPattern, answer_of
-    from xtinct.learning.predictor import Predictor
-    from xtinct.measurements.preparation import checked_pattern, without_background
-    from xtinct.measurements.strong_peaks import require_peaks, strong_lines
-    from xtinct.observer.exact.explaining import best_families
+    from xtinct.ceiling.priors import read_prior
+    from xtinct.joint.identifying import identify
+    from xtinct.learning.measured_patterns import Asked
+    from xtinct.learning.model_answers import answers_of_models
 
-    two_theta, intensity = checked_pattern(two_theta, intensity, wavelength)
-    folders = _model_folders(DEFAULT_MODELS if models is None else models)
-    require_peaks(two_theta, intensity)
-    explained, best = best_families(strong_lines(two_theta, intensity), wavelength)
-    if subtract_background:
-        intensity = without_background(two_theta, intensity)
-    measured = MeasuredPattern(two_theta, intensity, wavelength, explained, best)
-    asked = Asked(coverage, fill_missing, any_width, prior)
-    answers: dict[str, dict[str, list]] = {}
-    for folder in folders:
-        predictor = Predictor(folder)
-        if predictor.family in answers:
-            raise XtinctError(f"{folder}: a second model for the {predictor.family} family; name one of each")
-        answers[predictor.family] = answer_of(predictor, measured, asked)
-    return answers
+    _check_settings(told, models is not None)
+    if models is None:
+        return identify(pattern, wavelength, peaks=peaks, scan=scan, **told)
+    if isinstance(told.get("prior"), str | Path):
+        told["prior"] = read_prior(told["prior"])
+    if peaks:
+        raise XtinctError("trained models read profiles, not lists of peaks; ask without models")
+    return answers_of_models(*_profile(pattern, wavelength, scan), models, Asked(**told))
 
 
-def _model_folders(models: str | Path | Sequence[str | Path]) -> list[Path]:
-    found = []
-    for path in map(Path, [models] if isinstance(models, str | Path) else models):
-        inside = (
-            [path] if (path / "card.json").is_file() else sorted(c.parent for c in path.rglob("card.json"))
+def _check_settings(told: Mapping[str, Any], models: bool) -> None:
+    """XtinctError for a setting of `predict` that is unknown, or that the method asked does not have."""
+    known = {False: _WITHOUT_MODELS, True: _WITH_MODELS}
+    for name in told:
+        if name in known[models]:
+            continue
+        if name in known[not models]:
+            when = "only where no models are named" if models else "for trained models, which models names"
+            raise XtinctError(f"{name}: this is {when}")
+        raise XtinctError(f"{name}: predict has no such setting; it has {', '.join(sorted(known[models]))}")
+
+
+def _profile(
+    pattern: "Pattern", wavelength: "Wavelength", scan: str | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """2theta (degrees, (n,)), intensity (n,) and wavelength (angstrom; told, or the file's) of a profile."""
+    from xtinct.measurements import Measurement, radiation_of
+    from xtinct.observer.asking import read
+
+    try:
+        number = float(wavelength)
+    except (TypeError, ValueError):
+        number = None
+    if isinstance(pattern, tuple | list):
+        if wavelength is None:
+            raise XtinctError("pattern: the wavelength is not known; tell it (wavelength)")
+        return *pattern, radiation_of(wavelength).wavelength if number is None else number
+    found = read(pattern, wavelength, scan=scan)
+    if not isinstance(found, Measurement):
+        raise XtinctError(f"{found.name or 'pattern'}: a list of {len(found.d)} peaks, expected a profile")
+    if found.radiation is None and wavelength is None:
+        raise XtinctError(
+            f"{found.name or 'pattern'}: does not say its wavelength; tell it with --wavelength"
         )
-        if not inside:
-            raise XtinctError(
-                f"{path}: holds no trained model (no card.json); run make all, or name --models "
-                "(`xtinct index` and `xtinct identify` need none)"
-            )
-        found += inside
-    return found
+    radiation = found.radiation if wavelength is None else radiation_of(wavelength)
+    return found.two_theta, found.intensity, radiation.wavelength if number is None else number
 
 
 def _physical_memory() -> int:

@@ -138,47 +138,9 @@ def write_lines(tmp_path):
 @pytest.fixture(scope="session")
 def known_structures(tmp_path_factory):
     """Folder of structures.parquet, line lists and table.parquet of a quarter of the embedded prototypes."""
-    from xtinct.datasets.cddd import CrystalSettings, build_shard
     from xtinct.files.shards import Shard
-    from xtinct.recognition.known_structures import build_table
-    from xtinct.sources.fetching import fetch
-    from xtinct.structures.cleaning import clean_shard
-    from xtinct.symmetry.families import FAMILIES
+    from xtinct.recognition.packaged_structures import prototype_table
 
-    cleaning = {
-        "symprec": 0.01,
-        "second_finder": False,
-        "disordered": "keep",
-        "missing_hydrogen": "keep",
-        "max_gap": 0,
-        "max_sites": 200,
-        "min_distance": 0.3,
-        "protostructures": True,
-    }
-    settings = {
-        "d_star_max": 0.93,
-        "radiation": "xray",
-        "b_iso": 0.5,
-        "max_reflections": 2_000_000,
-        "intensity_floor": 1e-9,
-    }
     folder = tmp_path_factory.mktemp("known")
-    fetch("aflow", {"kind": "prototypes"}, folder / "raw.parquet")
-    clean_shard(
-        raw=[folder / "raw.parquet"],
-        cleaning=cleaning,
-        shard=0,
-        shards=4,
-        structures_out=folder / "structures.parquet",
-        quarantine_out=folder / "quarantine.parquet",
-    )
-    lines = {family: folder / f"{family}.parquet" for family in FAMILIES}
-    build_shard(
-        folder / "structures.parquet",
-        CrystalSettings("cddd", settings, "random", {"test": 1.0}, 1),
-        Shard(0, 1),
-        lines_out=lines,
-        quarantine_out=folder / "quarantine-lines.parquet",
-    )
-    build_table(lines.values(), folder / "structures.parquet", folder / "table.parquet")
+    prototype_table(folder, Shard(0, 4))
     return folder

@@ -211,8 +211,9 @@ def test_ulbd_patterns_are_a_function_of_the_seed():
         (lambda: xtinct.ulbd_patterns(225, [[5, 6, 7, 90, 90, 90]], 1, 0), "no conventional cubic cell"),
         (lambda: xtinct.ulbd_patterns(225, [[5, 5, np.nan, 90, 90, 90]], 1, 0), "positive and finite"),
         (lambda: xtinct.ulbd_patterns(231, [[5, 5, 5, 90, 90, 90]], 1, 0), "between 1 and 230"),
-        (lambda: xtinct.predict([10, 20], [1, 1], 1.5406, models="nowhere"), "holds no trained model"),
-        (lambda: xtinct.predict([20, 10], [1, 1], 1.5406, models="nowhere"), "must ascend"),
+        (lambda: xtinct.predict(([10, 20], [1, 1]), 1.5406, models="nowhere"), "holds no trained model"),
+        (lambda: xtinct.predict(np.ones(9), 1.5406), r"pattern: ndarray, expected a file, two arrays \("),
+        (lambda: xtinct.predict(([20, 10], [1, 1]), 1.5406, models="nowhere"), "must ascend"),
     ],
 )
 def test_bad_input_is_one_line(call, message):

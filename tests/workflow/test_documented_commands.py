@@ -44,7 +44,6 @@ SUBCOMMANDS = {
     "commit",
     "describe",
     "export",
-    "identify",
     "index",
     "lines",
     "metrics",
@@ -86,7 +85,7 @@ COMMANDS = {
     "xtinct describe data/ulbd/cubic.parquet": "xtinct describe data/prototypes/aflow_prototypes.parquet",
     "xtinct snapshot": HELP,
     "xtinct adopt": HELP,
-    "xtinct predict PATTERN...": "xtinct predict NaCl.xy --wavelength 1.5406",
+    "xtinct predict PATTERN...": HELP,
     "xtinct index PATTERN": "xtinct index NaCl.xy --wavelength 1.5406 --family cubic",
     "xtinct classes": AS_IT_IS,
     "xtinct lines FILE": "xtinct lines NaCl.cif --plot lines.svg",
@@ -136,15 +135,15 @@ COMMANDS = {
         "xtinct describe data/structures/structures.parquet | grep '1 rows' && "
         "xtinct describe data/structures/quarantine.parquet | grep '1 rows'"
     ),
-    "xtinct index salt.xy --wavelength 1.5406": "xtinct index NaCl.xy --wavelength 1.5406 --family cubic",
-    "xtinct index salt.xy --wavelength 1.5406 --family cubic --prior mp": (
-        "xtinct index NaCl.xy --wavelength 1.5406 --family cubic --prior mp"
+    "xtinct predict salt.xy --wavelength 1.5406": "xtinct predict NaCl.xy --wavelength 1.5406 --family cubic",
+    "xtinct predict salt.xy --wavelength 1.5406 --family cubic --prior mp": (
+        "xtinct predict NaCl.xy --wavelength 1.5406 --family cubic --prior mp"
     ),
-    "xtinct index salt.xy --wavelength 1.5406 --cell 5.64,5.64,5.64,90,90,90": (
-        "xtinct index NaCl.xy --wavelength 1.5406 --cell 5.64,5.64,5.64,90,90,90"
+    "xtinct predict salt.xy --wavelength 1.5406 --cell 5.64,5.64,5.64,90,90,90": (
+        "xtinct predict NaCl.xy --wavelength 1.5406 --cell 5.64,5.64,5.64,90,90,90"
     ),
-    "xtinct index salt.xy --wavelength 1.5406 --plot salt.svg --cif salt.cif --json": (
-        "xtinct index NaCl.xy --wavelength 1.5406 --family cubic --plot salt.svg --cif salt.cif --json"
+    "xtinct predict salt.xy --wavelength 1.5406 --plot salt.svg --cif salt.cif --json": (
+        "xtinct predict NaCl.xy --wavelength 1.5406 --family cubic --plot salt.svg --cif salt.cif --json"
     ),
     "xtinct bench training": HELP,
     "snakemake --cores all --resources gpu=4 -- all": DRY,
@@ -176,10 +175,13 @@ COMMANDS = {
     "xtinct index sample.xy --wavelength CuKa --cell 4.6,4.6,2.96,90,90,90": HELP,
     "xtinct index lines.txt --peaks": HELP,
     "xtinct recognise": HELP,
-    "xtinct identify": HELP,
-    "xtinct identify PATTERN --database TABLE": HELP,
-    "xtinct identify sample.xrdml --database table.parquet": HELP,
-    "xtinct identify sample.xy --wavelength CuKa --elements Si,O --plot picture.svg --json": HELP,
+    "xtinct predict sample.xrdml": HELP,
+    "xtinct predict sample.xy --wavelength CuKa --elements Si,O --plot picture.svg --json": HELP,
+    "xtinct predict sample.xrdml --database table.parquet": HELP,
+    "xtinct predict sample.xy --wavelength CuKa --models models/ulbd": HELP,
+    "xtinct predict --models FOLDER PATTERN...": (
+        "xtinct predict --models models/ulbd NaCl.xy --wavelength 1.5406"
+    ),
     "xtinct classes --group 62": AS_IT_IS,
     "xtinct recognise PATTERN --database TABLE": HELP,
     "xtinct recognise sample.xrdml": HELP,
@@ -226,7 +228,7 @@ EXAMPLES = {
     # Needs the whole build; tests/unit/recognition asks the same.
     "import xtinct.recognition.recognising as recognition": None,
     "import torch": ("", {"64 * 600": "64 * 4", "64 * 20": "64 * 2", "total_steps=600": "total_steps=4"}),
-    "from xtinct import identify": None,  # the same; tests/unit/joint
+    "from xtinct import predict": ("", {'"sample.xrdml"': '"NaCl.xy", "CuKa1"'}),
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct import line_list, simulate": ("", {}),
     "import numpy as np": ("", {}),

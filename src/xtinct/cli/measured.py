@@ -1,4 +1,4 @@
-"""Commands that read measured patterns: what a trained model says of them, and what needs no model."""
+"""Commands that read measured patterns: one answer of all methods, and each method alone."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,54 +11,87 @@ from xtinct.cli import options
 from xtinct.cli.printing import print_table
 from xtinct.errors import XtinctError
 
+_DATABASE = click.option(
+    "--database",
+    type=click.Path(dir_okay=False),
+    help="Table of known structures (rule recognition); without it that of the environment variable "
+    "XTINCT_DATABASE, else that of a build in this folder, else the prototypes that come with xtinct.",
+)
+_ELEMENTS = click.option(
+    "--elements", help="Elements that the sample may have, as Si,O; hydrogen always may."
+)
+_PEAKS = click.option(
+    "--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known."
+)
+_SCAN = click.option("--scan", help="Scan or block of a file that holds several.")
+_PLOT = click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture: .svg, .png or .html.")
+_CIF = click.option("--cif", type=click.Path(dir_okay=False), help="Write cell and possible groups as CIF.")
+
 
 @click.command()
 @click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
 @options.wavelength
-@click.option("--models", help="Folder of trained models; without it models/ulbd.")
+@_DATABASE
+@_ELEMENTS
+@click.option("--family", help="Crystal family, where it is known.")
+@click.option("--cell", help="Cell that is known: a,b,c,alpha,beta,gamma in angstrom and degrees.")
+@click.option("--centring", help="Centring that is known: P, A, B, C, I, F or R.")
+@_PEAKS
+@_SCAN
+@options.prior
+@_PLOT
+@_CIF
+@options.as_json
+@click.option("--models", help="Folder of trained models: they answer, instead of all else.")
 @click.option(
     "--coverage",
     type=float,
-    default=0.95,
-    show_default=True,
-    help="How often the set of classes holds the true one, among patterns like the model's own.",
+    help="With --models: how often the set of classes holds the true one, among patterns like the model's "
+    "own [default: 0.95].",
 )
-@click.option("--subtract-background", is_flag=True, help="Take off what varies slowly with 2theta.")
 @click.option(
-    "--fill-missing", is_flag=True, help="Take the part of the range that was not measured as empty."
+    "--subtract-background",
+    is_flag=True,
+    help="With --models: take off what varies slowly with 2theta.",
 )
-@click.option("--any-width", is_flag=True, help="Answer although peaks are wider than the model's.")
-@options.prior
-@options.as_json
+@click.option(
+    "--fill-missing",
+    is_flag=True,
+    help="With --models: take the part of the range that was not measured as empty.",
+)
+@click.option(
+    "--any-width", is_flag=True, help="With --models: answer although peaks are wider than the model's."
+)
 def predict(
-    patterns: Sequence[str],
-    wavelength: str | None,
-    models: str | None,
-    prior: str | None,
-    as_json: bool,
-    **settings: float | bool,
+    patterns: Sequence[str], as_json: bool, plot: str | None, cif: str | None, **question: Any
 ) -> None:
-    """Rank extinction classes and space groups of measured patterns.
+    """Name the symmetry of measured patterns, of any crystal family: systems, classes, groups and cell.
 
-    A pattern is a file of two columns, 2theta in degrees and intensity, or of any other format of powder
-    diffraction. Every family that has a model answers as if the pattern were its own, and says
-    where the lines speak against that. Classes marked * make up the set that holds the true one as often
-    as --coverage says. Peaks narrower than the model's are broadened to them. --prior shares out a class
-    among its space groups.
+    A pattern is a file of any format of powder diffraction. Background, noise, doublets, shifts and foreign
+    lines are found in the data. Lattices of all families are judged on the whole pattern, those of known
+    structures among them; absences and known structures then say the space groups together, and what each
+    says alone is told. `--database none` asks no known structure.
+
+    With --models FOLDER the trained models of that folder answer instead, each as if the pattern were of its
+    family; classes marked * make up the set that holds the true one as often as --coverage says.
     """
-    from xtinct.api import predict as ranked
-    from xtinct.ceiling.priors import read_prior
+    from xtinct.api import predict as answer
 
-    weights = read_prior(prior) if prior else None
+    told = {name: value for name, value in question.items() if value not in (None, False)}
+    if "models" not in told:
+        _answer_each(patterns, answer, told, _Outputs(as_json, plot, cif))
+        return
+    if plot or cif:
+        raise XtinctError("--plot and --cif: these are only where no models are named")
     answers = {}
     for path in patterns:
         with _naming(path):
-            answers[path] = ranked(*_profile(path, wavelength), models, prior=weights, **settings)
+            answers[path] = answer(path, **told)
     if as_json:
         click.echo(json.dumps(answers, indent=1))
         return
     known = list(dict.fromkeys(family for families in answers.values() for family in families))
-    click.echo("\n".join([*_what_is_known(known, settings["coverage"]), ""]))
+    click.echo("\n".join([*_what_is_known(known, told.get("coverage", 0.95)), ""]))
     for path, families in answers.items():
         click.echo(path)
         _print_ranking(families)
@@ -104,8 +137,8 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
 @click.option("--family", default="all", show_default=True, help="Crystal family, or all.")
 @click.option("--cell", help="Cell that is known: a,b,c,alpha,beta,gamma in angstrom and degrees.")
 @click.option("--centring", help="Centring that is known: P, A, B, C, I, F or R.")
-@click.option("--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known.")
-@click.option("--scan", help="Scan or block of a file that holds several.")
+@_PEAKS
+@_SCAN
 @click.option(
     "--law",
     type=click.Choice(["physical", "uniform"]),
@@ -114,8 +147,8 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
     help="Law of the intensities of patterns without noise: of crystals, or random ones as in ULBD.",
 )
 @options.prior
-@click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture: .svg, .png or .html.")
-@click.option("--cif", type=click.Path(dir_okay=False), help="Write cell and possible groups as CIF.")
+@_PLOT
+@_CIF
 @options.as_json
 def index(
     patterns: Sequence[str], as_json: bool, plot: str | None, cif: str | None, **question: str | bool | None
@@ -164,15 +197,11 @@ def _answer_each(
 
 @click.command()
 @click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
-@click.option(
-    "--database",
-    type=click.Path(dir_okay=False),
-    help="Table of known structures (rule recognition); without it that of the default build.",
-)
-@click.option("--elements", help="Elements that the sample may have, as Si,O; hydrogen always may.")
+@_DATABASE
+@_ELEMENTS
 @options.wavelength
-@click.option("--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known.")
-@click.option("--scan", help="Scan or block of a file that holds several.")
+@_PEAKS
+@_SCAN
 @click.option("--phases", type=int, default=3, show_default=True, help="Most phases that are looked for.")
 @options.as_json
 def recognise(patterns: Sequence[str], as_json: bool, **question: str | bool | int | None) -> None:
@@ -186,49 +215,12 @@ def recognise(patterns: Sequence[str], as_json: bool, **question: str | bool | i
     _answer_each(patterns, find, question, _Outputs(as_json, None, None))
 
 
-@click.command()
-@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
-@click.option(
-    "--database",
-    type=click.Path(dir_okay=False),
-    help="Table of known structures (rule recognition); without it that of the default build.",
-)
-@click.option("--elements", help="Elements that the sample may have, as Si,O; hydrogen always may.")
-@options.wavelength
-@click.option("--family", default="all", show_default=True, help="Crystal family, or all.")
-@click.option("--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known.")
-@click.option("--scan", help="Scan or block of a file that holds several.")
-@options.prior
-@click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture: .svg, .png or .html.")
-@click.option("--cif", type=click.Path(dir_okay=False), help="Write cell and possible groups as CIF.")
-@options.as_json
-def identify(
-    patterns: Sequence[str], as_json: bool, plot: str | None, cif: str | None, **question: str | bool | None
-) -> None:
-    """Name the symmetry of measured patterns by all that is known: lattice, absences and known structures.
-
-    The lattices of the structures that fit best are judged on the whole pattern beside those that the
-    observer finds, and their space groups vote. What the absences show alone is said apart.
-    """
-    from xtinct.joint.identifying import identify as find
-
-    _answer_each(patterns, find, question, _Outputs(as_json, plot, cif))
-
-
-def _profile(path: str, wavelength: str | None) -> tuple:
-    """2theta (degrees, (n,)), intensity (n,) and wavelength (angstrom; told, or the file's) of a profile."""
-    from xtinct.measurements import Measurement, read_measurement
-
-    found = read_measurement(path, wavelength=wavelength)
-    if not isinstance(found, Measurement):
-        raise XtinctError(f"{path}: a list of {len(found.d)} peaks, expected a profile")
-    if found.radiation is None:
-        raise XtinctError(f"{path}: does not say its wavelength; tell it with --wavelength")
-    try:
-        told = float(wavelength)
-    except (TypeError, ValueError):
-        told = found.radiation.wavelength
-    return found.two_theta, found.intensity, told
+@click.command(hidden=True, params=predict.params)
+@click.pass_context
+def identify(context: click.Context, **question: Any) -> None:
+    """The former name of `xtinct predict`."""
+    click.echo("xtinct identify is now called xtinct predict; the old name will go", err=True)
+    context.invoke(predict, **question)
 
 
 @contextmanager

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from xtinct.observer.answer.answer_data import LatticeAnswer
 from xtinct.observer.answer.observation import Observation
-from xtinct.recognition.recognition import Recognition
+from xtinct.recognition.recognising import DATABASE, PACKAGED
+from xtinct.recognition.recognition import Known, Recognition, told
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system, family_of
 from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin
@@ -25,11 +28,23 @@ class Identification:
 
     observation  of the observer, whose candidates include the lattices of recognised structures; its groups
                  are weighted with the votes of recognition, and `observation.by_absences` is without them
-    recognition  of the database alone; None where there was no database
+    recognition  of the database alone; None where none was asked
+    database     file of the known structures; None where none was asked
     """
 
     observation: Observation
     recognition: Recognition | None
+    database: Path | None = None
+
+    @property
+    def lattice(self) -> LatticeAnswer | None:
+        """The most probable lattice, with cell and uncertainties; None where none was found."""
+        return self.observation.lattice
+
+    @property
+    def similar(self) -> tuple[Known, ...]:
+        """The known structures whose lines fit best, the most similar first; empty where none was asked."""
+        return () if self.recognition is None else self.recognition.known
 
     @property
     def groups(self) -> dict[int, float]:
@@ -71,13 +86,19 @@ class Identification:
     def agreement(self) -> str:
         """Who said what of the extinction class, in one sentence."""
         if self.recognition is None:
-            return "No database was asked: this is what lattice and absences show."
+            return "No known structure votes: this is what lattice and absences show."
         if not self.recognition.known:
             return "No known structure fits: this is what lattice and absences show."
         voted = next(iter(self.recognition.classes))
-        shown = self.observation.by_absences
-        if not self.observation.lattices or not shown:
+        if not self.observation.lattices:
             return f"Known structures vote for {_named(voted)}; no lattice was found to judge absences on."
+        if self.observation.measured is None:
+            return (
+                f"Known structures vote for {_named(voted)}; a list of peaks shows no absences, and the "
+                "probabilities are those of its lattices alone."
+            )
+        # Where nothing voted, the absences speak in the groups themselves.
+        shown = self.observation.by_absences or self.observation.groups
         alone: dict[tuple[str, str], float] = {}
         for number, probability in shown:
             alone[_class_of(number)] = alone.get(_class_of(number), 0.0) + probability
@@ -87,6 +108,35 @@ class Identification:
         return (
             f"Absences alone show {_named(best)} ({alone[best]:.2f}); known structures vote for "
             f"{_named(voted)} ({self.recognition.classes[voted]:.2f})."
+        )
+
+    @property
+    def asked(self) -> str:
+        """Which known structures were asked, and what others would add, in one or two sentences."""
+        larger = f"name a table of known structures (--database, or {DATABASE} in the environment)"
+        if self.database is None:
+            return f"No known structure was asked. If the crystal may be known, {larger}."
+        if self.recognition is None:
+            return f"Too few peaks between d = 0.94 and 25 angstrom to ask what {self.database} knows."
+        number = f"{self.recognition.structures:,} known structures"
+        if self.database != PACKAGED:
+            return f"{number} of {self.database} were asked."
+        return (
+            f"{number} were asked, the prototypes that come with xtinct. "
+            f"If the crystal may be known, {larger}: of crystals that "
+            "the Materials Project has, its table names the class of nearly nine in ten."
+        )
+
+    @property
+    def summary(self) -> str:
+        """The most probable of each, in one line."""
+        (system, p_system), (kind, p_kind), (name, p_class), (number, p_group) = (
+            next(iter(ranked.items()))
+            for ranked in (self.systems, self.bravais_lattices, self.classes, self.groups)
+        )
+        return (
+            f"Most probable: {system} ({p_system:.2f}), Bravais lattice {kind} ({p_kind:.2f}), class "
+            f"{name[1]} ({p_class:.2f}), space group {hermann_mauguin(number)} ({number}; {p_group:.2f})."
         )
 
     def _summed(self, of: Callable[[int], Hashable]) -> dict:
@@ -99,6 +149,8 @@ class Identification:
         """All of it as plain values, for JSON."""
         return {
             "name": self.observation.name,
+            "lattice": None if self.lattice is None else self.lattice.to_dict(),
+            "no_lattice_probability": self.observation.unknown,
             "crystal_systems": self.systems,
             "families": self.families,
             "bravais_lattices": self.bravais_lattices,
@@ -110,7 +162,9 @@ class Identification:
             "groups": [
                 {"number": g, "symbol": hermann_mauguin(g), "probability": p} for g, p in self.groups.items()
             ],
+            "similar_structures": [known.to_dict() for known in self.similar],
             "agreement": self.agreement,
+            "asked": self.asked,
             "observation": self.observation.to_dict(),
             "recognition": None if self.recognition is None else self.recognition.to_dict(),
         }
@@ -128,12 +182,12 @@ class Identification:
         self.observation.plot(path)
 
     def __str__(self) -> str:
-        parts = [f"{self.observation}", self.agreement]
+        parts = [self.summary, f"{self.observation}", self.agreement, self.asked]
         if self.recognition is not None:
-            parts.append(str(self.recognition))
+            parts.append(told(self.recognition, alone=False))
         if self.observation.groups and self.observation.lattices:
             names = ", ".join(_named(name) for name in self.class_set)
-            parts.insert(1, f"Classes that hold the true one for 90 % of patterns: {names}.")
+            parts.insert(2, f"Classes that hold the true one for 90 % of patterns: {names}.")
         return "\n\n".join(parts)
 
 

@@ -1,12 +1,14 @@
 """Observer and recognition asked together."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xtinct.errors import XtinctError
 from xtinct.joint.identification import Identification
 from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import PeakTable, radiation_of
@@ -16,9 +18,12 @@ from xtinct.observer.observe import Question, observe_found, observe_peaks, peak
 from xtinct.recognition.known_structures import Table
 from xtinct.recognition.recognising import chosen_rows, open_table, recognise, recognise_targets
 from xtinct.recognition.recognition import Recognition
-from xtinct.recognition.targets import FEWEST, targets_of
+from xtinct.recognition.targets import TooFewPeaksError, targets_of
 from xtinct.symmetry.families import family_of
 from xtinct.symmetry.operations import centring
+
+#: What `database` is where no known structure shall be asked.
+NO_DATABASE = "none"
 
 
 def identify(
@@ -31,34 +36,38 @@ def identify(
     scan: str | None = None,
     **known: Any,
 ) -> Identification:
-    """The symmetry of a measured powder: lattice and absences, weighed with the structures that are known.
-
-    pattern     a file of any format of powder diffraction, a Measurement or PeakTable of
-                `xtinct.measurements`, or two float (n,) arrays: 2theta in degrees, and intensity
-    wavelength  angstrom, a name (CuKa), or the two of a doublet; None: what the file says
-    database    a table of known structures (`xtinct.recognise`); None: that of the default build
-    elements    symbols ("Si,O") that the sample may have; hydrogen always may
-    peaks       whether the file is a list of peaks; scan, which of several scans
-    known       family, cell, centring, prior: as `xtinct.index` takes them
+    """`xtinct.predict` without models, which describes question and answer.
 
     The lattices of recognised structures are judged on the whole pattern beside those that the observer
-    finds, and their space groups vote. Returns an `Identification`: print it, or see its attributes.
-    XtinctError where there is nothing to be read.
+    finds, and their space groups vote. With `database="none"` the observer answers alone.
     """
     question = asked(**known)
-    table = open_table(database)
+    table = None if database == NO_DATABASE else open_table(database)
     measured = read(pattern, wavelength, peaks=peaks, scan=scan)
+    if table is None and elements is not None:
+        raise XtinctError("elements: they choose among known structures, and no database is asked")
+    radiation = None if wavelength is None else radiation_of(wavelength)
     if isinstance(measured, PeakTable):
-        radiation = None if wavelength is None else radiation_of(wavelength)
-        recognition = recognise(measured, table, wavelength, elements=elements)
+        recognition = None
+        if table is not None:
+            with suppress(TooFewPeaksError):
+                recognition = recognise(measured, table, wavelength, elements=elements)
         observation = observe_peaks(measured.name or "peak list", listed(measured, radiation), question)
-        return Identification(observation, recognition)
-    found = peaks_of(measured, None if wavelength is None else radiation_of(wavelength))
-    if len(found.peaks) < FEWEST:
-        return Identification(observe_found(measured, found, question), None)
-    rows = chosen_rows(table, elements)
-    recognition = recognise_targets(table, targets_of(found), rows, measured.name or "pattern", 3)
-    return Identification(observe_found(measured, found, told_by(recognition, question)), recognition)
+        return Identification(observation, recognition, _path(table))
+    rows = None if table is None else chosen_rows(table, elements)
+    found = peaks_of(measured, radiation)
+    recognition = None
+    if table is not None:
+        # Then lattice and absences answer alone, where they can.
+        with suppress(TooFewPeaksError):
+            recognition = recognise_targets(table, targets_of(found), rows, measured.name or "pattern", 3)
+    if recognition is not None:
+        question = told_by(recognition, question)
+    return Identification(observe_found(measured, found, question), recognition, _path(table))
+
+
+def _path(table: Table | None) -> Path | None:
+    return None if table is None else table.path
 
 
 def told_by(recognition: Recognition, question: Question) -> Question:

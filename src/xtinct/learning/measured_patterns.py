@@ -44,6 +44,7 @@ class Asked:
     fill_missing: bool = False
     any_width: bool = False
     prior: Mapping[int, Any] | None = None
+    subtract_background: bool = False
 
 
 def answer_of(predictor: Predictor, measured: MeasuredPattern, asked: Asked) -> dict[str, Any]:

@@ -84,7 +84,14 @@ def read(
         if peaks:
             return read_peaks(pattern, wavelength=wavelength)
         return read_measurement(pattern, wavelength=wavelength, scan=scan)
-    return as_measurement(*pattern) if isinstance(pattern, tuple | list) else pattern
+    if isinstance(pattern, tuple | list) and len(pattern) == 2:
+        return as_measurement(*pattern)
+    if isinstance(pattern, Measurement | PeakTable):
+        return pattern
+    raise XtinctError(
+        f"pattern: {type(pattern).__name__}, expected a file, two arrays (two_theta, intensity), a "
+        "Measurement or a PeakTable"
+    )
 
 
 def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:

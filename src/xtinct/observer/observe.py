@@ -30,6 +30,7 @@ from xtinct.observer.judging.weighing import (
     WEIGHTS,
     Beside,
     probabilities,
+    sharpened,
     tempered,
     voted,
 )
@@ -48,8 +49,6 @@ from xtinct.symmetry.operations import bravais_lattice, centring
 _LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 60, 25.0, 0.25, 12, 5
 #: Suggested lattices that are held against the pattern beside them.
 _SUGGESTED = 8
-#: Lattices that are fitted to the end, and the probability that is worth it.
-_FITTED, _WORTH = 3, 0.03
 #: Rivals whose deciding lines are told.
 _RIVALS = 3
 #: Least peaks that can be indexed.
@@ -326,33 +325,27 @@ def _told(found: Found, question: Question) -> Judged:
 
 
 def _answer(nothing: Observation, found: Found, question: Question, weighed: _Weighed) -> Observation:
-    fits = [
-        _final(found, one, question)
-        for one, p in list(zip(weighed.judged, weighed.share, strict=True))[:_FITTED]
-        if p > _WORTH or one is weighed.judged[0]
-    ]
     weights = SUGGESTED if question.suggested else WEIGHTS
     groups = dict.fromkeys(question.weights(), 0.0)
     absences = dict(groups)
+    fit, posterior = fitted_to_the_end(found, weighed.judged[0], question)
     lattices = []
-    for i, (one, p) in enumerate(zip(weighed.judged, weighed.share, strict=True)):
-        fit, posterior = fits[i] if i < len(fits) else (one.fit, one.posterior)
-        letter = centring_of(fit.lines, posterior.allowed(posterior.symbols[0]))
-        lattices.append(_fitted_lattice(replace(one, fit=fit), letter, float(p), found.peaks))
-        power = tempered(posterior.group_probability, weights.temper)
-        heard = _heard(question, posterior.groups, power)
-        for number, alone, share in zip(
-            posterior.groups.tolist(), power.tolist(), heard.tolist(), strict=True
-        ):
+    for i, (one, p) in enumerate(zip(weighed.judged, weighed.share.tolist(), strict=True)):
+        # All lattices were judged over one range and with one variance: what a longer range adds is mostly
+        # overlap and misfit, and names fewer classes right.
+        alone = tempered(one.posterior.group_probability, weights.temper)
+        heard = _heard(question, one.posterior.groups, alone)
+        for number, x, y in zip(one.posterior.groups.tolist(), alone.tolist(), heard.tolist(), strict=True):
             if number in groups:
-                absences[number] += float(p) * alone
-                groups[number] += float(p) * share
-    prior = question.weights()
-    heard = _heard(question, np.array(list(prior)), np.array(list(prior.values())))
-    for (number, weight), share in zip(prior.items(), heard.tolist(), strict=True):
+                absences[number] += p * x
+                groups[number] += p * y
+        told = (fit, posterior) if i == 0 else (one.fit, _by_votes(one.posterior, one.posterior, question))
+        letter = centring_of(told[0].lines, told[1].allowed(told[1].symbols[0]))
+        lattices.append(_fitted_lattice(replace(one, fit=told[0]), letter, p, found.peaks))
+    for number, weight in question.weights().items():
         absences[number] += weighed.unknown * weight
+    for number, share in _prior_heard(question).items():
         groups[number] += weighed.unknown * share
-    fit, posterior = fits[0]
     best = posterior.symbols[0]
     allowed = posterior.allowed(best)
     rivals = [s for s in posterior.symbols[1:] if s != best][:_RIVALS]
@@ -370,7 +363,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
             for number in posterior.members(best)
             if (matrix := axes_of(number, fit, allowed)) is not None
         },
-        **_spread(groups, question),
+        **_spread(sharpened(groups, weights.sharpness), question),
     )
     return replace(result, statements=[*nothing.statements, *remarks.of_answer(result, found)])
 
@@ -383,24 +376,32 @@ def _heard(question: Question, groups: np.ndarray, probability: np.ndarray) -> n
     return voted(probability, votes, SUGGESTED.votes)
 
 
-def _by_votes(posterior: ClassPosterior, question: Question) -> ClassPosterior:
-    """The posterior with its classes in the order that they have with the votes."""
-    if question.votes is None:
-        return posterior
-    power = tempered(posterior.group_probability, SUGGESTED.temper)
-    return posterior.ordered(posterior.groups, _heard(question, posterior.groups, power))
+def _prior_heard(question: Question) -> dict[int, float]:
+    """The prior of the space groups with the votes, where there are any."""
+    prior = question.weights()
+    heard = _heard(question, np.array(list(prior)), np.array(list(prior.values())))
+    return dict(zip(prior, heard.tolist(), strict=True))
 
 
-def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, ClassPosterior]:
-    """The whole-pattern fit of a lattice over its range, with uncertainties, and its classes."""
+def _by_votes(posterior: ClassPosterior, judged: ClassPosterior, question: Question) -> ClassPosterior:
+    """The posterior of a lattice with its classes in the order that its judging, and the votes, gave them."""
+    power = tempered(judged.group_probability, (SUGGESTED if question.suggested else WEIGHTS).temper)
+    return posterior.ordered(judged.groups, _heard(question, judged.groups, power))
+
+
+def fitted_to_the_end(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, ClassPosterior]:
+    """The whole-pattern fit of a lattice over its range, with uncertainties, and its classes.
+
+    The classes stand in the order of the answer; which lines decide between them is that of this fit.
+    """
     profile = found.peaks.profile._replace(
         zero=one.fit.profile.zero, displacement=one.fit.profile.displacement
     )
     try:
         fit = fit_cell(found.measured, one.candidate.family, one.candidate.metric, profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
-        return one.fit, _by_votes(one.posterior, question)
-    posterior = _by_votes(class_posterior(fit, question.of_family(fit.family)), question)
+        return one.fit, _by_votes(one.posterior, one.posterior, question)
+    posterior = _by_votes(class_posterior(fit, question.of_family(fit.family)), one.posterior, question)
     metric = standard_metric(fit, posterior)
     if metric is None:
         return fit, posterior
@@ -409,7 +410,7 @@ def _final(found: Found, one: Judged, question: Question) -> tuple[LatticeFit, C
         fit = fit_cell(found.measured, fit.family, metric, fit.profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
         return fit, posterior
-    return fit, _by_votes(class_posterior(fit, question.of_family(fit.family)), question)
+    return fit, _by_votes(class_posterior(fit, question.of_family(fit.family)), one.posterior, question)
 
 
 def axes_of(number: int, fit: LatticeFit, allowed: np.ndarray) -> np.ndarray | None:
@@ -484,8 +485,8 @@ def _merged(lattices: list[LatticeAnswer]) -> list[LatticeAnswer]:
 
 
 def _nothing(name: str, radiation: Radiation | None, question: Question) -> Observation:
-    """The answer of the prior."""
-    groups = question.weights()
+    """The answer of the prior, with the votes where there are any."""
+    groups = _prior_heard(question)
     return Observation(
         name=name, radiation=radiation, lattices=[], unknown=1.0, lines=[], **_spread(groups, question)
     )

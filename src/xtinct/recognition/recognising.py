@@ -1,5 +1,6 @@
 """Recognition as a person asks it: files, arrays or lists of peaks; a database, and known elements."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -24,8 +25,11 @@ from xtinct.recognition.targets import FEWEST, Targets, from_peaks, targets_of
 from xtinct.symmetry.families import FAMILIES
 from xtinct.symmetry.operations import bravais_lattice, centring, hermann_mauguin
 
-#: Where the default build puts its table.
-DEFAULT_DATABASE = "data/recognition/table.parquet"
+#: Environment variable that names the table to ask where none is told.
+DATABASE = "XTINCT_DATABASE"
+#: Where a build puts its table, and the one that comes with the library: asked where neither names one.
+BUILT = "data/recognition/table.parquet"
+PACKAGED = Path(__file__).resolve().parent / "data" / "prototypes.parquet"
 #: Structures that are refined: by likeness of root intensities, and of fourth roots.
 CANDIDATES = (400, 200)
 #: Of them those that are looked at for duplicates, and those that are told.
@@ -73,8 +77,8 @@ def recognise(
 
     pattern     a file of any format of powder diffraction, a Measurement or PeakTable of
                 `xtinct.measurements`, or two float (n,) arrays: 2theta in degrees, and intensity
-    database    a table of `known_structures.build_table`: its file, or as `load_table` read it; None: the one
-                of the default build
+    database    a table of `known_structures.build_table`: its file, or as `load_table` read it; None: what
+                `default_database` says
     wavelength  angstrom, a name (CuKa), or the two of a doublet; None: what the file says
     elements    symbols ("Si,O") that the sample may have; structures with others, hydrogen excepted, are left
                 out
@@ -119,15 +123,26 @@ def recognised_cells(found: Found, table: Table, most: int = 25) -> list[Recogni
 
 
 def open_table(database: str | Path | Table | None) -> Table:
-    """A table of known structures, read once for a file as it stands; None: that of the default build."""
+    """A table of known structures, read once for a file as it stands; None: what `default_database` says."""
     if isinstance(database, Table):
         return database
-    path = Path(DEFAULT_DATABASE if database is None else database)
+    path = Path(default_database() if database is None else database)
     if not path.is_file():
-        hint = "; `snakemake --cores all recognition` makes it" if database is None else ""
-        raise XtinctError(f"{path}: no such file{hint}, or name a table of known structures (--database)")
+        told = f" ({DATABASE})" if database is None else ""
+        raise XtinctError(
+            f"{path}{told}: no such file; name another table of known structures (--database or {DATABASE}), "
+            "or none to ask the one that comes with xtinct"
+        )
     state = path.stat()
     return _loaded(path, state.st_mtime_ns, state.st_size)
+
+
+def default_database() -> Path:
+    """The table that is asked where none is named: that of XTINCT_DATABASE; else the one that a build in this
+    folder made; else the prototypes that come with the library."""
+    if told := os.environ.get(DATABASE):
+        return Path(told)
+    return Path(BUILT) if Path(BUILT).is_file() else PACKAGED
 
 
 @lru_cache(maxsize=1)

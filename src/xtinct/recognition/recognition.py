@@ -145,9 +145,21 @@ class Recognition:
         return told(self)
 
 
-def told(recognition: Recognition) -> str:
-    """The answer as text: what it is recognised as, structures, votes, notes, further phases."""
-    parts = [recognition.name, _sentence(recognition)]
+_LIKENESS = (
+    "This is the likeness to a known structure; what the absences show is another question, which "
+    "`xtinct index` answers."
+)
+
+
+def told(recognition: Recognition, alone: bool = True) -> str:
+    """The answer as text: what it is recognised as, structures, votes, notes, further phases.
+
+    alone  whether it stands alone, under its name, and says what it does not know
+    """
+    parts = [recognition.name] if alone else []
+    parts.append(_sentence(recognition))
+    if alone and recognition.known and not recognition.doubtful:
+        parts[-1] += f" {_LIKENESS}"
     if recognition.known:
         parts += [_structures(recognition), _votes(recognition)]
     parts += [_notes(recognition)]
@@ -165,10 +177,7 @@ def _sentence(recognition: Recognition) -> str:
     if recognition.doubtful:
         return f"Not recognised: the most alike of {recognition.structures:,} structures is {what}, {chance}."
     sure = "Recognised as" if recognition.probability > SURE else "Perhaps"
-    return (
-        f"{sure} {what}, {chance}. This is the likeness to a known structure; what the absences "
-        "show is another question, which `xtinct index` answers."
-    )
+    return f"{sure} {what}, {chance}."
 
 
 def _cell(known: Known) -> tuple[str, ...]:

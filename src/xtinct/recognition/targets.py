@@ -17,6 +17,10 @@ FEWEST = 3
 _UNSURE = 0.02
 
 
+class TooFewPeaksError(XtinctError):
+    """A pattern shows too few peaks within reach of the tables to recognise anything by."""
+
+
 @dataclass(frozen=True)
 class Targets:
     """Peaks that are to be explained, ascending; float64 (n,).
@@ -49,18 +53,18 @@ class Targets:
 
 
 def targets_of(found: Found) -> Targets:
-    """The peaks of a pattern, for recognition; XtinctError where there are too few."""
+    """The peaks of a pattern, for recognition; TooFewPeaksError where there are too few."""
     measured = found.measured
     return from_peaks(found.peaks, float(measured.two_theta[0]), float(measured.two_theta[-1]))
 
 
 def from_peaks(peaks: Peaks, first: float, last: float) -> Targets:
-    """`peaks` of a pattern from `first` to `last`, degrees; XtinctError where there are too few."""
+    """`peaks` of a pattern from `first` to `last`, degrees; TooFewPeaksError where there are too few."""
     factor = _factor(peaks.two_theta, WAVELENGTH / peaks.wavelength) / _factor(peaks.two_theta, 1.0)
     d_star = 2 * np.sin(np.radians(peaks.two_theta / 2)) / peaks.wavelength
     kept = (d_star > FIRST) & (d_star < LAST) & np.isfinite(factor) & (peaks.area > 0)
     if kept.sum() < FEWEST:
-        raise XtinctError(
+        raise TooFewPeaksError(
             f"pattern: {kept.sum()} peaks between d = {1 / FIRST:.3g} and {1 / LAST:.3g} angstrom, too few "
             f"to recognise anything by (at least {FEWEST})"
         )

@@ -1,4 +1,4 @@
-"""One answer of observer and recognition, on simulated measurements of known and unknown crystals."""
+"""One answer of all methods, on simulated measurements of known and unknown crystals."""
 
 import json
 from dataclasses import replace
@@ -15,14 +15,25 @@ from xtinct.joint.identification import SUMS
 from xtinct.joint.identifying import lattices_of, told_by
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.conventional import conventional_cell
-from xtinct.measurements import Measurement
+from xtinct.measurements import Measurement, PeakTable
+from xtinct.observer.asking import listed
 from xtinct.observer.indexing.candidates import Suggestion
-from xtinct.observer.observe import Question, peaks_of, with_suggestions, worth_fitting
+from xtinct.observer.judging.court import Court
+from xtinct.observer.observe import (
+    Question,
+    fitted_to_the_end,
+    observe_peaks,
+    peaks_of,
+    with_suggestions,
+    worth_fitting,
+)
 from xtinct.observer.simulation import Settings, simulate_measurement
-from xtinct.recognition.recognising import recognise
+from xtinct.recognition.known_structures import load_table
+from xtinct.recognition.recognising import DATABASE, PACKAGED, default_database, recognise
 from xtinct.sources.given import standard_of
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import family_of
+from xtinct.symmetry.operations import hermann_mauguin
 
 #: Good measurements: nothing foreign, no texture, counts enough.
 CLEAN = Settings(
@@ -64,7 +75,7 @@ def simulated(row):
 def answer(simulated, table):
     pattern = simulated[1]
     measured = Measurement(pattern.two_theta, pattern.intensity, radiation=pattern.radiation, name="sample")
-    return xtinct.identify(measured, database=table)
+    return xtinct.predict(measured, database=table)
 
 
 def test_a_known_crystal_is_named_with_its_lattice_and_group(answer, simulated, row):
@@ -136,27 +147,135 @@ def test_every_lattice_of_the_recognised_structures_is_suggested_once(simulated,
     assert [x.score for x in found] == sorted((x.score for x in found), reverse=True)
 
 
-def test_the_command_prints_both_and_writes_json(simulated, table, tmp_path):
+@pytest.fixture(scope="module")
+def scan(simulated, tmp_path_factory):
+    """The measurement as a file, and the command that reads it without naming a database."""
     _, pattern = simulated
-    path = tmp_path / "sample.xy"
+    path = tmp_path_factory.mktemp("scan") / "sample.xy"
     np.savetxt(path, np.column_stack([pattern.two_theta, pattern.intensity]))
-    told = [
-        "identify",
-        str(path),
-        "--database",
-        str(table),
-        "--wavelength",
-        str(pattern.radiation.wavelength),
-    ]
-    result = CliRunner().invoke(cli, [*told, "--json"], catch_exceptions=False)
-    assert result.exit_code == 0
-    plain = json.loads(result.output)
-    assert {"crystal_systems", "classes", "groups", "class_set_90", "agreement"} <= set(plain)
+    return ["predict", str(path), "--wavelength", str(pattern.radiation.wavelength)]
+
+
+def asked(*arguments):
+    return CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
+
+
+@pytest.fixture
+def empty_folder(monkeypatch, tmp_path):
+    """No build here, and no database in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(DATABASE, raising=False)
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_the_command_answers_anywhere_with_the_table_that_comes_with_it(scan, simulated, row):
+    """The answer has one shape, and what was asked is said."""
+    plain = json.loads(asked(*scan, "--json").output)
+    assert {"lattice", "crystal_systems", "families", "bravais_lattices", "classes", "class_set_90"} <= set(
+        plain
+    )
+    assert {"groups", "similar_structures", "agreement", "asked"} <= set(plain)
+    crystal, _ = simulated
+    assert plain["groups"][0]["number"] == crystal.number
+    assert plain["groups"][0]["symbol"] == hermann_mauguin(crystal.number)
+    assert plain["similar_structures"][0]["structure_id"] == row["structure_id"]
+    cell, error = plain["lattice"]["cell"], plain["lattice"]["cell_uncertainty"]
+    assert cell[0] == pytest.approx(crystal.crystal.cell[0], abs=max(10 * error[0], 2e-3))
+    assert plain["asked"].startswith(
+        f"{len(load_table(PACKAGED)):,} known structures were asked, the prototypes"
+    )
     assert plain["recognition"]["probability"] <= 1
+
+
+def test_a_database_is_named_once_for_all_by_the_environment(scan, table, monkeypatch, tmp_path):
+    monkeypatch.setenv(DATABASE, str(table))
+    assert default_database() == table
+    monkeypatch.setenv(DATABASE, str(tmp_path / "none.parquet"))
+    with pytest.raises(XtinctError, match=r"none\.parquet \(XTINCT_DATABASE\): no such file"):
+        asked(*scan)
+
+
+def test_without_a_database_lattice_and_absences_answer_and_say_what_one_would_add(scan, simulated):
+    text = asked(*scan, "--database", "none").output
+    assert "No known structure was asked. If the crystal may be known, name a table" in text
+    _, pattern = simulated
+    alone = xtinct.predict((pattern.two_theta, pattern.intensity), pattern.radiation, database="none")
+    read = xtinct.index((pattern.two_theta, pattern.intensity), pattern.radiation)
+    assert alone.groups == dict(read.groups)
+    assert (alone.similar, alone.recognition) == ((), None)
+    with pytest.raises(XtinctError, match="elements: they choose among known structures"):
+        asked(*scan, "--database", "none", "--elements", "Si")
+
+
+def test_the_best_lattice_has_uncertainties_and_the_lines_that_decide_for_its_class(answer):
+    best = answer.observation.lattice
+    assert np.isfinite(best.cell_error[[0, 2]]).all()
+    own = [c.symbol for c in answer.observation.classes if c.family == best.family]
+    assert next(iter(answer.observation.deciding)) == own[1]
+
+
+def test_the_last_fit_keeps_the_order_of_classes_that_the_judging_gave(simulated):
+    """Also where that is turned round: it refines, and does not judge again."""
+    _, pattern = simulated
+    found = peaks_of(Measurement(pattern.two_theta, pattern.intensity, radiation=pattern.radiation))
+    pool = worth_fitting(found, Question())
+    one = Court.of(found, pool[:1]).judge(pool[0])
+    groups = one.posterior.groups
+    last = np.arange(len(groups)) == len(groups) - 1
+    turned = replace(one, posterior=replace(one.posterior, group_probability=last.astype(float)))
+    _, posterior = fitted_to_the_end(found, turned, Question())
+    assert posterior.symbols[0] == posterior.class_of(int(groups[-1])) != one.posterior.symbols[0]
+
+
+def test_settings_of_the_one_method_are_refused_by_the_other(scan, tmp_path):
+    for arguments, said in (
+        (("--any-width",), "any_width: this is for trained models"),
+        (("--models", str(tmp_path), "--elements", "Si"), "elements: this is only where no models are named"),
+        (("--models", str(tmp_path), "--plot", "a.svg"), "--plot and --cif: these are only where no models"),
+        (("--models", str(tmp_path)), "holds no trained model"),
+    ):
+        with pytest.raises(XtinctError, match=said):
+            asked(*scan, *arguments)
+
+
+def test_the_former_name_still_answers_and_says_the_new_one(scan):
+    done = asked("identify", *scan[1:], "--database", "none")
+    assert done.exit_code == 0
+    assert "xtinct identify is now called xtinct predict" in done.stderr
+    assert "identify" not in asked("--help").output
+
+
+def test_a_pattern_beyond_the_reach_of_the_tables_is_answered_by_lattice_and_absences(simulated, table):
+    """The same pattern as of a crystal forty times as large: no line is within 25 angstrom."""
+    _, pattern = simulated
+    far = replace(pattern.radiation, wavelength=40 * pattern.radiation.wavelength, second=None, ratio=0.0)
+    measured = Measurement(pattern.two_theta, pattern.intensity, radiation=far)
+    answer = xtinct.predict(measured, database=table, family="tetragonal")
+    assert answer.recognition is None
+    assert answer.asked.startswith("Too few peaks between d = 0.94 and 25 angstrom")
+    assert sum(answer.groups.values()) == pytest.approx(1)
+
+
+def test_where_no_lattice_is_found_the_known_structures_are_heard(answer):
+    """Two peaks have no lattice: the prior with the votes is all that is known."""
+    peaks = listed(PeakTable(np.array([3.2, 2.5]), np.array([100.0, 50.0])))
+    assert observe_peaks("two", peaks, Question()).groups[0][1] == pytest.approx(1 / 230)
+    heard = observe_peaks("two", peaks, Question(votes=answer.recognition.groups))
+    assert heard.lattices == []
+    assert heard.groups[0][0] == next(iter(answer.recognition.groups))
+    assert sum(p for _, p in heard.groups) == pytest.approx(1)
+
+
+def test_a_list_of_peaks_is_answered_and_says_that_it_shows_no_absences(answer, table, tmp_path):
+    lines = [(line.d, line.area) for line in answer.observation.lines]
+    np.savetxt(tmp_path / "lines.txt", lines, header="d intensity")
+    found = xtinct.predict(tmp_path / "lines.txt", peaks=True, database=table)
+    assert "a list of peaks shows no absences" in found.agreement
+    assert sum(found.groups.values()) == pytest.approx(1)
 
 
 def test_a_missing_database_is_one_line(simulated, tmp_path):
     _, pattern = simulated
     with pytest.raises(XtinctError, match="no such file") as caught:
-        xtinct.identify((pattern.two_theta, pattern.intensity), 1.54, database=tmp_path / "none.parquet")
+        xtinct.predict((pattern.two_theta, pattern.intensity), 1.54, database=tmp_path / "none.parquet")
     assert "\n" not in str(caught.value)

@@ -110,14 +110,14 @@ def test_a_measured_pattern_is_answered_like_its_lines(model_dir, write_lines, s
         settings["instrument"] | {"two_theta": {"min": 4, "max": 92, "points": 8192}}
     )
     pattern = 900 * render(samples.lines, fine)[0]
-    answer = xtinct.predict(fine.two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    answer = xtinct.predict((fine.two_theta, pattern), 1.5406, models=model_dir)["cubic"]
     assert [symbol for symbol, _ in answer["classes"]][:2] == [symbol for symbol, _ in expected][:2]
     assert answer["classes"][0][1] == pytest.approx(expected[0][1], abs=0.05)
     assert answer["set"][0] == answer["classes"][0][0]
     with pytest.raises(XtinctError, match=r"coverage 0\.5: the model's sets are calibrated for"):
-        xtinct.predict(fine.two_theta, pattern, 1.5406, models=model_dir, coverage=0.5)
+        xtinct.predict((fine.two_theta, pattern), 1.5406, models=model_dir, coverage=0.5)
     with pytest.raises(XtinctError, match="the model needs"):
-        xtinct.predict(fine.two_theta, pattern, 1.7902, models=model_dir)
+        xtinct.predict((fine.two_theta, pattern), 1.7902, models=model_dir)
 
     path = tmp_path / "measured.xy"
     np.savetxt(path, np.stack([fine.two_theta, pattern], axis=1), header="2theta counts")
@@ -184,7 +184,7 @@ def measured(model_dir, write_lines, settings):
 @pytest.mark.parametrize("width", [0.05, 0.3, 0.8])
 def test_a_sharper_measurement_is_answered_as_if_it_had_the_widths_of_the_model(measured, model_dir, width):
     two_theta, pattern, expected = measured(width)
-    answer = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    answer = xtinct.predict((two_theta, pattern), 1.5406, models=model_dir)["cubic"]
     assert answer["classes"][0][0] == expected[0][0]
     assert dict(answer["classes"])[expected[0][0]] == pytest.approx(expected[0][1], abs=0.05)
     assert answer["warnings"] == []
@@ -199,7 +199,7 @@ def test_a_sharp_measurement_at_another_wavelength_is_answered(model_dir, write_
     counts = np.random.Generator(np.random.PCG64(1)).poisson(1e5 * render(samples.lines, molybdenum))
     same = 0
     for pattern, probabilities in zip(counts, expected, strict=True):
-        answer = xtinct.predict(molybdenum.two_theta, pattern, 0.7107, models=model_dir)["cubic"]
+        answer = xtinct.predict((molybdenum.two_theta, pattern), 0.7107, models=model_dir)["cubic"]
         same += answer["classes"][0][0] == predictor.class_symbols[probabilities.argmax()]
     assert same >= 0.9 * len(counts)
 
@@ -208,8 +208,8 @@ def test_a_broader_measurement_is_refused_and_answered_on_demand(measured, model
     two_theta, pattern, _ = measured(1.4)
     message = r"peaks are 0\.7\d\d degrees wide .* but those of the model 0\.500.*--any-width"
     with pytest.raises(XtinctError, match=message):
-        xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)
-    (warning,) = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir, any_width=True)["cubic"][
+        xtinct.predict((two_theta, pattern), 1.5406, models=model_dir)
+    (warning,) = xtinct.predict((two_theta, pattern), 1.5406, models=model_dir, any_width=True)["cubic"][
         "warnings"
     ]
     assert "not to be relied on" in warning
@@ -224,7 +224,7 @@ def test_a_broader_measurement_is_refused_and_answered_on_demand(measured, model
     card = json.loads((model_dir / "card.json").read_text())
     card["training"]["data"]["variation"] = {"width_factor": [0.5, 2]}
     (model_dir / "card.json").write_text(json.dumps(card))
-    assert xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]["warnings"] == []
+    assert xtinct.predict((two_theta, pattern), 1.5406, models=model_dir)["cubic"]["warnings"] == []
 
 
 def test_a_pattern_unlike_the_calibration_samples_has_an_empty_set_and_a_warning(measured, model_dir):
@@ -232,7 +232,7 @@ def test_a_pattern_unlike_the_calibration_samples_has_an_empty_set_and_a_warning
     card["calibration"]["thresholds"]["0.95"] = 1.0
     (model_dir / "card.json").write_text(json.dumps(card))
     two_theta, pattern, _ = measured(1.0)
-    answer = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    answer = xtinct.predict((two_theta, pattern), 1.5406, models=model_dir)["cubic"]
     assert answer["set"] == []
     assert "the set is empty" in answer["warnings"][0]
 
@@ -240,10 +240,10 @@ def test_a_pattern_unlike_the_calibration_samples_has_an_empty_set_and_a_warning
 def test_a_prior_shares_out_a_class_among_its_groups(measured, model_dir, tmp_path):
     """From the command line as a table of weights, as the ceilings take it."""
     two_theta, pattern, _ = measured(1.0)
-    groups = dict(xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]["groups"])
+    groups = dict(xtinct.predict((two_theta, pattern), 1.5406, models=model_dir)["cubic"]["groups"])
     assert len(groups) == 5
     prior = {225: 3, 202: 1}
-    expected = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir, prior=prior)["cubic"]
+    expected = xtinct.predict((two_theta, pattern), 1.5406, models=model_dir, prior=prior)["cubic"]
     np.savetxt(tmp_path / "a.xy", np.stack([two_theta, pattern], axis=1))
     (tmp_path / "prior.csv").write_text("spacegroup_number,weight\n225,3\n202,1\n")
     arguments = ["predict", str(tmp_path / "a.xy"), "--models", str(model_dir), "--wavelength", "1.5406"]
@@ -275,11 +275,11 @@ def test_sets_are_dropped_where_the_prior_changes_the_classes(settings, measured
     }
     save_model(tmp_path / "systems", model, card)
     two_theta, pattern, _ = measured(1.0)
-    arguments = (two_theta, pattern, 1.5406, tmp_path / "systems")
-    of_training = xtinct.predict(*arguments, prior={225: 3, 227: 1})["cubic"]
+    arguments = ((two_theta, pattern), 1.5406)
+    of_training = xtinct.predict(*arguments, models=tmp_path / "systems", prior={225: 3, 227: 1})["cubic"]
     assert (of_training["set"], of_training["warnings"]) == (["F - - -", "F d - -"], [])
     for prior in (None, {225: 1, 227: 1}):
-        other = xtinct.predict(*arguments, prior=prior)["cubic"]
+        other = xtinct.predict(*arguments, models=tmp_path / "systems", prior=prior)["cubic"]
         assert "set" not in other
         assert "no set of classes" in other["warnings"][0]
 
@@ -306,7 +306,7 @@ def test_a_pattern_of_another_family_gets_no_set(model_dir, tmp_path):
     cell = np.array([[4.5937, 4.5937, 2.9587, 90.0, 90.0, 90.0]])
     fine = Instrument(1.5406, 4.0, 92.0, 8192, "lorentz", 0.1)
     pattern = 1000 * xtinct.ulbd_patterns(136, cell, 1, 0, fine)[0].astype(float)
-    answer = xtinct.predict(fine.two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    answer = xtinct.predict((fine.two_theta, pattern), 1.5406, models=model_dir)["cubic"]
     assert answer["condition"] == "if the crystal is cubic"
     assert answer["lattice"]["explains"] is False
     assert "set" not in answer
@@ -321,10 +321,10 @@ def test_a_pattern_of_another_family_gets_no_set(model_dir, tmp_path):
 
 def test_every_space_group_has_its_symbol_and_a_missing_model_its_remedy(measured, model_dir, tmp_path):
     two_theta, pattern, _ = measured(1.0)
-    answer = xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]
+    answer = xtinct.predict((two_theta, pattern), 1.5406, models=model_dir)["cubic"]
     assert answer["lattice"]["explains"] is True
     symbols = {row["number"]: row["symbol"] for row in answer["space_groups"]}
     assert [row["number"] for row in answer["space_groups"]] == [number for number, _ in answer["groups"]]
     assert symbols[230] == "I a -3 d"
-    with pytest.raises(XtinctError, match="run make all, or name --models"):
-        xtinct.predict(two_theta, pattern, 1.5406, models=tmp_path / "none")
+    with pytest.raises(XtinctError, match="run make all, or name other models"):
+        xtinct.predict((two_theta, pattern), 1.5406, models=tmp_path / "none")

@@ -31,7 +31,10 @@ def test_noise_and_glass_have_no_peaks(counts, shape, smooth):
     y = np.random.Generator(np.random.PCG64(2)).poisson(counts * mean).astype(float)
     if smooth:
         y = np.round(gaussian_filter1d(y, 4) / y.max() * 1e4)
-    for call in (require_peaks, lambda x, y: xtinct.predict(x, y, 1.5406, "no models", fill_missing=True)):
+    for call in (
+        require_peaks,
+        lambda x, y: xtinct.predict((x, y), 1.5406, models="no models", fill_missing=True),
+    ):
         with pytest.raises(XtinctError, match=r"no peaks: nothing narrower|no trained model"):
             call(X, y)
     assert xtinct.index((X, y), 1.5406).lattice is None

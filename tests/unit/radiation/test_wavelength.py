@@ -65,7 +65,7 @@ def test_every_entrance_refuses_before_it_allocates():
     y = np.exp(-(((x[:, None] - [30, 40, 50, 60]) / 0.1) ** 2)).sum(axis=1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for call in (
-        lambda: xtinct.predict(x, y, 0.15406, "no such models"),
+        lambda: xtinct.predict((x, y), 0.15406, models="no such models"),
         lambda: xtinct.index((x, y), 0.15406),
         lambda: Instrument(0.15406, 5, 90, 8192, "lorentz", 0.2),
         lambda: Instrument(1.5406, 5, 90, 8192, "lorentz", 0.2, further_wavelengths=((0.15444, 0.5),)),

@@ -5,23 +5,31 @@ the lines is a good gauge, but knows nothing of heights. What each is worth was 
 measurements of known crystals (`benchmarks/observer/`), and is checked on measured patterns there.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from xtinct.lattices.bravais import same
 from xtinct.observer.judging.court import Judged
-from xtinct.symmetry.families import BY_SYMMETRY
+from xtinct.symmetry.classes import class_symbol
+from xtinct.symmetry.families import BY_SYMMETRY, family_of
 
 
 class Weights(NamedTuple):
-    """Coefficients of the logit, of the figures of `figures` and of `none_of_them`."""
+    """Coefficients of the logit, of the figures of `figures` and of `none_of_them`; then powers.
+
+    temper     of the space groups of a lattice, by its absences
+    votes      of what suggests lattices
+    sharpness  of the extinction classes in the end
+    """
 
     candidate: tuple[float, ...]
     none: tuple[float, ...]
     temper: float
     suggestion: tuple[float, ...] = (0.0, 0.0, 0.0)
     votes: float = 0.0
+    sharpness: float = 1.0
 
 
 class Beside(NamedTuple):
@@ -77,7 +85,7 @@ def figures(judged: list[Judged]) -> np.ndarray:
     misfit = np.array([x.fit.chi2 for x in judged])
     listed = np.array([x.listed.value if x.listed else -np.inf for x in judged])
     best = listed.max() if np.isfinite(listed).any() else 0.0
-    twins = np.array([[x is not y and same(x.reduced, y.reduced) for y in judged] for x in judged])
+    twins = _twins(judged)
     return np.stack(
         [
             np.clip((score - score.max()) / 10, -4, 0),
@@ -94,6 +102,16 @@ def figures(judged: list[Judged]) -> np.ndarray:
         ],
         axis=1,
     )
+
+
+def _twins(judged: list[Judged]) -> np.ndarray:
+    """bool (n, n): pairs of one lattice, judged in two families."""
+    n = len(judged)
+    twins = np.zeros((n, n), dtype=bool)
+    for i in range(n):
+        for j in range(i):
+            twins[i, j] = twins[j, i] = same(judged[i].reduced, judged[j].reduced)
+    return twins
 
 
 def suggestions(judged: list[Judged], trust: float) -> np.ndarray:
@@ -152,6 +170,7 @@ SUGGESTED = Weights(
     temper=0.5,
     suggestion=(2.83, 1.67, 0.15),
     votes=1.0,
+    sharpness=1.1,
 )
 
 
@@ -169,3 +188,20 @@ def tempered(probability: np.ndarray, power: float) -> np.ndarray:
     """Probabilities made less sure: their power, normalised."""
     out = np.power(np.maximum(probability, 1e-300), power)
     return out / out.sum()
+
+
+def sharpened(groups: Mapping[int, float], power: float) -> dict[int, float]:
+    """Probabilities of space groups whose extinction classes are brought to a power; normalised.
+
+    Within a class, groups keep their shares.
+    """
+    if power == 1.0:
+        return dict(groups)
+    classes: dict[tuple[str, str], float] = {}
+    for number, p in groups.items():
+        name = (family_of(number), class_symbol(number))
+        classes[name] = classes.get(name, 0.0) + p
+    factor = {name: p ** (power - 1) if p > 0 else 0.0 for name, p in classes.items()}
+    out = {number: p * factor[(family_of(number), class_symbol(number))] for number, p in groups.items()}
+    total = sum(out.values())
+    return {number: p / total for number, p in out.items()}

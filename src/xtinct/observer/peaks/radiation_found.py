@@ -1,7 +1,7 @@
 """What a pattern shows before any lattice: its peaks, and the wavelengths that it was measured with."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,19 +47,20 @@ def find(
     A tube that is not monochromatised shows each line twice, and people call such a measurement 1.5406:
     the doublet is tried beside a single wavelength, and a single one beside a doublet.
     """
-    told = _found(two_theta, intensity, radiation, sigma)
+    pattern = measured(two_theta, intensity, radiation, sigma)
+    told = _found(pattern)
     best, note = told, None
     width = float(np.median(told[1].fwhm)) if len(told[1]) else None
     for other, text in _alternatives(radiation):
-        tried = _found(two_theta, intensity, other, sigma, width)
+        # Background and noise are those of the points: the wavelengths agree to a thousandth.
+        tried = _found(replace(pattern, radiation=other), width)
         margin = _cost(best) - _cost(tried)
         if margin > max(_CLEARLY * _cost(best), _LEAST) and not _companions(tried, radiation):
             best, note = tried, text
     return Found(*best, notes=(note,) if note else ())
 
 
-def _found(two_theta, intensity, radiation, sigma, width=None) -> tuple[Measured, Peaks, PeakFit | None]:
-    pattern = measured(two_theta, intensity, radiation, sigma)
+def _found(pattern: Measured, width: float | None = None) -> tuple[Measured, Peaks, PeakFit | None]:
     return pattern, *find_peaks(pattern, width)
 
 
