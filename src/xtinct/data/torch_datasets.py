@@ -113,6 +113,8 @@ class SampleSource:
                  (1/angstrom), without which lines reach as far as the instrument shows
     files        name -> line-list files, one for each family; their split is `role`
     variation    law of measuring conditions (`patterns.conditions.Variation`): name -> [low, high]
+    prior        how frequent space groups are, as in an experiment: balanced, natural, mp, a table, or a
+                 mapping with of, power and added; None draws them equally and leaves those of files
     """
 
     train: str | Mapping[str, float]
@@ -125,11 +127,12 @@ class SampleSource:
     lines: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     variation: Mapping[str, Any] = field(default_factory=dict)
+    prior: str | Mapping[str, Any] | None = None
 
     def settings(self, d_star_reach: float) -> SampleSettings:
         """The settings of the same samples in a training of the workflow; lines up to `d_star_reach`."""
         experiment = Experiment(
-            "samples", self.train, "extinction_class", "", 0, self._lattices(), self.variation
+            "samples", self.train, "extinction_class", "", 0, self._lattices(), self.variation, self.prior
         )
         return SampleSettings(
             experiment=experiment,

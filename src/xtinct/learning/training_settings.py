@@ -59,6 +59,8 @@ class Experiment:
     patterns   the budget: patterns seen in training
     lattices   family -> lattices to draw from in place of `ulbd.lattices`
     variation  law of the measuring conditions (`measuring.Variation`); empty: as the instrument says
+    prior      how frequent space groups are (`group_priors.GroupPrior`); None: equally where samples are
+               drawn, as they are where samples are stored
     """
 
     name: str
@@ -68,6 +70,7 @@ class Experiment:
     patterns: int
     lattices: Mapping[str, Mapping] = field(default_factory=dict)
     variation: Mapping[str, Any] = field(default_factory=dict)
+    prior: str | Mapping[str, Any] | None = None
 
     @property
     def weights(self) -> dict[str, float]:

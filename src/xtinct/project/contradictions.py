@@ -6,6 +6,7 @@ from typing import Any
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
+from xtinct.learning.group_priors import GroupPrior
 from xtinct.learning.import_paths import source_digest
 from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
@@ -175,6 +176,11 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         Variation.from_config(experiment.get("variation", {}))
     except XtinctError as error:
         yield f"{where}.{error}"
+    if "prior" in experiment:
+        try:
+            GroupPrior.from_config(experiment["prior"])
+        except XtinctError as error:
+            yield f"{where}.{error}"
 
 
 def _no_key_of(section: str, config: Config, path: str, name: str) -> Iterator[str]:

@@ -145,6 +145,20 @@ class VariationKeys(StrictSection):
     impurity_d_star: Range = optional_key("their positions, 1/angstrom")
 
 
+class PriorKeys(StrictSection):
+    """How frequent space groups are in training: (weight + added) ** power of each."""
+
+    of: str = key(
+        "balanced: every group the same; natural: as in the stored training sets of the experiment, and "
+        "where it has none as in the Materials Project; mp: as in the Materials Project; or a table (.csv, "
+        ".parquet) with spacegroup_number and weight (without weight, rows are counted)"
+    )
+    power: NotNegative = optional_key("of the weights; 0 makes them equal, 1 (without it) leaves them")
+    added: NotNegative = optional_key(
+        "to the weight of each of the 230 groups, so that none is impossible; 0 without it"
+    )
+
+
 class ExperimentKeys(StrictSection):
     """What is trained on what and tested on what."""
 
@@ -170,6 +184,10 @@ class ExperimentKeys(StrictSection):
     variation: VariationKeys = optional_key(
         "measuring conditions that differ from one training pattern to the next, as ranges; without it all "
         "patterns are measured as the instrument is configured"
+    )
+    prior: by_type(text=str, mapping=PriorKeys) = optional_key(
+        "how frequent space groups are in training, whatever it trains on: what `of` may be, or a mapping; "
+        "without it drawn samples are of all groups equally often, and stored ones as they are"
     )
     model: str = key("a key of models")
     patterns: Count = key("the budget, training patterns seen")
