@@ -165,8 +165,9 @@ def predict(
     `fill_missing` takes what is missing as empty. Peaks narrower than those that the model was trained
     for are broadened to them; wider ones are an XtinctError, and answered all the same with `any_width`.
     A pattern without any peak (constant, noise, a glass) is an XtinctError.
-    `prior`: weights of space groups, which share out a class among its groups (as in `ceilings`; None:
-    equal weights). `models`: folders of trained models, or a folder that holds some; None means
+    `prior`: weights of space groups that take the place of their frequencies in training, by Bayes' rule,
+    over all groups and classes of a model (None: classes as frequent as in training, shared evenly among
+    their groups). `models`: folders of trained models, or a folder that holds some; None means
     DEFAULT_MODELS. There is one model per crystal family, and each answers as if the pattern were of its
     family. Whether it is, the positions of the lines are asked (`xtinct.observer.exact.explaining`): where
     they speak against the family, or cannot be checked, probabilities stand without a set.
@@ -179,7 +180,7 @@ def predict(
     (`family`, None: none of those that are checked). "set": the classes that hold the true one with
     probability `coverage` among patterns like those that the model was calibrated on. It may be empty: then
     the model is undecided. There is none where the pattern does not look like those, without a calibration,
-    and where `prior` changes the probabilities of classes (models of crystal systems). Every warning has
+    and where `prior` changes the probabilities of classes. Every warning has
     one cause.
     """
     from xtinct.learning.measured_patterns import Asked, MeasuredPattern, answer_of

@@ -43,8 +43,8 @@ def predict(
     A pattern is a file of two columns, 2theta in degrees and intensity, or of any other format of powder
     diffraction. Every family that has a model answers as if the pattern were its own, and says
     where the lines speak against that. Classes marked * make up the set that holds the true one as often
-    as --coverage says. Peaks narrower than the model's are broadened to them. --prior shares out a class
-    among its space groups.
+    as --coverage says. Peaks narrower than the model's are broadened to them. --prior takes the place of the
+    frequencies of training, for classes and space groups alike.
     """
     from xtinct.api import predict as ranked
     from xtinct.ceiling.priors import read_prior

@@ -38,13 +38,45 @@ def test_lines_and_their_patterns_get_the_same_answer(model_dir, write_lines, se
 def test_the_prior_is_swapped_at_prediction(model_dir, write_lines):
     predictor = Predictor(model_dir, device="cpu")
     samples, _ = next(read_lines(write_lines([225]), family="cubic"))
-    common = predictor.from_lines(samples.lines, prior={225: 1.0})
-    rare = predictor.from_lines(samples.lines, prior={196: 1.0})
-    f_class = common.class_symbols.index("F - - -")
-    at = {int(g): i for i, g in enumerate(common.groups)}
-    assert common.class_probabilities == pytest.approx(rare.class_probabilities)
-    assert common.group_probabilities[0, at[225]] == pytest.approx(common.class_probabilities[0, f_class])
-    assert rare.group_probabilities[0, at[225]] == 0
+    trained = predictor.from_lines(samples.lines)
+    # F - - - has five groups, of which the prior takes two; of P - - - all of five stay.
+    weights = {225: 3.0, 202: 1.0} | dict.fromkeys((195, 200, 207, 215, 221), 2.0)
+    found = predictor.from_lines(samples.lines, prior=weights)
+    classes = {symbol: i for i, symbol in enumerate(found.class_symbols)}
+    expected = np.zeros_like(trained.class_probabilities)
+    for symbol, ratio in (("F - - -", 4 / 5), ("P - - -", 10 / 5)):
+        expected[:, classes[symbol]] = ratio * trained.class_probabilities[:, classes[symbol]]
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert found.class_probabilities == pytest.approx(expected, abs=1e-12)
+    at = {int(g): i for i, g in enumerate(found.groups)}
+    shares = found.group_probabilities[:, [at[225], at[202]]] / expected[:, [classes["F - - -"]]]
+    assert shares == pytest.approx(np.array([[3 / 4, 1 / 4]] * len(shares)))
+
+
+def test_the_prior_of_training_changes_nothing(model_dir, write_lines):
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines([225, 221]), family="cubic"))
+    trained, again = (
+        predictor.from_lines(samples.lines, prior=prior)
+        for prior in (None, dict.fromkeys(space_groups("cubic"), 7))
+    )
+    assert (trained.class_probabilities == again.class_probabilities).all()
+    assert again.calibration is not None
+
+
+def test_a_prior_of_another_family_is_said_and_not_asked(measured, model_dir):
+    two_theta, pattern, _ = measured(1.0)
+    arguments = (two_theta, pattern, 1.5406, model_dir)
+    plain = xtinct.predict(*arguments)["cubic"]
+    answer = xtinct.predict(*arguments, prior={14: 1})["cubic"]
+    assert answer["classes"] == plain["classes"]
+    assert "no weight on any space group that the cubic model knows" in answer["warnings"][0]
+    card = json.loads((model_dir / "card.json").read_text())
+    card["group_counts"] = {"225": 3, "221": 1}
+    (model_dir / "card.json").write_text(json.dumps(card))
+    answer = xtinct.predict(*arguments, prior={225: 3, 198: 1})["cubic"]
+    assert "25 % of its weight on space groups that training never showed (198)" in answer["warnings"][0]
+    assert answer["classes"][0] == ("F - - -", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +269,7 @@ def test_a_pattern_unlike_the_calibration_samples_has_an_empty_set_and_a_warning
     assert "the set is empty" in answer["warnings"][0]
 
 
-def test_a_prior_shares_out_a_class_among_its_groups(measured, model_dir, tmp_path):
+def test_a_prior_weighs_classes_and_groups(measured, model_dir, tmp_path):
     """From the command line as a table of weights, as the ceilings take it."""
     two_theta, pattern, _ = measured(1.0)
     groups = dict(xtinct.predict(two_theta, pattern, 1.5406, models=model_dir)["cubic"]["groups"])
@@ -254,7 +286,9 @@ def test_a_prior_shares_out_a_class_among_its_groups(measured, model_dir, tmp_pa
     at = {int(g): i for i, g in enumerate(found.groups)}
     shares = found.group_probabilities[0]
     assert shares[at[225]] == pytest.approx(3 * shares[at[202]])
-    assert expected["set"] != []  # classes stay as probable as they were
+    # Nothing but this class has a weight, and the set was not calibrated with that.
+    assert expected["classes"][0] == ("F - - -", pytest.approx(1))
+    assert "set" not in expected
 
 
 def test_sets_are_dropped_where_the_prior_changes_the_classes(settings, measured, tmp_path):

@@ -1,0 +1,141 @@
+"""Judging a trained model on measured patterns with labels."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from xtinct.auditing.pattern_sets import LabelledMeasurement, labelled_measurements
+from xtinct.ceiling.priors import read_prior
+from xtinct.errors import XtinctError
+from xtinct.evaluation.evaluation_records import EvaluationIdentity
+from xtinct.evaluation.methods import ModelFolder
+from xtinct.files.parquet import write_parquet
+from xtinct.files.schema import PREDICTIONS
+from xtinct.files.writing import write_json
+from xtinct.learning.measured_patterns import as_trained
+from xtinct.learning.predictor import Predictor
+from xtinct.scores.levels import TrueSymmetry, level_records
+from xtinct.scores.metrics import rank, share
+from xtinct.scores.outputs import Outputs, class_name_of_groups
+from xtinct.scores.prediction import Prediction
+
+#: Coverage of the sets of classes that are judged.
+COVERAGE = 0.9
+#: What all patterns of a set count as, beside each laboratory.
+TOGETHER = "all"
+
+
+@dataclass(frozen=True)
+class MeasuredSet:
+    """A set of measured patterns: its name, its table, and the table of its audit (None: all patterns)."""
+
+    name: str
+    patterns: str | Path
+    audit: str | Path | None = None
+
+
+def evaluate_on_measured(
+    model: ModelFolder, test: MeasuredSet, output_json: str | Path, output_parquet: str | Path
+) -> list[dict]:
+    """Ask a model about measured patterns, and return the records.
+
+    Written are `output_json`, for each laboratory and for all together one record of each level of symmetry
+    (`scores.levels.level_records`), under the frequencies of training (`prior` "training") and those of the
+    Materials Project ("mp"); and `output_parquet`, the predictions under the former (schema.PREDICTIONS).
+    `held` and `set_size` of extinction classes: the share of sets of COVERAGE that hold the true class, and
+    their mean size, where the model has a calibration. A pattern that cannot be brought to the model's grid
+    counts as wrong: its groups are all equally probable, and `refused` counts such patterns.
+    """
+    predictor = model.predictor()
+    patterns = labelled_measurements(test.patterns, test.audit)
+    started = time.perf_counter()
+    raw, reasons = _asked(predictor, patterns)
+    seconds = time.perf_counter() - started
+    truth = TrueSymmetry([p.label.number for p in patterns], [p.label.true_system for p in patterns])
+    laboratories = np.array([p.laboratory for p in patterns], dtype=object)
+    common = {
+        **asdict(_identity(predictor, test)),
+        "trained_target": predictor.outputs.target,
+        "refused": sum(reason != "" for reason in reasons),
+        "seconds": round(seconds, 3),
+        "training_digest": predictor.card["training_digest"],
+    }
+    records = []
+    for prior, weights in (("training", predictor.training_prior), ("mp", read_prior("mp"))):
+        found = predictor.interpret(raw, prior=weights)
+        for laboratory in [TOGETHER, *sorted(set(laboratories))]:
+            rows = np.flatnonzero((laboratories == laboratory) | (laboratory == TOGETHER))
+            for record in _records(found, predictor.outputs, truth, rows):
+                records.append({**common, "prior": prior, "laboratory": laboratory, **record})
+    write_json(output_json, records)
+    found = predictor.interpret(raw, prior=predictor.training_prior)
+    write_parquet(output_parquet, [_predictions(predictor.family, patterns, found)], PREDICTIONS)
+    return records
+
+
+def _identity(predictor: Predictor, test: MeasuredSet) -> EvaluationIdentity:
+    card = predictor.card
+    return EvaluationIdentity(
+        card["experiment"],
+        card["train_set"],
+        test.name,
+        predictor.family,
+        card["architecture"]["name"],
+        card["seed"],
+    )
+
+
+def _asked(predictor: Predictor, patterns: Sequence[LabelledMeasurement]) -> tuple[np.ndarray, list[str]]:
+    """Probabilities of the outputs, float32 (n, n_outputs), and why a pattern could not be asked ("")."""
+    raw = np.full((len(patterns), len(predictor.outputs)), 1 / len(predictor.outputs), np.float32)
+    reasons = []
+    for i, pattern in enumerate(patterns):
+        try:
+            raw[i] = predictor.outputs_of_measured(as_trained(predictor, pattern.measurement))[0]
+            reasons.append("")
+        except XtinctError as error:
+            reasons.append(str(error))
+    return raw, reasons
+
+
+def _records(found: Prediction, outputs: Outputs, truth: TrueSymmetry, rows: np.ndarray) -> list[dict]:
+    part = TrueSymmetry([truth.numbers[i] for i in rows], [truth.systems[i] for i in rows])
+    records = level_records(found.groups, found.group_probabilities[rows], part)
+    for record in records:
+        if record["target"] == "extinction_class" and found.calibration is not None and record["n"]:
+            record |= _sets(found, outputs, part, rows)
+    return records
+
+
+def _sets(
+    found: Prediction, outputs: Outputs, truth: TrueSymmetry, rows: np.ndarray
+) -> dict[str, float | None]:
+    """`held` and `set_size` over the samples whose group is known; a class of no output is not held."""
+    known = [i for i, number in enumerate(truth.numbers) if number is not None]
+    sets = found.class_sets(COVERAGE)[rows[known]]
+    labels = outputs.class_of_group[[int(truth.numbers[i]) for i in known]]
+    held = (labels >= 0) & sets[np.arange(len(labels)), labels]
+    return share("held", held) | {"set_size": float(sets.sum(axis=1).mean())}
+
+
+def _predictions(family: str, patterns: Sequence[LabelledMeasurement], found: Prediction) -> pa.Table:
+    """PREDICTIONS of the patterns whose space group is known and of the model's family."""
+    name_of = class_name_of_groups(family)
+    rows = [i for i, pattern in enumerate(patterns) if pattern.label.number in name_of]
+    classes, groups = (rank(p[rows], 5) for p in (found.class_probabilities, found.group_probabilities))
+    numbers = [int(patterns[i].label.number) for i in rows]
+    symbols = np.array(found.class_symbols, dtype=object)
+    columns = [
+        [patterns[i].pattern_id for i in rows],
+        np.array(numbers, dtype=np.int16),
+        [name_of[number] for number in numbers],
+        [list(row) for row in symbols[classes]],
+        list(np.take_along_axis(found.class_probabilities[rows], classes, axis=1).astype(np.float32)),
+        list(found.groups[groups].astype(np.int16)),
+        list(np.take_along_axis(found.group_probabilities[rows], groups, axis=1).astype(np.float32)),
+    ]
+    return pa.table(columns, schema=PREDICTIONS)
