@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from xtinct.files.parquet import open_parquet, read_table
-from xtinct.files.schema import AUDIT, CELL, PATTERNS, check_table
+from xtinct.files.schema import AUDIT, CELL, MEASURED_PATTERNS, check_table
 from xtinct.measurements import Measurement, Radiation
 from xtinct.symmetry.families import crystal_system
 
@@ -60,13 +60,13 @@ class LabelledMeasurement:
 def labelled_measurements(patterns: str | Path, audit: str | Path | None = None) -> list[LabelledMeasurement]:
     """The patterns of a set in the order of its table; with `audit`, those alone that passed it.
 
-    patterns   table PATTERNS of the rule `read_patterns`
+    patterns   table MEASURED_PATTERNS of the rule `read_patterns`
     audit      table AUDIT of the rule `audit_patterns`, of the same set
 
     XtinctError where a table is missing or no such table.
     """
     with open_parquet(patterns) as file:
-        check_table(file.schema_arrow, PATTERNS, str(patterns))
+        check_table(file.schema_arrow, MEASURED_PATTERNS, str(patterns))
         rows = file.read().to_pylist()
     if audit is not None:
         passed = {name for name, verdict in _verdicts(audit).items() if verdict == PASS}

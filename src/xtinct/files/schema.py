@@ -31,8 +31,8 @@ _NULLABLE = {
     ("structures", "protostructure"),
     ("recognition", "protostructure"),
     ("quarantine", "raw_sha256"),
-    *(("patterns", name) for name in ("sigma", "spacegroup_number", "crystal_system", "n_phases")),
-    *(("patterns", name) for name in ("a", "b", "c", "alpha", "beta", "gamma")),
+    *(("measured_patterns", name) for name in ("sigma", "spacegroup_number", "crystal_system", "n_phases")),
+    *(("measured_patterns", name) for name in ("a", "b", "c", "alpha", "beta", "gamma")),
     *(("audit", name) for name in ("unexplained", "weighted_r", "class_probability", "cell_change")),
     *(("audit", name) for name in ("foreign", "duplicate_of")),
     *(("measured_predictions", name) for name in ("spacegroup_number", "extinction_class")),
@@ -133,8 +133,8 @@ RECOGNITION = _table(
     ),
 )
 
-PATTERNS = _table(
-    "patterns",
+MEASURED_PATTERNS = _table(
+    "measured_patterns",
     ("pattern_id", pa.string(), "", "set of patterns, colon, identifier within the set"),
     ("laboratory", pa.string(), "", "who measured it or gave it; patterns of one laboratory are alike"),
     ("specimen", pa.string(), "", "identifier of the specimen; empty if unknown"),
@@ -157,8 +157,8 @@ PATTERNS = _table(
 
 AUDIT = _table(
     "audit",
-    ("pattern_id", pa.string(), "", "row of patterns"),
-    ("laboratory", pa.string(), "", "as in patterns"),
+    ("pattern_id", pa.string(), "", "row of measured_patterns"),
+    ("laboratory", pa.string(), "", "as in measured_patterns"),
     ("verdict", pa.string(), "", "pass or reject"),
     ("reasons", pa.list_(pa.string()), "", "machine-readable reasons of a rejection, and remarks"),
     ("detail", pa.string(), "", "what was found, in words; one clause for each reason"),
@@ -183,8 +183,8 @@ AUDIT = _table(
 
 MEASURED_PREDICTIONS = _table(
     "measured_predictions",
-    ("pattern_id", pa.string(), "", "row of patterns"),
-    ("laboratory", pa.string(), "", "as in patterns"),
+    ("pattern_id", pa.string(), "", "row of measured_patterns"),
+    ("laboratory", pa.string(), "", "as in measured_patterns"),
     ("spacegroup_number", pa.int16(), "", "of the label; null if unknown"),
     ("extinction_class", pa.string(), "", "of the label's group; null if unknown"),
     ("crystal_system", pa.string(), "", "of the label; null if unknown"),
