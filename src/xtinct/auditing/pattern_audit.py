@@ -37,6 +37,7 @@ REJECTING = {
     "short_range": "the range is too short",
     "label_inconsistent": "cell and space group of the label do not go together",
     "wrong_label": "the label's cell does not explain the pattern",
+    "cell_lost": "the fit left the label's cell",
     "several_phases": "lines of another phase",
     "forbidden_lines": "lines that the label's space group forbids",
     "trigonal_as_hexagonal": "all lines obey the condition of a rhombohedral lattice, the label is hexagonal",
@@ -53,8 +54,9 @@ FEWEST_COUNTS, FEWEST_PEAKS, SHORTEST_SPAN = 60.0, 4, 0.25
 #: Share of the peaks' area away from the cell's lines, and strong ones of ten: of a wrong label, and of a
 #: further phase, for which one strong line does too.
 _WRONG, _WRONG_STRONG, _FURTHER = 0.30, 4, 0.04
-#: Share of the range within reach of the cell's lines from which on it is not tested; relative change of it.
-_UNTESTED, _CHANGED = 0.6, 0.005
+#: Share of the range within reach of the cell's lines from which on it is not tested; relative
+#: change of it that is worth a remark, and that is no longer the same cell.
+_UNTESTED, _CHANGED, _LOST = 0.6, 0.005, 0.02
 #: Probability of classes of a rhombohedral lattice from which on a hexagonal label is wrong.
 _RHOMBOHEDRAL = 0.99
 
@@ -235,12 +237,9 @@ def _cell(audited: Audited, told: LabelFit, found: Found) -> None:
     if told.chance > _UNTESTED:
         audited.say("cell_not_tested", f"{100 * told.chance:.0f} % of the range is near a line")
     if told.cell_change > _CHANGED:
-        audited.say("cell_off", f"{100 * told.cell_change:.1f} %")
+        reason = "cell_lost" if told.cell_change > _LOST else "cell_off"
+        audited.say(reason, f"{100 * told.cell_change:.1f} % in a length")
 
 
-_ON_PATTERN: tuple[Callable[[Audited, LabelFit, Found], None], ...] = (
-    _lines,
-    _absences,
-    _rhombohedral,
-    _cell,
-)
+_Check = Callable[[Audited, LabelFit, Found], None]
+_ON_PATTERN: tuple[_Check, ...] = (_lines, _absences, _rhombohedral, _cell)
