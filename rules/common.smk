@@ -179,6 +179,16 @@ def for_measured(pattern):
     ]
 
 
+def for_networks(pattern):
+    """`pattern` filled in for every set of measured patterns and every model of all families."""
+    return [
+        pattern.format(set=name, experiment=experiment, seed=seed)
+        for name in PATTERN_SETS
+        for experiment, family, seed in MODELS
+        if family == "all"
+    ]
+
+
 def sets_before(wildcards):
     """Sets of measured patterns that come before this one, whose patterns it may repeat."""
     before = PATTERN_SETS[: PATTERN_SETS.index(wildcards.set)]
@@ -251,6 +261,7 @@ def final_targets():
         *for_hybrid("results/observer/{family}/{test}.hybrid.json"),
         *for_robustness(),
         *for_measured("results/measured/{set}/{method}.json"),
+        *for_networks("results/measured_networks/{set}/{experiment}/seed-{seed}.json"),
         "results/ceilings.csv",
         "data/symmetry/reflection_conditions.parquet",
         "data/splits/structures.parquet",

@@ -31,11 +31,18 @@ TOGETHER = "all"
 
 @dataclass(frozen=True)
 class MeasuredSet:
-    """A set of measured patterns: its name, its table, and the table of its audit (None: all patterns)."""
+    """A set of measured patterns to ask a model about.
+
+    name        of the set
+    patterns    table MEASURED_PATTERNS
+    audit       table AUDIT of the same set: those that passed are asked; None: all are
+    confidence  of the intervals
+    """
 
     name: str
     patterns: str | Path
     audit: str | Path | None = None
+    confidence: float = 0.95
 
 
 def evaluate_on_measured(
@@ -43,34 +50,37 @@ def evaluate_on_measured(
 ) -> list[dict]:
     """Ask a model about measured patterns, and return the records.
 
-    Written are `output_json`, for each laboratory and for all together one record of each level of symmetry
-    (`scores.levels.level_records`), under the frequencies of training (`prior` "training") and those of the
-    Materials Project ("mp"); and `output_parquet`, the predictions under the former (schema.PREDICTIONS).
-    `held` and `set_size` of extinction classes: the share of sets of COVERAGE that hold the true class, and
-    their mean size, where the model has a calibration. A pattern that cannot be brought to the model's grid
-    counts as wrong: its groups are all equally probable, and `refused` counts such patterns.
+    Written are `output_json`, for each laboratory and for all of several together one record of each level of
+    symmetry (`scores.levels.level_records`), under the frequencies of training (`prior` "training") and those
+    of the Materials Project ("mp"); and `output_parquet`, the predictions under the former
+    (schema.PREDICTIONS). `set`, of extinction classes, is the share of sets of COVERAGE that hold the true
+    class, and `set_size` their mean size, where the model has a calibration. A pattern that cannot be brought
+    to the model's grid is answered with equal probabilities of all outputs; `failed` counts such patterns.
     """
     predictor = model.predictor()
     patterns = labelled_measurements(test.patterns, test.audit)
     started = time.perf_counter()
     raw, reasons = _asked(predictor, patterns)
+    failed = np.array([reason != "" for reason in reasons], dtype=bool)
     seconds = time.perf_counter() - started
     truth = TrueSymmetry([p.label.number for p in patterns], [p.label.true_system for p in patterns])
     laboratories = np.array([p.laboratory for p in patterns], dtype=object)
     common = {
         **asdict(_identity(predictor, test)),
         "trained_target": predictor.outputs.target,
-        "refused": sum(reason != "" for reason in reasons),
+        "method": "network",
+        "set": test.name,
         "seconds": round(seconds, 3),
         "training_digest": predictor.card["training_digest"],
     }
     records = []
     for prior, weights in (("training", predictor.training_prior), ("mp", read_prior("mp"))):
         found = predictor.interpret(raw, prior=weights)
-        for laboratory in [TOGETHER, *sorted(set(laboratories))]:
+        for laboratory in _scopes(laboratories):
             rows = np.flatnonzero((laboratories == laboratory) | (laboratory == TOGETHER))
-            for record in _records(found, predictor.outputs, truth, rows):
-                records.append({**common, "prior": prior, "laboratory": laboratory, **record})
+            about = {"prior": prior, "laboratory": laboratory, "failed": int(failed[rows].sum())}
+            for record in _records(found, predictor.outputs, truth, rows, test.confidence):
+                records.append({**common, **about, **record})
     write_json(output_json, records)
     found = predictor.interpret(raw, prior=predictor.training_prior)
     write_parquet(output_parquet, [_predictions(predictor.family, patterns, found)], PREDICTIONS)
@@ -89,6 +99,12 @@ def _identity(predictor: Predictor, test: MeasuredSet) -> EvaluationIdentity:
     )
 
 
+def _scopes(laboratories: np.ndarray) -> list[str]:
+    """All of several laboratories, and each of them."""
+    each = sorted(set(laboratories))
+    return each if len(each) == 1 else [TOGETHER, *each]
+
+
 def _asked(predictor: Predictor, patterns: Sequence[LabelledMeasurement]) -> tuple[np.ndarray, list[str]]:
     """Probabilities of the outputs, float32 (n, n_outputs), and why a pattern could not be asked ("")."""
     raw = np.full((len(patterns), len(predictor.outputs)), 1 / len(predictor.outputs), np.float32)
@@ -102,24 +118,26 @@ def _asked(predictor: Predictor, patterns: Sequence[LabelledMeasurement]) -> tup
     return raw, reasons
 
 
-def _records(found: Prediction, outputs: Outputs, truth: TrueSymmetry, rows: np.ndarray) -> list[dict]:
+def _records(
+    found: Prediction, outputs: Outputs, truth: TrueSymmetry, rows: np.ndarray, confidence: float
+) -> list[dict]:
     part = TrueSymmetry([truth.numbers[i] for i in rows], [truth.systems[i] for i in rows])
-    records = level_records(found.groups, found.group_probabilities[rows], part)
+    records = level_records(found.groups, found.group_probabilities[rows], part, confidence)
     for record in records:
         if record["target"] == "extinction_class" and found.calibration is not None and record["n"]:
-            record |= _sets(found, outputs, part, rows)
+            record |= _sets(found, outputs, part, rows, confidence)
     return records
 
 
 def _sets(
-    found: Prediction, outputs: Outputs, truth: TrueSymmetry, rows: np.ndarray
-) -> dict[str, float | None]:
-    """`held` and `set_size` over the samples whose group is known; a class of no output is not held."""
+    found: Prediction, outputs: Outputs, truth: TrueSymmetry, rows: np.ndarray, confidence: float
+) -> dict[str, float]:
+    """`set` and `set_size` over the samples whose group is known; a class of no output is not held."""
     known = [i for i, number in enumerate(truth.numbers) if number is not None]
     sets = found.class_sets(COVERAGE)[rows[known]]
     labels = outputs.class_of_group[[int(truth.numbers[i]) for i in known]]
     held = (labels >= 0) & sets[np.arange(len(labels)), labels]
-    return share("held", held) | {"set_size": float(sets.sum(axis=1).mean())}
+    return share("set", held, confidence) | {"set_size": float(sets.sum(axis=1).mean())}
 
 
 def _predictions(family: str, patterns: Sequence[LabelledMeasurement], found: Prediction) -> pa.Table:

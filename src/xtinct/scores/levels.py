@@ -7,7 +7,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.scores.calibration import expected_calibration_error
-from xtinct.scores.metrics import in_top_k, proportion, share
+from xtinct.scores.metrics import in_top_k, share
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system, family_of, family_of_system
 from xtinct.symmetry.operations import bravais_lattice
@@ -15,15 +15,15 @@ from xtinct.symmetry.operations import bravais_lattice
 #: What a space group belongs to, from coarse to fine.
 LEVELS: dict[str, Callable[[int], str]] = {
     "crystal_system": crystal_system,
-    "crystal_family": family_of,
-    "bravais_lattice": bravais_lattice,
+    "family": family_of,
+    "bravais": bravais_lattice,
     "extinction_class": lambda number: f"{family_of(number)} {class_symbol(number)}",
     "spacegroup": str,
 }
 #: Levels that a crystal system alone tells.
-_OF_SYSTEM = {"crystal_system": str, "crystal_family": lambda system: family_of_system(system).name}
+_OF_SYSTEM = {"crystal_system": str, "family": lambda system: family_of_system(system).name}
 #: The k of top-k, and the probability above which an answer counts as sure.
-KS, SURE = (1, 5, 10), 0.9
+KS, SURE = (1, 2, 3, 4, 5, 10), 0.9
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,11 @@ def level_records(
     groups         space group numbers int (n_groups,)
     probabilities  of each for every sample, float (n, n_groups)
 
-    Keys: target; n; top1, top5, top10 with Wilson intervals (`_low`, `_high`; they stop where all names are
-    counted); `ece`, the expected calibration error of the first choice; `sure`, the number of samples with a
-    probability above SURE, and `sure_right`, the share of these that is right. A true name that no group of
-    `groups` has counts as wrong. None in place of numbers where nothing is known.
+    Keys: target; confidence; n; top1 to top5 and top10 with Wilson intervals (`_low`, `_high`; they stop
+    where all names are counted); `ece`, the expected calibration error of the first choice; `sure`, the share of
+    samples with a first choice above SURE, `sure_n`, their number, and `sure_right`, how many of them are
+    right. A true name that no group of `groups` has counts as wrong. Where nothing is known `n` is 0 and
+    stands alone.
     """
     return [_record(groups, probabilities, truth, level, confidence) for level in LEVELS]
 
@@ -81,15 +82,17 @@ def _record(
     known = np.array([name is not None for name in told], dtype=bool)
     place = {name: i for i, name in enumerate(names)}
     labels = np.array([place.get(name, -1) for name in told if name is not None], dtype=np.int64)
-    found = by_name[known]
-    record: dict = {"target": level, "n": len(labels)}
-    ks = [k for k in KS if k < len(names)]
-    if not len(labels):
-        keys = [f"top{k}{end}" for k in ks for end in ("", "_low", "_high")]
-        return record | dict.fromkeys([*keys, "ece", "sure", "sure_right"])
-    for k in ks:
+    found, n = by_name[known], len(labels)
+    record: dict = {"target": level, "confidence": confidence, "n": n}
+    if not n:
+        return record
+    for k in (k for k in KS if k < len(names)):
         record |= share(f"top{k}", in_top_k(found, labels, k), confidence)
     sure = found.max(axis=1) > SURE
     right = in_top_k(found, labels, 1)
-    record |= {"ece": expected_calibration_error(found, labels), "sure": int(sure.sum())}
-    return record | proportion("sure_right", int((sure & right).sum()), int(sure.sum()), confidence)
+    record["ece"] = expected_calibration_error(found, labels)
+    return record | {
+        "sure": float(sure.mean()),
+        "sure_n": int(sure.sum()),
+        "sure_right": int((sure & right).sum()),
+    }
