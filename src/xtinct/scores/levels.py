@@ -66,8 +66,8 @@ def level_records(
     probabilities  of each for every sample, float (n, n_groups)
 
     Keys: target; confidence; n; top1 to top5 and top10 with Wilson intervals (`_low`, `_high`; they stop
-    where all names are counted); `ece`, the expected calibration error of the first choice; `sure`, the share of
-    samples with a first choice above SURE, `sure_n`, their number, and `sure_right`, how many of them are
+    where all names are counted); `ece`, the expected calibration error of the first choice; `sure`, the share
+    of samples with a first choice above SURE, `sure_n`, their number, and `sure_right`, how many of them are
     right. A true name that no group of `groups` has counts as wrong. Where nothing is known `n` is 0 and
     stands alone.
     """
