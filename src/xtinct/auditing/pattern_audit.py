@@ -1,7 +1,8 @@
 """The audit of measured patterns: whether each is a measurement of one phase that its label describes.
 
 A pattern is rejected for one of REJECTING, each of which says what is wrong; remarks do not reject it. What
-was found stands beside the verdict, so that other limits can be set afterwards.
+was found stands beside the verdict, so that other limits can be set afterwards. What the file and its label
+show is looked at first, and the peaks of those alone that pass.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -95,8 +96,6 @@ class Audited:
             "two_theta_min": float(m.two_theta[0]),
             "two_theta_max": float(m.two_theta[-1]),
             "turning": turning_share(m.intensity),
-            "counts": 0.0,
-            "peaks": 0,
             **self.figures,
         }
 
@@ -129,7 +128,8 @@ def _audited(pattern: LabelledMeasurement, repeats: tuple[str, str] | None) -> A
         turning = turning_share(pattern.measurement.intensity)
         audited.say("calculated", f"{turning:.2f} of the turning points of noise")
     _label_alone(audited)
-    found = _peaks(audited)
+    # The rest takes a second a pattern: it is asked of those alone that may still pass.
+    found = _peaks(audited) if audited.verdict == PASS else None
     if found is not None:
         for check in (_counts, _range):
             check(audited, found)
