@@ -2,8 +2,8 @@
 
     python benchmarks/measured/audit.py PATTERNS.parquet OUT.csv [--laboratory NAME ...]
 
-PATTERNS has columns as the kind `table` of the configuration's `patterns` says. Only the laboratories that are
-named are audited; the rows before theirs are what they may repeat. Rows are added to OUT.
+PATTERNS has columns as the kind `table` of the configuration's `patterns` says. Only the laboratories that
+are named are audited; the rows before theirs are what they may repeat. Rows are added to OUT.
 """
 
 import argparse

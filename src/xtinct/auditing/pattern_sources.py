@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -367,8 +368,9 @@ def _fetched(
 
         def ask() -> bytes:
             body = session.get(address).content
-            if not body.startswith(b"PK"):
-                raise FailedError("the answer is no zip archive")
+            # The directory at its end is there, so the archive was not cut short.
+            if not zipfile.is_zipfile(io.BytesIO(body)):
+                raise FailedError("the answer is no whole zip archive")
             return body
 
         path.parent.mkdir(parents=True, exist_ok=True)
