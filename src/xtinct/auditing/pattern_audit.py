@@ -165,15 +165,22 @@ def _peaks(audited: Audited) -> Found | None:
 
 
 def _counts(audited: Audited, found: Found) -> None:
-    noise = found.measured.noise
-    highest = float(found.measured.intensity.max())
-    # Of the highest point of the file's own steps; smoothed noise says nothing of counts.
-    counts = highest**2 / max(noise.gain * highest + noise.floor, 1e-300)
+    counts = _counts_of(audited.pattern.measurement.intensity, found)
     audited.figures["counts"] = counts
     if counts < FEWEST_COUNTS:
         audited.say("few_counts", f"about {counts:.0f} at the highest point")
     if len(found.peaks) < FEWEST_PEAKS:
         audited.say("few_peaks", f"{len(found.peaks)}")
+
+
+def _counts_of(intensity: np.ndarray, found: Found) -> float:
+    """Counts of the highest point: as its noise tells, and as the smallest of all tells beside zeros."""
+    noise, highest = found.measured.noise, float(found.measured.intensity.max())
+    counts = highest**2 / max(noise.gain * highest + noise.floor, 1e-300)
+    if (intensity == 0).any():
+        # Beside no count at all the smallest intensity is one count, whatever the unit.
+        counts = min(counts, float(intensity.max() / intensity[intensity > 0].min()))
+    return counts
 
 
 def _range(audited: Audited, found: Found) -> None:
