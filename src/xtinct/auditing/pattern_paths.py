@@ -1,4 +1,4 @@
-"""Where sets of measured patterns lie on this disk, and digests of it: what the workflow asks before any job."""
+"""Where sets of measured patterns lie on this disk, and digests of it: what the workflow asks first."""
 
 from collections.abc import Mapping
 from pathlib import Path
