@@ -2,7 +2,7 @@ from functools import cache
 
 import xtinct.project.experiments
 import xtinct.project.named_sets
-from xtinct.auditing.pattern_sources import pattern_content
+from xtinct.auditing.pattern_paths import pattern_content
 from xtinct.learning.import_paths import source_digest
 from xtinct.project.digests import code_digest
 from xtinct.project.job import has_gpu

@@ -1,4 +1,4 @@
-from xtinct.auditing.pattern_sources import pattern_inputs
+from xtinct.auditing.pattern_paths import pattern_inputs
 
 
 rule pattern_links:

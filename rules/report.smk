@@ -46,6 +46,8 @@ rule report:
         classes="data/symmetry/extinction_classes.parquet",
         limits="results/limits/limits.json",
         wilson="results/limits/wilson.json",
+        measured=for_measured("results/measured/{set}/{method}.json"),
+        audits=expand("data/audit/{set}.parquet", set=PATTERN_SETS),
     output:
         html=report(
             "results/report.html",

@@ -226,6 +226,8 @@ EXAMPLES = {
     # Needs the whole build; tests/unit/recognition asks the same.
     "import xtinct.recognition.recognising as recognition": None,
     "import torch": ("", {"64 * 600": "64 * 4", "64 * 20": "64 * 2", "total_steps=600": "total_steps=4"}),
+    # Needs the whole build; tests/unit/auditing asks the same.
+    "from xtinct.auditing.pattern_sets import labelled_measurements": None,
     "from xtinct import identify": None,  # the same; tests/unit/joint
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct import line_list, simulate": ("", {}),

@@ -23,6 +23,8 @@ with job(snakemake.log):
             curves=inputs.curves,
             limits=inputs.limits,
             wilson=inputs.wilson,
+            measured=inputs.measured,
+            audits=inputs.audits,
         ),
         ReportOutputs(
             html=outputs.html,

@@ -1,7 +1,8 @@
 """The audit of measured patterns: whether each is a measurement of one phase that its label describes.
 
 A pattern is rejected for one of REJECTING, each of which says what is wrong; remarks do not reject it. What
-was found stands beside the verdict, so that other limits can be set afterwards.
+was found stands beside the verdict, so that other limits can be set afterwards. What the file and its label
+show is looked at first, and the peaks of those alone that pass.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -95,8 +96,6 @@ class Audited:
             "two_theta_min": float(m.two_theta[0]),
             "two_theta_max": float(m.two_theta[-1]),
             "turning": turning_share(m.intensity),
-            "counts": 0.0,
-            "peaks": 0,
             **self.figures,
         }
 
@@ -129,7 +128,8 @@ def _audited(pattern: LabelledMeasurement, repeats: tuple[str, str] | None) -> A
         turning = turning_share(pattern.measurement.intensity)
         audited.say("calculated", f"{turning:.2f} of the turning points of noise")
     _label_alone(audited)
-    found = _peaks(audited)
+    # The rest takes a second a pattern: it is asked of those alone that may still pass.
+    found = _peaks(audited) if audited.verdict == PASS else None
     if found is not None:
         for check in (_counts, _range):
             check(audited, found)
@@ -165,15 +165,22 @@ def _peaks(audited: Audited) -> Found | None:
 
 
 def _counts(audited: Audited, found: Found) -> None:
-    noise = found.measured.noise
-    highest = float(found.measured.intensity.max())
-    # Of the highest point of the file's own steps; smoothed noise says nothing of counts.
-    counts = highest**2 / max(noise.gain * highest + noise.floor, 1e-300)
+    counts = _counts_of(audited.pattern.measurement.intensity, found)
     audited.figures["counts"] = counts
     if counts < FEWEST_COUNTS:
         audited.say("few_counts", f"about {counts:.0f} at the highest point")
     if len(found.peaks) < FEWEST_PEAKS:
         audited.say("few_peaks", f"{len(found.peaks)}")
+
+
+def _counts_of(intensity: np.ndarray, found: Found) -> float:
+    """Counts of the highest point: as its noise tells, and as the smallest of all tells beside zeros."""
+    noise, highest = found.measured.noise, float(found.measured.intensity.max())
+    counts = highest**2 / max(noise.gain * highest + noise.floor, 1e-300)
+    if (intensity == 0).any():
+        # Beside no count at all the smallest intensity is one count, whatever the unit.
+        counts = min(counts, float(intensity.max() / intensity[intensity > 0].min()))
+    return counts
 
 
 def _range(audited: Audited, found: Found) -> None:

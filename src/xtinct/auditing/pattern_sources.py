@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -23,6 +24,7 @@ from xtinct.auditing.pattern_labels import (
     label_of_mineral_text,
     label_of_row,
 )
+from xtinct.auditing.pattern_paths import CARRIED_PATTERNS
 from xtinct.auditing.pattern_sets import PatternLabel
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches, write_parquet
@@ -32,12 +34,10 @@ from xtinct.files.writing import write_bytes
 from xtinct.measurements import Measurement, Radiation, measurements_in, radiation_of
 from xtinct.sources.archives import contents, texts
 from xtinct.sources.archives import decoded as text_of
-from xtinct.sources.listing import content_digest, local_path, matches
+from xtinct.sources.listing import local_path, matches
 from xtinct.sources.network import FailedError, Gate, ServerLimits, Session, patiently
 
-#: Patterns that the project carries, relative to its folder.
-CARRIED_PATTERNS = "data/patterns/patterns.parquet"
-#: Licence and laboratory of sets that name none: nobody may guess them.
+#: Licence of sets that name none: nobody may guess one.
 _NO_LICENCE = "not stated"
 #: Columns of a table of labels, beside those of the crystal.
 _FILE_COLUMNS = ("file", "wavelength", "laboratory", "specimen", "licence")
@@ -100,18 +100,6 @@ def collect_patterns(
     write_parquet(out, [table], MEASURED_PATTERNS, {"set": name, "kind": config["kind"]})
     rejected.write(quarantine)
     return {"received": received, "patterns": len(kept), "quarantined": len(rejected)}
-
-
-def pattern_inputs(config: Mapping[str, Any], project: str | Path = "") -> list[str]:
-    """Local files and folders that a configured set reads (for the workflow's inputs)."""
-    if config["kind"] == "carried":
-        return [str(Path(project, CARRIED_PATTERNS))]
-    return [str(config["path"])] if "path" in config else []
-
-
-def pattern_content(config: Mapping[str, Any], kept: str | Path, project: str | Path = "") -> list[str]:
-    """Digests of what `pattern_inputs` names; `kept` spares reading again what has not changed."""
-    return [content_digest(local_path(path), "*", Path(kept)) for path in pattern_inputs(config, project)]
 
 
 def _unique(identifier: str, seen: set[str]) -> str:
@@ -367,8 +355,9 @@ def _fetched(
 
         def ask() -> bytes:
             body = session.get(address).content
-            if not body.startswith(b"PK"):
-                raise FailedError("the answer is no zip archive")
+            # The directory at its end is there, so the archive was not cut short.
+            if not zipfile.is_zipfile(io.BytesIO(body)):
+                raise FailedError("the answer is no whole zip archive")
             return body
 
         path.parent.mkdir(parents=True, exist_ok=True)

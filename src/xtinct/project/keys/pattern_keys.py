@@ -42,8 +42,8 @@ class PatternFiles(_PatternSet):
     pattern: str = optional_key("file names to take; without it all")
     labels: str = optional_key(
         "name of a CSV within the folder or archive: column file, and any of spacegroup, crystal_system, a, "
-        "b, c, alpha, beta, gamma, formula, n_phases, label, wavelength, laboratory, specimen, licence; without "
-        "it labels are those of the files themselves (pdCIF, RRUFF)"
+        "b, c, alpha, beta, gamma, formula, n_phases, label, wavelength, laboratory, specimen, licence; "
+        "without it labels are those of the files themselves (pdCIF, RRUFF)"
     )
     wavelength: Wavelength = optional_key(
         "of files that are told no other by the labels: angstrom, or a tube's lines (CuKa); without it what "
