@@ -51,11 +51,12 @@ def evaluate_on_measured(
     """Ask a model about measured patterns, and return the records.
 
     Written are `output_json`, for each laboratory and for all of several together one record of each level of
-    symmetry (`scores.levels.level_records`), under the frequencies of training (`prior` "training") and those
-    of the Materials Project ("mp"); and `output_parquet`, the predictions under the former
-    (schema.PREDICTIONS). `set`, of extinction classes, is the share of sets of COVERAGE that hold the true
-    class, and `set_size` their mean size, where the model has a calibration. A pattern that cannot be brought
-    to the model's grid is answered with equal probabilities of all outputs; `failed` counts such patterns.
+    symmetry (`scores.levels.level_records`), under the frequencies of training (`prior` "training"), under
+    those of the Materials Project ("mp"), and by these alone, without a look at a pattern ("mp alone"); and
+    `output_parquet`, the predictions under the first (schema.PREDICTIONS). `held`, of extinction classes, is
+    the share of sets of COVERAGE that hold the true class, and `set_size` their mean size, where the model
+    has a calibration. A pattern that cannot be brought to the model's grid is answered with equal
+    probabilities of all outputs; `failed` counts such patterns.
     """
     predictor = model.predictor()
     patterns = labelled_measurements(test.patterns, test.audit)
@@ -69,22 +70,34 @@ def evaluate_on_measured(
         **asdict(_identity(predictor, test)),
         "trained_target": predictor.outputs.target,
         "method": "network",
-        "set": test.name,
         "seconds": round(seconds, 3),
         "training_digest": predictor.card["training_digest"],
     }
     records = []
-    for prior, weights in (("training", predictor.training_prior), ("mp", read_prior("mp"))):
-        found = predictor.interpret(raw, prior=weights)
+    answers = {
+        "training": predictor.interpret(raw, prior=predictor.training_prior),
+        "mp": predictor.interpret(raw, prior=read_prior("mp")),
+        "mp alone": _by_frequencies(predictor.outputs, len(patterns)),
+    }
+    for prior, found in answers.items():
         for laboratory in _scopes(laboratories):
             rows = np.flatnonzero((laboratories == laboratory) | (laboratory == TOGETHER))
             about = {"prior": prior, "laboratory": laboratory, "failed": int(failed[rows].sum())}
             for record in _records(found, predictor.outputs, truth, rows, test.confidence):
                 records.append({**common, **about, **record})
     write_json(output_json, records)
-    found = predictor.interpret(raw, prior=predictor.training_prior)
-    write_parquet(output_parquet, [_predictions(predictor.family, patterns, found)], PREDICTIONS)
+    predictions = _predictions(predictor.family, patterns, answers["training"])
+    write_parquet(output_parquet, [predictions], PREDICTIONS)
     return records
+
+
+def _by_frequencies(outputs: Outputs, n: int) -> Prediction:
+    """The frequencies of the Materials Project as the answer to each of n patterns."""
+    known = read_prior("mp")
+    weights = np.array([float(known.get(int(group), 0)) for group in outputs.groups])
+    by_group = np.tile(weights / weights.sum(), (n, 1))
+    member = np.eye(len(outputs.class_names))[outputs.class_of_group[outputs.groups]]
+    return Prediction(outputs.class_names, by_group @ member, outputs.groups, by_group)
 
 
 def _identity(predictor: Predictor, test: MeasuredSet) -> EvaluationIdentity:
@@ -132,12 +145,12 @@ def _records(
 def _sets(
     found: Prediction, outputs: Outputs, truth: TrueSymmetry, rows: np.ndarray, confidence: float
 ) -> dict[str, float]:
-    """`set` and `set_size` over the samples whose group is known; a class of no output is not held."""
+    """`held` and `set_size` over the samples whose group is known; a class of no output is not held."""
     known = [i for i, number in enumerate(truth.numbers) if number is not None]
     sets = found.class_sets(COVERAGE)[rows[known]]
     labels = outputs.class_of_group[[int(truth.numbers[i]) for i in known]]
     held = (labels >= 0) & sets[np.arange(len(labels)), labels]
-    return share("set", held, confidence) | {"set_size": float(sets.sum(axis=1).mean())}
+    return share("held", held, confidence) | {"set_size": float(sets.sum(axis=1).mean())}
 
 
 def _predictions(family: str, patterns: Sequence[LabelledMeasurement], found: Prediction) -> pa.Table:
