@@ -25,6 +25,7 @@ with job(snakemake.log):
             wilson=inputs.wilson,
             measured=inputs.measured,
             audits=inputs.audits,
+            networks=inputs.networks,
         ),
         ReportOutputs(
             html=outputs.html,

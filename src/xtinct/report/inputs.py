@@ -53,6 +53,7 @@ class ReportPaths:
     wilson       wilson.json of xtinct.ceiling.ceiling_files.write_wilson, if it was made
     measured     results/measured/{set}/{method}.json
     audits       data/audit/{set}.parquet
+    networks     results/measured_networks/{set}/{experiment}/seed-{seed}.json
     """
 
     metrics: Sequence[str | Path]
@@ -68,6 +69,7 @@ class ReportPaths:
     wilson: str | Path | None = None
     measured: Sequence[str | Path] = ()
     audits: Sequence[str | Path] = ()
+    networks: Sequence[str | Path] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Inputs:
     lines_paths  where the lines stand: example patterns read the few that they show
     tables       `read_tables`
     limits       `read_limits`
-    measured     `read_measured`; audit, `read_audits`
+    measured     `read_measured`; audit, `read_audits`; networks, `read_networks`
     """
 
     evaluations: list[EvaluationFile]
@@ -108,6 +110,7 @@ class Inputs:
     limits: dict[str, list[dict]]
     measured: list[dict]
     audit: list[dict]
+    networks: list[dict]
 
 
 def read_inputs(paths: ReportPaths) -> Inputs:
@@ -125,6 +128,7 @@ def read_inputs(paths: ReportPaths) -> Inputs:
         limits=read_limits(paths.limits, paths.wilson),
         measured=read_measured(paths.measured),
         audit=read_audits(paths.audits),
+        networks=read_networks(paths.networks),
     )
 
 
@@ -329,6 +333,20 @@ def read_measured(paths: Iterable[str | Path]) -> list[dict]:
         content = read_json(path)
         for record in content if isinstance(content, list) else [content]:
             missing = {"set", "method", "laboratory", "target", "n"} - set(record)
+            if missing:
+                raise XtinctError(f"{path}: the record has no key {min(missing)!r}")
+            records.append(record)
+    return records
+
+
+def read_networks(paths: Iterable[str | Path]) -> list[dict]:
+    """All records of networks on measured patterns (`xtinct.evaluation.measured_networks`), file by file."""
+    wanted = {"test_set", "experiment", "seed", "prior", "laboratory", "target", "n"}
+    records = []
+    for path in sorted(map(Path, paths)):
+        content = read_json(path)
+        for record in content if isinstance(content, list) else [content]:
+            missing = wanted - set(record)
             if missing:
                 raise XtinctError(f"{path}: the record has no key {min(missing)!r}")
             records.append(record)
