@@ -117,6 +117,7 @@ COMMANDS = {
     "snakemake --cores 1 gcdd": DRY,
     "xtinct bench crystals": HELP,
     "snakemake --cores all gcdd": DRY,
+    "snakemake --cores all measured": DRY,
     "xtinct verify": HELP,
     # docs/index.md and docs/tutorials
     "make env": DRY,

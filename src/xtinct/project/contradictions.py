@@ -12,6 +12,7 @@ from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
 from xtinct.project.named_sets import COPIES, is_own_set, training_sets, with_variant
 from xtinct.project.refusals import did_you_mean
+from xtinct.radiation.tubes import radiation_of
 from xtinct.symmetry.families import FAMILIES
 
 Config = Mapping[str, Any]
@@ -27,6 +28,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _wrong_crystals(config["gcdd"])
     yield from _wrong_measurement(config)
     yield from _wrong_lattices("ulbd.lattices.", config["ulbd"]["lattices"])
+    yield from _wrong_patterns(config.get("patterns", {}))
     yield from _wrong_parts(config)
     for name in config["variants"]:
         yield from _wrong_variant(config, name)
@@ -73,6 +75,15 @@ def _wrong_lattices(where: str, lattices: Config) -> Iterator[str]:
             LatticeSpec.from_config(settings).n_lattices(family)
         except XtinctError as error:
             yield f"{where}{family}: {str(error).removeprefix('lattices: ')}"
+
+
+def _wrong_patterns(sets: Config) -> Iterator[str]:
+    """Wavelengths of measured patterns that are none."""
+    for name, settings in sets.items():
+        try:
+            radiation_of(settings.get("wavelength", "CuKa"))
+        except XtinctError as error:
+            yield f"patterns.{name}.wavelength: {str(error).removeprefix('radiation: ')}"
 
 
 def _wrong_parts(config: Config) -> Iterator[str]:

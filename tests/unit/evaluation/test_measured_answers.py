@@ -145,16 +145,10 @@ def judged(known_structures, tmp_path_factory):
     pq.write_table(pa.Table.from_pylist([{"id": name, **given} for name in ("good", "bad")]), table)
     patterns, audit = folder / "patterns.parquet", folder / "audit.parquet"
     collect_patterns("mine", {"kind": "table", "path": str(table)}, patterns, folder / "quarantine.parquet")
+    figures = {"points": 1, "two_theta_min": 0.0, "two_theta_max": 1.0, "turning": 1.0}
+    said = {"laboratory": "mine", "reasons": [], "detail": ""}
     verdicts = [
-        dict.fromkeys(AUDIT.names)
-        | {
-            "pattern_id": f"mine:{name}",
-            "laboratory": "mine",
-            "verdict": verdict,
-            "reasons": [],
-            "detail": "",
-        }
-        | {"points": 1, "two_theta_min": 0.0, "two_theta_max": 1.0, "turning": 1.0}
+        dict.fromkeys(AUDIT.names) | figures | said | {"pattern_id": f"mine:{name}", "verdict": verdict}
         for name, verdict in (("good", "pass"), ("bad", "reject"))
     ]
     write_parquet(audit, [pa.Table.from_pylist(verdicts, schema=AUDIT)], AUDIT)
