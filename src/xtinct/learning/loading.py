@@ -8,7 +8,8 @@ import numpy as np
 
 from xtinct.learning.streams import Stream
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.conditions import Conditions, Variation
+from xtinct.patterns.conditions import Conditions
+from xtinct.patterns.variation import Variation
 
 
 @dataclass(frozen=True)

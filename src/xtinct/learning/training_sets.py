@@ -12,7 +12,7 @@ from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.loading import Batch, Loader
 from xtinct.learning.streams import EmptySplitError, MixedStream, ParquetStream, Stream, UlbdStream
 from xtinct.learning.training_settings import SampleSettings
-from xtinct.patterns.conditions import Variation
+from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
 from xtinct.scores.outputs import families_of
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups

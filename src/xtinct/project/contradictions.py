@@ -7,8 +7,8 @@ from typing import Any
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.import_paths import source_digest
-from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.variation import Variation
 from xtinct.project.named_sets import COPIES, is_own_set, training_sets, with_variant
 from xtinct.project.refusals import did_you_mean
 from xtinct.symmetry.families import FAMILIES
@@ -171,8 +171,19 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         elif family not in families:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
     yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
+    yield from _wrong_variation(config, where, experiment.get("variation", {}))
+
+
+def _wrong_variation(config: Config, where: str, law: Config) -> Iterator[str]:
     try:
-        Variation.from_config(experiment.get("variation", {}))
+        instrument = Instrument.from_config(config["instrument"])
+    except XtinctError:
+        # Said where the instrument is checked.
+        instrument = None
+    try:
+        variation = Variation.from_config(law)
+        if instrument is not None:
+            variation.check(instrument, config["lines"]["d_star_max"])
     except XtinctError as error:
         yield f"{where}.{error}"
 

@@ -11,7 +11,7 @@ from xtinct.learning.streams import (
     UlbdStream,
 )
 from xtinct.linelists.line_tables import read_lines
-from xtinct.patterns.conditions import Variation
+from xtinct.patterns.variation import Variation
 
 GROUPS = [225, 227, 221, 198, 216, 230, 205, 195, 220, 199]
 

@@ -14,6 +14,7 @@ from xtinct.project.keys.declaring import (
     Pair,
     Positive,
     Seed,
+    Share,
     Some,
     StrictSection,
     by_kind,
@@ -133,16 +134,55 @@ AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet, by_path=OwnNetwork)
 
 
 class VariationKeys(StrictSection):
-    """Measuring conditions that differ from one training pattern to the next, as ranges."""
+    """What differs from one training pattern to the next, as ranges."""
 
     width_factor: Range = optional_key("factor of every peak's width, log-uniform")
     zero_shift: Range = optional_key("degree 2theta, uniform")
     displacement: Range = optional_key("of the specimen, mm, uniform")
     background: Range = optional_key("mean height in units of the highest peak, uniform")
+    log_background: Range = optional_key("the same, log-uniform; one of the two")
+    hump: Range = optional_key("height of an amorphous hump in units of the highest peak, log-uniform")
+    hump_two_theta: Range = optional_key("its place, degree, uniform")
+    hump_fwhm: Range = optional_key("its full width at half maximum, degree, uniform")
+    air_scatter: Range = optional_key(
+        "rise of the background at the first angle, in units of its mean height, uniform"
+    )
+    air_decay: Range = optional_key("degrees in which that falls to 1 / e, uniform")
     counts: Range = optional_key("at the maximum, log-uniform, for Poisson noise")
     impurity_lines: Range = optional_key("number of foreign lines")
     impurity_intensity: Range = optional_key("in units of the strongest line")
     impurity_d_star: Range = optional_key("their positions, 1/angstrom")
+    foreign_phase: Range = optional_key(
+        "strongest line of another sample of the training set, in units of the strongest line, log-uniform"
+    )
+    fwhm: Range = optional_key(
+        "width of a peak at 0 degrees, degree, in place of instrument.fwhm, log-uniform"
+    )
+    microstrain: Range = optional_key(
+        "e of a broadening by 4 e tan(theta) radians, which adds to fwhm as squares, uniform"
+    )
+    crystallite_size: Range = optional_key("angstrom, in place of the instrument's, log-uniform")
+    eta: Range = optional_key(
+        "share of the Lorentzian in a pseudo-Voigt, in place of instrument.profile, uniform"
+    )
+    asymmetry: Range = optional_key(
+        "half the height of slit and sample over the goniometer's radius, for axial divergence, uniform"
+    )
+    k_beta: Range = optional_key("intensity of K-beta over that of the first wavelength, log-uniform")
+    tungsten: Range = optional_key("intensity of tungsten's L-alpha1 over that, log-uniform")
+    start: Range = optional_key("first angle that is measured, degree, uniform; zero before it")
+    end: Range = optional_key("last angle that is measured, degree, uniform; zero after it")
+    d_scale: Range = optional_key("factor of all d, log-uniform")
+    strain: Range = optional_key(
+        "relative change of each free axis, and of each free angle in radians, uniform; the symmetry stays"
+    )
+    b_iso: Range = optional_key("added to the temperature factor's B, angstrom^2, uniform; may be negative")
+    texture: Range = optional_key(
+        "March's r of a preferred orientation along an axis that is random for each pattern, log-uniform"
+    )
+    shares: dict[Name, Share] = optional_key(
+        "share of the patterns that show one of these, as {foreign_phase: 0.3}; without it all do"
+    )
 
 
 class ExperimentKeys(StrictSection):
