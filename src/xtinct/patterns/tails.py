@@ -16,9 +16,9 @@ from numba.extending import register_jitable
 from xtinct.compiling import njit
 
 #: Smallest radius that is written point by point, in FWHM.
-NEAR_WIDTHS = 4.0
+NEAR_WIDTHS = 6.0
 #: Nodes of a grid to the radius of the parabola that it holds.
-NODES = 8
+NODES = 12
 #: Step of a grid over that of the next finer one, and radius of a part over that of the one inside.
 GROWTH = 4
 #: Nodes of every grid before the pattern's first point, which the cubics need.
@@ -165,7 +165,7 @@ def add_lorentzian(row, nodes, grids, ramp, x, area, fwhm):
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _refine(coarse, shift, ratio, fine):
-    """Add the cubics through `coarse` to `fine`, whose element k stands at node (k - shift) / ratio + PADDING."""
+    """Add the cubics through `coarse` to `fine`: point k stands at node (k - shift) / ratio + PADDING."""
     for phase in range(ratio):
         # Elements k = first, first + ratio, ... lie at the same place between their nodes.
         first = phase

@@ -209,7 +209,7 @@ class Variation:
         return cls(**ranges)
 
     def check(self, instrument: Instrument, d_star_max: float) -> None:
-        """XtinctError for what makes no sense on this instrument with lines up to `d_star_max`, 1/angstrom."""
+        """XtinctError for what makes no sense on this instrument with lines up to `d_star_max`."""
         if self.eta and instrument.profile == "thompson-cox-hastings":
             raise XtinctError(
                 "variation.eta: widths give the share of the Lorentzian in thompson-cox-hastings; "
