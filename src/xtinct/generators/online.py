@@ -90,8 +90,8 @@ class CrystalStream:
         samples = range(start, start + count)
         groups = self.groups[[integer(self._group_key, i, len(self.groups)) for i in samples]]
         keys = np.array([subkey(self._crystal_key, i) for i in samples], dtype=np.uint64)
-        lines, _ = self._crystals.draw(groups, keys)
-        return LabelledLines(lines, groups)
+        lines, cells = self._crystals.draw(groups, keys)
+        return LabelledLines(lines, groups, cells)
 
 
 class CrystalLines:

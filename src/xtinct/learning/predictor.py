@@ -13,6 +13,7 @@ from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.variation import Variation
 from xtinct.scores.calibration import Calibration, tempered
 from xtinct.scores.outputs import training_prior
 from xtinct.scores.prediction import Prediction
@@ -65,8 +66,7 @@ class Predictor:
     def width_factors(self) -> tuple[float, float]:
         """Least and greatest peak widths in training, in units of the instrument's."""
         data = self.card.get("training", {}).get("data", {})
-        low, high = data.get("variation", {}).get("width_factor", (1.0, 1.0))
-        return float(low), float(high)
+        return Variation.from_config(data.get("variation", {})).widths(self.instrument)
 
     @property
     def trained_lengths(self) -> tuple[float, float] | None:

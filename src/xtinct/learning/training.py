@@ -24,6 +24,7 @@ from xtinct.learning.parallel import Processes, processes
 from xtinct.learning.training_sets import Sources
 from xtinct.learning.training_settings import TrainingSettings
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.variation import Variation
 from xtinct.scores.calibration import fit_calibration
 from xtinct.scores.outputs import Outputs, training_prior
 
@@ -87,7 +88,9 @@ class _Task:
     @classmethod
     def of(cls, settings: TrainingSettings) -> "_Task":
         samples = settings.samples
-        Instrument.from_config(settings.instrument).check_reach(samples.lines["d_star_max"])
+        instrument = Instrument.from_config(settings.instrument)
+        instrument.check_reach(samples.lines["d_star_max"])
+        Variation.from_config(samples.experiment.variation).check(instrument, samples.lines["d_star_max"])
         Outputs.of(samples.family, samples.experiment.target)
         sources = Sources(samples)
         recipe = {

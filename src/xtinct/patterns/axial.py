@@ -15,7 +15,7 @@ import numpy as np
 from xtinct.patterns.placement import PlacedLines
 
 #: Most nodes of a peak, and nodes for a tail of one FWHM.
-MOST_NODES, NODES_PER_WIDTH = 24, 3.0
+MOST_NODES, NODES_PER_WIDTH = 64, 3.0
 #: Share of a FWHM below which a tail is not seen.
 _SHORTEST = 0.02
 
@@ -62,7 +62,8 @@ def divided(xp: ModuleType, peaks: PlacedLines, asymmetry: Any) -> tuple[PlacedL
     row = count[source] - 1
     z = z_max[source] * nodes[row, place]
     seen = _seen(xp, cosine[source], z)
-    weight = weights[row, place] * (z_max[source] - z) / ((1.0 + z * z) * xp.sin(xp.deg2rad(seen)))
+    sine = xp.clip(xp.sin(xp.deg2rad(seen)), 1e-9, None)
+    weight = weights[row, place] * (z_max[source] - z) / ((1.0 + z * z) * sine)
     weight = xp.where(plain[source], 1.0, weight)
     total = xp.bincount(source, weight, len(count))
     share = weight / total[source]

@@ -8,6 +8,8 @@ import math
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from xtinct.errors import XtinctError
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor
@@ -91,6 +93,13 @@ def place(
             (xp.where(reached, two_theta, 0.0), xp.where(reached, area, 0.0), fwhm * width_factor, eta)
         )
     return PlacedLines(*(xp.stack(column, 0) for column in zip(*peaks, strict=True)))
+
+
+def width_in_the_middle(instrument: Instrument, shifts: Shifts) -> float:
+    """FWHM, degree, in the middle of the instrument's range, under the shifts of one line."""
+    theta = np.radians(np.array([instrument.two_theta_min + instrument.two_theta_max]) / 4)
+    fwhm, _ = _widths(np, instrument, theta, instrument.wavelength, shifts)
+    return float((fwhm * shifts.width_factor)[0])
 
 
 def _widths(

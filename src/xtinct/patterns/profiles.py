@@ -1,6 +1,6 @@
 """Line lists to patterns on the CPU for any instrument and any measuring conditions.
 
-Peaks have the area of their line, whatever their width. Gaussians are cut after CUT_SIGMAS; the tails
+SamplePeaks have the area of their line, whatever their width. Gaussians are cut after CUT_SIGMAS; the tails
 of Lorentzians are not cut, see `tails`. The sum agrees with the exact one to 1e-6 of the maximum
 (Gaussians) and 1e-5 (Lorentzians).
 """
@@ -16,9 +16,9 @@ from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.noise import line_keys
 from xtinct.patterns.placement import PlacedLines, Shifts, in_points, place
 from xtinct.patterns.superposition import (
-    Background,
+    SampleBackground,
     CountingNoise,
-    Peaks,
+    SamplePeaks,
     Scales,
     largest_of_samples,
     sum_samples,
@@ -86,7 +86,7 @@ def impurity_lines(instrument: Instrument, conditions: Conditions, n: int) -> Li
 
 
 def common_background(instrument: Instrument) -> np.ndarray:
-    """Background of the instrument, float64 (1, points), not yet cut at 0; (0, points) if it has none."""
+    """SampleBackground of the instrument, float64 (1, points), not yet cut at 0; (0, points) if it has none."""
     x = np.linspace(-1, 1, instrument.points)
     if not (instrument.background or instrument.humps):
         return np.zeros((0, instrument.points))
@@ -98,14 +98,14 @@ def common_background(instrument: Instrument) -> np.ndarray:
     return background
 
 
-def background_of(instrument: Instrument, conditions: Conditions) -> Background:
-    """Background of the samples under these conditions."""
+def background_of(instrument: Instrument, conditions: Conditions) -> SampleBackground:
+    """SampleBackground of the samples under these conditions."""
 
     def rows(name: str, columns: int) -> np.ndarray:
         given = getattr(conditions, name)
         return np.zeros((0, columns)) if given is None else np.ascontiguousarray(given, np.float64)
 
-    return Background(
+    return SampleBackground(
         common_background(instrument),
         rows("background", 1),
         rows("hump", 3),
@@ -143,7 +143,7 @@ def with_noise_of_lines(lines: LineLists, instrument: Instrument, conditions: Co
 def _placed(
     lines: LineLists, instrument: Instrument, conditions: Conditions, geometric: bool = True
 ) -> PlacedLines:
-    """Peaks of all lines, positions and widths in degrees, float64 (w, m)."""
+    """SamplePeaks of all lines, positions and widths in degrees, float64 (w, m)."""
     owner = np.repeat(np.arange(len(lines)), np.diff(lines.offsets))
     return place(
         np,
@@ -155,11 +155,13 @@ def _placed(
     )
 
 
-def _finished(lines: LineLists, peaks: PlacedLines, instrument: Instrument, conditions: Conditions) -> Peaks:
+def _finished(
+    lines: LineLists, peaks: PlacedLines, instrument: Instrument, conditions: Conditions
+) -> SamplePeaks:
     """The peaks by samples, with their axial divergence, in points of the grid."""
     offsets = lines.offsets.astype(np.int64)
     if conditions.asymmetry is None or not len(lines.d_star):
-        return Peaks(offsets, in_points(peaks, instrument))
+        return SamplePeaks(offsets, in_points(peaks, instrument))
     owner = np.tile(np.repeat(np.arange(len(lines)), np.diff(offsets)), len(peaks.area))
     # Sample by sample, as offsets tell.
     order = np.argsort(owner, kind="stable")
@@ -169,7 +171,7 @@ def _finished(lines: LineLists, peaks: PlacedLines, instrument: Instrument, cond
     counts = np.bincount(owner[source], minlength=len(lines))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     parts = PlacedLines(*(np.ascontiguousarray(column)[None] for column in parts))
-    return Peaks(offsets, in_points(parts, instrument))
+    return SamplePeaks(offsets, in_points(parts, instrument))
 
 
 def _scales(

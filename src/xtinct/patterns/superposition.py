@@ -1,4 +1,4 @@
-"""Peaks, background and noise of each sample to its pattern: the compiled part of `profiles`."""
+"""SamplePeaks, background and noise of each sample to its pattern: the compiled part of `profiles`."""
 
 import math
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from xtinct.patterns.placement import PlacedLines
 from xtinct.patterns.tails import add_lorentzian, gather, grids_for
 
 
-class Peaks(NamedTuple):
-    """Peaks of n samples in points of the grid: sample i owns columns offsets[i] to offsets[i + 1]."""
+class SamplePeaks(NamedTuple):
+    """SamplePeaks of n samples in points of the grid: sample i owns columns offsets[i] to offsets[i + 1]."""
 
     offsets: np.ndarray
     placed: PlacedLines
@@ -33,7 +33,7 @@ class Scales(NamedTuple):
     foreign: np.ndarray
 
 
-class Background(NamedTuple):
+class SampleBackground(NamedTuple):
     """Under the peaks, in units of their highest point; no rows where there is none.
 
     common     float64 (0 or 1, points), the instrument's
@@ -163,8 +163,8 @@ def _add_series(level, coefficients):
 def sum_samples(groups, scales, background, noise, measured, out):
     """Fill out, float32 (n, points).
 
-    groups      own lines, impurities, foreign phases: three `Peaks`
-    background  `Background`
+    groups      own lines, impurities, foreign phases: three `SamplePeaks`
+    background  `SampleBackground`
     noise       `CountingNoise`
     measured    int64 (n, 2), first and last point that is measured
     """

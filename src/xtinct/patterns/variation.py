@@ -10,6 +10,7 @@ from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.placement import Shifts, width_in_the_middle
 from xtinct.patterns.sample_changes import SampleChanges
 from xtinct.randomness import subkey, uniform
 
@@ -76,7 +77,7 @@ _LIMITS = {
     "displacement": (-np.inf, np.inf),
     "b_iso": (-np.inf, np.inf),
     "eta": (0.0, 1.0),
-    "asymmetry": (0.0, 0.2),
+    "asymmetry": (0.0, 0.06),
     "microstrain": (0.0, 0.1),
     "strain": (-0.1, 0.1),
     "d_scale": (0.5, 2.0),
@@ -236,8 +237,29 @@ class Variation:
     def stretch(self) -> float:
         """Largest factor by which d grows: lines are needed up to this times the instrument's reach."""
         scale = max(1.0, self.d_scale[1]) if self.d_scale else 1.0
+        if not self.strain:
+            return scale
         # Free angles change d as well: a shear of s changes lengths by at most s.
-        return scale * (1.0 + 2.0 * max(0.0, *map(abs, self.strain)) if self.strain else scale)
+        return scale * (1.0 + 2.0 * max(map(abs, self.strain)))
+
+    def widths(self, instrument: Instrument) -> tuple[float, float]:
+        """Least and greatest width of peaks in the middle of the range, in units of the instrument's."""
+        if not (self.fwhm or self.microstrain or self.crystallite_size):
+            return self.width_factor or (1.0, 1.0)
+        extremes = []
+        for end in (0, 1):
+            values = {
+                name: np.array([getattr(self, name)[end]])
+                for name in ("microstrain", "width_factor")
+                if getattr(self, name)
+            }
+            if self.crystallite_size:
+                # The smallest crystallites make the widest peaks.
+                values["crystallite_size"] = np.array([self.crystallite_size[1 - end]])
+            if self.fwhm:
+                values["caglioti"] = np.array([[0.0, 0.0, self.fwhm[end] ** 2]])
+            extremes.append(width_in_the_middle(instrument, Shifts(**values)) / instrument.resolution)
+        return float(extremes[0]), float(extremes[1])
 
     @property
     def changes_samples(self) -> bool:
