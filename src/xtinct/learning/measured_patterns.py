@@ -24,6 +24,7 @@ class MeasuredPattern:
 
     two_theta    float64 (n,), degrees, ascending
     intensity    float64 (n,), without background
+    measured     float64 (n,), with it
     wavelength   angstrom
     explained    family -> how its best lattice explains the lines; see `explaining.best_families`
     best         the family that explains them; None: none of those that are checked
@@ -31,6 +32,7 @@ class MeasuredPattern:
 
     two_theta: np.ndarray
     intensity: np.ndarray
+    measured: np.ndarray
     wavelength: float
     explained: Mapping[str, "Explanation"]
     best: str | None
@@ -54,7 +56,8 @@ def answer_of(predictor: Predictor, measured: MeasuredPattern, asked: Asked) -> 
     instrument = predictor.instrument
     pattern = on_grid(
         measured.two_theta,
-        measured.intensity,
+        # A model that takes off the background itself has learned what is left of it then.
+        measured.measured if predictor.render.transform.background == "snip" else measured.intensity,
         measured.wavelength,
         instrument,
         fill_missing=asked.fill_missing,

@@ -13,6 +13,7 @@ from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.pattern_transform import PatternTransform
 from xtinct.patterns.variation import Variation
 from xtinct.scores.calibration import Calibration, tempered
 from xtinct.scores.outputs import training_prior
@@ -49,7 +50,8 @@ class Predictor:
         self.calibrated = calibrated
         stored = self.card.get("calibration")
         self.calibration = None if stored is None else Calibration.from_dict(stored)
-        self.render = PatternRenderer(self.instrument, self.device)
+        transform = PatternTransform.from_config(self.card.get("transform", {}))
+        self.render = PatternRenderer(self.instrument, self.device, transform)
         self._network = Network(model, self.outputs, self.render, self.precision)
 
     @property
@@ -105,8 +107,8 @@ class Predictor:
     ) -> Prediction:
         """Predictions for patterns float32 (n, points) on the grid of the model's instrument.
 
-        Patterns are scaled to a maximum of 1. XtinctError for another number of points, and for a
-        pattern that is not finite or nowhere positive.
+        Patterns are scaled to a maximum of 1, and go through the model's transform. XtinctError for another
+        number of points, and for a pattern that is not finite or nowhere positive.
         """
         patterns = np.atleast_2d(np.asarray(patterns, dtype=np.float32))
         if patterns.shape[1] != self.instrument.points:
@@ -120,7 +122,9 @@ class Predictor:
             raise XtinctError(f"pattern {bad[0]}: intensities must be finite and somewhere positive")
         scaled = torch.from_numpy(patterns / highest)
         parts = [
-            self.outputs_of_patterns(scaled[first : first + batch_size].to(self.device))
+            self.outputs_of_patterns(
+                self.render.transformed(scaled[first : first + batch_size].to(self.device))
+            )
             for first in range(0, len(scaled), batch_size)
         ]
         return self.interpret(self._joined(parts), prior=prior)
@@ -145,16 +149,19 @@ class Predictor:
             for first in range(0, len(lines), batch_size):
                 stop = min(first + batch_size, len(lines))
                 here = None if conditions is None else conditions.slice(first, stop)
-                patterns = self.render(lines.slice(first, stop), here)
+                patterns = self.render.measured(lines.slice(first, stop), here)
                 if mask is not None:
                     patterns *= mask
                     highest = patterns.amax(dim=1, keepdim=True)
                     patterns /= torch.where(highest > 0, highest, 1.0)
-                parts.append(self.outputs_of_patterns(patterns))
+                parts.append(self.outputs_of_patterns(self.render.transformed(patterns)))
         return self._joined(parts)
 
     def outputs_of_patterns(self, patterns: torch.Tensor) -> np.ndarray:
-        """Probabilities of the model's outputs as it gives them, for patterns (n, points) on the device."""
+        """Probabilities of the model's outputs as it gives them, for patterns (n, points) on the device.
+
+        They are as the network sees them: `render` and `render.transformed` make such patterns.
+        """
         with reproducible(self.threads):
             return self._network.answers(patterns)
 

@@ -1,6 +1,6 @@
 """Line lists to patterns on the CPU for any instrument and any measuring conditions.
 
-SamplePeaks have the area of their line, whatever their width. Gaussians are cut after CUT_SIGMAS; the tails
+Peaks have the area of their line, whatever their width. Gaussians are cut after CUT_SIGMAS; the tails
 of Lorentzians are not cut, see `tails`. The sum agrees with the exact one to 1e-6 of the maximum
 (Gaussians) and 1e-5 (Lorentzians).
 """
@@ -16,8 +16,8 @@ from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.noise import line_keys
 from xtinct.patterns.placement import PlacedLines, Shifts, in_points, place
 from xtinct.patterns.superposition import (
-    SampleBackground,
     CountingNoise,
+    SampleBackground,
     SamplePeaks,
     Scales,
     largest_of_samples,
@@ -86,7 +86,7 @@ def impurity_lines(instrument: Instrument, conditions: Conditions, n: int) -> Li
 
 
 def common_background(instrument: Instrument) -> np.ndarray:
-    """SampleBackground of the instrument, float64 (1, points), not yet cut at 0; (0, points) if it has none."""
+    """Background of the instrument, float64 (1, points), not yet cut at 0; (0, points) if it has none."""
     x = np.linspace(-1, 1, instrument.points)
     if not (instrument.background or instrument.humps):
         return np.zeros((0, instrument.points))
@@ -99,7 +99,7 @@ def common_background(instrument: Instrument) -> np.ndarray:
 
 
 def background_of(instrument: Instrument, conditions: Conditions) -> SampleBackground:
-    """SampleBackground of the samples under these conditions."""
+    """Background of the samples under these conditions."""
 
     def rows(name: str, columns: int) -> np.ndarray:
         given = getattr(conditions, name)
@@ -143,7 +143,7 @@ def with_noise_of_lines(lines: LineLists, instrument: Instrument, conditions: Co
 def _placed(
     lines: LineLists, instrument: Instrument, conditions: Conditions, geometric: bool = True
 ) -> PlacedLines:
-    """SamplePeaks of all lines, positions and widths in degrees, float64 (w, m)."""
+    """Peaks of all lines, positions and widths in degrees, float64 (w, m)."""
     owner = np.repeat(np.arange(len(lines)), np.diff(lines.offsets))
     return place(
         np,

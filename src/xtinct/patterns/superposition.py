@@ -1,4 +1,4 @@
-"""SamplePeaks, background and noise of each sample to its pattern: the compiled part of `profiles`."""
+"""Peaks, background and noise of each sample to its pattern: the compiled part of `profiles`."""
 
 import math
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from xtinct.patterns.tails import add_lorentzian, gather, grids_for
 
 
 class SamplePeaks(NamedTuple):
-    """SamplePeaks of n samples in points of the grid: sample i owns columns offsets[i] to offsets[i + 1]."""
+    """Peaks of n samples in points of the grid: sample i owns columns offsets[i] to offsets[i + 1]."""
 
     offsets: np.ndarray
     placed: PlacedLines

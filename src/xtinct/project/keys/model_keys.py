@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from xtinct.learning.import_paths import PATTERN
+from xtinct.patterns.pattern_transform import BACKGROUNDS, VALUES
 from xtinct.project.keys.dataset_keys import Family, FamilyLattices
 from xtinct.project.keys.declaring import (
     Count,
@@ -185,6 +186,23 @@ class VariationKeys(StrictSection):
     )
 
 
+class TransformKeys(StrictSection):
+    """What is done to a pattern before a network sees it, training pattern or measured one."""
+
+    start: float = optional_key("first angle that is looked at, degree; zero before it", ge=0, lt=180)
+    end: float = optional_key("last angle that is looked at, degree; zero after it", gt=0, lt=180)
+    background: one_of(BACKGROUNDS) = optional_key(
+        "snip takes off what varies slowly; keep, as without it, leaves it"
+    )
+    half_width: float = optional_key(
+        "degree, of the widest thing that snip takes for a peak; without it 1", gt=0, le=90
+    )
+    values: one_of(VALUES) = optional_key(
+        "linear, as without it; root, the square root; log, log(y / floor) / log(1 / floor) and 0 below floor"
+    )
+    floor: float = optional_key("of log, in units of the maximum; without it 1e-4", gt=0, lt=1)
+
+
 class ExperimentKeys(StrictSection):
     """What is trained on what and tested on what."""
 
@@ -210,6 +228,10 @@ class ExperimentKeys(StrictSection):
     variation: VariationKeys = optional_key(
         "measuring conditions that differ from one training pattern to the next, as ranges; without it all "
         "patterns are measured as the instrument is configured"
+    )
+    transform: TransformKeys = optional_key(
+        "what is done to every pattern before the network sees it, in training and at prediction; without it "
+        "nothing but the scale to a maximum of 1"
     )
     model: str = key("a key of models")
     patterns: Count = key("the budget, training patterns seen")
