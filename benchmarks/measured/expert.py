@@ -3,9 +3,10 @@
     python benchmarks/measured/expert.py COLLECTED.pickle ANSWERS.npz [--setting all|own|type]
         [--weights 0,0.1,0.2,0.3,0.5,1]
 
-COLLECTED is of `benchmarks/joint/collect.py`. ANSWERS has arrays ids (n,), groups (230,), posterior (n, 230) of a network
-and prior (230,), its frequencies in training. The joint posterior of space groups is multiplied with the network's to
-a power, and with the frequencies alone to the same power: what these add is no reading of the pattern.
+COLLECTED is of `benchmarks/joint/collect.py`. ANSWERS has arrays ids (n,), groups (230,), posterior (n, 230)
+of a network and prior (230,), its frequencies in training. The joint posterior of space groups is multiplied
+with the network's to a power, and with the frequencies alone to the same power: what these add is no reading
+of the pattern.
 """
 
 import argparse
@@ -54,7 +55,8 @@ def line(title, posterior, truth):
         if record["target"] in ("family", "extinction_class", "spacegroup"):
             loss = log_loss(posterior, truth, record["target"])
             parts.append(
-                f"{record['target']} {record['top1']:.3f} ({record['top1_low']:.2f}-{record['top1_high']:.2f}) "
+                f"{record['target']} {record['top1']:.3f} "
+                f"({record['top1_low']:.2f}-{record['top1_high']:.2f}) "
                 f"top-5 {record.get('top5', 1):.2f} log loss {loss:.3f}"
             )
     print(f"{title:28s} n = {len(posterior)}  " + "; ".join(parts))

@@ -193,9 +193,8 @@ def predict(
     folders = _model_folders(DEFAULT_MODELS if models is None else models)
     require_peaks(two_theta, intensity)
     explained, best = best_families(strong_lines(two_theta, intensity), wavelength)
-    if subtract_background:
-        intensity = without_background(two_theta, intensity)
-    measured = MeasuredPattern(two_theta, intensity, wavelength, explained, best)
+    bare = without_background(two_theta, intensity) if subtract_background else intensity
+    measured = MeasuredPattern(two_theta, bare, intensity, wavelength, explained, best)
     asked = Asked(coverage, fill_missing, any_width, prior)
     answers: dict[str, dict[str, list]] = {}
     for folder in folders:

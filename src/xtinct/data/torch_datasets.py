@@ -22,6 +22,7 @@ from xtinct.learning.streams import StoredSamples
 from xtinct.learning.training_sets import LATTICES, Sources
 from xtinct.learning.training_settings import Experiment, SampleSettings
 from xtinct.linelists.line_lists import LabelledLines
+from xtinct.patterns.variation import Variation
 
 #: What stands in place of the configuration's `lines` where crystals are drawn; d_star_max comes beside it.
 CRYSTAL_LINES = {"radiation": "xray", "b_iso": 0.5, "max_reflections": 2_000_000, "intensity_floor": 1e-9}
@@ -183,6 +184,8 @@ class StreamDataset(IterableDataset):
         reach = self.view.instrument.d_star_reach
         self.settings = source.settings(reach) if isinstance(source, SampleSource) else source
         self.view.instrument.check_reach(self.settings.lines["d_star_max"])
+        law = Variation.from_config(self.settings.experiment.variation)
+        law.check(self.view.instrument, self.settings.lines["d_star_max"])
         self.labels = Labels(self.settings.family, target)
         if block < 1 or start < 0 or (count is not None and count < 0):
             raise XtinctError(

@@ -102,8 +102,8 @@ class CrystalStream:
         samples = range(start, start + count)
         groups = self._groups.take(start, count)
         keys = np.array([subkey(self._crystal_key, i) for i in samples], dtype=np.uint64)
-        lines, _ = self._crystals.draw(groups, keys)
-        return LabelledLines(lines, groups)
+        lines, cells = self._crystals.draw(groups, keys)
+        return LabelledLines(lines, groups, cells)
 
 
 class CrystalLines:

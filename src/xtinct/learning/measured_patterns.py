@@ -26,6 +26,7 @@ class MeasuredPattern:
 
     two_theta    float64 (n,), degrees, ascending
     intensity    float64 (n,), without background
+    measured     float64 (n,), with it
     wavelength   angstrom
     explained    family -> how its best lattice explains the lines; see `explaining.best_families`
     best         the family that explains them; None: none of those that are checked
@@ -33,6 +34,7 @@ class MeasuredPattern:
 
     two_theta: np.ndarray
     intensity: np.ndarray
+    measured: np.ndarray
     wavelength: float
     explained: Mapping[str, "Explanation"]
     best: str | None
@@ -51,7 +53,8 @@ class Asked:
 def as_trained(predictor: Predictor, measurement: "Measurement") -> np.ndarray:
     """A measurement as the model's training patterns are, float32 (1, points), on the model's grid.
 
-    The background stays where training patterns had one, and is taken off where they had none. What was not
+    The background stays where training patterns had one, and is taken off where they had none; the model's
+    transform (`pattern_transform.PatternTransform`) comes after this. What was not
     measured of the model's range is zero. A doublet counts as its mean wavelength where the model's
     instrument has a single one. XtinctError where the wavelength is not known, and where nothing of the
     model's range was measured.
@@ -63,7 +66,8 @@ def as_trained(predictor: Predictor, measurement: "Measurement") -> np.ndarray:
         raise XtinctError(f"{measurement.name}: pattern: no wavelength is known")
     wavelength = radiation.wavelength if instrument.further_wavelengths else radiation.mean
     two_theta, intensity = checked_pattern(measurement.two_theta, measurement.intensity, wavelength)
-    if not predictor.trained_with_background:
+    # A model that takes it off itself has learned what is left of it then.
+    if not predictor.trained_with_background and predictor.render.transform.background != "snip":
         intensity = without_background(two_theta, intensity)
     return on_grid(two_theta, intensity, wavelength, instrument, fill_missing=True)[None]
 
@@ -76,7 +80,8 @@ def answer_of(predictor: Predictor, measured: MeasuredPattern, asked: Asked) -> 
     instrument = predictor.instrument
     pattern = on_grid(
         measured.two_theta,
-        measured.intensity,
+        # A model that takes off the background itself has learned what is left of it then.
+        measured.measured if predictor.render.transform.background == "snip" else measured.intensity,
         measured.wavelength,
         instrument,
         fill_missing=asked.fill_missing,

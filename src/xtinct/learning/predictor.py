@@ -13,6 +13,8 @@ from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.pattern_transform import PatternTransform
+from xtinct.patterns.variation import Variation
 from xtinct.scores.calibration import Calibration, tempered
 from xtinct.scores.outputs import NothingLeftError, training_prior
 from xtinct.scores.prediction import Prediction
@@ -48,7 +50,8 @@ class Predictor:
         self.calibrated = calibrated
         stored = self.card.get("calibration")
         self.calibration = None if stored is None else Calibration.from_dict(stored)
-        self.render = PatternRenderer(self.instrument, self.device)
+        transform = PatternTransform.from_config(self.card.get("transform", {}))
+        self.render = PatternRenderer(self.instrument, self.device, transform)
         self._network = Network(model, self.outputs, self.render, self.precision)
 
     @property
@@ -74,8 +77,7 @@ class Predictor:
     def width_factors(self) -> tuple[float, float]:
         """Least and greatest peak widths in training, in units of the instrument's."""
         data = self.card.get("training", {}).get("data", {})
-        low, high = data.get("variation", {}).get("width_factor", (1.0, 1.0))
-        return float(low), float(high)
+        return Variation.from_config(data.get("variation", {})).widths(self.instrument)
 
     @property
     def trained_with_background(self) -> bool:
@@ -129,8 +131,8 @@ class Predictor:
         """Probabilities of the model's outputs as it gives them, float32 (n, n_outputs).
 
         `patterns`: float32 (n, points), on the grid of the model's instrument; they are scaled to a maximum
-        of 1. XtinctError for another number of points, and for a pattern that is not finite or nowhere
-        positive.
+        of 1, and go through the model's transform. XtinctError for another number of points, and for a
+        pattern that is not finite or nowhere positive.
         """
         patterns = np.atleast_2d(np.asarray(patterns, dtype=np.float32))
         if patterns.shape[1] != self.instrument.points:
@@ -144,7 +146,9 @@ class Predictor:
             raise XtinctError(f"pattern {bad[0]}: intensities must be finite and somewhere positive")
         scaled = torch.from_numpy(patterns / highest)
         parts = [
-            self.outputs_of_patterns(scaled[first : first + batch_size].to(self.device))
+            self.outputs_of_patterns(
+                self.render.transformed(scaled[first : first + batch_size].to(self.device))
+            )
             for first in range(0, len(scaled), batch_size)
         ]
         return self._joined(parts)
@@ -169,16 +173,19 @@ class Predictor:
             for first in range(0, len(lines), batch_size):
                 stop = min(first + batch_size, len(lines))
                 here = None if conditions is None else conditions.slice(first, stop)
-                patterns = self.render(lines.slice(first, stop), here)
+                patterns = self.render.measured(lines.slice(first, stop), here)
                 if mask is not None:
                     patterns *= mask
                     highest = patterns.amax(dim=1, keepdim=True)
                     patterns /= torch.where(highest > 0, highest, 1.0)
-                parts.append(self.outputs_of_patterns(patterns))
+                parts.append(self.outputs_of_patterns(self.render.transformed(patterns)))
         return self._joined(parts)
 
     def outputs_of_patterns(self, patterns: torch.Tensor) -> np.ndarray:
-        """Probabilities of the model's outputs as it gives them, for patterns (n, points) on the device."""
+        """Probabilities of the model's outputs as it gives them, for patterns (n, points) on the device.
+
+        They are as the network sees them: `render` and `render.transformed` make such patterns.
+        """
         with reproducible(self.threads):
             return self._network.answers(patterns)
 

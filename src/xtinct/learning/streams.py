@@ -79,7 +79,8 @@ class UlbdStream:
         groups = self._groups.take(start, count)
         cells = self.spec.cells(self.family, self._lattice_seed, np.arange(start, start + count))
         subkeys(self._line_key, start, keys)
-        return LabelledLines(self._lines.draw(groups, cells, keys, intensities=self.intensities), groups)
+        lines = self._lines.draw(groups, cells, keys, intensities=self.intensities)
+        return LabelledLines(lines, groups, cells)
 
 
 def _mapped(file: BinaryIO) -> np.ndarray:
@@ -100,17 +101,18 @@ class StoredSamples:
 
     def __init__(self, path: str | Path, *, family: str, split: str | None) -> None:
         self.path, self.family, self.split = Path(path), family, split
-        groups, lengths = [], []
+        groups, cells, lengths = [], [], []
         # The files have no name and live as long as their mapping: nothing is left behind.
         with tempfile.TemporaryFile() as d_star, tempfile.TemporaryFile() as intensity:
             for part, _ in read_lines(path, family=family, split=split):
                 groups.append(part.groups)
+                cells.append(part.cells)
                 lengths.append(np.diff(part.lines.offsets))
                 d_star.write(part.lines.d_star.astype(np.float32).tobytes())
                 intensity.write(part.lines.intensity.astype(np.float32).tobytes())
             if not groups:
                 raise EmptySplitError(f"{path}: no sample of the split {split!r}")
-            self.groups = np.concatenate(groups)
+            self.groups, self._cells = np.concatenate(groups), np.concatenate(cells)
             self._offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
             self._d_star, self._intensity = _mapped(d_star), _mapped(intensity)
 
@@ -129,7 +131,7 @@ class StoredSamples:
             d_star=np.concatenate([self._d_star[s] for s in slices]),
             intensity=np.concatenate([self._intensity[s] for s in slices]),
         )
-        return LabelledLines(lines, self.groups[rows])
+        return LabelledLines(lines, self.groups[rows], self._cells[rows])
 
 
 class ParquetStream:
@@ -230,7 +232,7 @@ class MixedStream:
         # The parts stand one after the other; back to the order of the numbers.
         rows = np.empty(count, dtype=np.int64)
         rows[np.argsort(source, kind="stable")] = np.arange(count)
-        return LabelledLines(joined.lines.take(rows), joined.groups[rows])
+        return joined.take(rows)
 
 
 def whole_counts(weights: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from xtinct.learning.streams import (
 )
 from xtinct.learning.training_settings import SampleSettings
 from xtinct.linelists.line_tables import read_lines
-from xtinct.patterns.conditions import Variation
+from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
 from xtinct.scores.outputs import families_of
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups

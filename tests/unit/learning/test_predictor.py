@@ -14,9 +14,11 @@ from xtinct.learning.models import build_model
 from xtinct.learning.predictor import Predictor
 from xtinct.learning.streams import UlbdStream
 from xtinct.linelists.line_tables import read_lines
+from xtinct.measurements.preparation import on_grid
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
+from xtinct.patterns.variation import Variation
 from xtinct.scores.calibration import COVERAGES, log_loss
 from xtinct.scores.outputs import Outputs
 from xtinct.symmetry.families import space_groups
@@ -33,6 +35,40 @@ def test_lines_and_their_patterns_get_the_same_answer(model_dir, write_lines, se
     classes = by_lines.top_classes(0, 3)
     assert [p for _, p in classes] == sorted((p for _, p in classes), reverse=True)
     assert len(by_lines.top_groups(0, 5)) == 5
+
+
+def test_a_simulated_measurement_is_the_same_as_training_sees_it_and_as_it_is_measured(
+    model_dir, write_lines
+):
+    """Background, noise and a cut range, through the transform of the model's card both ways."""
+    card = json.loads((model_dir / "card.json").read_text())
+    card["transform"] = {"background": "snip", "values": "root", "start": 8.0, "half_width": 1.5}
+    (model_dir / "card.json").write_text(json.dumps(card))
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines([225, 227, 205]), family="cubic"))
+    law = {"background": [0.1, 0.3], "counts": [500, 5000], "end": [70, 80], "zero_shift": [-0.1, 0.1]}
+    conditions = Variation.from_config(law).draw(np.uint64(5), 0, 3)
+    seen = predictor.render(samples.lines, conditions)
+    counted = render(samples.lines, predictor.instrument, conditions=conditions) * 4321.0
+    as_measured = predictor.render.transformed(torch.from_numpy(counted / counted.max(1, keepdims=True)))
+    torch.testing.assert_close(as_measured, seen, rtol=0, atol=1e-6)
+    assert (seen[:, predictor.instrument.two_theta < 8] == 0).all()
+    trained = predictor.outputs_of_lines(samples.lines, conditions=conditions)
+    asked = predictor.from_patterns(counted)
+    np.testing.assert_allclose(
+        asked.class_probabilities, predictor.interpret(trained).class_probabilities, atol=1e-5
+    )
+    # The whole way of a file: the background is the transform's to take off, whoever asks for it.
+    grid = predictor.instrument.two_theta
+    answers = [
+        xtinct.predict(
+            grid, counted[0], 1.5406, model_dir, subtract_background=bare, fill_missing=True, any_width=True
+        )["cubic"]["classes"]
+        for bare in (False, True)
+    ]
+    assert answers[0] == answers[1]
+    gridded = on_grid(grid, counted[0].astype(float), 1.5406, predictor.instrument, fill_missing=True)
+    assert answers[0] == predictor.from_patterns(gridded).top_classes(0)
 
 
 def test_the_prior_is_swapped_at_prediction(model_dir, write_lines):
