@@ -2,6 +2,7 @@ from functools import cache
 
 import xtinct.project.experiments
 import xtinct.project.named_sets
+from xtinct.auditing.pattern_paths import pattern_content
 from xtinct.learning.import_paths import source_digest
 from xtinct.project.digests import code_digest
 from xtinct.project.job import has_gpu
@@ -15,6 +16,9 @@ DATASETS = ["cddd", "ulbd", "gcdd"]
 VARIANTS = config["variants"]
 # Real test crystals with coordinates, lattice or both drawn anew.
 COPIES = list(xtinct.project.named_sets.COPIES)
+# Sets of measured patterns, and what is asked of them.
+PATTERN_SETS = list(config.get("patterns", {}))
+MEASURED_METHODS = ["index", "identify"]
 SHARDS = [f"{i:04d}" for i in range(config["shards"])]
 # (experiment, family, seed) of every model.
 MODELS = [
@@ -27,6 +31,8 @@ MODELS = [
 
 wildcard_constraints:
     source="|".join(config["sources"]),
+    set="|".join(PATTERN_SETS) or "-",
+    method="|".join(MEASURED_METHODS),
     family="|".join([*FAMILIES, "all"]),
     shard=r"\d{4}",
     experiment="|".join(config["experiments"]),
@@ -164,6 +170,31 @@ def hybrid_model(name):
     return f"models/{experiment}/{{family}}/seed-{seed}/{name}"
 
 
+def for_measured(pattern):
+    """`pattern` filled in for every set of measured patterns and what is asked of it."""
+    return [
+        pattern.format(set=name, method=method)
+        for name in PATTERN_SETS
+        for method in MEASURED_METHODS
+    ]
+
+
+def for_networks(pattern):
+    """`pattern` filled in for every set of measured patterns and every model of all families."""
+    return [
+        pattern.format(set=name, experiment=experiment, seed=seed)
+        for name in PATTERN_SETS
+        for experiment, family, seed in MODELS
+        if family == "all"
+    ]
+
+
+def sets_before(wildcards):
+    """Sets of measured patterns that come before this one, whose patterns it may repeat."""
+    before = PATTERN_SETS[: PATTERN_SETS.index(wildcards.set)]
+    return expand("data/measured/{set}.parquet", set=before)
+
+
 def test_files(wildcards):
     """Line lists of every test set of an experiment, by test set and then by family."""
     families = xtinct.project.experiments.families_of(wildcards.family)
@@ -250,6 +281,8 @@ def final_targets():
         *for_observer("results/observer/{family}/{test}.json"),
         *for_hybrid("results/observer/{family}/{test}.hybrid.json"),
         *for_robustness(),
+        *for_measured("results/measured/{set}/{method}.json"),
+        *for_networks("results/measured_networks/{set}/{experiment}/seed-{seed}.json"),
         "results/ceilings.csv",
         "data/symmetry/reflection_conditions.parquet",
         "data/splits/structures.parquet",
@@ -264,3 +297,10 @@ def content(source):
     """Digests of what a source reads on this disk: Snakemake sees no edit within a folder."""
     kept = f"data/cache/listings/{source}.parquet"
     return source_content(config["sources"][source], kept, PROJECT)
+
+
+@cache
+def measured_content(name):
+    """The same of a set of measured patterns."""
+    kept = f"data/cache/listings/patterns/{name}.parquet"
+    return pattern_content(config["patterns"][name], kept, PROJECT)

@@ -46,6 +46,11 @@ rule report:
         classes="data/symmetry/extinction_classes.parquet",
         limits="results/limits/limits.json",
         wilson="results/limits/wilson.json",
+        measured=for_measured("results/measured/{set}/{method}.json"),
+        audits=expand("data/audit/{set}.parquet", set=PATTERN_SETS),
+        networks=for_networks(
+            "results/measured_networks/{set}/{experiment}/seed-{seed}.json"
+        ),
     output:
         html=report(
             "results/report.html",

@@ -92,7 +92,7 @@ def write_lines(tmp_path):
     import pyarrow as pa
 
     from xtinct.files.parquet import write_parquet
-    from xtinct.files.schema import LINES
+    from xtinct.files.schema import CELL, LINES
     from xtinct.lattices.distributions import LatticeSpec
     from xtinct.learning.streams import UlbdStream
     from xtinct.symmetry.classes import class_symbol
@@ -119,7 +119,7 @@ def write_lines(tmp_path):
                 "extinction_class": class_symbol(int(group)),
                 "crystal_system": crystal_system(int(group)),
                 "split": splits[i % len(splits)],
-                **{"a": 6.0, "b": 6.0, "c": 6.0, "alpha": 90.0, "beta": 90.0, "gamma": 90.0},
+                **dict(zip(CELL, lines.cells[source].tolist(), strict=True)),
                 "d_star": d_star.astype(np.float32).tolist(),
                 "intensity": intensity.tolist(),
                 "origin": f"{i}",

@@ -10,7 +10,7 @@ import pytest
 FIRST_CALLS = """
 import time
 import numpy as np
-from xtinct.patterns.conditions import Variation
+from xtinct.patterns.variation import Variation
 from xtinct.patterns.instrument import Instrument
 from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.patterns.ulbd_patterns import ulbd_patterns

@@ -23,6 +23,9 @@ with job(snakemake.log):
             curves=inputs.curves,
             limits=inputs.limits,
             wilson=inputs.wilson,
+            measured=inputs.measured,
+            audits=inputs.audits,
+            networks=inputs.networks,
         ),
         ReportOutputs(
             html=outputs.html,

@@ -73,7 +73,8 @@ def predict(
     says alone is told. `--database none` asks no known structure.
 
     With --models FOLDER the trained models of that folder answer instead, each as if the pattern were of its
-    family; classes marked * make up the set that holds the true one as often as --coverage says.
+    family; classes marked * make up the set that holds the true one as often as --coverage says, and --prior
+    takes the place of the frequencies of training.
     """
     from xtinct.api import predict as answer
 

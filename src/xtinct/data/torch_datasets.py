@@ -22,6 +22,7 @@ from xtinct.learning.streams import StoredSamples
 from xtinct.learning.training_sets import LATTICES, Sources
 from xtinct.learning.training_settings import Experiment, SampleSettings
 from xtinct.linelists.line_lists import LabelledLines
+from xtinct.patterns.variation import Variation
 
 #: What stands in place of the configuration's `lines` where crystals are drawn; d_star_max comes beside it.
 CRYSTAL_LINES = {"radiation": "xray", "b_iso": 0.5, "max_reflections": 2_000_000, "intensity_floor": 1e-9}
@@ -113,6 +114,8 @@ class SampleSource:
                  (1/angstrom), without which lines reach as far as the instrument shows
     files        name -> line-list files, one for each family; their split is `role`
     variation    law of measuring conditions (`patterns.conditions.Variation`): name -> [low, high]
+    prior        how frequent space groups are, as in an experiment: balanced, natural, mp, a table, or a
+                 mapping with of, power and added; None draws them equally and leaves those of files
     """
 
     train: str | Mapping[str, float]
@@ -125,11 +128,12 @@ class SampleSource:
     lines: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     variation: Mapping[str, Any] = field(default_factory=dict)
+    prior: str | Mapping[str, Any] | None = None
 
     def settings(self, d_star_reach: float) -> SampleSettings:
         """The settings of the same samples in a training of the workflow; lines up to `d_star_reach`."""
         experiment = Experiment(
-            "samples", self.train, "extinction_class", "", 0, self._lattices(), self.variation
+            "samples", self.train, "extinction_class", "", 0, self._lattices(), self.variation, self.prior
         )
         return SampleSettings(
             experiment=experiment,
@@ -180,6 +184,8 @@ class StreamDataset(IterableDataset):
         reach = self.view.instrument.d_star_reach
         self.settings = source.settings(reach) if isinstance(source, SampleSource) else source
         self.view.instrument.check_reach(self.settings.lines["d_star_max"])
+        law = Variation.from_config(self.settings.experiment.variation)
+        law.check(self.view.instrument, self.settings.lines["d_star_max"])
         self.labels = Labels(self.settings.family, target)
         if block < 1 or start < 0 or (count is not None and count < 0):
             raise XtinctError(

@@ -31,6 +31,12 @@ _NULLABLE = {
     ("structures", "protostructure"),
     ("recognition", "protostructure"),
     ("quarantine", "raw_sha256"),
+    *(("measured_patterns", name) for name in ("sigma", "spacegroup_number", "crystal_system", "n_phases")),
+    *(("measured_patterns", name) for name in ("a", "b", "c", "alpha", "beta", "gamma")),
+    *(("audit", name) for name in ("unexplained", "weighted_r", "class_probability", "cell_change")),
+    *(("audit", name) for name in ("foreign", "duplicate_of", "counts", "peaks")),
+    *(("measured_predictions", name) for name in ("spacegroup_number", "extinction_class")),
+    *(("measured_predictions", name) for name in ("crystal_system", "lattice_right")),
 }
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -125,6 +131,80 @@ RECOGNITION = _table(
         "1/255",
         "root of each line's intensity with LP factor, over the largest",
     ),
+)
+
+MEASURED_PATTERNS = _table(
+    "measured_patterns",
+    ("pattern_id", pa.string(), "", "set of patterns, colon, identifier within the set"),
+    ("laboratory", pa.string(), "", "who measured it or gave it; patterns of one laboratory are alike"),
+    ("specimen", pa.string(), "", "identifier of the specimen; empty if unknown"),
+    ("licence", pa.string(), "", "licence under which the pattern may be used"),
+    ("two_theta", pa.list_(pa.float64()), "degree", "angles, strictly ascending"),
+    ("intensity", pa.list_(pa.float64()), "", "as in the file: counts if the file says so"),
+    ("sigma", pa.list_(pa.float64()), "", "standard uncertainties; null where the file has none"),
+    ("wavelength", pa.list_(pa.float64()), "angstrom", "K-alpha1 or the only one, K-alpha2; none if unknown"),
+    ("ratio", pa.float64(), "", "intensity of K-alpha2 over that of K-alpha1; 0 for one wavelength"),
+    ("anode", pa.string(), "", "element of the tube; empty if unknown"),
+    ("formula", pa.string(), "", "as its label gives it; empty if unknown"),
+    ("spacegroup_number", pa.int16(), "", "of the label; null if unknown"),
+    ("crystal_system", pa.string(), "", "as the label itself says it; null if it says none"),
+    *_CELL_COLUMNS,
+    ("n_phases", pa.int16(), "", "phases that the label names; null if it does not say"),
+    ("label", pa.string(), "", "where the label is from, in words"),
+    ("notes", pa.list_(pa.string()), "", "what was converted, sorted or completed in reading"),
+    ("sha256", pa.string(), "", "digest of angles and intensities as read"),
+)
+
+AUDIT = _table(
+    "audit",
+    ("pattern_id", pa.string(), "", "row of measured_patterns"),
+    ("laboratory", pa.string(), "", "as in measured_patterns"),
+    ("verdict", pa.string(), "", "pass or reject"),
+    ("reasons", pa.list_(pa.string()), "", "machine-readable reasons of a rejection, and remarks"),
+    ("detail", pa.string(), "", "what was found, in words; one clause for each reason"),
+    ("points", pa.int32(), "", "measured points"),
+    ("two_theta_min", pa.float64(), "degree", "first angle"),
+    ("two_theta_max", pa.float64(), "degree", "last angle"),
+    (
+        "turning",
+        pa.float64(),
+        "",
+        "turning points over those of white noise; a profile has few",
+    ),
+    ("counts", pa.float64(), "", "of the highest point, as its noise tells; null if not looked at"),
+    ("peaks", pa.int16(), "", "that stand out; null if not looked for"),
+    ("unexplained", pa.float64(), "", "share of the peaks' area away from every line of the label's cell"),
+    ("foreign", pa.int16(), "", "peaks away from every line of the label's cell"),
+    ("weighted_r", pa.float64(), "", "of the Pawley fit of the label's cell"),
+    ("class_probability", pa.float64(), "", "of the label's extinction class among those of its family"),
+    ("cell_change", pa.float64(), "", "largest relative change of a length in the fit"),
+    ("duplicate_of", pa.string(), "", "earlier pattern of the same content or specimen"),
+)
+
+MEASURED_PREDICTIONS = _table(
+    "measured_predictions",
+    ("pattern_id", pa.string(), "", "row of measured_patterns"),
+    ("laboratory", pa.string(), "", "as in measured_patterns"),
+    ("spacegroup_number", pa.int16(), "", "of the label; null if unknown"),
+    ("extinction_class", pa.string(), "", "of the label's group; null if unknown"),
+    ("crystal_system", pa.string(), "", "of the label; null if unknown"),
+    ("systems", pa.list_(pa.string()), "", "crystal systems by falling probability"),
+    ("system_probabilities", pa.list_(pa.float64()), "", "their probabilities"),
+    ("families", pa.list_(pa.string()), "", "of the classes below"),
+    ("classes", pa.list_(pa.string()), "", "extinction classes by falling probability, first five"),
+    ("class_probabilities", pa.list_(pa.float64()), "", "their probabilities"),
+    ("groups", pa.list_(pa.int16()), "", "space groups by falling probability, first five"),
+    ("group_probabilities", pa.list_(pa.float64()), "", "their probabilities"),
+    (
+        "cell",
+        pa.list_(pa.float64()),
+        "angstrom, degree",
+        "of the best lattice; none without one",
+    ),
+    ("lattice_right", pa.bool_(), "", "whether that is the label's lattice; null if the label has no cell"),
+    ("known", pa.bool_(), "", "whether the database holds a structure of the label's formula"),
+    ("failed", pa.string(), "", "why there is no answer; empty if there is one"),
+    ("seconds", pa.float64(), "s", "time of the answer"),
 )
 
 #: What Xtinct draws itself, from laws and numbers alone: no rights are kept in it.

@@ -13,6 +13,7 @@ import numpy as np
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.generators.draws import DRAWN, GroupTables, Room, draw_crystal, empty_room
+from xtinct.generators.group_draws import GroupDraws
 from xtinct.generators.sampling import GroupSampler, read_json
 from xtinct.linelists.line_lists import LabelledLines, LineLists
 from xtinct.linelists.structure_factors import (
@@ -64,34 +65,45 @@ class Atoms(NamedTuple):
 
 
 class CrystalStream:
-    """Line lists of crystals of one family, in uniform groups: a function of the sample's index alone.
+    """Line lists of crystals of one family: a function of the sample's index alone.
 
     `occupations`: file of `statistical.write_occupations`; `lines`: the configuration's `lines`; `role`
-    names the stream ("train", "validation"): no crystal of one is in another or in the stored GCDD.
-    XtinctError if a group of the family has no occupation to draw from.
+    names the stream ("train", "validation"): no crystal of one is in another or in the stored GCDD. Groups
+    are equally frequent, or as `weights`, float (231,), say. XtinctError if a group that is to be drawn has
+    no occupation to draw from.
+
+    Attributes: groups, int16 (n,); shares, float64 (n,), how often each of them is drawn.
     """
 
     def __init__(
-        self, occupations: str | Path, *, family: str, lines: Mapping[str, Any], seed: int, role: str
+        self,
+        occupations: str | Path,
+        *,
+        family: str,
+        lines: Mapping[str, Any],
+        seed: int,
+        role: str,
+        weights: np.ndarray | None = None,
     ) -> None:
         self.family = family
-        self.groups = np.array(space_groups(family), dtype=np.int16)
+        group_key = stream_key(seed, "gcdd-online", role, family, "group")
+        self._groups = GroupDraws(space_groups(family), weights, group_key)
+        self.groups, self.shares = self._groups.groups, self._groups.shares
         self._crystals = CrystalLines(occupations, lines)
         missing = sorted(set(self.groups.tolist()) - set(self._crystals.groups))
         if missing:
             raise XtinctError(
                 f"{occupations}: no confirmed occupation of the groups {', '.join(map(str, missing))}"
             )
-        self._group_key = stream_key(seed, "gcdd-online", role, family, "group")
         self._crystal_key = stream_key(seed, "gcdd-online", role, family, "crystal")
 
     def take(self, start: int, count: int) -> LabelledLines:
         """Samples number start to start + count - 1."""
         samples = range(start, start + count)
-        groups = self.groups[[integer(self._group_key, i, len(self.groups)) for i in samples]]
+        groups = self._groups.take(start, count)
         keys = np.array([subkey(self._crystal_key, i) for i in samples], dtype=np.uint64)
-        lines, _ = self._crystals.draw(groups, keys)
-        return LabelledLines(lines, groups)
+        lines, cells = self._crystals.draw(groups, keys)
+        return LabelledLines(lines, groups, cells)
 
 
 class CrystalLines:

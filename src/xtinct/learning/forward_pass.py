@@ -10,24 +10,44 @@ from xtinct.learning.device import autocast
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.pattern_transform import PatternTransform
+from xtinct.patterns.pattern_transform_torch import transformed
 from xtinct.patterns.rendering import render
 from xtinct.patterns.rendering_torch import Renderer
 from xtinct.scores.outputs import Outputs
 
 
 class PatternRenderer:
-    """Line lists to patterns on a device: numba on the CPU, torch on a GPU."""
+    """Line lists to patterns as a network sees them, on a device: numba on the CPU, torch on a GPU."""
 
-    def __init__(self, instrument: Instrument, device: torch.device) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        device: torch.device,
+        transform: PatternTransform | None = None,
+    ) -> None:
         self.instrument = instrument
         self.device = device
+        self.transform = transform or PatternTransform()
         self._renderer = Renderer(instrument, device) if device.type != "cpu" else None
 
     def __call__(self, lines: LineLists, conditions: Conditions | None = None) -> torch.Tensor:
-        """Patterns float32 (n, points) on the device; the caller owns them."""
+        """Transformed patterns float32 (n, points) on the device; the caller owns them."""
+        return self.transformed(self.measured(lines, conditions))
+
+    def measured(self, lines: LineLists, conditions: Conditions | None = None) -> torch.Tensor:
+        """Patterns float32 (n, points) as they are measured, on the device; the caller owns them."""
         if self._renderer is not None:
             return self._renderer(lines, conditions=conditions)
         return torch.from_numpy(render(lines, self.instrument, conditions=conditions))
+
+    def transformed(self, patterns: torch.Tensor) -> torch.Tensor:
+        """What a network sees of patterns float32 (n, points) on the device, rendered or measured."""
+        if self.transform.nothing:
+            return patterns
+        if patterns.device.type == "cpu":
+            return torch.from_numpy(self.transform(patterns.numpy(), self.instrument))
+        return transformed(self.transform, patterns, self.instrument)
 
 
 @dataclass

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from xtinct.learning.streams import Stream
-from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.conditions import Conditions, Variation
+from xtinct.linelists.line_lists import LabelledLines, LineLists
+from xtinct.patterns.conditions import Conditions
+from xtinct.patterns.variation import FOREIGN_BLOCK, Variation
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,20 @@ class Batch:
             yield self.slice(first, first + count)
 
 
+def _lines_where(lines: LineLists, rows: np.ndarray, there: np.ndarray) -> LineLists:
+    """Line lists of the samples number `rows`, int (n,), empty where not `there`, bool (n,)."""
+    taken = lines.take(rows[there])
+    lengths = np.zeros(len(rows), np.int64)
+    lengths[there] = np.diff(taken.offsets)
+    return LineLists(np.concatenate([[0], np.cumsum(lengths)]), taken.d_star, taken.intensity)
+
+
 @dataclass(frozen=True)
 class Loader:
     """A stream measured under varying conditions.
 
-    variation  law of the conditions; None measures every sample as the instrument is configured
+    variation  law of the conditions and of changes of the samples; None measures every sample of the stream
+               as the instrument is configured
     key        stream of the conditions, 0 to 2^64 - 1
     """
 
@@ -47,11 +57,34 @@ class Loader:
 
     def take(self, start: int, count: int) -> Batch:
         """Samples number start to start + count - 1: a function of their numbers alone."""
-        samples = self.stream.take(start, count)
-        conditions = (
-            None if self.variation is None else self.variation.draw(np.uint64(self.key), start, count)
+        law = self.variation
+        if law is None:
+            samples = self.stream.take(start, count)
+            return Batch(samples.lines, samples.groups, None)
+        conditions = law.draw(np.uint64(self.key), start, count)
+        if not law.foreign_phase:
+            samples = self._changed(start, count)
+            return Batch(samples.lines, samples.groups, conditions)
+        # Foreign phases are samples of the same blocks.
+        first = start - start % FOREIGN_BLOCK
+        stop = -(-(start + count) // FOREIGN_BLOCK) * FOREIGN_BLOCK
+        samples = self._changed(first, stop - first)
+        strength, number = law.draw_foreign(np.uint64(self.key), start, count)
+        conditions = replace(
+            conditions,
+            foreign=_lines_where(samples.lines, number - first, strength > 0),
+            foreign_strength=strength,
         )
-        return Batch(samples.lines, samples.groups, conditions)
+        own = slice(start - first, start - first + count)
+        return Batch(samples.lines.slice(own.start, own.stop), samples.groups[own], conditions)
+
+    def _changed(self, start: int, count: int) -> LabelledLines:
+        """Samples of the stream, changed as the law says."""
+        samples = self.stream.take(start, count)
+        if self.variation is None or not self.variation.changes_samples:
+            return samples
+        changes = self.variation.draw_changes(np.uint64(self.key), start, count)
+        return replace(samples, lines=changes.applied(samples))
 
     def batches(self, *, start: int, stop: int, step: int, count: int, workers: int = 0) -> Iterator[Batch]:
         """`count` samples from each of start, start + step, ... below stop.

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xtinct.errors import XtinctError
 from xtinct.learning.predictor import Predictor
-from xtinct.scores.outputs import ALL
+from xtinct.scores.outputs import ALL, NothingLeftError
 from xtinct.scores.prediction import Prediction
 from xtinct.symmetry.families import CUBIC
 
 # scipy and gemmi are loaded with a measured pattern alone: machines that only train do without.
 if TYPE_CHECKING:
+    from xtinct.measurements import Measurement
     from xtinct.observer.exact.explaining import Explanation
 
 _NO_SET = "no set of classes is given"
@@ -24,6 +26,7 @@ class MeasuredPattern:
 
     two_theta    float64 (n,), degrees, ascending
     intensity    float64 (n,), without background
+    measured     float64 (n,), with it
     wavelength   angstrom
     explained    family -> how its best lattice explains the lines; see `explaining.best_families`
     best         the family that explains them; None: none of those that are checked
@@ -31,6 +34,7 @@ class MeasuredPattern:
 
     two_theta: np.ndarray
     intensity: np.ndarray
+    measured: np.ndarray
     wavelength: float
     explained: Mapping[str, "Explanation"]
     best: str | None
@@ -47,6 +51,28 @@ class Asked:
     subtract_background: bool = False
 
 
+def as_trained(predictor: Predictor, measurement: "Measurement") -> np.ndarray:
+    """A measurement as the model's training patterns are, float32 (1, points), on the model's grid.
+
+    The background stays where training patterns had one, and is taken off where they had none; the model's
+    transform (`pattern_transform.PatternTransform`) comes after this. What was not
+    measured of the model's range is zero. A doublet counts as its mean wavelength where the model's
+    instrument has a single one. XtinctError where the wavelength is not known, and where nothing of the
+    model's range was measured.
+    """
+    from xtinct.measurements.preparation import checked_pattern, on_grid, without_background
+
+    radiation, instrument = measurement.radiation, predictor.instrument
+    if radiation is None:
+        raise XtinctError(f"{measurement.name}: pattern: no wavelength is known")
+    wavelength = radiation.wavelength if instrument.further_wavelengths else radiation.mean
+    two_theta, intensity = checked_pattern(measurement.two_theta, measurement.intensity, wavelength)
+    # A model that takes it off itself has learned what is left of it then.
+    if not predictor.trained_with_background and predictor.render.transform.background != "snip":
+        intensity = without_background(two_theta, intensity)
+    return on_grid(two_theta, intensity, wavelength, instrument, fill_missing=True)[None]
+
+
 def answer_of(predictor: Predictor, measured: MeasuredPattern, asked: Asked) -> dict[str, Any]:
     """The answer of one model, as `xtinct.predict` describes it."""
     from xtinct.measurements.preparation import on_grid, with_model_widths
@@ -55,7 +81,8 @@ def answer_of(predictor: Predictor, measured: MeasuredPattern, asked: Asked) -> 
     instrument = predictor.instrument
     pattern = on_grid(
         measured.two_theta,
-        measured.intensity,
+        # A model that takes off the background itself has learned what is left of it then.
+        measured.measured if predictor.render.transform.background == "snip" else measured.intensity,
         measured.wavelength,
         instrument,
         fill_missing=asked.fill_missing,
@@ -63,7 +90,9 @@ def answer_of(predictor: Predictor, measured: MeasuredPattern, asked: Asked) -> 
     pattern, warnings = with_model_widths(
         pattern, instrument, predictor.width_factors, any_width=asked.any_width
     )
-    found = predictor.from_patterns(pattern, prior=asked.prior)
+    prior, said = _usable(asked.prior, predictor)
+    warnings += said
+    found = predictor.from_patterns(pattern, prior=prior)
     groups = found.top_groups(0)
     answer = {
         "condition": _condition(predictor.family),
@@ -84,6 +113,26 @@ def answer_of(predictor: Predictor, measured: MeasuredPattern, asked: Asked) -> 
             "no set of classes: their probabilities depend on the prior, and it is not that of training"
         )
     return answer
+
+
+def _usable(prior: Mapping[int, Any] | None, predictor: Predictor) -> tuple[Mapping | None, list[str]]:
+    """(the prior as far as the model can be weighed by it, what is to be said of that)."""
+    if prior is None:
+        return None, []
+    try:
+        predictor.outputs.prior_shift(prior, predictor.training_prior)
+    except NothingLeftError as error:
+        return None, [f"{error}; answered with the frequencies of its training"]
+    missing = predictor.never_shown(prior)
+    if not missing:
+        return prior, []
+    named = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    total = sum(float(prior.get(int(group), 0)) for group in predictor.outputs.groups)
+    share = sum(float(prior[group]) for group in missing) / total
+    return prior, [
+        f"the prior has {100 * share:.2g} % of its weight on space groups that training never showed "
+        f"({named}); they cannot be weighed"
+    ]
 
 
 def _set_of_classes(found: Prediction, coverage: float, warnings: list[str]) -> list[str]:

@@ -13,8 +13,10 @@ from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.pattern_transform import PatternTransform
+from xtinct.patterns.variation import Variation
 from xtinct.scores.calibration import Calibration, tempered
-from xtinct.scores.outputs import training_prior
+from xtinct.scores.outputs import NothingLeftError, training_prior
 from xtinct.scores.prediction import Prediction
 
 
@@ -48,7 +50,8 @@ class Predictor:
         self.calibrated = calibrated
         stored = self.card.get("calibration")
         self.calibration = None if stored is None else Calibration.from_dict(stored)
-        self.render = PatternRenderer(self.instrument, self.device)
+        transform = PatternTransform.from_config(self.card.get("transform", {}))
+        self.render = PatternRenderer(self.instrument, self.device, transform)
         self._network = Network(model, self.outputs, self.render, self.precision)
 
     @property
@@ -58,21 +61,36 @@ class Predictor:
 
     @property
     def training_prior(self) -> dict[int, float] | None:
-        """Samples of each space group in training, the prior within a class; None if uniform."""
+        """Samples of each space group in training, the prior that its answers hold; None if uniform."""
         return training_prior(self.card.get("group_counts"))
+
+    def never_shown(self, prior: Mapping[int, float]) -> list[int]:
+        """Space groups of the family with a weight in `prior` that training never showed, ascending."""
+        trained = self.training_prior
+        if trained is None:
+            return []
+        return [
+            int(g) for g in self.outputs.groups if prior.get(int(g), 0) > 0 and not trained.get(int(g), 0)
+        ]
 
     @property
     def width_factors(self) -> tuple[float, float]:
         """Least and greatest peak widths in training, in units of the instrument's."""
         data = self.card.get("training", {}).get("data", {})
-        low, high = data.get("variation", {}).get("width_factor", (1.0, 1.0))
-        return float(low), float(high)
+        return Variation.from_config(data.get("variation", {})).widths(self.instrument)
+
+    @property
+    def trained_with_background(self) -> bool:
+        """Whether the patterns of training had a background that varied from one to the next."""
+        variation = self.card.get("training", {}).get("data", {}).get("variation", {})
+        return any(name in variation for name in ("background", "log_background"))
 
     @property
     def trained_lengths(self) -> tuple[float, float] | None:
         """Least and greatest axis of the lattices of training, angstrom; None where crystals gave them."""
         data = dict(self.card.get("training", {}).get("data", {}))
-        data.pop("variation", None)
+        for name in ("variation", "prior"):
+            data.pop(name, None)
         specs = [
             part.get("lattices", {}).get(self.family) for part in data.values() if isinstance(part, dict)
         ]
@@ -96,7 +114,7 @@ class Predictor:
     ) -> Prediction:
         """Predictions for line lists as the model's instrument shows them.
 
-        `prior` weighs the space groups within each output of the model; None means equal weights.
+        `prior`: weights of space groups, see `interpret`.
         """
         return self.interpret(self.outputs_of_lines(lines, batch_size=batch_size), prior=prior)
 
@@ -105,7 +123,15 @@ class Predictor:
     ) -> Prediction:
         """Predictions for patterns float32 (n, points) on the grid of the model's instrument.
 
-        Patterns are scaled to a maximum of 1. XtinctError for another number of points, and for a
+        As `outputs_of_measured` takes them; `prior`: weights of space groups, see `interpret`.
+        """
+        return self.interpret(self.outputs_of_measured(patterns, batch_size=batch_size), prior=prior)
+
+    def outputs_of_measured(self, patterns: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
+        """Probabilities of the model's outputs as it gives them, float32 (n, n_outputs).
+
+        `patterns`: float32 (n, points), on the grid of the model's instrument; they are scaled to a maximum
+        of 1, and go through the model's transform. XtinctError for another number of points, and for a
         pattern that is not finite or nowhere positive.
         """
         patterns = np.atleast_2d(np.asarray(patterns, dtype=np.float32))
@@ -120,10 +146,12 @@ class Predictor:
             raise XtinctError(f"pattern {bad[0]}: intensities must be finite and somewhere positive")
         scaled = torch.from_numpy(patterns / highest)
         parts = [
-            self.outputs_of_patterns(scaled[first : first + batch_size].to(self.device))
+            self.outputs_of_patterns(
+                self.render.transformed(scaled[first : first + batch_size].to(self.device))
+            )
             for first in range(0, len(scaled), batch_size)
         ]
-        return self.interpret(self._joined(parts), prior=prior)
+        return self._joined(parts)
 
     def outputs_of_lines(
         self,
@@ -145,16 +173,19 @@ class Predictor:
             for first in range(0, len(lines), batch_size):
                 stop = min(first + batch_size, len(lines))
                 here = None if conditions is None else conditions.slice(first, stop)
-                patterns = self.render(lines.slice(first, stop), here)
+                patterns = self.render.measured(lines.slice(first, stop), here)
                 if mask is not None:
                     patterns *= mask
                     highest = patterns.amax(dim=1, keepdim=True)
                     patterns /= torch.where(highest > 0, highest, 1.0)
-                parts.append(self.outputs_of_patterns(patterns))
+                parts.append(self.outputs_of_patterns(self.render.transformed(patterns)))
         return self._joined(parts)
 
     def outputs_of_patterns(self, patterns: torch.Tensor) -> np.ndarray:
-        """Probabilities of the model's outputs as it gives them, for patterns (n, points) on the device."""
+        """Probabilities of the model's outputs as it gives them, for patterns (n, points) on the device.
+
+        They are as the network sees them: `render` and `render.transformed` make such patterns.
+        """
         with reproducible(self.threads):
             return self._network.answers(patterns)
 
@@ -167,14 +198,27 @@ class Predictor:
     ) -> Prediction:
         """What probabilities of the outputs (n, n_outputs), as the model gives them, say.
 
-        `calibrated`: whether the predictor's temperature is applied. The calibration of sets is left out
-        where `prior` makes classes more or less probable than the weights of training, with which it was
-        made: in models of crystal systems, whose outputs hold several classes.
+        `prior`: weights of space groups that take the place of those of training (`training_prior`), by
+        Bayes' rule, over all groups and classes (`Outputs.prior_shift`). None leaves the outputs as they are,
+        and shares each evenly among its groups. `calibrated`: whether the predictor's temperature is applied.
+        The calibration of sets is left out where `prior` makes classes more or less probable than in
+        training, with which it was made. XtinctError for a prior without any weight on what the model knows.
         """
         within, trained = (self.outputs.prior_within(p) for p in (prior, self.training_prior))
         holds = self.outputs.target != "crystal_system" or np.allclose(within, trained)
         if calibrated and self.temperature != 1.0:
             probabilities = tempered(probabilities, self.temperature)
+        shift = self.outputs.prior_shift(prior, self.training_prior)
+        if shift is not None:
+            holds = False
+            probabilities = probabilities.astype(np.float64) * shift
+            total = probabilities.sum(axis=1, keepdims=True)
+            if not (total > 0).all():
+                raise NothingLeftError("prior: no weight on anything that the model holds possible")
+            probabilities /= total
+            if self.outputs.target == "spacegroup":
+                # The groups have it already.
+                prior = None
         return Prediction(
             self.class_symbols,
             self.outputs.class_probabilities(probabilities, prior),

@@ -14,13 +14,13 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from xtinct.compiling import njit
 from xtinct.errors import XtinctError
+from xtinct.generators.group_draws import GroupDraws, WeighedDraws
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.linelists.line_lists import LabelledLines, LineLists
 from xtinct.linelists.line_tables import read_lines
 from xtinct.linelists.ulbd_lines import UlbdLines
-from xtinct.randomness import integer, stream_key, subkeys
+from xtinct.randomness import stream_key, subkeys
 from xtinct.symmetry.families import space_groups
 
 #: Samples after which a mixture of arbitrary weights begins anew.
@@ -41,42 +41,46 @@ class Stream(Protocol):
         ...
 
 
-@njit(cache=True, nogil=True)
-def _integers(key, start, count, n):
-    """Draws number start to start + count - 1 of integers in [0, n), int64 (count,)."""
-    out = np.empty(count, np.int64)
-    for i in range(count):
-        out[i] = integer(key, start + i, n)
-    return out
-
-
 class UlbdStream:
-    """Line lists drawn while training: uniform groups, fresh lattices, random intensities.
+    """Line lists drawn while training: fresh lattices, random intensities, groups equally often.
 
     `role` names the stream ("train", "validation"). Its lattices come from random numbers of their
     own, so none is a lattice of the stored ULBD or of another role; a mesh is replaced by the
-    continuous range that it covers, where a coincidence has probability zero.
+    continuous range that it covers, where a coincidence has probability zero. With `weights`, float (231,),
+    groups are as frequent as these say.
+
+    Attributes: groups, int16 (n,); shares, float64 (n,), how often each of them is drawn.
     """
 
     def __init__(
-        self, *, family: str, spec: LatticeSpec, d_star_max: float, intensities: str, seed: int, role: str
+        self,
+        *,
+        family: str,
+        spec: LatticeSpec,
+        d_star_max: float,
+        intensities: str,
+        seed: int,
+        role: str,
+        weights: np.ndarray | None = None,
     ) -> None:
         self.family = family
         self.spec = replace(spec, kind="continuous", count=1) if spec.kind == "mesh" else spec
         self.intensities = intensities
-        self.groups = np.array(space_groups(family), dtype=np.int16)
+        group_key = stream_key(seed, "ulbd-online", role, family, "group")
+        self._groups = GroupDraws(space_groups(family), weights, group_key)
+        self.groups, self.shares = self._groups.groups, self._groups.shares
         self._lines = UlbdLines(family, d_star_max, self.spec.length_max, self.spec.angles)
         self._lattice_seed = int(stream_key(seed, "ulbd-online", role, family, "lattice"))
-        self._group_key = stream_key(seed, "ulbd-online", role, family, "group")
         self._line_key = stream_key(seed, "ulbd-online", role, family, "lines")
 
     def take(self, start: int, count: int) -> LabelledLines:
         """Samples number start to start + count - 1."""
         keys = np.empty(count, dtype=np.uint64)
-        groups = self.groups[_integers(self._group_key, start, count, len(self.groups))]
+        groups = self._groups.take(start, count)
         cells = self.spec.cells(self.family, self._lattice_seed, np.arange(start, start + count))
         subkeys(self._line_key, start, keys)
-        return LabelledLines(self._lines.draw(groups, cells, keys, intensities=self.intensities), groups)
+        lines = self._lines.draw(groups, cells, keys, intensities=self.intensities)
+        return LabelledLines(lines, groups, cells)
 
 
 def _mapped(file: BinaryIO) -> np.ndarray:
@@ -97,17 +101,18 @@ class StoredSamples:
 
     def __init__(self, path: str | Path, *, family: str, split: str | None) -> None:
         self.path, self.family, self.split = Path(path), family, split
-        groups, lengths = [], []
+        groups, cells, lengths = [], [], []
         # The files have no name and live as long as their mapping: nothing is left behind.
         with tempfile.TemporaryFile() as d_star, tempfile.TemporaryFile() as intensity:
             for part, _ in read_lines(path, family=family, split=split):
                 groups.append(part.groups)
+                cells.append(part.cells)
                 lengths.append(np.diff(part.lines.offsets))
                 d_star.write(part.lines.d_star.astype(np.float32).tobytes())
                 intensity.write(part.lines.intensity.astype(np.float32).tobytes())
             if not groups:
                 raise EmptySplitError(f"{path}: no sample of the split {split!r}")
-            self.groups = np.concatenate(groups)
+            self.groups, self._cells = np.concatenate(groups), np.concatenate(cells)
             self._offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
             self._d_star, self._intensity = _mapped(d_star), _mapped(intensity)
 
@@ -126,7 +131,7 @@ class StoredSamples:
             d_star=np.concatenate([self._d_star[s] for s in slices]),
             intensity=np.concatenate([self._intensity[s] for s in slices]),
         )
-        return LabelledLines(lines, self.groups[rows])
+        return LabelledLines(lines, self.groups[rows], self._cells[rows])
 
 
 class ParquetStream:
@@ -164,6 +169,34 @@ class ParquetStream:
         return self._samples.take(rows)
 
 
+class WeighedStream:
+    """Stored samples, drawn so that space groups are as frequent as `weights` say.
+
+    weights  float (231,), of every space group number
+    key      uint64, that of the stream
+
+    Samples of one group are equally frequent, and are drawn with replacement: those of a group with few
+    samples and much weight come often. XtinctError where no group of the samples has a weight.
+
+    Attributes: groups, int16 (n,), of the samples that are drawn from; shares, float64 (n,), how often each.
+    """
+
+    def __init__(self, samples: StoredSamples, weights: np.ndarray, key: np.uint64) -> None:
+        self._samples, self.path = samples, samples.path
+        self._rows = np.flatnonzero(weights[samples.groups] > 0)
+        self.groups = samples.groups[self._rows]
+        each = weights / np.maximum(np.bincount(samples.groups, minlength=len(weights)), 1)
+        self._draws = WeighedDraws(each[self.groups], key)
+        self.shares = self._draws.shares
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def take(self, start: int, count: int) -> LabelledLines:
+        """Samples number start to start + count - 1."""
+        return self._samples.take(self._rows[self._draws.take(start, count)])
+
+
 class MixedStream:
     """Samples of several streams in fixed proportions, spread evenly over every stretch.
 
@@ -177,7 +210,7 @@ class MixedStream:
             raise XtinctError("mixture: every training set needs a weight above zero")
         self.streams = list(streams)
         self.groups = np.unique(np.concatenate([stream.groups for stream in streams]))
-        counts = _whole_counts(weights)
+        counts = whole_counts(weights)
         # Sample k of n stands at (k + 1/2) / n of the period; streams are merged in that order.
         place = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
         order = np.argsort(place, kind="stable")
@@ -199,10 +232,10 @@ class MixedStream:
         # The parts stand one after the other; back to the order of the numbers.
         rows = np.empty(count, dtype=np.int64)
         rows[np.argsort(source, kind="stable")] = np.arange(count)
-        return LabelledLines(joined.lines.take(rows), joined.groups[rows])
+        return joined.take(rows)
 
 
-def _whole_counts(weights: np.ndarray) -> np.ndarray:
+def whole_counts(weights: np.ndarray) -> np.ndarray:
     """Whole numbers int64 in the proportions of `weights`, none of them zero."""
     if (weights == np.round(weights)).all() and weights.sum() <= _PERIOD:
         return weights.astype(np.int64)

@@ -24,6 +24,8 @@ from xtinct.learning.parallel import Processes, processes
 from xtinct.learning.training_sets import Sources
 from xtinct.learning.training_settings import TrainingSettings
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.pattern_transform import PatternTransform
+from xtinct.patterns.variation import Variation
 from xtinct.scores.calibration import fit_calibration
 from xtinct.scores.outputs import Outputs, training_prior
 
@@ -87,7 +89,10 @@ class _Task:
     @classmethod
     def of(cls, settings: TrainingSettings) -> "_Task":
         samples = settings.samples
-        Instrument.from_config(settings.instrument).check_reach(samples.lines["d_star_max"])
+        instrument = Instrument.from_config(settings.instrument)
+        instrument.check_reach(samples.lines["d_star_max"])
+        PatternTransform.from_config(samples.experiment.transform).check(instrument)
+        Variation.from_config(samples.experiment.variation).check(instrument, samples.lines["d_star_max"])
         Outputs.of(samples.family, samples.experiment.target)
         sources = Sources(samples)
         recipe = {
@@ -111,7 +116,12 @@ def make_network(settings: TrainingSettings, device: torch.device) -> Network:
     outputs = Outputs.of(samples.family, samples.experiment.target)
     torch.manual_seed(step_seed(samples.seed, "weights", 0))
     model = build_model(architecture.kind, instrument, len(outputs), dict(architecture.hyperparameters))
-    return Network(model.to(device), outputs, PatternRenderer(instrument, device), precision)
+    return Network(model.to(device), outputs, _renderer(settings, device), precision)
+
+
+def _renderer(settings: TrainingSettings, device: torch.device) -> PatternRenderer:
+    transform = PatternTransform.from_config(settings.samples.experiment.transform)
+    return PatternRenderer(Instrument.from_config(settings.instrument), device, transform)
 
 
 def make_run(
@@ -172,6 +182,7 @@ def _identity(settings: TrainingSettings, network: Network) -> dict[str, Any]:
         },
         "instrument": dict(settings.instrument),
         "outputs": network.outputs.to_list(),
+        **({"transform": dict(experiment.transform)} if experiment.transform else {}),
     }
 
 

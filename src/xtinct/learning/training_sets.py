@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,21 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.generators.online import CrystalStream
 from xtinct.lattices.distributions import LatticeSpec
+from xtinct.learning.group_priors import GroupPrior
 from xtinct.learning.loading import Batch, Loader
-from xtinct.learning.streams import EmptySplitError, MixedStream, ParquetStream, Stream, UlbdStream
+from xtinct.learning.streams import (
+    EmptySplitError,
+    MixedStream,
+    ParquetStream,
+    StoredSamples,
+    Stream,
+    UlbdStream,
+    WeighedStream,
+    whole_counts,
+)
 from xtinct.learning.training_settings import SampleSettings
-from xtinct.patterns.conditions import Variation
+from xtinct.linelists.line_tables import read_lines
+from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
 from xtinct.scores.outputs import families_of
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups
@@ -24,6 +37,7 @@ log = logging.getLogger(__name__)
 LATTICES = {"ulbd-online": None, "wilson-online": "wilson", "physical-online": "physical"}
 #: The training set of crystals that are drawn while training.
 CRYSTALS = "gcdd-online"
+_STORED = (ParquetStream, WeighedStream)
 
 
 class Sources:
@@ -43,11 +57,16 @@ class Sources:
             if not there:
                 raise XtinctError(f"experiment {self.experiment.name!r}: train {name!r} needs its files")
         self._made: dict[str, list[tuple[Stream, float]]] = {}
+        prior = self.experiment.prior
+        self._prior = None if prior is None else GroupPrior.from_config(prior)
 
     def record(self) -> dict:
         """What the samples are a function of, beside the seed: laws, and the digests of files."""
         settings = self.settings
         record: dict[str, object] = {"variation": dict(self.experiment.variation)}
+        if self._prior is not None:
+            weights = self._group_weights
+            record["prior"] = {str(group): float(weights[group]) for group in np.flatnonzero(weights)}
         for name in self.experiment.weights:
             if name in LATTICES:
                 record[name] = {
@@ -84,7 +103,7 @@ class Sources:
         except EmptySplitError as error:
             log.warning("%s: training without validation", error)
             return None
-        stored = [part for part in self._parts("validation") if isinstance(part[0], ParquetStream)]
+        stored = [part for part in self._parts("validation") if isinstance(part[0], _STORED)]
         if stored:
             # No stored sample twice.
             total = sum(weight for _, weight in self._parts("validation"))
@@ -94,6 +113,8 @@ class Sources:
     def group_counts(self) -> dict[str, float] | None:
         """Samples of each space group, or their relative frequency in a mixture; None if all are equal."""
         parts = self._parts("train")
+        if self._prior is not None:
+            return _per_million(parts)
         if not any(isinstance(part, ParquetStream) for part, _ in parts):
             return None
         scale = sum(len(part) for part, _ in parts if isinstance(part, ParquetStream))
@@ -117,23 +138,67 @@ class Sources:
     def _parts(self, role: str) -> list[tuple[Stream, float]]:
         """Streams with weights, one for each training set and family.
 
-        Within a set every group counts the same, or every sample if they are stored.
+        Within a set every group counts the same, or every sample if they are stored; under a prior of the
+        experiment, groups as it says.
         """
         if role not in self._made:
-            parts = []
-            for name, weight in self.experiment.weights.items():
-                of_set = [self._stream(name, family, i, role) for i, family in enumerate(self.families)]
-                sizes = [len(stream.groups) for stream in of_set]
-                # In units that keep whole weights whole, which a mixture obeys exactly.
-                n_groups = sum(len(space_groups(family)) for family in self.families)
-                parts += [
-                    (stream, weight * n_groups * size / sum(sizes))
-                    for stream, size in zip(of_set, sizes, strict=True)
-                ]
-            self._made[role] = parts
+            weighed = self._prior is not None
+            self._made[role] = self._weighed_parts(role) if weighed else self._equal_parts(role)
         return self._made[role]
 
-    def _stream(self, name: str, family: str, index: int, role: str) -> Stream:
+    def _equal_parts(self, role: str) -> list[tuple[Stream, float]]:
+        parts = []
+        for name, weight in self.experiment.weights.items():
+            of_set = [self._stream(name, family, i, role) for i, family in enumerate(self.families)]
+            sizes = [len(stream.groups) for stream in of_set]
+            # In units that keep whole weights whole, which a mixture obeys exactly.
+            n_groups = sum(len(space_groups(family)) for family in self.families)
+            parts += [
+                (stream, weight * n_groups * size / sum(sizes))
+                for stream, size in zip(of_set, sizes, strict=True)
+            ]
+        return parts
+
+    def _weighed_parts(self, role: str) -> list[tuple[Stream, float]]:
+        """As frequent as the experiment's prior says, among the groups that a set has at all."""
+        parts = []
+        for name, weight in self.experiment.weights.items():
+            of_set = [self._weighed(name, family, i, role) for i, family in enumerate(self.families)]
+            total = sum(mass for _, mass in of_set)
+            if not total:
+                raise XtinctError(
+                    f"experiment {self.experiment.name!r}: the prior {self._prior.of!r} gives no weight "
+                    f"to any space group of {name!r}"
+                )
+            parts += [(stream, weight * mass / total) for stream, mass in of_set if stream is not None]
+        return parts
+
+    def _weighed(self, name: str, family: str, index: int, role: str) -> tuple[Stream | None, float]:
+        """Stream of one family of a training set, and the weight of its groups; (None, 0) without any."""
+        weights = self._group_weights
+        if name == CRYSTALS or name in LATTICES:
+            mass = float(weights[list(space_groups(family))].sum())
+            return (self._stream(name, family, index, role, weights) if mass else None), mass
+        samples = StoredSamples(self.settings.datasets[name][index], family=family, split=role)
+        mass = float(weights[np.unique(samples.groups)].sum())
+        key = stream_key(self.settings.seed, "weighed", family, role)
+        return (WeighedStream(samples, weights, key) if mass else None), mass
+
+    @cached_property
+    def _group_weights(self) -> np.ndarray:
+        """Weight of every space group number under the experiment's prior, float64 (231,)."""
+        counts = None
+        for name, weight in self.experiment.weights.items():
+            if name == CRYSTALS or name in LATTICES:
+                continue
+            counts = np.zeros(N_SPACE_GROUPS + 1) if counts is None else counts
+            groups = _stored_groups(self.settings.datasets[name], self.families)
+            counts += weight * np.bincount(groups, minlength=len(counts))
+        return self._prior.weights(counts)
+
+    def _stream(
+        self, name: str, family: str, index: int, role: str, weights: np.ndarray | None = None
+    ) -> Stream:
         settings = self.settings
         if name == CRYSTALS:
             return CrystalStream(
@@ -142,6 +207,7 @@ class Sources:
                 lines=settings.lines,
                 seed=settings.seed,
                 role=role,
+                weights=weights,
             )
         if name in LATTICES:
             return UlbdStream(
@@ -152,6 +218,7 @@ class Sources:
                 seed=settings.seed,
                 # The laws of a mixture draw lattices of their own.
                 role=f"{name} {role}",
+                weights=weights,
             )
         return ParquetStream(settings.datasets[name][index], family=family, split=role, seed=settings.seed)
 
@@ -159,6 +226,24 @@ class Sources:
         own = self.experiment.lattices
         lattices = own[family] if family in own else self.settings.ulbd["lattices"][family]
         return {key: value for key, value in lattices.items() if key not in ("count", "draws")}
+
+
+def _per_million(parts: list[tuple[Stream, float]]) -> dict[str, float]:
+    """Samples of each space group in a million of the mixture of `parts`, as often as it holds them."""
+    counts = np.zeros(N_SPACE_GROUPS + 1)
+    # Those of a mixture are whole numbers in a period.
+    times = np.ones(1) if len(parts) == 1 else whole_counts(np.array([weight for _, weight in parts]))
+    for (part, _), share in zip(parts, times / times.sum(), strict=True):
+        np.add.at(counts, part.groups, 1e6 * share * part.shares)
+    return {str(number): round(float(counts[number]), 6) for number in np.flatnonzero(counts)}
+
+
+def _stored_groups(paths: Sequence[str | Path], families: Sequence[str]) -> np.ndarray:
+    """Space groups of the training samples of line-list files, one of each family, int16 (n,)."""
+    found = []
+    for path, family in zip(paths, families, strict=True):
+        found += [part.groups for part, _ in read_lines(path, family=family, split="train")]
+    return np.concatenate(found) if found else np.empty(0, np.int16)
 
 
 def _file_digest(path: str | Path) -> str:

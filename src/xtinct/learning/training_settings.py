@@ -58,7 +58,10 @@ class Experiment:
     model      a name of `models`
     patterns   the budget: patterns seen in training
     lattices   family -> lattices to draw from in place of `ulbd.lattices`
-    variation  law of the measuring conditions (`measuring.Variation`); empty: as the instrument says
+    variation  law of the measuring conditions (`variation.Variation`); empty: as the instrument says
+    transform  what is done to a pattern before the network sees it (`pattern_transform.PatternTransform`)
+    prior      how frequent space groups are (`group_priors.GroupPrior`); None: equally where samples are
+               drawn, as they are where samples are stored
     """
 
     name: str
@@ -68,6 +71,8 @@ class Experiment:
     patterns: int
     lattices: Mapping[str, Mapping] = field(default_factory=dict)
     variation: Mapping[str, Any] = field(default_factory=dict)
+    prior: str | Mapping[str, Any] | None = None
+    transform: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -83,7 +88,8 @@ class Experiment:
 
     def recipe(self) -> dict[str, Any]:
         """What the model depends on, but for the data, which `Sources.record` tells."""
-        return {"train": self.train, "target": self.target, "model": self.model, "patterns": self.patterns}
+        recipe = {"train": self.train, "target": self.target, "model": self.model, "patterns": self.patterns}
+        return recipe | ({"transform": dict(self.transform)} if self.transform else {})
 
 
 @dataclass(frozen=True)

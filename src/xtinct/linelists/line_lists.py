@@ -63,18 +63,29 @@ class LineLists:
 
 @dataclass(frozen=True)
 class LabelledLines:
-    """Line lists and the space group number of each, int16 (n,)."""
+    """Line lists, the space group number of each, int16 (n,), and its conventional cell.
+
+    cells  float64 (n, 6), angstrom and degrees; None where they are not known
+    """
 
     lines: LineLists
     groups: np.ndarray
+    cells: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.groups)
 
+    def take(self, rows: np.ndarray) -> "LabelledLines":
+        """The samples number `rows` (int (k,)), in that order."""
+        cells = None if self.cells is None else self.cells[rows]
+        return LabelledLines(self.lines.take(rows), self.groups[rows], cells)
+
     @classmethod
     def concatenate(cls, parts: "Sequence[LabelledLines]") -> "LabelledLines":
-        """The samples of all parts, in order."""
+        """The samples of all parts, in order; without cells if one of them has none."""
+        cells = [part.cells for part in parts]
         return cls(
             LineLists.concatenate([part.lines for part in parts]),
             np.concatenate([part.groups for part in parts]),
+            None if any(own is None for own in cells) else np.concatenate(cells),
         )

@@ -87,7 +87,7 @@ def read_lines(
         check_table(file.schema_arrow, LINES, str(path))
         for i in range(file.num_row_groups):
             table = file.read_row_group(
-                i, columns=["sample_id", "spacegroup_number", "split", "d_star", "intensity"]
+                i, columns=["sample_id", "spacegroup_number", "split", "d_star", "intensity", *CELL]
             )
             if split is not None:
                 table = table.filter(pc.equal(table["split"], split))
@@ -103,4 +103,6 @@ def read_lines(
             if not (np.isfinite(d_star).all() and np.isfinite(intensity).all() and (d_star > 0).all()):
                 raise XtinctError(f"{path}: row group {i} holds a line that is not a positive finite number")
             offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-            yield LabelledLines(LineLists(offsets, d_star, intensity), groups), table["sample_id"].to_pylist()
+            cells = np.column_stack([table[name].to_numpy() for name in CELL])
+            lines = LineLists(offsets, d_star, intensity)
+            yield LabelledLines(lines, groups, cells), table["sample_id"].to_pylist()

@@ -52,6 +52,11 @@ def read_bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise XtinctError(f"{path}: {reason}") from None
+    return content_of(data, path)
+
+
+def content_of(data: bytes, path: Path) -> bytes:
+    """The bytes of a file as it was read, of gzip unpacked; XtinctError naming it where nothing is in it."""
     if data[:2] == b"\x1f\x8b":
         data = _unpacked(data, path)
     if not data.strip(b" \t\r\n\0\x1a"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis, axis_named
-from xtinct.measurements.decoding import decoded, read_bytes, refuse_foreign
+from xtinct.measurements.decoding import content_of, decoded, read_bytes, refuse_foreign
 from xtinct.measurements.finishing import finished
 from xtinct.measurements.formats import binary_reader, text_reader
 from xtinct.measurements.records import Measurement, PeakTable, Scan
@@ -29,6 +29,15 @@ def read_measurements(
     path = Path(path)
     told = axis_named(axis)
     return [one for scan in _scans(path) for one in finished(scan, wavelength, told)]
+
+
+def measurements_in(
+    data: bytes, name: str, *, wavelength: Wavelength = None, axis: str | Axis | None = None
+) -> list[Measurement | PeakTable]:
+    """As `read_measurements`, of the content of a file that lies in an archive under `name`."""
+    path, told = Path(name), axis_named(axis)
+    scans = _scans_in(content_of(data, path), path)
+    return [one for scan in scans for one in finished(scan, wavelength, told)]
 
 
 def read_measurement(
@@ -90,7 +99,10 @@ def _chosen(scans: list, scan: int | str | None, path: Path):
 
 
 def _scans(path: Path) -> list[Scan]:
-    data = read_bytes(path)
+    return _scans_in(read_bytes(path), path)
+
+
+def _scans_in(data: bytes, path: Path) -> list[Scan]:
     try:
         reader = binary_reader(data)
         if reader is None:

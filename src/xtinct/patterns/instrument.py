@@ -15,7 +15,7 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.patterns.lorentz import LORENTZ, polarisation_of
 from xtinct.patterns.widths import widths
-from xtinct.radiation.anodes import ALPHA_RATIO, TUBES
+from xtinct.radiation.anodes import ALPHA_RATIO, TUBES, TUNGSTEN_L_ALPHA
 from xtinct.radiation.wavelength import check_wavelength
 
 #: Shapes of a peak. thompson-cox-hastings: the instrument's width is Gaussian, that of the crystallites
@@ -24,6 +24,9 @@ PROFILES = ("gaussian", "lorentzian", "pseudo-voigt", "thompson-cox-hastings")
 
 #: Full width at half maximum of a Gaussian in units of its standard deviation.
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+
+#: Relative deviation of a wavelength up to which it is a tube's K-alpha1.
+_SAME_LINE = 2e-4
 
 #: Points of a grid, at most: 180 degrees in steps of 0.0002.
 MOST_POINTS = 1_000_000
@@ -221,6 +224,19 @@ class Instrument:
     def wavelengths(self) -> tuple[tuple[float, float], ...]:
         """(angstrom, relative intensity) of every wavelength, `wavelength` first with intensity 1."""
         return ((self.wavelength, 1.0), *self.further_wavelengths)
+
+    def ghost_wavelength(self, name: str) -> float:
+        """Wavelength, angstrom, of what a tube sends beside its K-alpha: k_beta, or tungsten (L-alpha1).
+
+        XtinctError if the instrument's first wavelength is not that of a tube.
+        """
+        for lines in TUBES.values():
+            if abs(lines.alpha1 / self.wavelength - 1.0) < _SAME_LINE:
+                return lines.beta if name == "k_beta" else TUNGSTEN_L_ALPHA
+        raise XtinctError(
+            f"variation.{name}: {self.wavelength:g} angstrom is no K-alpha1 of a tube of {', '.join(TUBES)}; "
+            "leave it out"
+        )
 
     @property
     def caglioti(self) -> tuple[float, float, float]:

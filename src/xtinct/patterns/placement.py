@@ -8,8 +8,15 @@ import math
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from xtinct.errors import XtinctError
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.lorentz import geometric_factor
+from xtinct.patterns.widths import widths
+
+#: Lines of a tube beside those of the instrument, as `Instrument.ghost_wavelength` names them.
+GHOSTS = ("k_beta", "tungsten")
 
 
 class PlacedLines(NamedTuple):
@@ -28,11 +35,20 @@ class PlacedLines(NamedTuple):
 
 
 class Shifts(NamedTuple):
-    """What moves and widens the peaks of m lines, as in `Conditions`: one number or (m,)."""
+    """What moves and widens the peaks of m lines, as in `Conditions`: one number or (m,), caglioti (m, 3).
+
+    None is as the instrument has it.
+    """
 
     width_factor: Any = 1.0
     zero_shift: Any = 0.0
     displacement: Any = 0.0
+    caglioti: Any = None
+    microstrain: Any = None
+    crystallite_size: Any = None
+    eta: Any = None
+    k_beta: Any = None
+    tungsten: Any = None
 
 
 def in_points(peaks: PlacedLines, instrument: Instrument) -> PlacedLines:
@@ -52,11 +68,17 @@ def place(
 ) -> PlacedLines:
     """Peaks of lines at `d_star` (m,), 1/angstrom, of |F|^2 `intensity` (m,).
 
-    Without `geometric`, `intensity` has the Lorentz factor in it already.
+    Wavelengths are the instrument's, and after them those of `GHOSTS` that the shifts tell. Without
+    `geometric`, `intensity` has the Lorentz factor in it already.
     """
-    width_factor, zero_shift, displacement = shifts
+    width_factor, zero_shift, displacement = shifts[:3]
+    ghosts = [
+        (instrument.ghost_wavelength(name), getattr(shifts, name))
+        for name in GHOSTS
+        if getattr(shifts, name) is not None
+    ]
     peaks = []
-    for wavelength, weight in instrument.wavelengths:
+    for wavelength, weight in (*instrument.wavelengths, *ghosts):
         sine = 0.5 * wavelength * d_star
         reached = (sine > 0) & (sine < 1)
         sine = xp.where(reached, sine, 0.5)
@@ -66,8 +88,34 @@ def place(
         two_theta = xp.rad2deg(2 * theta) + (zero_shift + instrument.zero_shift) + shift * cosine
         factor = geometric_factor(sine, cosine, instrument.polarisation) if geometric else 1.0
         area = intensity * (weight * factor)
-        fwhm, eta = instrument.widths_at(xp, theta, wavelength)
+        fwhm, eta = _widths(xp, instrument, theta, wavelength, shifts)
         peaks.append(
             (xp.where(reached, two_theta, 0.0), xp.where(reached, area, 0.0), fwhm * width_factor, eta)
         )
     return PlacedLines(*(xp.stack(column, 0) for column in zip(*peaks, strict=True)))
+
+
+def width_in_the_middle(instrument: Instrument, shifts: Shifts) -> float:
+    """FWHM, degree, in the middle of the instrument's range, under the shifts of one line."""
+    theta = np.radians(np.array([instrument.two_theta_min + instrument.two_theta_max]) / 4)
+    fwhm, _ = _widths(np, instrument, theta, instrument.wavelength, shifts)
+    return float((fwhm * shifts.width_factor)[0])
+
+
+def _widths(
+    xp: ModuleType, instrument: Instrument, theta: Any, wavelength: float, shifts: Shifts
+) -> tuple[Any, Any]:
+    """FWHM (degree 2theta) and Lorentzian share of lines at `theta` (radians)."""
+    profile, eta, size = instrument.profile, instrument.eta, instrument.crystallite_size
+    u, v, w = instrument.caglioti if shifts.caglioti is None else shifts.caglioti.T
+    if shifts.microstrain is not None:
+        u = u + (math.degrees(4.0) * shifts.microstrain) ** 2
+    if shifts.crystallite_size is not None:
+        size = shifts.crystallite_size
+    if shifts.eta is not None:
+        if profile == "thompson-cox-hastings":
+            raise XtinctError(
+                "conditions: eta follows from the widths in an instrument of profile thompson-cox-hastings"
+            )
+        profile, eta = "pseudo-voigt", shifts.eta
+    return widths(xp, theta, wavelength, profile, (u, v, w), size, eta=eta)

@@ -1,30 +1,28 @@
 """Line lists to patterns on the CPU for any instrument and any measuring conditions.
 
 Peaks have the area of their line, whatever their width. Gaussians are cut after CUT_SIGMAS; the tails
-of Lorentzians are not cut: near its centre a Lorentzian is written point by point less a smooth
-function that takes its place there, and that function and the tails go to a coarse grid, which one
-cubic interpolation brings to all points. The sum agrees with the exact one to 1e-6 of the maximum
+of Lorentzians are not cut, see `tails`. The sum agrees with the exact one to 1e-6 of the maximum
 (Gaussians) and 1e-5 (Lorentzians).
 """
 
-import math
 from dataclasses import replace
-from typing import Any, NamedTuple
 
 import numpy as np
-from numba.extending import register_jitable
 
-from xtinct.compiling import njit
 from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.axial import divided
 from xtinct.patterns.conditions import Conditions
-from xtinct.patterns.instrument import CUT_SIGMAS, FWHM_PER_SIGMA, Instrument
-from xtinct.patterns.noise import add_counting_noise, line_keys
+from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.noise import line_keys
 from xtinct.patterns.placement import PlacedLines, Shifts, in_points, place
-
-#: Half the part of a Lorentzian that is written point by point, in coarse steps.
-NEAR_STEPS = 16
-#: Coarse steps to the narrowest width; largest coarse step in points.
-STEPS_PER_WIDTH, LARGEST_STEP = 2.0, 64
+from xtinct.patterns.superposition import (
+    CountingNoise,
+    SampleBackground,
+    SamplePeaks,
+    Scales,
+    largest_of_samples,
+    sum_samples,
+)
 
 
 def render_any(
@@ -34,30 +32,32 @@ def render_any(
     conditions = with_noise_of_lines(lines, instrument, conditions or Conditions())
     n = len(lines)
     conditions.check(n)
-    impurities = impurity_lines(instrument, conditions, n)
-    if impurities is None:
-        impurities = LineLists(np.zeros(n + 1, np.int64), np.empty(0), np.empty(0, np.float32))
+    nothing = LineLists(np.zeros(n + 1, np.int64), np.empty(0), np.empty(0, np.float32))
+    impurities = impurity_lines(instrument, conditions, n) or nothing
+    foreign = conditions.foreign or nothing
+    own, strange = (_placed(x, instrument, conditions) for x in (lines, foreign))
     quiet = conditions.counts is None
-    _render(
-        lines.offsets.astype(np.int64),
-        _placed(lines, instrument, conditions),
-        impurities.offsets.astype(np.int64),
-        _placed(impurities, instrument, conditions, geometric=False),
+    sum_samples(
+        (
+            _finished(lines, own, instrument, conditions),
+            _finished(
+                impurities,
+                _placed(impurities, instrument, conditions, geometric=False),
+                instrument,
+                conditions,
+            ),
+            _finished(foreign, strange, instrument, conditions),
+        ),
+        _scales(lines, own, (foreign, strange), instrument, conditions),
         background_of(instrument, conditions),
         CountingNoise(
             np.full(n, np.inf) if quiet else np.asarray(conditions.counts, np.float64),
             np.zeros(n, np.uint64) if quiet else conditions.noise_keys.astype(np.uint64),
         ),
+        measured_points(instrument, conditions, n),
         out,
     )
     return out
-
-
-class CountingNoise(NamedTuple):
-    """Counts at the maximum, float64 (n,), inf for none, and the stream of each sample, uint64 (n,)."""
-
-    counts: np.ndarray
-    keys: np.ndarray
 
 
 def shifts(conditions: Conditions) -> dict[str, np.ndarray]:
@@ -85,20 +85,47 @@ def impurity_lines(instrument: Instrument, conditions: Conditions, n: int) -> Li
     return LineLists(joined.offsets[:: len(given)].copy(), joined.d_star, joined.intensity)
 
 
-def background_of(instrument: Instrument, conditions: Conditions) -> np.ndarray:
-    """Background float64 (n, points), (1, points) if it is the same for all, (0, points) if there is none."""
+def common_background(instrument: Instrument) -> np.ndarray:
+    """Background of the instrument, float64 (1, points), not yet cut at 0; (0, points) if it has none."""
     x = np.linspace(-1, 1, instrument.points)
-    background = np.zeros((0, instrument.points))
-    if instrument.background or instrument.humps:
-        background = np.polynomial.chebyshev.chebval(x, instrument.background or [0.0])[None]
-        for height, centre, width in instrument.humps:
-            background = background + height * np.exp(
-                -4 * np.log(2) * ((instrument.two_theta - centre) / width) ** 2
-            )
-    if conditions.background is not None:
-        drawn = np.polynomial.chebyshev.chebval(x, np.asarray(conditions.background, np.float64).T)
-        background = drawn + background if len(background) else drawn
-    return np.maximum(background, 0.0)
+    if not (instrument.background or instrument.humps):
+        return np.zeros((0, instrument.points))
+    background = np.polynomial.chebyshev.chebval(x, instrument.background or [0.0])[None]
+    for height, centre, width in instrument.humps:
+        background = background + height * np.exp(
+            -4 * np.log(2) * ((instrument.two_theta - centre) / width) ** 2
+        )
+    return background
+
+
+def background_of(instrument: Instrument, conditions: Conditions) -> SampleBackground:
+    """Background of the samples under these conditions."""
+
+    def rows(name: str, columns: int) -> np.ndarray:
+        given = getattr(conditions, name)
+        return np.zeros((0, columns)) if given is None else np.ascontiguousarray(given, np.float64)
+
+    return SampleBackground(
+        common_background(instrument),
+        rows("background", 1),
+        rows("hump", 3),
+        rows("air", 2),
+        instrument.two_theta_min,
+        instrument.step,
+    )
+
+
+def measured_points(instrument: Instrument, conditions: Conditions, n: int) -> np.ndarray:
+    """First and last point that is measured, int64 (n, 2); first > last where none is."""
+    points = np.tile(np.array([0, instrument.points - 1]), (n, 1))
+    for column, name, rounded in ((0, "start", np.ceil), (1, "end", np.floor)):
+        given = getattr(conditions, name)
+        if given is not None:
+            place = (np.asarray(given, np.float64) - instrument.two_theta_min) / instrument.step
+            points[:, column] = np.clip(rounded(place), -1, instrument.points)
+    points[:, 0] = np.maximum(points[:, 0], 0)
+    points[:, 1] = np.minimum(points[:, 1], instrument.points - 1)
+    return points
 
 
 def with_noise_of_lines(lines: LineLists, instrument: Instrument, conditions: Conditions) -> Conditions:
@@ -116,9 +143,9 @@ def with_noise_of_lines(lines: LineLists, instrument: Instrument, conditions: Co
 def _placed(
     lines: LineLists, instrument: Instrument, conditions: Conditions, geometric: bool = True
 ) -> PlacedLines:
-    """All peaks, positions and widths in points of the grid."""
+    """Peaks of all lines, positions and widths in degrees, float64 (w, m)."""
     owner = np.repeat(np.arange(len(lines)), np.diff(lines.offsets))
-    peaks = place(
+    return place(
         np,
         instrument,
         lines.d_star.astype(np.float64),
@@ -126,140 +153,49 @@ def _placed(
         Shifts(**{key: np.asarray(values, np.float64)[owner] for key, values in shifts(conditions).items()}),
         geometric=geometric,
     )
-    return in_points(peaks, instrument)
 
 
-@njit(cache=True, nogil=True)
-def add_gaussian(row, x, area, fwhm):
-    """Add a Gaussian at grid coordinate x, of FWHM in points, to row float64 (points,)."""
-    sigma = fwhm / FWHM_PER_SIGMA
-    first = max(0, math.ceil(x - CUT_SIGMAS * sigma))
-    last = min(row.size - 1, math.floor(x + CUT_SIGMAS * sigma))
-    if last < first:
-        return
-    # g(k + 1) = g(k) r(k) and r(k + 1) = r(k) q: no exponential per point.
-    t, h = (first - x) / sigma, 1.0 / sigma
-    g = area / (sigma * math.sqrt(2.0 * math.pi)) * math.exp(-0.5 * t * t)
-    r, q = math.exp(-h * (t + 0.5 * h)), math.exp(-h * h)
-    for k in range(first, last + 1):
-        row[k] += g
-        g *= r
-        r *= q
+def _finished(
+    lines: LineLists, peaks: PlacedLines, instrument: Instrument, conditions: Conditions
+) -> SamplePeaks:
+    """The peaks by samples, with their axial divergence, in points of the grid."""
+    offsets = lines.offsets.astype(np.int64)
+    if conditions.asymmetry is None or not len(lines.d_star):
+        return SamplePeaks(offsets, in_points(peaks, instrument))
+    owner = np.tile(np.repeat(np.arange(len(lines)), np.diff(offsets)), len(peaks.area))
+    # Sample by sample, as offsets tell.
+    order = np.argsort(owner, kind="stable")
+    owner = owner[order]
+    flat = PlacedLines(*(column.reshape(-1)[order] for column in peaks))
+    parts, source = divided(np, flat, np.asarray(conditions.asymmetry, np.float64)[owner])
+    counts = np.bincount(owner[source], minlength=len(lines))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    parts = PlacedLines(*(np.ascontiguousarray(column)[None] for column in parts))
+    return SamplePeaks(offsets, in_points(parts, instrument))
 
 
-@njit(cache=True, nogil=True)
-def add_lorentzian(row, coarse, step, x, area, fwhm):
-    """Add a Lorentzian at grid coordinate x to row and coarse, whose point k is grid point (k - 1) step."""
-    height, s = 2.0 * area / (math.pi * fwhm), 4.0 / (fwhm * fwhm)
-    if step == 1:
-        for k in range(row.size):
-            t = k - x
-            row[k] += height / (1.0 + s * t * t)
-        return
-    reach = NEAR_STEPS * max(float(step), fwhm / STEPS_PER_WIDTH)
-    u = s * reach * reach
-    c0, c1, c2 = smooth_centre(u)
-    first, last = max(0, math.ceil(x - reach)), min(row.size - 1, math.floor(x + reach))
-    for k in range(first, last + 1):
-        t = (k - x) / reach
-        t *= t
-        row[k] += height * (1.0 / (1.0 + u * t) - (c0 + t * (c1 + t * c2)))
-    for k in range(coarse.size):
-        t = ((k - 1) * step - x) / reach
-        t *= t
-        coarse[k] += height * (1.0 / (1.0 + u * t) if t > 1.0 else c0 + t * (c1 + t * c2))
+def _scales(
+    lines: LineLists,
+    peaks: PlacedLines,
+    foreign: tuple[LineLists, PlacedLines],
+    instrument: Instrument,
+    conditions: Conditions,
+) -> Scales:
+    """In units of the strongest line, so that no sum leaves the range of numbers."""
+    strongest, on_grid = strongest_lines(lines, peaks, instrument)
+    own = np.divide(1.0, strongest, out=np.zeros_like(strongest), where=strongest > 0)
+    scale = np.zeros(len(lines))
+    if conditions.foreign is not None:
+        _, strange = strongest_lines(*foreign, instrument)
+        np.divide(conditions.foreign_strength * on_grid * own, strange, out=scale, where=strange > 0)
+    return Scales(own, scale)
 
 
-@njit(cache=True)
-def smooth_centre(u):
-    """Coefficients of 1, t, t^2 with the value, slope and curvature of 1 / (1 + u t) at t = 1."""
-    a = 1.0 / (1.0 + u)
-    value, slope, half_curvature = a, -u * a * a, u * u * a * a * a
-    return value - slope + half_curvature, slope - 2.0 * half_curvature, half_curvature
-
-
-@register_jitable
-def cubic_weights(t: Any) -> tuple[Any, Any, Any, Any]:
-    """Weights of the values at -1, 0, 1 and 2 in the cubic through them, at t: a number or a tensor."""
-    return (
-        -t * (t - 1.0) * (t - 2.0) / 6.0,
-        (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0,
-        -(t + 1.0) * t * (t - 2.0) / 2.0,
-        (t + 1.0) * t * (t - 1.0) / 6.0,
-    )
-
-
-@njit(cache=True, nogil=True)
-def interpolate(coarse, step, row):
-    """Add the cubic through the four nearest points of coarse (see `add_lorentzian`) to row; clear coarse."""
-    for k in range(row.size):
-        i = k // step
-        t = k / step - i
-        a, b, c, d = cubic_weights(t)
-        row[k] += a * coarse[i] + b * coarse[i + 1] + c * coarse[i + 2] + d * coarse[i + 3]
-    coarse[:] = 0.0
-
-
-@njit(cache=True, nogil=True)
-def coarse_step(fwhm, eta, step):
-    """Largest coarse step, at most `step`, that resolves these Lorentzians (FWHM in points)."""
-    for i in range(fwhm.size):
-        if eta[i] > 0.0:
-            step = min(step, int(fwhm[i] / STEPS_PER_WIDTH))
-    return max(1, step)
-
-
-@njit(cache=True, nogil=True)
-def _add_all(row, coarse, step, scale, begin, end, peaks):
-    position, area, fwhm, eta = peaks
-    for w in range(position.shape[0]):
-        for j in range(begin, end):
-            weight = area[w, j] * scale
-            if weight > 0.0:
-                if eta[w, j] < 1.0:
-                    add_gaussian(row, position[w, j], weight * (1.0 - eta[w, j]), fwhm[w, j])
-                if eta[w, j] > 0.0:
-                    add_lorentzian(row, coarse, step, position[w, j], weight * eta[w, j], fwhm[w, j])
-
-
-@njit(cache=True, nogil=True)
-def _render(offsets, peaks, impurity_offsets, impurities, background, noise, out):
-    counts, keys = noise
-    area = peaks.area
-    n, points = out.shape
-    row = np.empty(points)
-    memory = np.zeros(points + 4)
-    for i in range(n):
-        begin, end = offsets[i], offsets[i + 1]
-        first, last = impurity_offsets[i], impurity_offsets[i + 1]
-        step = LARGEST_STEP
-        for w in range(area.shape[0]):
-            step = coarse_step(peaks.fwhm[w, begin:end], peaks.eta[w, begin:end], step)
-            step = coarse_step(impurities.fwhm[w, first:last], impurities.eta[w, first:last], step)
-        coarse = memory[: (points - 1) // step + 4]
-        row[:] = 0.0
-        # In units of the strongest line, so that no sum leaves the range of numbers.
-        strongest = 0.0
-        for w in range(area.shape[0]):
-            for j in range(begin, end):
-                strongest = max(strongest, area[w, j])
-        if strongest > 0.0:
-            _add_all(row, coarse, step, 1.0 / strongest, begin, end, peaks)
-            _add_all(row, coarse, step, 1.0, first, last, impurities)
-            interpolate(coarse, step, row)
-        normalise_row(row)
-        if background.shape[0]:
-            row += background[min(i, background.shape[0] - 1)]
-            normalise_row(row)
-        if counts[i] < np.inf and row.max() > 0.0:
-            add_counting_noise(row, counts[i], keys[i])
-            normalise_row(row)
-        out[i] = row
-
-
-@njit(cache=True, nogil=True)
-def normalise_row(row):
-    """Divide by the maximum, if it is positive."""
-    largest = row.max()
-    if largest > 0.0:
-        row *= 1.0 / largest
+def strongest_lines(
+    lines: LineLists, peaks: PlacedLines, instrument: Instrument
+) -> tuple[np.ndarray, np.ndarray]:
+    """Largest area of each sample, float64 (n,), of all its peaks and of those on the grid; 0 without any."""
+    area = peaks.area.max(axis=0)
+    shown = (peaks.two_theta >= instrument.two_theta_min) & (peaks.two_theta <= instrument.two_theta_max)
+    inside = np.where(shown, peaks.area, 0.0).max(axis=0)
+    return largest_of_samples(lines.offsets, area), largest_of_samples(lines.offsets, inside)

@@ -1,4 +1,4 @@
-"""What `patterns.profiles` does, in torch: any peaks, differentiable in their areas."""
+"""What `patterns.superposition` does, in torch: any peaks, differentiable in their areas."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import torch
 
 from xtinct.patterns.instrument import CUT_SIGMAS, FWHM_PER_SIGMA
 from xtinct.patterns.placement import PlacedLines
-from xtinct.patterns.profiles import LARGEST_STEP, NEAR_STEPS, STEPS_PER_WIDTH, cubic_weights, smooth_centre
+from xtinct.patterns.tails import GROWTH, NEAR_WIDTHS, NODES, PADDING, centre, cubic_weights, grids_for
 
 #: Points of peaks that are made at a time.
 _HELD = 1 << 22
@@ -19,11 +19,10 @@ def sum_peaks(
 ) -> torch.Tensor:
     """Sums of peaks (n, points) in `dtype`; gradients flow to the areas.
 
-    sample  int64 (m,), the pattern that a line belongs to, 0 to n - 1
-    peaks   float64 (w, m), positions and widths in points of the grid
+    sample  int64 (m,), the pattern that a peak belongs to, 0 to n - 1
+    peaks   float64 (m,), positions and widths in points of the grid
     """
-    sample = sample.expand(peaks.area.shape[0], -1).reshape(-1)
-    x, area, fwhm, eta = (column.reshape(-1) for column in peaks)
+    x, area, fwhm, eta = peaks
     area, eta = area.to(dtype), eta.to(dtype)
     out = torch.zeros(n * points, dtype=dtype, device=x.device)
     if not len(x):
@@ -34,25 +33,8 @@ def sum_peaks(
         out = _add(out, points, _Curves(sample, x, height, CUT_SIGMAS * sigma, _gaussian, (sigma,)))
     if eta.max() > 0:
         height = area * eta * (2 / (math.pi * fwhm)).to(dtype)
-        step = max(1, min(LARGEST_STEP, int(fwhm[eta > 0].min() / STEPS_PER_WIDTH)))
-        if step == 1:
-            # Every point is as near as any other.
-            far = torch.full_like(x, points) + (x - 0.5 * points).abs()
-            out = _add(out, points, _Curves(sample, x, height, far, _lorentzian, (fwhm,)))
-        else:
-            reach = NEAR_STEPS * (fwhm / STEPS_PER_WIDTH).clamp_min(step)
-            out = _add(out, points, _Curves(sample, x, height, reach, _near, (fwhm, reach)))
-            nodes = (points - 1) // step + 4
-            coarse = torch.zeros(n * nodes, dtype=dtype, device=x.device)
-            scaled = (
-                x / step + 1,
-                height,
-                (nodes + x / step).abs() + 2,
-                _smooth,
-                (fwhm / step, reach / step),
-            )
-            coarse = _add(coarse, nodes, _Curves(sample, *scaled))
-            out = out + _interpolated(coarse.view(n, nodes), step, points).reshape(-1)
+        narrowest = float(fwhm[(eta > 0) & (area > 0)].min()) if ((eta > 0) & (area > 0)).any() else 1.0
+        out = _add_lorentzians(out, points, (sample, x, height, fwhm), narrowest)
     return out.view(n, points)
 
 
@@ -98,23 +80,56 @@ def _lorentzian(distance: torch.Tensor, fwhm: torch.Tensor) -> torch.Tensor:
     return 1 / (1 + (2 * distance / fwhm) ** 2)
 
 
-def _centre(distance: torch.Tensor, fwhm: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
-    c0, c1, c2 = smooth_centre.py_func((2 * reach / fwhm) ** 2)
-    t = (distance / reach) ** 2
+def _parabola(distance: torch.Tensor, fwhm: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
+    """What takes the place of a Lorentzian within the radius; see `tails`."""
+    c0, c1, c2 = centre((2 * radius / fwhm) ** 2)
+    t = (distance / radius) ** 2
     return c0 + t * (c1 + t * c2)
 
 
-def _near(distance: torch.Tensor, fwhm: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
-    return _lorentzian(distance, fwhm) - _centre(distance, fwhm, reach)
+def _near(distance: torch.Tensor, fwhm: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
+    return _lorentzian(distance, fwhm) - _parabola(distance, fwhm, radius)
 
 
-def _smooth(distance: torch.Tensor, fwhm: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
-    inside = distance.abs() <= reach
-    return torch.where(inside, _centre(distance, fwhm, reach), _lorentzian(distance, fwhm))
+def _farthest(distance: torch.Tensor, fwhm: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
+    inside = distance.abs() < radius
+    return torch.where(inside, _parabola(distance, fwhm, radius), _lorentzian(distance, fwhm))
 
 
-def _interpolated(coarse: torch.Tensor, step: int, points: int) -> torch.Tensor:
-    """The cubics through the four nearest of coarse (n, nodes), point k at grid point (k - 1) step."""
-    k = torch.arange(points, device=coarse.device)
-    i, t = k // step, (k % step).to(coarse.dtype) / step
-    return sum(coarse[:, i + j] * weight for j, weight in enumerate(cubic_weights(t)))
+def _far(distance: torch.Tensor, fwhm: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
+    return _farthest(distance, fwhm, radius) - _parabola(distance, fwhm, GROWTH * radius)
+
+
+def _add_lorentzians(
+    out: torch.Tensor, points: int, peaks: tuple[torch.Tensor, ...], narrowest: float
+) -> torch.Tensor:
+    """out, and the Lorentzians (sample, x, height, fwhm), of at least the FWHM `narrowest`, by `tails`."""
+    sample, x, height, fwhm = peaks
+    steps, starts = (values.tolist() for values in grids_for(narrowest, points))
+    radius = (NEAR_WIDTHS * fwhm).clamp_min(NODES * steps[0])
+    out = _add(out, points, _Curves(sample, x, height, radius, _near, (fwhm, radius)))
+    n = len(out) // points
+    grids = []
+    for g, step in enumerate(steps):
+        nodes, last = starts[g + 1] - starts[g], g == len(steps) - 1
+        place = x / step + PADDING
+        reach = (nodes + place).abs() + 2 if last else GROWTH * radius / step
+        parameters = fwhm / step, radius / step
+        shape = _farthest if last else _far
+        grid = torch.zeros(n * nodes, dtype=out.dtype, device=out.device)
+        curves = _Curves(sample, place, height, reach, shape, parameters)
+        grids.append(_add(grid, nodes, curves).view(n, nodes))
+        radius = radius * GROWTH
+    coarse = grids[-1]
+    for finer in grids[-2::-1]:
+        coarse = finer + _interpolated(coarse, PADDING, GROWTH, finer.shape[1])
+    return out + _interpolated(coarse, 0, steps[0], points).reshape(-1)
+
+
+def _interpolated(coarse: torch.Tensor, shift: int, ratio: int, count: int) -> torch.Tensor:
+    """The cubics through coarse (n, nodes): point k of `count` stands as in `tails._refine`."""
+    k = torch.arange(count, device=coarse.device) - shift
+    node = torch.div(k, ratio, rounding_mode="floor")
+    t = (k - node * ratio).to(coarse.dtype) / ratio
+    first = node + PADDING - 1
+    return sum(coarse[:, first + j] * weight for j, weight in enumerate(cubic_weights(t)))

@@ -12,12 +12,19 @@ import torch
 
 from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
+from xtinct.patterns.axial import divided
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import CUT_SIGMAS, Instrument
 from xtinct.patterns.lorentz import geometric_factor
 from xtinct.patterns.noise_torch import counting_noise
 from xtinct.patterns.placement import PlacedLines, Shifts, in_points, place
-from xtinct.patterns.profiles import background_of, impurity_lines, shifts, with_noise_of_lines
+from xtinct.patterns.profiles import (
+    background_of,
+    impurity_lines,
+    measured_points,
+    shifts,
+    with_noise_of_lines,
+)
 from xtinct.patterns.profiles_torch import sum_peaks
 
 #: Moments of a deposit, and the largest step of the fine grid in sigma: (0.11 / 2)^4 / 8 = 1e-6.
@@ -132,34 +139,37 @@ class Renderer:
     ) -> torch.Tensor:
         conditions.check(n)
         instrument = self.instrument
-        peaks = self._peaks(sample, d_star, intensity.double(), conditions)
-        strongest = torch.zeros(n, dtype=torch.float64, device=self.device).scatter_reduce(
-            0, sample.expand(peaks.area.shape[0], -1).reshape(-1), peaks.area.reshape(-1), "amax"
-        )
-        strongest = torch.where(strongest > 0, strongest, 1.0)
-        peaks = peaks._replace(area=peaks.area / strongest[sample])
-        pattern = sum_peaks(sample, peaks, dtype, n, instrument.points)
+        own = self._placed(sample, d_star, intensity.double(), conditions)
+        strongest = _largest(sample, own.area, n)
+        scale = torch.where(strongest > 0, 1.0 / torch.where(strongest > 0, strongest, 1.0), 0.0)
+        pattern = self._summed(sample, own._replace(area=own.area * scale[sample]), conditions, dtype, n)
+        some = pattern.amax(dim=1, keepdim=True) > 0
         impurities = impurity_lines(instrument, conditions, n)
         if impurities is not None:
             owner, *lines = self._tensors(impurities)
-            strange = self._peaks(owner, *lines, conditions, geometric=False)
-            some = pattern.amax(dim=1, keepdim=True) > 0
-            pattern = pattern + some * sum_peaks(owner, strange, dtype, n, instrument.points)
-        pattern = _normalised(pattern)
-        background = torch.from_numpy(background_of(instrument, conditions)).to(self.device, dtype)
-        if len(background):
-            pattern = _normalised(pattern + background)
-        if conditions.counts is None:
-            if instrument.counts:
-                raise XtinctError("instrument.counts: render line lists, or give conditions with noise_keys")
-            return pattern
-        counts = torch.from_numpy(np.asarray(conditions.counts, np.float64)).to(self.device)
-        keys = torch.from_numpy(conditions.noise_keys.astype(np.uint64).view(np.int64)).to(self.device)
-        noisy = counting_noise(pattern.detach().double(), counts, keys).to(dtype)
-        # Gradients pass as if the noise were a constant that is added.
-        return _normalised(pattern + (noisy - pattern.detach()))
+            strange = self._placed(owner, *lines, conditions, geometric=False)
+            pattern = pattern + some * self._summed(owner, strange, conditions, dtype, n)
+        if conditions.foreign is not None:
+            owner, *lines = self._tensors(conditions.foreign)
+            strange = self._placed(owner, *lines, conditions)
+            highest = _largest(owner, self._on_grid(strange), n)
+            wanted = self._given(conditions.foreign_strength) * scale
+            wanted = wanted * _largest(sample, self._on_grid(own), n)
+            factor = torch.where(highest > 0, wanted / torch.where(highest > 0, highest, 1.0), 0.0)
+            strange = strange._replace(area=strange.area * factor[owner])
+            pattern = pattern + some * self._summed(owner, strange, conditions, dtype, n)
+        pattern = self._with_background(_normalised(pattern), conditions)
+        return self._cut(self._counted(pattern, conditions), conditions, n)
 
-    def _peaks(
+    def _given(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, np.float64)).to(self.device)
+
+    def _on_grid(self, peaks: PlacedLines) -> torch.Tensor:
+        """Areas (w, m) of the peaks on the grid, 0 of the others."""
+        low, high = self.instrument.two_theta_min, self.instrument.two_theta_max
+        return torch.where((peaks.two_theta >= low) & (peaks.two_theta <= high), peaks.area, 0.0)
+
+    def _placed(
         self,
         sample: torch.Tensor,
         d_star: torch.Tensor,
@@ -167,14 +177,61 @@ class Renderer:
         conditions: Conditions,
         geometric: bool = True,
     ) -> PlacedLines:
-        """Peaks with positions and widths in points of the grid."""
-        given = {
-            key: torch.from_numpy(np.asarray(values, np.float64)).to(self.device)[sample]
-            for key, values in shifts(conditions).items()
-        }
+        """Peaks (w, m), positions and widths in degrees."""
+        given = {key: self._given(values)[sample] for key, values in shifts(conditions).items()}
         lines = d_star.double(), intensity.double()
-        peaks = place(torch, self.instrument, *lines, Shifts(**given), geometric=geometric)
-        return in_points(peaks, self.instrument)
+        return place(torch, self.instrument, *lines, Shifts(**given), geometric=geometric)
+
+    def _summed(
+        self, sample: torch.Tensor, peaks: PlacedLines, conditions: Conditions, dtype: torch.dtype, n: int
+    ) -> torch.Tensor:
+        """Sums (n, points) of peaks (w, m), with their axial divergence."""
+        sample = sample.expand(peaks.area.shape[0], -1).reshape(-1)
+        peaks = PlacedLines(*(column.reshape(-1) for column in peaks))
+        if conditions.asymmetry is not None and len(sample):
+            peaks, source = divided(torch, peaks, self._given(conditions.asymmetry)[sample])
+            sample = sample[source]
+        return sum_peaks(sample, in_points(peaks, self.instrument), dtype, n, self.instrument.points)
+
+    def _with_background(self, pattern: torch.Tensor, conditions: Conditions) -> torch.Tensor:
+        """The pattern (n, points), maximum 1, on its background, maximum 1 again."""
+        common, *drawn, first, step = background_of(self.instrument, conditions)
+        chebyshev, hump, air = (self._given(rows) for rows in drawn)
+        if not any(len(rows) for rows in (common, chebyshev, hump, air)):
+            return pattern
+        points = self.instrument.points
+        k = torch.arange(points, device=self.device, dtype=torch.float64)
+        level = self._given(common) if len(common) else torch.zeros_like(k)[None]
+        if len(chebyshev):
+            angle = torch.arccos((2 * k / (points - 1) - 1).clamp(-1, 1))
+            order = torch.arange(chebyshev.shape[1], device=self.device)
+            level = level + chebyshev @ torch.cos(order[:, None] * angle)
+        if len(air):
+            level = level + air[:, :1] * torch.exp(-k * step / air[:, 1:])
+        if len(hump):
+            x = (first + k * step - hump[:, 1:2]) / hump[:, 2:]
+            level = level + hump[:, :1] * torch.exp(-4 * math.log(2) * x * x)
+        return _normalised(pattern + level.clamp_min(0).to(pattern.dtype))
+
+    def _counted(self, pattern: torch.Tensor, conditions: Conditions) -> torch.Tensor:
+        """The pattern with counting noise, where there is any."""
+        if conditions.counts is None:
+            if self.instrument.counts:
+                raise XtinctError("instrument.counts: render line lists, or give conditions with noise_keys")
+            return pattern
+        counts = self._given(conditions.counts)
+        keys = torch.from_numpy(conditions.noise_keys.astype(np.uint64).view(np.int64)).to(self.device)
+        noisy = counting_noise(pattern.detach().double(), counts, keys).to(pattern.dtype)
+        # Gradients pass as if the noise were a constant that is added.
+        return _normalised(pattern + (noisy - pattern.detach()))
+
+    def _cut(self, pattern: torch.Tensor, conditions: Conditions, n: int) -> torch.Tensor:
+        """The pattern within the angles that were measured, zero outside."""
+        if conditions.start is None and conditions.end is None:
+            return pattern
+        measured = torch.from_numpy(measured_points(self.instrument, conditions, n)).to(self.device)
+        k = torch.arange(self.instrument.points, device=self.device)
+        return _normalised(pattern * ((k >= measured[:, :1]) & (k <= measured[:, 1:])))
 
     def _place(self, d_star: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Position on the fine grid (float64) and geometric factor (0: does not show), float64."""
@@ -190,6 +247,13 @@ class Renderer:
         factor = geometric_factor(sin_theta, cosine, instrument.polarisation)
         factor = torch.where(shows, factor, 0.0)
         return torch.where(shows, position, 0.0), factor
+
+
+def _largest(sample: torch.Tensor, values: torch.Tensor, n: int) -> torch.Tensor:
+    """Largest of the values (w, m) of each of n samples, 0 where none is positive."""
+    owner = sample.expand(values.shape[0], -1).reshape(-1)
+    nothing = torch.zeros(n, dtype=values.dtype, device=values.device)
+    return nothing.scatter_reduce(0, owner, values.reshape(-1), "amax")
 
 
 def _normalised(pattern: torch.Tensor) -> torch.Tensor:

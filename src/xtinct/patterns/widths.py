@@ -32,8 +32,8 @@ def widths(
     # Outside the grid, where it is not checked, Caglioti's polynomial may fall below zero.
     squares = xp.clip((u * tan + v) * tan + w, 0.0, None)
     size = 0.0 * theta
-    if crystallite_size:
-        size = math.degrees(SCHERRER_K * wavelength / crystallite_size) / xp.cos(theta)
+    if not isinstance(crystallite_size, int | float) or crystallite_size > 0:
+        size = math.degrees(SCHERRER_K * wavelength) / crystallite_size / xp.cos(theta)
     if profile == "thompson-cox-hastings":
         return _thompson_cox_hastings(xp.sqrt(squares), size)
     if profile == "lorentzian":
@@ -45,8 +45,10 @@ def widths(
 def _thompson_cox_hastings(gaussian: Any, lorentzian: Any) -> tuple[Any, Any]:
     """FWHM and mixing of the pseudo-Voigt nearest to a Voigt function (equations 3 and 5 there)."""
     g, l = gaussian, lorentzian  # noqa: E741
-    fwhm = (
-        g**5 + 2.69269 * g**4 * l + 2.42843 * g**3 * l**2 + 4.47163 * g**2 * l**3 + 0.07842 * g * l**4 + l**5
-    ) ** 0.2
+    # Powers as products: those of arrays are slow.
+    terms = g + 2.69269 * l
+    gl, g2, l2 = g * l, g * g, l * l
+    terms = g2 * g2 * terms + gl * l * (2.42843 * g2 + 4.47163 * gl + 0.07842 * l2) + l2 * l2 * l
+    fwhm = terms**0.2
     q = l / fwhm
     return fwhm, ((0.11116 * q - 0.47719) * q + 1.36603) * q

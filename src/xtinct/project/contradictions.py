@@ -6,11 +6,14 @@ from typing import Any
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
+from xtinct.learning.group_priors import GroupPrior
 from xtinct.learning.import_paths import source_digest
-from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.pattern_transform import PatternTransform
+from xtinct.patterns.variation import Variation
 from xtinct.project.named_sets import COPIES, is_own_set, training_sets, with_variant
 from xtinct.project.refusals import did_you_mean
+from xtinct.radiation.tubes import radiation_of
 from xtinct.symmetry.families import FAMILIES
 
 Config = Mapping[str, Any]
@@ -26,6 +29,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _wrong_crystals(config["gcdd"])
     yield from _wrong_measurement(config)
     yield from _wrong_lattices("ulbd.lattices.", config["ulbd"]["lattices"])
+    yield from _wrong_patterns(config.get("patterns", {}))
     yield from _wrong_parts(config)
     for name in config["variants"]:
         yield from _wrong_variant(config, name)
@@ -72,6 +76,15 @@ def _wrong_lattices(where: str, lattices: Config) -> Iterator[str]:
             LatticeSpec.from_config(settings).n_lattices(family)
         except XtinctError as error:
             yield f"{where}{family}: {str(error).removeprefix('lattices: ')}"
+
+
+def _wrong_patterns(sets: Config) -> Iterator[str]:
+    """Wavelengths of measured patterns that are none."""
+    for name, settings in sets.items():
+        try:
+            radiation_of(settings.get("wavelength", "CuKa"))
+        except XtinctError as error:
+            yield f"patterns.{name}.wavelength: {str(error).removeprefix('radiation: ')}"
 
 
 def _wrong_parts(config: Config) -> Iterator[str]:
@@ -171,10 +184,29 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         elif family not in families:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
     yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
+    yield from _wrong_variation(config, where, experiment)
+
+
+def _wrong_variation(config: Config, where: str, experiment: Config) -> Iterator[str]:
+    """A variation or a transform that makes no sense, by itself or with the instrument."""
     try:
-        Variation.from_config(experiment.get("variation", {}))
+        instrument = Instrument.from_config(config["instrument"])
+    except XtinctError:
+        # Said where the instrument is checked.
+        instrument = None
+    try:
+        variation = Variation.from_config(experiment.get("variation", {}))
+        transform = PatternTransform.from_config(experiment.get("transform", {}))
+        if instrument is not None:
+            variation.check(instrument, config["lines"]["d_star_max"])
+            transform.check(instrument)
     except XtinctError as error:
         yield f"{where}.{error}"
+    if "prior" in experiment:
+        try:
+            GroupPrior.from_config(experiment["prior"])
+        except XtinctError as error:
+            yield f"{where}.{error}"
 
 
 def _no_key_of(section: str, config: Config, path: str, name: str) -> Iterator[str]:

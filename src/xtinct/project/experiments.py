@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from xtinct.errors import XtinctError
+from xtinct.learning.group_priors import GroupPrior
 from xtinct.project.configuration import CONFIG, load
 from xtinct.project.named_sets import is_own_set, training_sets
 
@@ -65,8 +66,12 @@ def training_settings(config: Mapping[str, Any], experiment: str, family: str, s
 
 def training_inputs(settings: Mapping[str, Any]) -> list[str]:
     """The files that a training reads."""
-    stored = [path for of_set in settings["datasets"].values() for path in of_set]
-    return stored if settings["occupations"] is None else [*stored, settings["occupations"]]
+    files = [path for of_set in settings["datasets"].values() for path in of_set]
+    if settings["occupations"] is not None:
+        files.append(settings["occupations"])
+    prior = settings["experiment"].get("prior")
+    table = None if prior is None else GroupPrior.from_config(prior).table
+    return files if table is None else [*files, table]
 
 
 def train_experiment(experiment: str, family: str, seed: int, config_path: str = CONFIG) -> None:

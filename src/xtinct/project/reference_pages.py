@@ -28,7 +28,10 @@ _COMMAND = "python -m xtinct.project.reference_pages"
 PLACES = {
     "raw": ("data/raw/SOURCE.parquet", "a structure as its source gave it"),
     "structures": ("data/{structures,gcdd}/structures.parquet", "an accepted structure"),
-    "quarantine": ("data/{structures,cddd,gcdd}/quarantine.parquet", "a rejected entry, with its reason"),
+    "quarantine": (
+        "data/{structures,cddd,gcdd}/quarantine.parquet, data/measured/SET.quarantine.parquet",
+        "a rejected entry, with its reason",
+    ),
     "structure_splits": ("data/splits/structures.parquet", "the parts that a structure falls into"),
     "lines": ("data/{cddd,ulbd,gcdd}/FAMILY.parquet", "the lines of one sample, before any instrument"),
     "patterns": ("data/PART.parquet of an export", "the pattern of one sample"),
@@ -37,6 +40,9 @@ PLACES = {
         "results/evaluation/EXPERIMENT/FAMILY/seed-N/TEST.parquet, results/observer/FAMILY/TEST.parquet",
         "what a method said of one sample",
     ),
+    "measured_patterns": ("data/measured/SET.parquet", "a measured pattern with its label"),
+    "audit": ("data/audit/SET.parquet", "whether a measured pattern can be judged by, and why not"),
+    "measured_predictions": ("results/measured/SET/{index,identify}.parquet", "what was said of one pattern"),
     "operations": ("data/symmetry/operations.parquet", "a setting of a space group"),
     "reflection_conditions": ("data/symmetry/reflection_conditions.parquet", "a condition of a setting"),
     "wyckoff": ("inside the package", "a Wyckoff position"),

@@ -10,7 +10,15 @@ import pyarrow as pa
 
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet
-from xtinct.files.schema import CEILINGS, EXTINCTION_CLASSES, LINES, PREDICTIONS, QUARANTINE, check_table
+from xtinct.files.schema import (
+    AUDIT,
+    CEILINGS,
+    EXTINCTION_CLASSES,
+    LINES,
+    PREDICTIONS,
+    QUARANTINE,
+    check_table,
+)
 from xtinct.symmetry.families import FAMILIES
 
 #: What identifies an evaluation record; records are sorted and paired by these keys.
@@ -43,6 +51,9 @@ class ReportPaths:
     curves       tidy tables of `read_tables`: beside the evaluations, and results/generated
     limits       limits.json of xtinct.ceiling.ceiling_files.write_limitations, if it was made
     wilson       wilson.json of xtinct.ceiling.ceiling_files.write_wilson, if it was made
+    measured     results/measured/{set}/{method}.json
+    audits       data/audit/{set}.parquet
+    networks     results/measured_networks/{set}/{experiment}/seed-{seed}.json
     """
 
     metrics: Sequence[str | Path]
@@ -56,6 +67,9 @@ class ReportPaths:
     curves: Sequence[str | Path] = ()
     limits: str | Path | None = None
     wilson: str | Path | None = None
+    measured: Sequence[str | Path] = ()
+    audits: Sequence[str | Path] = ()
+    networks: Sequence[str | Path] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,7 @@ class Inputs:
     lines_paths  where the lines stand: example patterns read the few that they show
     tables       `read_tables`
     limits       `read_limits`
+    measured     `read_measured`; audit, `read_audits`; networks, `read_networks`
     """
 
     evaluations: list[EvaluationFile]
@@ -93,6 +108,9 @@ class Inputs:
     lines_paths: Sequence[str | Path]
     tables: dict[str, list[dict[str, str]]]
     limits: dict[str, list[dict]]
+    measured: list[dict]
+    audit: list[dict]
+    networks: list[dict]
 
 
 def read_inputs(paths: ReportPaths) -> Inputs:
@@ -108,6 +126,9 @@ def read_inputs(paths: ReportPaths) -> Inputs:
         lines_paths=paths.lines,
         tables=read_tables(paths.curves),
         limits=read_limits(paths.limits, paths.wilson),
+        measured=read_measured(paths.measured),
+        audit=read_audits(paths.audits),
+        networks=read_networks(paths.networks),
     )
 
 
@@ -303,6 +324,43 @@ def read_limits(limits_path: str | Path | None, wilson_path: str | Path | None) 
                 raise XtinctError(f"{path}: the key {name!r} is missing")
             found[name] = content.get(name, [])
     return found
+
+
+def read_measured(paths: Iterable[str | Path]) -> list[dict]:
+    """All records on measured patterns (`xtinct.evaluation.measured_answers.records_of`), file by file."""
+    records = []
+    for path in sorted(map(Path, paths)):
+        content = read_json(path)
+        for record in content if isinstance(content, list) else [content]:
+            missing = {"set", "method", "laboratory", "target", "n"} - set(record)
+            if missing:
+                raise XtinctError(f"{path}: the record has no key {min(missing)!r}")
+            records.append(record)
+    return records
+
+
+def read_networks(paths: Iterable[str | Path]) -> list[dict]:
+    """All records of networks on measured patterns (`xtinct.evaluation.measured_networks`), file by file."""
+    wanted = {"test_set", "experiment", "seed", "prior", "laboratory", "target", "n"}
+    records = []
+    for path in sorted(map(Path, paths)):
+        content = read_json(path)
+        for record in content if isinstance(content, list) else [content]:
+            missing = wanted - set(record)
+            if missing:
+                raise XtinctError(f"{path}: the record has no key {min(missing)!r}")
+            records.append(record)
+    return records
+
+
+def read_audits(paths: Iterable[str | Path]) -> list[dict]:
+    """Rows of the audits of measured patterns, set by set."""
+    rows = []
+    for path in sorted(map(Path, paths)):
+        table = open_parquet(path).read()
+        check_table(table, AUDIT, str(path))
+        rows += table.to_pylist()
+    return rows
 
 
 def read_tables(paths: Iterable[str | Path]) -> dict[str, list[dict[str, str]]]:

@@ -16,6 +16,10 @@ TARGETS = ("extinction_class", "spacegroup", "crystal_system")
 ALL = "all"
 
 
+class NothingLeftError(XtinctError):
+    """A prior without any weight on what a model knows."""
+
+
 def families_of(scope: str) -> tuple[str, ...]:
     """Crystal families that a model of `scope`, one family or ALL, has to tell apart."""
     return tuple(FAMILIES) if scope == ALL else (scope,)
@@ -131,6 +135,35 @@ class Outputs:
         before, after = ((p @ member)[:, column] for p in (by_group, weighed))
         # Where the prior leaves nothing of a class, its groups stay as the model has them.
         return np.where(after > 0, weighed * before / np.where(after > 0, after, 1.0), by_group)
+
+    def prior_shift(
+        self, prior: Mapping[int, float] | None, trained: Mapping[int, float] | None = None
+    ) -> np.ndarray | None:
+        """What a new prior multiplies the probability of each output by, float64 (n_outputs,).
+
+        `prior` and `trained`: weights of space groups, new and in training (None: equal). By Bayes' rule
+        P(output | x) of training, times these factors and normalised, is P(output | x) under `prior`. It is
+        exact where the groups of an output are told apart by nothing else than their frequencies: always for
+        a model of space groups, and for extinction classes as far as the law of intensities does not tell.
+        An output that training never showed has the factor 0. None where nothing changes: for the prior
+        None, and for one with the same frequencies of the outputs. XtinctError where the prior leaves nothing
+        that training showed.
+        """
+        if prior is None:
+            return None
+        new, old = self._output_weights(prior), self._output_weights(trained)
+        factors = np.where(old > 0, new / np.where(old > 0, old, 1.0), 0.0)
+        if not factors.any():
+            raise NothingLeftError(f"prior: no weight on any space group that the {self.family} model knows")
+        seen = factors[old > 0]
+        return None if np.allclose(seen, seen.mean(), rtol=1e-9, atol=0) else factors / factors.max()
+
+    def _output_weights(self, weights: Mapping[int, float] | None) -> np.ndarray:
+        """Weights of the groups of each output together, float64 (n_outputs,)."""
+        of_groups = np.array([1.0 if weights is None else float(weights.get(int(g), 0)) for g in self.groups])
+        if (of_groups < 0).any() or not np.isfinite(of_groups).all():
+            raise XtinctError("prior: the weights of space groups must be finite and not negative")
+        return np.bincount(self.output_of_group[self.groups], of_groups, len(self))
 
     @cached_property
     def class_names(self) -> list[str]:

@@ -24,6 +24,9 @@ MAX_TEXT_BYTES = 64 * 2**20
 MAX_RATIO = 200
 FREE_BYTES = 256 * 2**20
 
+#: Error of a member whose path is not a relative one within its archive.
+_UNSAFE = "unsafe_path: a member's path may not leave its archive"
+
 _TAR_OPENERS = {
     ".tar": lambda raw: raw,
     ".gz": gzip.open,
@@ -49,6 +52,18 @@ def texts(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]
     `error` is "reason: detail" where there is no text. XtinctError, beginning with `where`, if the
     whole cannot be read, or unpacks to far more than any archive of texts does.
     """
+    for name, data, error in contents(path, pattern, where):
+        if error:
+            yield name, "", error
+            continue
+        try:
+            yield name, decoded(data), ""
+        except ValueError as fault:
+            yield name, "", f"unreadable: {fault}"
+
+
+def contents(path: Path, pattern: str, where: str) -> Iterator[tuple[str, bytes, str]]:
+    """As `texts`, the bytes of every file, whatever they are."""
     if path.is_dir():
         yield from _folder(path, pattern)
     elif not path.is_file():
@@ -60,7 +75,7 @@ def texts(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]
             raise XtinctError(f"{where}.path: {path}: damaged archive ({_one_line(error)})") from None
     else:
         with path.open("rb") as stream:
-            yield printable(path.name), *_text(stream)
+            yield printable(path.name), *_bytes(stream)
 
 
 def digest(path: Path, pattern: str) -> str:
@@ -68,40 +83,44 @@ def digest(path: Path, pattern: str) -> str:
     return content_digest(path, pattern)
 
 
-def _folder(folder: Path, pattern: str) -> Iterator[tuple[str, str, str]]:
+def _folder(folder: Path, pattern: str) -> Iterator[tuple[str, bytes, str]]:
     root = folder.resolve()
     for name in folder_names(folder, pattern):
         path, shown = folder / name, printable(name)
         if not path.resolve().is_relative_to(root):
-            yield shown, "", "unsafe_path: a link that leads out of the folder"
+            yield shown, b"", "unsafe_path: a link that leads out of the folder"
         elif not path.is_file():
-            yield shown, "", "unreadable: not a regular file"
+            yield shown, b"", "unreadable: not a regular file"
         else:
             try:
                 with path.open("rb") as stream:
-                    yield shown, *_text(stream)
+                    yield shown, *_bytes(stream)
             except OSError as error:
-                yield shown, "", f"unreadable: {_one_line(error)}"
+                yield shown, b"", f"unreadable: {_one_line(error)}"
 
 
-def _zip(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
+def _zip(path: Path, pattern: str, where: str) -> Iterator[tuple[str, bytes, str]]:
     budget = _Budget(path, where)
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if member.is_dir() or not matches(member.filename, pattern):
                 continue
             if _unsafe(member.filename):
-                yield printable(member.filename), "", "unsafe_path: a member's path may not leave its archive"
+                yield (
+                    printable(member.filename),
+                    b"",
+                    _UNSAFE,
+                )
                 continue
             try:
                 with archive.open(member) as stream:
-                    yield printable(member.filename), *_text(budget.limit(stream))
+                    yield printable(member.filename), *_bytes(budget.limit(stream))
             except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
                 # A wrong checksum, a password, or an unknown method costs only this member.
-                yield printable(member.filename), "", f"unreadable: {_one_line(error)}"
+                yield printable(member.filename), b"", f"unreadable: {_one_line(error)}"
 
 
-def _tar(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
+def _tar(path: Path, pattern: str, where: str) -> Iterator[tuple[str, bytes, str]]:
     budget = _Budget(path, where)
     with path.open("rb") as raw:
         unpacked = budget.limit(_TAR_OPENERS[path.suffix.lower()](raw))
@@ -110,11 +129,15 @@ def _tar(path: Path, pattern: str, where: str) -> Iterator[tuple[str, str, str]]
                 if member.isdir() or not matches(member.name, pattern):
                     continue
                 if _unsafe(member.name):
-                    yield printable(member.name), "", "unsafe_path: a member's path may not leave its archive"
+                    yield (
+                        printable(member.name),
+                        b"",
+                        _UNSAFE,
+                    )
                 elif not member.isfile():
-                    yield printable(member.name), "", "unreadable: a link or device, not a file"
+                    yield printable(member.name), b"", "unreadable: a link or device, not a file"
                 else:
-                    yield printable(member.name), *_text(archive.extractfile(member))
+                    yield printable(member.name), *_bytes(archive.extractfile(member))
 
 
 def _unsafe(name: str) -> bool:
@@ -152,14 +175,11 @@ class _Counted(io.RawIOBase):
         return len(data)
 
 
-def _text(stream: BinaryIO) -> tuple[str, str]:
+def _bytes(stream: BinaryIO) -> tuple[bytes, str]:
     data = stream.read(MAX_TEXT_BYTES + 1)
     if len(data) > MAX_TEXT_BYTES:
-        return "", f"too_large: more than {MAX_TEXT_BYTES // 2**20} MiB of text"
-    try:
-        return decoded(data), ""
-    except ValueError as error:
-        return "", f"unreadable: {error}"
+        return b"", f"too_large: more than {MAX_TEXT_BYTES // 2**20} MiB of text"
+    return data, ""
 
 
 def decoded(data: bytes) -> str:

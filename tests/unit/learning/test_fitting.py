@@ -253,7 +253,10 @@ def test_the_statistics_of_an_evaluation_are_those_of_the_final_weights(short, t
 def test_variation_is_part_of_the_recipe_and_of_what_is_seen(short, tmp_path):
     one, card = trained(short, tmp_path / "plain")
     short["experiment"]["variation"] = {"zero_shift": [-0.2, 0.2], "width_factor": [0.5, 2]}
+    short["experiment"]["transform"] = {"values": "root"}
     other, varied = trained(short, tmp_path / "varied")
+    assert "transform" not in card
+    assert varied["transform"] == varied["training"]["experiment"]["transform"] == {"values": "root"}
     assert card["training_digest"] != varied["training_digest"]
     assert varied["training"]["data"]["variation"]["zero_shift"] == [-0.2, 0.2]
     assert distance(one, other) > 0.01

@@ -14,9 +14,11 @@ from xtinct.learning.models import build_model
 from xtinct.learning.predictor import Predictor
 from xtinct.learning.streams import UlbdStream
 from xtinct.linelists.line_tables import read_lines
+from xtinct.measurements.preparation import on_grid
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
+from xtinct.patterns.variation import Variation
 from xtinct.scores.calibration import COVERAGES, log_loss
 from xtinct.scores.outputs import Outputs
 from xtinct.symmetry.families import space_groups
@@ -35,16 +37,82 @@ def test_lines_and_their_patterns_get_the_same_answer(model_dir, write_lines, se
     assert len(by_lines.top_groups(0, 5)) == 5
 
 
+def test_a_simulated_measurement_is_the_same_as_training_sees_it_and_as_it_is_measured(
+    model_dir, write_lines
+):
+    """Background, noise and a cut range, through the transform of the model's card both ways."""
+    card = json.loads((model_dir / "card.json").read_text())
+    card["transform"] = {"background": "snip", "values": "root", "start": 8.0, "half_width": 1.5}
+    (model_dir / "card.json").write_text(json.dumps(card))
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines([225, 227, 205]), family="cubic"))
+    law = {"background": [0.1, 0.3], "counts": [500, 5000], "end": [70, 80], "zero_shift": [-0.1, 0.1]}
+    conditions = Variation.from_config(law).draw(np.uint64(5), 0, 3)
+    seen = predictor.render(samples.lines, conditions)
+    counted = render(samples.lines, predictor.instrument, conditions=conditions) * 4321.0
+    as_measured = predictor.render.transformed(torch.from_numpy(counted / counted.max(1, keepdims=True)))
+    torch.testing.assert_close(as_measured, seen, rtol=0, atol=1e-6)
+    assert (seen[:, predictor.instrument.two_theta < 8] == 0).all()
+    trained = predictor.outputs_of_lines(samples.lines, conditions=conditions)
+    asked = predictor.from_patterns(counted)
+    np.testing.assert_allclose(
+        asked.class_probabilities, predictor.interpret(trained).class_probabilities, atol=1e-5
+    )
+    # The whole way of a file: the background is the transform's to take off, whoever asks for it.
+    grid = predictor.instrument.two_theta
+    answers = [
+        xtinct.predict(
+            grid, counted[0], 1.5406, model_dir, subtract_background=bare, fill_missing=True, any_width=True
+        )["cubic"]["classes"]
+        for bare in (False, True)
+    ]
+    assert answers[0] == answers[1]
+    gridded = on_grid(grid, counted[0].astype(float), 1.5406, predictor.instrument, fill_missing=True)
+    assert answers[0] == predictor.from_patterns(gridded).top_classes(0)
+
+
 def test_the_prior_is_swapped_at_prediction(model_dir, write_lines):
     predictor = Predictor(model_dir, device="cpu")
     samples, _ = next(read_lines(write_lines([225]), family="cubic"))
-    common = predictor.from_lines(samples.lines, prior={225: 1.0})
-    rare = predictor.from_lines(samples.lines, prior={196: 1.0})
-    f_class = common.class_symbols.index("F - - -")
-    at = {int(g): i for i, g in enumerate(common.groups)}
-    assert common.class_probabilities == pytest.approx(rare.class_probabilities)
-    assert common.group_probabilities[0, at[225]] == pytest.approx(common.class_probabilities[0, f_class])
-    assert rare.group_probabilities[0, at[225]] == 0
+    trained = predictor.from_lines(samples.lines)
+    # F - - - has five groups, of which the prior takes two; of P - - - all of five stay.
+    weights = {225: 3.0, 202: 1.0} | dict.fromkeys((195, 200, 207, 215, 221), 2.0)
+    found = predictor.from_lines(samples.lines, prior=weights)
+    classes = {symbol: i for i, symbol in enumerate(found.class_symbols)}
+    expected = np.zeros_like(trained.class_probabilities)
+    for symbol, ratio in (("F - - -", 4 / 5), ("P - - -", 10 / 5)):
+        expected[:, classes[symbol]] = ratio * trained.class_probabilities[:, classes[symbol]]
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert found.class_probabilities == pytest.approx(expected, abs=1e-12)
+    at = {int(g): i for i, g in enumerate(found.groups)}
+    shares = found.group_probabilities[:, [at[225], at[202]]] / expected[:, [classes["F - - -"]]]
+    assert shares == pytest.approx(np.array([[3 / 4, 1 / 4]] * len(shares)))
+
+
+def test_the_prior_of_training_changes_nothing(model_dir, write_lines):
+    predictor = Predictor(model_dir, device="cpu")
+    samples, _ = next(read_lines(write_lines([225, 221]), family="cubic"))
+    trained, again = (
+        predictor.from_lines(samples.lines, prior=prior)
+        for prior in (None, dict.fromkeys(space_groups("cubic"), 7))
+    )
+    assert (trained.class_probabilities == again.class_probabilities).all()
+    assert again.calibration is not None
+
+
+def test_a_prior_of_another_family_is_said_and_not_asked(measured, model_dir):
+    two_theta, pattern, _ = measured(1.0)
+    arguments = (two_theta, pattern, 1.5406, model_dir)
+    plain = xtinct.predict(*arguments)["cubic"]
+    answer = xtinct.predict(*arguments, prior={14: 1})["cubic"]
+    assert answer["classes"] == plain["classes"]
+    assert "no weight on any space group that the cubic model knows" in answer["warnings"][0]
+    card = json.loads((model_dir / "card.json").read_text())
+    card["group_counts"] = {"225": 3, "221": 1}
+    (model_dir / "card.json").write_text(json.dumps(card))
+    answer = xtinct.predict(*arguments, prior={225: 3, 198: 1})["cubic"]
+    assert "25 % of its weight on space groups that training never showed (198)" in answer["warnings"][0]
+    assert answer["classes"][0] == ("F - - -", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +305,7 @@ def test_a_pattern_unlike_the_calibration_samples_has_an_empty_set_and_a_warning
     assert "the set is empty" in answer["warnings"][0]
 
 
-def test_a_prior_shares_out_a_class_among_its_groups(measured, model_dir, tmp_path):
+def test_a_prior_weighs_classes_and_groups(measured, model_dir, tmp_path):
     """From the command line as a table of weights, as the ceilings take it."""
     two_theta, pattern, _ = measured(1.0)
     groups = dict(xtinct.predict((two_theta, pattern), 1.5406, models=model_dir)["cubic"]["groups"])
@@ -254,7 +322,9 @@ def test_a_prior_shares_out_a_class_among_its_groups(measured, model_dir, tmp_pa
     at = {int(g): i for i, g in enumerate(found.groups)}
     shares = found.group_probabilities[0]
     assert shares[at[225]] == pytest.approx(3 * shares[at[202]])
-    assert expected["set"] != []  # classes stay as probable as they were
+    # Nothing but this class has a weight, and the set was not calibrated with that.
+    assert expected["classes"][0] == ("F - - -", pytest.approx(1))
+    assert "set" not in expected
 
 
 def test_sets_are_dropped_where_the_prior_changes_the_classes(settings, measured, tmp_path):

@@ -11,7 +11,7 @@ from xtinct.learning.streams import (
     UlbdStream,
 )
 from xtinct.linelists.line_tables import read_lines
-from xtinct.patterns.conditions import Variation
+from xtinct.patterns.variation import Variation
 
 GROUPS = [225, 227, 221, 198, 216, 230, 205, 195, 220, 199]
 
@@ -155,3 +155,47 @@ def test_conditions_of_a_sample_depend_on_its_number_alone():
     whole, later = loader.take(0, 50), loader.take(20, 30)
     assert (whole.conditions.zero_shift[20:] == later.conditions.zero_shift).all()
     assert len(np.unique(whole.conditions.zero_shift)) == 50
+
+
+def test_changed_samples_and_foreign_phases_depend_on_their_number_alone():
+    """Texture, strain and foreign phases of streams of every kind of cell, however they are asked for."""
+    law = {"texture": [0.5, 2], "strain": [-0.01, 0.01], "d_scale": [0.98, 1.02], "b_iso": [0, 1]}
+    law |= {"foreign_phase": [0.01, 0.3], "shares": {"foreign_phase": 0.5, "texture": 0.7}}
+    lattices = LatticeSpec.from_config(
+        {"kind": "continuous", "lengths": [4, 7], "angles": [75, 105], "count": 1, "spacing": "uniform"}
+    )
+    parts = [
+        UlbdStream(family=family, spec=lattices, d_star_max=0.8, intensities="physical", seed=1, role="train")
+        for family in ("cubic", "trigonal-hexagonal", "monoclinic", "triclinic")
+    ]
+    loader = Loader(MixedStream(parts, [1, 1, 1, 1]), Variation.from_config(law), 7)
+    whole, later = loader.take(0, 150), loader.take(50, 100)
+    for one, other in (
+        (whole.lines.slice(50, 150), later.lines),
+        (whole.conditions.foreign.slice(50, 150), later.conditions.foreign),
+    ):
+        assert (one.offsets == other.offsets).all()
+        assert (one.d_star == other.d_star).all()
+        assert (one.intensity == other.intensity).all()
+    strength, foreign = whole.conditions.foreign_strength, whole.conditions.foreign
+    assert 0.35 < np.mean(strength > 0) < 0.65
+    assert ((np.diff(foreign.offsets) > 0) == (strength > 0)).all()
+    own = [whole.lines[i][0][0] for i in range(128)]
+    for i in np.flatnonzero(strength[:64] > 0):
+        # Another sample of the same block, as that sample is measured.
+        assert own.index(foreign[i][0][0]) // 64 == 0
+        assert own.index(foreign[i][0][0]) != i
+    plain = loader.stream.take(0, 150)
+    assert (np.diff(whole.lines.offsets) == np.diff(plain.lines.offsets)).all()
+    ascending = np.diff(whole.lines.d_star) > 0
+    ascending[whole.lines.offsets[1:-1] - 1] = True
+    assert ascending.all()
+    assert np.abs(whole.lines.d_star / plain.lines.d_star - 1).max() < 0.06
+
+
+def test_stored_samples_come_with_their_cells(write_lines):
+    """Texture is possible only where every line of the file is a reflection of the cell beside it."""
+    samples = ParquetStream(write_lines(GROUPS), family="cubic", split="train", seed=1).take(0, 4)
+    changes = Variation.from_config({"texture": [0.5, 2]}).draw_changes(np.uint64(1), 0, 4)
+    changed = changes.applied(samples)
+    assert (changed.intensity != samples.lines.intensity).any()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xtinct.ceiling import priors
 from xtinct.errors import XtinctError
 from xtinct.learning.training import train_model
 from xtinct.learning.training_sets import Sources
@@ -103,3 +104,86 @@ def test_the_joint_problem_is_trained_and_its_outputs_are_told_apart(joint, tmp_
     assert sorted(g for output in card["outputs"] for g in output["members"]) == list(range(1, 231))
     assert card["unseen_outputs"] == []
     assert json.loads((Path(tmp_path) / "card.json").read_text())["group_counts"] is None
+
+
+def frequencies(sources, n=6000):
+    """Share of each space group among n samples, float (231,)."""
+    return np.bincount(sources.training().stream.take(0, n).groups, minlength=231) / n
+
+
+def far_from(found, expected, n=6000):
+    """Largest distance of shares from the expected ones, in standard deviations of n draws."""
+    return (abs(found - expected) / np.sqrt(np.maximum(expected * (1 - expected), 1 / n) / n)).max()
+
+
+def packaged(family, power=1.0, added=0.0):
+    weights = np.zeros(231)
+    for group, n in priors.frequencies("mp", family).items():
+        weights[group] = (float(n) + added) ** power
+    return weights / weights.sum()
+
+
+@pytest.mark.parametrize("train", ["ulbd-online", "wilson-online", "physical-online"])
+def test_a_prior_makes_drawn_groups_as_frequent_as_it_says(sources, train):
+    natural = sources(train=train, prior="natural")
+    assert far_from(frequencies(natural), packaged("cubic")) < 4.5
+    rooted = sources(train=train, prior={"of": "mp", "power": 0.5, "added": 2})
+    assert far_from(frequencies(rooted), packaged("cubic", 0.5, 2)) < 4.5
+    assert far_from(frequencies(sources(train=train, prior="balanced")), packaged("cubic", 0, 1)) < 4.5
+
+
+def test_the_card_says_the_prior_that_samples_had(sources, settings, write_lines):
+    """Of a mixture whose sets do not have the same groups, and whatever the mixture rounds to."""
+    settings["datasets"] = {"ulbd": [write_lines([225] * 6 + [198] * 3)]}
+    mixed = sources(train={"ulbd": 1, "ulbd-online": 3}, prior={"of": "mp", "added": 0.5})
+    counts = mixed.group_counts()
+    expected = np.zeros(231)
+    for group, n in counts.items():
+        expected[int(group)] = n / 1e6
+    assert expected.sum() == pytest.approx(1)
+    assert far_from(frequencies(mixed), expected) < 4.5
+    # A quarter has 198 and 225 alone.
+    whole = packaged("cubic", 1, 0.5)
+    two = np.where(np.isin(np.arange(231), [198, 225]), whole, 0)
+    assert expected == pytest.approx(0.75 * whole + 0.25 * two / two.sum(), abs=2e-4)
+
+
+def test_natural_frequencies_are_those_of_the_stored_set_where_there_is_one(sources, settings, write_lines):
+    settings["datasets"] = {"ulbd": [write_lines([225] * 12 + [198] * 3, splits=("train",))]}
+    stored = sources(train="ulbd", prior="natural")
+    assert stored.group_counts() == {"198": 200000, "225": 800000}
+    equal = sources(train="ulbd", prior={"of": "natural", "power": 0})
+    assert equal.group_counts() == {"198": 500000, "225": 500000}
+    assert far_from(frequencies(equal), np.isin(np.arange(231), [198, 225]) / 2) < 4.5
+    # What is drawn beside it is as frequent.
+    assert sources(train={"ulbd": 1, "ulbd-online": 1}, prior="natural").group_counts() == {
+        "198": 200000,
+        "225": 800000,
+    }
+
+
+def test_families_of_a_joint_problem_are_as_frequent_as_the_prior_says(joint, tmp_path):
+    table = tmp_path / "prior.csv"
+    table.write_text("spacegroup_number,weight\n2,6\n14,3\n225,1\n")
+    joint["experiment"]["prior"] = str(table)
+    of_table = Sources(TrainingSettings.from_config(joint).samples)
+    assert far_from(frequencies(of_table), np.bincount([2] * 6 + [14] * 3 + [225], minlength=231) / 10) < 4.5
+    record = of_table.record()["prior"]
+    assert record == {"2": 6, "14": 3, "225": 1}
+
+
+def test_a_prior_that_leaves_nothing_to_train_on_is_refused(sources, tmp_path):
+    table = tmp_path / "prior.csv"
+    table.write_text("spacegroup_number,weight\n2,6\n")
+    with pytest.raises(XtinctError, match="gives no weight to any space group of 'ulbd-online'"):
+        sources(prior=str(table)).training()
+    with pytest.raises(XtinctError, match=r"prior 'naturel': expected balanced, natural, mp or a table"):
+        sources(prior="naturel")
+
+
+def test_streams_under_a_prior_are_functions_of_the_sample_alone(sources, settings, write_lines):
+    settings["datasets"] = {"ulbd": [write_lines([225] * 12 + [198] * 3, splits=("train",))]}
+    stream = sources(train={"ulbd": 1, "physical-online": 2}, prior="mp").training().stream
+    whole, end = stream.take(0, 90), stream.take(50, 40)
+    assert (whole.groups[50:] == end.groups).all()
+    assert (whole.lines.take(np.arange(50, 90)).d_star == end.lines.d_star).all()

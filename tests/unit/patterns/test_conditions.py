@@ -9,12 +9,13 @@ from scipy import stats
 
 from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.conditions import Conditions, Variation
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.noise import poisson
 from xtinct.patterns.noise_torch import counting_noise
 from xtinct.patterns.rendering import render
 from xtinct.patterns.rendering_torch import Renderer
+from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
 
 RANGES = {

@@ -8,10 +8,11 @@ import torch
 from scipy.special import voigt_profile
 
 from xtinct.linelists.line_lists import LineLists
-from xtinct.patterns.conditions import Conditions, Variation
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
 from xtinct.patterns.rendering_torch import Renderer
+from xtinct.patterns.variation import Variation
 
 PLAIN = Instrument(1.5406, 5, 90, 8192, "lorentz", 0.2)
 INSTRUMENTS = {

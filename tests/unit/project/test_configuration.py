@@ -29,6 +29,7 @@ FILES = (
     "config.yaml",
     "smoke.yaml",
     "paper.yaml",
+    "measured.yaml",
     "../benchmarks/paper/logq.yaml",
     "../benchmarks/paper/fcn13.yaml",
     "../benchmarks/accuracy/narrow.yaml",

@@ -13,7 +13,7 @@ from scipy.stats import ks_2samp
 
 from xtinct.ceiling.extinction import ceiling_of_samples, write_ceilings, write_extinction_classes
 from xtinct.files.parquet import write_parquet
-from xtinct.files.schema import LINES, PREDICTIONS, QUARANTINE
+from xtinct.files.schema import AUDIT, LINES, PREDICTIONS, QUARANTINE
 from xtinct.report.inputs import ReportPaths
 from xtinct.report.page import ReportOutputs, write_report
 from xtinct.scores.metrics import proportion
@@ -207,6 +207,7 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
             histories=histories,
             curves=curves,
             lines=lines,
+            **write_measured(root),
         ),
         "outputs": ReportOutputs(
             html=root / "results/report.html",
@@ -217,6 +218,43 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
         "config": yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()),
         "provenance": {"configuration": "sha256 1234", "software": {"xtinct": "0", "torch": "2"}},
     }
+
+
+SHARES = {"top1": 0.75, "top1_low": 0.3, "top1_high": 0.95, "top5": 1.0, "ceiling1": 0.9, "set": 0.5}
+
+
+def measured_record(**changed):
+    """A record on measured patterns, as `xtinct.evaluation.measured_answers.records_of` makes them."""
+    about = {"set": "mine", "method": "index", "laboratory": "all", "target": "extinction_class", "n": 4}
+    more = {"failed": 0, "known": 1, "sure_right": 2, "sure_n": 3, "seconds": 1.25, "ece": 0.125}
+    return {**about, **more, **SHARES, **changed}
+
+
+def audited(name, verdict, reasons=(), detail=""):
+    """A row of AUDIT."""
+    return {
+        **dict.fromkeys(AUDIT.names),
+        **{"pattern_id": name, "laboratory": "bench", "verdict": verdict, "reasons": list(reasons)},
+        **{"detail": detail, "points": 9, "two_theta_min": 5.0, "two_theta_max": 9.0, "turning": 1.0},
+    }
+
+
+AUDITED = [audited("mine:a", "pass"), audited("mine:b", "reject", ["few_counts"], "too few counts (about 7)")]
+
+
+def write_measured(root):
+    """What was said of a set of measured patterns, and its audit."""
+    metrics, audit = root / "results/measured/mine/index.json", root / "data/audit/mine.parquet"
+    metrics.parent.mkdir(parents=True)
+    metrics.write_text(json.dumps([measured_record()]))
+    write_parquet(audit, [pa.Table.from_pylist(AUDITED, schema=AUDIT)], AUDIT)
+    return {"measured": [metrics], "audits": [audit]}
+
+
+@pytest.fixture(scope="session")
+def measured_records():
+    """`measured_record`, and rows of an audit."""
+    return measured_record, AUDITED
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def test_symbols_that_several_families_share_are_told_apart_in_the_joint_problem
     assert class_name_of_groups("cubic")[221] == class_name_of_groups("tetragonal")[123] == "P - - -"
 
 
-def test_the_prior_moves_groups_within_a_class_and_never_the_class():
+def test_a_class_is_shared_among_its_groups_and_stays_as_probable():
     outputs = Outputs.of("cubic", "extinction_class")
     rng = np.random.Generator(np.random.PCG64(1))
     p = rng.dirichlet(np.ones(len(outputs)), size=20)
@@ -85,3 +85,44 @@ def test_a_prior_weighs_what_a_model_of_groups_learnt_and_leaves_its_classes_alo
     assert outputs.group_probabilities(posterior(trained), trained, trained) == pytest.approx(
         posterior(trained)
     )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_swapped_prior_gives_the_posterior_of_bayes(target):
+    """A world of 40 patterns whose likelihoods are known: those of the groups of an output are equal.
+
+    What a perfect model would say under the frequencies of training becomes what it would say under others,
+    and for that needs neither likelihoods nor training anew.
+    """
+    outputs = Outputs.of(ALL, target)
+    rng = np.random.Generator(np.random.PCG64(5))
+    groups = [int(group) for group in outputs.groups]
+    output = outputs.output_of_group[groups]
+    likelihood = (rng.random((40, len(outputs))) ** 4)[:, output]
+    likelihood /= likelihood.sum(axis=0)
+
+    def posterior(weights):
+        p = likelihood * np.array([weights.get(group, 0) for group in groups])
+        return p / p.sum(axis=1, keepdims=True)
+
+    trained = dict(zip(groups, rng.random(len(groups)) + 0.05, strict=True))
+    wanted = {group: float(rng.integers(1, 90)) for group in groups if group % 5}
+    member = np.eye(len(outputs))[output]
+    found = (posterior(trained) @ member) * outputs.prior_shift(wanted, trained)
+    found /= found.sum(axis=1, keepdims=True)
+    assert found == pytest.approx(posterior(wanted) @ member, abs=1e-12)
+    if target != "spacegroup":
+        assert outputs.group_probabilities(found, wanted) == pytest.approx(posterior(wanted), abs=1e-12)
+
+
+def test_outputs_that_training_never_showed_cannot_be_weighed():
+    outputs = Outputs.of("cubic", "spacegroup")
+    shift = outputs.prior_shift({225: 1, 198: 2, 230: 3}, {225: 1, 198: 1})
+    at = {int(symbol): i for i, symbol in enumerate(outputs.symbols)}
+    assert shift[at[198]] == 2 * shift[at[225]]
+    assert shift[at[230]] == 0
+    assert outputs.prior_shift({225: 6, 198: 6, 230: 1}, {225: 1, 198: 1}) is None
+    with pytest.raises(XtinctError, match="no weight on any space group that the cubic model knows"):
+        outputs.prior_shift({230: 1}, {225: 1})
+    with pytest.raises(XtinctError, match="finite and not negative"):
+        outputs.prior_shift({225: -1, 198: 1})

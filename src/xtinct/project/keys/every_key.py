@@ -1,7 +1,7 @@
 """The whole configuration as one model."""
 
 from xtinct.project.keys.dataset_keys import Family, Gcdd, LinesKeys, Splits, Ulbd, Variant
-from xtinct.project.keys.declaring import Name, Seed, Some, StrictSection, key
+from xtinct.project.keys.declaring import Name, Seed, Some, StrictSection, key, optional_key
 from xtinct.project.keys.instrument_keys import InstrumentKeys
 from xtinct.project.keys.model_keys import (
     AnyModel,
@@ -12,6 +12,7 @@ from xtinct.project.keys.model_keys import (
     Robustness,
     Train,
 )
+from xtinct.project.keys.pattern_keys import AnyPatternSet
 from xtinct.project.keys.source_keys import AnySource, Cleaning
 
 
@@ -23,6 +24,9 @@ class Configuration(StrictSection):
     shards: int = key("jobs that each dataset is cut into; changes the speed, never a result", ge=1, le=9999)
     sources: dict[Name, AnySource] = key(
         "where crystal structures come from; each source has a name of its own", min_length=1
+    )
+    patterns: dict[Name, AnyPatternSet] = optional_key(
+        "sets of measured patterns, audited and judged; each has a name of its own; without it none"
     )
     cleaning: Cleaning
     splits: Splits

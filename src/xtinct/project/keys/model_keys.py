@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from xtinct.learning.import_paths import PATTERN
+from xtinct.patterns.pattern_transform import BACKGROUNDS, VALUES
 from xtinct.project.keys.dataset_keys import Family, FamilyLattices
 from xtinct.project.keys.declaring import (
     Count,
@@ -14,6 +15,7 @@ from xtinct.project.keys.declaring import (
     Pair,
     Positive,
     Seed,
+    Share,
     Some,
     StrictSection,
     by_kind,
@@ -133,16 +135,86 @@ AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet, by_path=OwnNetwork)
 
 
 class VariationKeys(StrictSection):
-    """Measuring conditions that differ from one training pattern to the next, as ranges."""
+    """What differs from one training pattern to the next, as ranges."""
 
     width_factor: Range = optional_key("factor of every peak's width, log-uniform")
     zero_shift: Range = optional_key("degree 2theta, uniform")
     displacement: Range = optional_key("of the specimen, mm, uniform")
     background: Range = optional_key("mean height in units of the highest peak, uniform")
+    log_background: Range = optional_key("the same, log-uniform; one of the two")
+    hump: Range = optional_key("height of an amorphous hump in units of the highest peak, log-uniform")
+    hump_two_theta: Range = optional_key("its place, degree, uniform")
+    hump_fwhm: Range = optional_key("its full width at half maximum, degree, uniform")
+    air_scatter: Range = optional_key(
+        "rise of the background at the first angle, in units of its mean height, uniform"
+    )
+    air_decay: Range = optional_key("degrees in which that falls to 1 / e, uniform")
     counts: Range = optional_key("at the maximum, log-uniform, for Poisson noise")
     impurity_lines: Range = optional_key("number of foreign lines")
     impurity_intensity: Range = optional_key("in units of the strongest line")
     impurity_d_star: Range = optional_key("their positions, 1/angstrom")
+    foreign_phase: Range = optional_key(
+        "strongest line of another sample of the training set, in units of the strongest line, log-uniform"
+    )
+    fwhm: Range = optional_key(
+        "width of a peak at 0 degrees, degree, in place of instrument.fwhm, log-uniform"
+    )
+    microstrain: Range = optional_key(
+        "e of a broadening by 4 e tan(theta) radians, which adds to fwhm as squares, uniform"
+    )
+    crystallite_size: Range = optional_key("angstrom, in place of the instrument's, log-uniform")
+    eta: Range = optional_key(
+        "share of the Lorentzian in a pseudo-Voigt, in place of instrument.profile, uniform"
+    )
+    asymmetry: Range = optional_key(
+        "half the height of slit and sample over the goniometer's radius, for axial divergence, uniform"
+    )
+    k_beta: Range = optional_key("intensity of K-beta over that of the first wavelength, log-uniform")
+    tungsten: Range = optional_key("intensity of tungsten's L-alpha1 over that, log-uniform")
+    start: Range = optional_key("first angle that is measured, degree, uniform; zero before it")
+    end: Range = optional_key("last angle that is measured, degree, uniform; zero after it")
+    d_scale: Range = optional_key("factor of all d, log-uniform")
+    strain: Range = optional_key(
+        "relative change of each free axis, and of each free angle in radians, uniform; the symmetry stays"
+    )
+    b_iso: Range = optional_key("added to the temperature factor's B, angstrom^2, uniform; may be negative")
+    texture: Range = optional_key(
+        "March's r of a preferred orientation along an axis that is random for each pattern, log-uniform"
+    )
+    shares: dict[Name, Share] = optional_key(
+        "share of the patterns that show one of these, as {foreign_phase: 0.3}; without it all do"
+    )
+
+
+class TransformKeys(StrictSection):
+    """What is done to a pattern before a network sees it, training pattern or measured one."""
+
+    start: float = optional_key("first angle that is looked at, degree; zero before it", ge=0, lt=180)
+    end: float = optional_key("last angle that is looked at, degree; zero after it", gt=0, lt=180)
+    background: one_of(BACKGROUNDS) = optional_key(
+        "snip takes off what varies slowly; keep, as without it, leaves it"
+    )
+    half_width: float = optional_key(
+        "degree, of the widest thing that snip takes for a peak; without it 1", gt=0, le=90
+    )
+    values: one_of(VALUES) = optional_key(
+        "linear, as without it; root, the square root; log, log(y / floor) / log(1 / floor) and 0 below floor"
+    )
+    floor: float = optional_key("of log, in units of the maximum; without it 1e-4", gt=0, lt=1)
+
+
+class PriorKeys(StrictSection):
+    """How frequent space groups are in training: (weight + added) ** power of each."""
+
+    of: str = key(
+        "balanced: every group the same; natural: as in the stored training sets of the experiment, and "
+        "where it has none as in the Materials Project; mp: as in the Materials Project; or a table (.csv, "
+        ".parquet) with spacegroup_number and weight (without weight, rows are counted)"
+    )
+    power: NotNegative = optional_key("of the weights; 0 makes them equal, 1 (without it) leaves them")
+    added: NotNegative = optional_key(
+        "to the weight of each of the 230 groups, so that none is impossible; 0 without it"
+    )
 
 
 class ExperimentKeys(StrictSection):
@@ -170,6 +242,14 @@ class ExperimentKeys(StrictSection):
     variation: VariationKeys = optional_key(
         "measuring conditions that differ from one training pattern to the next, as ranges; without it all "
         "patterns are measured as the instrument is configured"
+    )
+    prior: by_type(text=str, mapping=PriorKeys) = optional_key(
+        "how frequent space groups are in training, whatever it trains on: what `of` may be, or a mapping; "
+        "without it drawn samples are of all groups equally often, and stored ones as they are"
+    )
+    transform: TransformKeys = optional_key(
+        "what is done to every pattern before the network sees it, in training and at prediction; without it "
+        "nothing but the scale to a maximum of 1"
     )
     model: str = key("a key of models")
     patterns: Count = key("the budget, training patterns seen")

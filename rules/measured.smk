@@ -1,0 +1,46 @@
+rule measured:
+    input:
+        for_measured("results/measured/{set}/{method}.json"),
+
+
+# Whether each pattern is a measurement of one phase that its label describes.
+rule audit_patterns:
+    input:
+        patterns="data/measured/{set}.parquet",
+        earlier=sets_before,
+    output:
+        "data/audit/{set}.parquet",
+    log:
+        "logs/audit_patterns/{set}.log",
+    benchmark:
+        "logs/audit_patterns/{set}.tsv"
+    resources:
+        mem_mb=sized(3000, 20),
+        runtime=sized(60, 10),
+    params:
+        code=code_digest("xtinct.auditing.pattern_audit"),
+    script:
+        "../workflow/scripts/audit_patterns.py"
+
+
+# What the observer alone, and observer and recognition together, say of the patterns that passed.
+rule judge_measured:
+    input:
+        patterns="data/measured/{set}.parquet",
+        audit="data/audit/{set}.parquet",
+        database="data/recognition/table.parquet",
+    output:
+        metrics="results/measured/{set}/{method}.json",
+        predictions="results/measured/{set}/{method}.parquet",
+    log:
+        "logs/judge_measured/{set}/{method}.log",
+    benchmark:
+        "logs/judge_measured/{set}/{method}.tsv"
+    resources:
+        mem_mb=sized(3000, 20),
+        runtime=sized(120, 30),
+    params:
+        confidence=config["report"]["confidence"],
+        code=code_digest("xtinct.evaluation.measured_answers"),
+    script:
+        "../workflow/scripts/judge_measured.py"

@@ -1,0 +1,1 @@
+"""Measured patterns with labels as sets: collected from where they lie, and audited one by one."""
