@@ -33,11 +33,6 @@ def prepare(database: str | None) -> None:
     _bound_memory()
 
 
-def is_ready() -> bool:
-    """Nothing but a first task, for which a worker has to be there."""
-    return True
-
-
 def _bound_memory() -> None:
     """Let the worker, and not the machine, run out of memory. Only Linux counts and limits it."""
     try:

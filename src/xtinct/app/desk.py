@@ -16,7 +16,6 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from xtinct.app.answering import answer_file, is_ready, prepare
 from xtinct.app.questions import PageQuestion
 from xtinct.errors import XtinctError
 
@@ -26,9 +25,31 @@ MOST_WAITING, MOST_KEPT = 8, 20
 _log = logging.getLogger(__name__)
 
 
+def _prepare(database: str | None) -> None:
+    """Imported where it runs: the server itself computes nothing, so it starts at once and stays small."""
+    from xtinct.app.answering import prepare
+
+    prepare(database)
+
+
+def _is_ready() -> bool:
+    """Nothing but a first task, for which a worker has to be there."""
+    return True
+
+
+def _answer_file(path: str, question: PageQuestion, database: str | None) -> dict[str, Any]:
+    from xtinct.app.answering import answer_file
+
+    return answer_file(path, question, database)
+
+
 @dataclass
 class Ticket:
-    """A question and what has become of it; `state` is waiting, running or done, `result` of `answer_file`."""
+    """A question and what has become of it.
+
+    state   waiting, running or done
+    result  of `answering.answer_file`, None until it is there
+    """
 
     key: str
     path: Path
@@ -134,7 +155,7 @@ class Desk:
         """The result of a question, whatever happens to the worker."""
         arguments = (str(ticket.path), ticket.question, self.database)
         try:
-            ticket.future = pool.schedule(answer_file, args=arguments, timeout=self.time_limit)
+            ticket.future = pool.schedule(_answer_file, args=arguments, timeout=self.time_limit)
             return await asyncio.wrap_future(ticket.future)
         except asyncio.CancelledError:
             if ticket.taken_back:
@@ -142,8 +163,8 @@ class Desk:
             raise
         except TimeoutError:
             return _failed(
-                f"no answer within {self.time_limit:g} s, so the work was ended; a known family or elements make "
-                "it shorter, and the first answers after an installation are the longest: ask again"
+                f"no answer within {self.time_limit:g} s, so the work was ended; a known family or elements "
+                "make it shorter, and the first answers after an installation are the longest: ask again"
             )
         except (ProcessExpired, BrokenProcessPool, RuntimeError) as error:
             _log.warning("a worker ended: %s", error)
@@ -161,11 +182,11 @@ class Desk:
         """A worker that begins at once to get ready. Spawned: a fork would copy the server's threads."""
         pool = ProcessPool(
             max_workers=1,
-            initializer=prepare,
+            initializer=_prepare,
             initargs=(self.database,),
             context=multiprocessing.get_context("spawn"),
         )
-        pool.schedule(is_ready)
+        pool.schedule(_is_ready)
         return pool
 
     def _forget_the_oldest(self) -> None:

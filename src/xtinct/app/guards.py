@@ -56,9 +56,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"http://{headers['host'].lower()}":
             return "wrong Origin: only the page of this server may ask"
-        if method in _CHANGING and headers.get("sec-fetch-site", "same-origin") not in (
-            "same-origin",
-            "none",
-        ):
+        site = headers.get("sec-fetch-site", "none")
+        if method in _CHANGING and site not in ("same-origin", "none"):
             return "wrong Sec-Fetch-Site: only the page of this server may ask"
         return ""

@@ -170,8 +170,8 @@ def serve(
 ) -> None:
     """Serve the page on loopback until interrupted.
 
-    port        0: any that is free; database, a file of known structures, None without; browser: whether one is
-                opened; say: told the address; time_limit: seconds for an answer
+    port        0: any that is free; database, a file of known structures, None without
+    browser     whether one is opened; say, is told the address; time_limit, seconds for an answer
 
     XtinctError where the port is taken.
     """

@@ -16,7 +16,7 @@ import click
 @click.option(
     "--database",
     type=click.Path(dir_okay=False),
-    help="Table of known structures (rule recognition); without it that of the default build, if it is there.",
+    help="Table of known structures (rule recognition); without it that of the default build, if any.",
 )
 @click.option("--no-browser", is_flag=True, help="Open no browser, only say the address.")
 @click.option(
@@ -37,16 +37,18 @@ def app(port: int, database: str | None, no_browser: bool, time_limit: float) ->
     import uvicorn  # noqa: F401
 
     from xtinct.app.serving import serve
-    from xtinct.recognition.recognising import DEFAULT_DATABASE, open_table
+    from xtinct.files.parquet import open_parquet
+    from xtinct.files.schema import RECOGNITION, check_table
+    from xtinct.recognition.recognising import DEFAULT_DATABASE
 
     if database is None and Path(DEFAULT_DATABASE).is_file():
         database = DEFAULT_DATABASE
     if database is None:
-        click.echo(
-            "No table of known structures (--database): lattice and absences are read alone.", err=True
-        )
+        click.echo("No table of known structures (--database): only lattice and absences are read.", err=True)
     else:
-        click.echo(f"Known structures: {database}, {len(open_table(database)):,}", err=True)
+        file = open_parquet(database)
+        check_table(file.schema_arrow, RECOGNITION, database)
+        click.echo(f"Known structures: {database}, {file.metadata.num_rows:,}", err=True)
 
     def say(address: str) -> None:
         click.echo(f"{address}  (Ctrl-C ends it)")
