@@ -4,12 +4,13 @@ import re
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from xtinct.app.chart import chart_of
-from xtinct.app.questions import LARGEST_UNPACKED, MOST_POINTS, PageQuestion
+from xtinct.app.questions import LARGEST_UNPACKED, MOST_LINES, MOST_POINTS, PageQuestion
 from xtinct.errors import XtinctError
 from xtinct.extras import naming_extra
 from xtinct.joint.identification import Identification
@@ -77,7 +78,7 @@ def answer_file(path: str, question: PageQuestion, database: str | None) -> dict
 
 def _read(path: Path, question: PageQuestion) -> Measurement | PeakTable:
     """The scan that is asked about, under the name that the user knows; XtinctError beyond the limits."""
-    check_unpacked(path)
+    check_size(path)
     measured = read(
         path,
         question.wavelength or None,
@@ -111,40 +112,50 @@ def _picture(found: Identification) -> str:
         return path.read_text(encoding="utf-8")
 
 
-def check_unpacked(path: Path) -> None:
-    """XtinctError where a gzip file or zip archive unpacks to more than the page takes, before it is read."""
-    with path.open("rb") as stream:
-        magic = stream.read(4)
-        if magic[:2] == b"\x1f\x8b":
-            stream.seek(0)
-            size = _gzip_size(stream)
-        elif magic == b"PK\x03\x04":
-            size = _zip_size(path)
-        else:
-            return
+def check_size(path: Path) -> None:
+    """XtinctError where a file, unpacked, has more bytes or lines than the page takes: before it is read."""
+    size, lines = _zip_size(path), 0
+    if size == 0:
+        with path.open("rb") as stream:
+            for chunk in _unpacked(stream):
+                size, lines = size + len(chunk), lines + chunk.count(b"\n")
+                if size > LARGEST_UNPACKED:
+                    break
     if size > LARGEST_UNPACKED:
         raise XtinctError(
             f"{path}: unpacks to more than {LARGEST_UNPACKED // 2**20} MiB, which no powder pattern has"
         )
+    if lines > MOST_LINES:
+        raise XtinctError(
+            f"{path}: {lines:,} lines, the page takes at most {MOST_LINES:,}; join neighbouring points or cut "
+            "the range"
+        )
 
 
-def _gzip_size(stream) -> int:
-    """Unpacked bytes, counted up to the limit; what is damaged is left to the reader to tell."""
-    unpacker, size = zlib.decompressobj(wbits=31), 0
+def _unpacked(stream: BinaryIO) -> Iterator[bytes]:
+    """Content of a file, of gzip unpacked, in pieces; what is damaged is left to the reader to tell."""
     pending = stream.read(_CHUNK)
-    while pending and size <= LARGEST_UNPACKED:
+    if not pending.startswith(b"\x1f\x8b"):
+        while pending:
+            yield pending
+            pending = stream.read(_CHUNK)
+        return
+    unpacker = zlib.decompressobj(wbits=31)
+    while pending:
         try:
-            size += len(unpacker.decompress(pending, _CHUNK))
+            yield unpacker.decompress(pending, _CHUNK)
         except zlib.error:
-            return size
+            return
         pending = unpacker.unconsumed_tail or unpacker.unused_data
         if unpacker.eof:
             unpacker = zlib.decompressobj(wbits=31)
         pending = pending or stream.read(_CHUNK)
-    return size
 
 
 def _zip_size(path: Path) -> int:
+    """Bytes that a zip archive says its files have; 0 for what is none, and for a damaged one."""
+    if not zipfile.is_zipfile(path):
+        return 0
     try:
         with zipfile.ZipFile(path) as archive:
             return sum(info.file_size for info in archive.infolist())
@@ -154,7 +165,7 @@ def _zip_size(path: Path) -> int:
 
 def _needing(text: str, path: Path, question: PageQuestion) -> dict[str, Any]:
     """A refusal with the field that would help."""
-    if not question.scan:
+    if not question.scan and "scan" in text:
         scans = _scans(path, question)
         if len(scans) > 1:
             return _refused(text, "scan", scans)
@@ -166,7 +177,7 @@ def _needing(text: str, path: Path, question: PageQuestion) -> dict[str, Any]:
 def _scans(path: Path, question: PageQuestion) -> list[str]:
     """Names of the scans of a file; empty where it cannot be read."""
     try:
-        check_unpacked(path)
+        check_size(path)
         found = read_measurements(path, wavelength=question.wavelength or None)
     except (XtinctError, MemoryError):
         return []

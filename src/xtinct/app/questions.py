@@ -7,8 +7,10 @@ from dataclasses import dataclass, fields
 from xtinct.errors import XtinctError
 from xtinct.symmetry.families import FAMILIES
 
-#: Largest file that is taken, as it comes and unpacked, bytes; most points of a pattern.
-LARGEST_UPLOAD, LARGEST_UNPACKED, MOST_POINTS = 32 * 2**20, 64 * 2**20, 200_000
+#: Largest file that is taken, as it comes and unpacked, bytes.
+LARGEST_UPLOAD, LARGEST_UNPACKED = 32 * 2**20, 64 * 2**20
+#: Most lines of a file, which may hold several scans, and most points of the scan that is asked about.
+MOST_LINES, MOST_POINTS = 400_000, 200_000
 #: Longest name of a file that is shown, and longest other text, characters.
 _LONGEST_NAME, _LONGEST_TEXT = 120, 300
 #: What the page offers as weights of space groups. No path: a page must not open files of this machine.

@@ -3,7 +3,8 @@
 
 import { Chart } from "/static/chart.js";
 
-const TOLD = 6;
+// Rows of a table, and space groups of a class, that are shown; the JSON has all.
+const TOLD = 6, SHOWN = 8;
 const at = (id) => document.getElementById(id);
 const fields = ["wavelength", "family", "elements", "prior", "kind", "scan"];
 const chart = new Chart(at("chart"), at("readout"));
@@ -53,7 +54,8 @@ function showRanks(answer) {
   const inSet = new Set(answer.class_set_90.map((one) => `${one.family} ${one.symbol}`));
   const classes = answer.classes.map((one) => {
     const name = `${one.family} ${one.symbol}`;
-    const groups = (members.get(name) || []).map(group).join(", ");
+    const every = members.get(name) || [];
+    const groups = every.slice(0, SHOWN).map(group).join(", ") + (every.length > SHOWN ? ` and ${every.length - SHOWN} more` : "");
     return [`${one.symbol}${inSet.has(name) ? " *" : ""}`, one.probability, `${one.family}${groups ? `: ${groups}` : ""}`];
   });
   at("ranks").replaceChildren(

@@ -14,7 +14,7 @@ function element(name, attributes, text) {
 // Places of about `wanted` round numbers between low and high.
 function rounded(low, high, wanted) {
   const rough = (high - low) / wanted, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((x) => x * power >= rough);
+  const step = power * [1, 2, 5, 10].find((x) => x * power >= 0.7 * rough);
   const places = [];
   for (let i = Math.ceil(low / step); i * step <= high; i += 1) places.push(Number((i * step).toPrecision(12)));
   return places;
@@ -150,7 +150,7 @@ export class Chart {
 
   axis(y) {
     let path = `M${LEFT} ${y}H${this.width - RIGHT}`;
-    for (const place of rounded(...this.range, Math.max(3, this.width / 110))) {
+    for (const place of rounded(...this.range, Math.max(4, this.width / 110))) {
       const x = this.x(place);
       path += `M${x} ${y}v5`;
       this.svg.append(element("text", { x, y: y + 18, "text-anchor": "middle" }, String(place)));
@@ -188,7 +188,7 @@ export class Chart {
     const [, under] = this.part(measured.two_theta, measured.background);
     const top = Math.sqrt(Math.max(1.05 * seen.reduce((a, b) => Math.max(a, b), 0), 1e-9));
     const bottom = Math.sqrt(Math.max(0, 0.5 * under.reduce((a, b) => Math.min(a, b), Infinity)));
-    const y = (value) => floor - (Math.sqrt(Math.max(value, 0)) - bottom) / (top - bottom || 1) * (floor - TOP);
+    const y = (value) => floor - Math.max(0, Math.sqrt(Math.max(value, 0)) - bottom) / (top - bottom || 1) * (floor - TOP);
     let axis = `M${LEFT} ${TOP}V${floor}H${this.width - RIGHT}`, last = Infinity;
     for (const value of rounded(bottom ** 2, top ** 2, 6)) {
       // The root crowds large values less than small ones.
