@@ -127,7 +127,7 @@ def check_size(path: Path) -> None:
         )
     if lines > MOST_LINES:
         raise XtinctError(
-            f"{path}: {lines:,} lines, the page takes at most {MOST_LINES:,}; join neighbouring points or cut "
+            f"{path}: {lines:,} lines, the page takes at most {MOST_LINES:,}; join neighbours or cut "
             "the range"
         )
 

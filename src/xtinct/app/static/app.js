@@ -30,7 +30,9 @@ function table(caption, header, rows, text = 1) {
 }
 
 const share = (probability) => (probability >= 0.005 ? probability.toFixed(2) : "< 0.01");
-const group = (one) => `${one.symbol} (${one.number})`;
+// Symbols are not broken over lines.
+const whole = (symbol) => symbol.replaceAll(" ", "\u00a0");
+const group = (one) => whole(`${one.symbol} (${one.number})`);
 
 function say(text, refused = false) {
   at("status").textContent = text;
@@ -56,7 +58,7 @@ function showRanks(answer) {
     const name = `${one.family} ${one.symbol}`;
     const every = members.get(name) || [];
     const groups = every.slice(0, SHOWN).map(group).join(", ") + (every.length > SHOWN ? ` and ${every.length - SHOWN} more` : "");
-    return [`${one.symbol}${inSet.has(name) ? " *" : ""}`, one.probability, `${one.family}${groups ? `: ${groups}` : ""}`];
+    return [`${whole(one.symbol)}${inSet.has(name) ? " *" : ""}`, one.probability, `${one.family}${groups ? `: ${groups}` : ""}`];
   });
   at("ranks").replaceChildren(
     ranking("Crystal system", Object.entries(answer.crystal_systems)),
@@ -82,13 +84,13 @@ function showDeciding(observation) {
   const remarks = observation.statements.map((one) => make("li", one.help
     ? [one.text, make("span", `What would help: ${one.help}`, { class: "help" })] : one.text));
   at("remarks").replaceChildren(remarks.length ? make("ul", remarks) : make("p", "Nothing is to be remarked."));
-  const best = observation.classes.length ? observation.classes[0].symbol : "";
+  const best = observation.classes.length ? whole(observation.classes[0].symbol) : "";
   const tables = Object.entries(observation.deciding_lines).filter(([, lines]) => lines.length).slice(0, 3).map(([rival, lines]) => {
     const rows = lines.slice(0, TOLD).map((line) => [
       line.hkl[0].join(" ") + (line.hkl.length > 1 ? " ..." : ""), line.two_theta.toFixed(3),
       line.allowed_by_best ? "allowed" : "forbidden", (line.decibans > 0 ? "+" : "") + line.decibans.toFixed(0),
     ]);
-    const made = table(`${best} against ${rival}`, ["hkl", "2\u03b8 (\u00b0)", `in ${best}`, "evidence (decibans)"], rows);
+    const made = table(`${best} against ${whole(rival)}`, ["hkl", "2\u03b8 (\u00b0)", `in ${best}`, "decibans"], rows);
     return make("div", made, { class: "scroll", tabindex: "0", role: "region", "aria-label": `${best} against ${rival}` });
   });
   if (tables.length) tables.unshift(make("h4", "Lines that decide between the best class and its rivals (10 decibans: ten times as probable)"));
@@ -102,7 +104,7 @@ function showKnown(recognition) {
   }
   const rows = recognition.structures.slice(0, TOLD).map((one) => [
     one.also.length ? [one.formula, make("small", `and ${one.also.slice(0, 3).map((other) => `${other.formula} (${other.structure_id})`).join(", ")}`)] : one.formula,
-    one.structure_id, `${one.spacegroup} (${one.spacegroup_number})`,
+    one.structure_id, whole(`${one.spacegroup} (${one.spacegroup_number})`),
     one.cell.map((x) => x.toPrecision(5)).join(" "), one.cosine.toFixed(2), one.explained.toFixed(2), share(one.probability),
   ]);
   const notes = [...recognition.notes, ...recognition.other_phases.filter((other) => other.structures.length)
@@ -131,7 +133,7 @@ function headline(answer) {
   const { observation } = answer;
   if (!observation.lattices.length) return `${observation.name}: no lattice`;
   const system = Object.entries(answer.crystal_systems)[0], best = answer.classes[0], first = answer.groups[0];
-  return `${observation.name}: ${system[0]} (${share(system[1])}), extinction class ${best.symbol} (${share(best.probability)}), `
+  return `${observation.name}: ${system[0]} (${share(system[1])}), extinction class ${whole(best.symbol)} (${share(best.probability)}), `
     + `space group ${group(first)} (${share(first.probability)})`;
 }
 
