@@ -91,6 +91,7 @@ COMMANDS = {
     "index": (["NaCl.xy", "--wavelength", "1.5406", "--family", "cubic"], ""),
     "recognise": (["NaCl.xy", "--wavelength", "1.5406", "--database", "known.parquet"], ""),
     "identify": (["NaCl.xy", "--wavelength", "1.5406", "--database", "known.parquet"], ""),
+    "app": ([], "needs the package pebble, which is not installed: pip install 'xtinct[app]'"),
     "describe": (["lines.parquet"], ""),
     "export": (
         ["lines.parquet", "--out", "exported", "--config", "small.yaml"],

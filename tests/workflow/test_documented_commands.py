@@ -38,6 +38,7 @@ HELP = "help"
 #: Words after the program that name what its help is asked of.
 SUBCOMMANDS = {
     "add",
+    "app",
     "adopt",
     "bench",
     "checkout",
@@ -177,6 +178,10 @@ COMMANDS = {
     "xtinct index lines.txt --peaks": HELP,
     "xtinct recognise": HELP,
     "xtinct identify": HELP,
+    # docs/app.md
+    "pip install 'xtinct[app]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[app]'",
+    "xtinct app": HELP,
+    "xtinct app --database table.parquet --port 0 --no-browser": HELP,
     "xtinct identify PATTERN --database TABLE": HELP,
     "xtinct identify sample.xrdml --database table.parquet": HELP,
     "xtinct identify sample.xy --wavelength CuKa --elements Si,O --plot picture.svg --json": HELP,

@@ -31,9 +31,7 @@ def test_archives_that_unpack_to_too_much_are_not_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / "many.brml", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("Experiment0/RawData0.xml", zeros)
     for name in ("one.xy", "parts.xy", "many.brml"):
-        assert (
-            error_of(tmp_path / name) == f"{name}: unpacks to more than 64 MiB, which no powder pattern has"
-        )
+        assert error_of(tmp_path / name).startswith(f"{name}: unpacks to more than 64 MiB")
 
 
 def test_a_million_lines_are_refused_before_they_are_read(tmp_path):
@@ -65,10 +63,8 @@ def test_rubbish_is_one_line(tmp_path, seed):
 
 
 def test_damaged_archives_are_left_to_their_readers(tmp_path):
-    for name, data in (
-        ("cut.xy", gzip.compress(b"1 2\n" * 999)[:40]),
-        ("cut.brml", b"PK\x03\x04" + bytes(99)),
-    ):
+    damaged = {"cut.xy": gzip.compress(b"1 2\n" * 999)[:20], "cut.brml": b"PK\x03\x04" + bytes(99)}
+    for name, data in damaged.items():
         (tmp_path / name).write_bytes(data)
         assert "damaged" in error_of(tmp_path / name) or "cut short" in error_of(tmp_path / name)
 

@@ -32,11 +32,12 @@ def page(started, server):
 def until(browser, condition):
     """Wait as long as an answer may take on a busy machine."""
     code = (
-        "const done = arguments[arguments.length - 1], end = Date.now() + 50000;"
+        "const done = arguments[arguments.length - 1], end = Date.now() + 20000;"
         f"const test = () => {{ {condition} }};"
-        "const look = () => test() ? done(true) : Date.now() > end ? done(false) : setTimeout(look, 50); look();"
+        "const look = () => { if (test() || Date.now() > end) done(test()); else setTimeout(look, 50); };"
+        "look();"
     )
-    for _ in range(6):
+    for _ in range(14):
         if browser.call("POST", "/execute/async", {"script": code, "args": []}):
             return
     raise AssertionError(condition + " / " + text(browser, "#status"))
