@@ -251,6 +251,13 @@ def test_every_command_runs_or_names_the_extra_that_it_needs(installed):
             assert done.returncode == 0, f"{command}: {done.stderr[-3000:]}"
 
 
+def test_the_page_comes_along(installed, root):
+    source = root / "src/xtinct/app/static"
+    assert {path.name for path in (installed.site / "xtinct/app/static").iterdir()} == {
+        path.name for path in source.iterdir()
+    }
+
+
 def test_the_schema_comes_along_and_the_configuration_is_named(installed):
     """Far from any checkout: a wrong key is named by the schema, a missing file with what to do."""
     text = (installed.work / "small.yaml").read_text().replace("symprec:", "symprek:")

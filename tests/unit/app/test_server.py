@@ -18,6 +18,18 @@ from xtinct.cli import cli
 CUBIC = {"wavelength": "CuKa1", "family": "cubic"}
 
 
+def groups_without_symbol(said):
+    """Parts of an answer that have the number of a space group and not its symbol."""
+    if isinstance(said, list):
+        return [found for one in said for found in groups_without_symbol(one)]
+    if not isinstance(said, dict):
+        return []
+    alone = ("number" in said and "symbol" not in said) or (
+        "spacegroup_number" in said and "spacegroup" not in said
+    )
+    return [said] * alone + [found for one in said.values() for found in groups_without_symbol(one)]
+
+
 def test_two_users_at_once_get_their_own_answers(server, salt, other_salt):
     """Cells of 5.64 and 6.60 angstrom: neither sees the other's."""
     with ThreadPoolExecutor(2) as pool:
@@ -33,6 +45,8 @@ def test_two_users_at_once_get_their_own_answers(server, salt, other_salt):
         assert said["answer"]["families"]["cubic"] == pytest.approx(1)
         assert said["cells"][0][0].startswith(f"{length:.2f}"[:3])
         assert said["has_picture"]
+        assert said["answer"]["recognition"]["structures"]
+        assert groups_without_symbol(said["answer"]) == []
 
 
 def test_the_answer_and_the_picture_are_files(server, salt):
@@ -188,18 +202,27 @@ def test_a_database_that_is_none_is_refused_at_the_start(tmp_path):
     assert "none.parquet" in str(done.exception)
 
 
-def test_it_ends_with_its_workers(known_structures, tmp_path):
+def test_it_ends_with_its_workers(tmp_path):
     """Nothing is left running, and no upload, when it is interrupted."""
     command = [sys.executable, "-m", "xtinct", "app", "--port", "0", "--no-browser"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
         env={**os.environ, "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
+        start_new_session=True,
+    )
     process.stdout.readline()
+    assert list(tmp_path.glob("xtinct-app-*"))
+    os.killpg(process.pid, 0)  # the group of the process and its workers
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors
     assert not list(tmp_path.glob("xtinct-app-*"))
-    time.sleep(0.1)
+    end = time.monotonic() + 30
     with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+        while time.monotonic() < end:
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)

@@ -251,7 +251,8 @@ addEventListener("drop", (event) => {
   at("drop").classList.remove("over");
   take(event.dataTransfer.files[0]);
 });
-addEventListener("pagehide", forget);
+// Work for a page that is closed is in vain; an answer that is there may still be fetched.
+addEventListener("pagehide", () => { if (!at("stop").hidden) forget(); });
 
 const about = await (await fetch("/about")).json();
 largest = about.largest_upload;
