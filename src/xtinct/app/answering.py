@@ -5,6 +5,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,7 +31,8 @@ _OPTION = re.compile(r"\s*\(--[\w-]+[^)]*\)|,? (?:with|tell it with) --[\w-]+")
 def prepare(database: str | None) -> None:
     """Make a new worker ready: its table of known structures is read, its memory is bounded."""
     if database is not None:
-        open_table(database)
+        with suppress(XtinctError):  # every question says it
+            open_table(database)
     _bound_memory()
 
 

@@ -156,6 +156,9 @@ class Desk:
         arguments = (str(ticket.path), ticket.question, self.database)
         try:
             ticket.future = pool.schedule(_answer_file, args=arguments, timeout=self.time_limit)
+        except RuntimeError as error:  # the worker died since it was last looked at
+            return _ended(error)
+        try:
             return await asyncio.wrap_future(ticket.future)
         except asyncio.CancelledError:
             if ticket.taken_back:
@@ -166,12 +169,8 @@ class Desk:
                 f"no answer within {self.time_limit:g} s, so the work was ended; a known family or elements "
                 "make it shorter, and the first answers after an installation are the longest: ask again"
             )
-        except (ProcessExpired, BrokenProcessPool, RuntimeError) as error:
-            _log.warning("a worker ended: %s", error)
-            return _failed(
-                "the process that worked on this pattern was ended from outside, mostly for want of memory; "
-                "ask again, or cut the range"
-            )
+        except (ProcessExpired, BrokenProcessPool) as error:
+            return _ended(error)
         except Exception as error:  # a bug must not stop the page, and is not hidden
             _log.error("%s: %s", ticket.question.name, getattr(error, "traceback", error))
             return _failed(
@@ -199,6 +198,14 @@ def _close(pool: ProcessPool) -> None:
     pool.stop()
     with contextlib.suppress(RuntimeError):
         pool.join()
+
+
+def _ended(error: Exception) -> dict[str, Any]:
+    _log.warning("a worker ended: %s", error)
+    return _failed(
+        "the process that worked on this pattern was ended from outside, mostly for want of memory; "
+        "ask again, or cut the range"
+    )
 
 
 def _failed(text: str) -> dict[str, Any]:
