@@ -116,10 +116,10 @@ class Desk:
             said["has_picture"] = bool(ticket.result.get("picture"))
         return said
 
-    def result_of(self, key: str) -> dict[str, Any] | None:
-        """The whole result of an answered question, else None."""
+    def answered(self, key: str) -> Ticket | None:
+        """The question with its whole result, None while there is none."""
         ticket = self._tickets.get(key)
-        return None if ticket is None else ticket.result
+        return None if ticket is None or ticket.result is None else ticket
 
     def take_back(self, key: str) -> bool:
         """Forget a question; whatever works on it is stopped. False if there is none."""

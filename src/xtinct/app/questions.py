@@ -65,6 +65,11 @@ class PageQuestion:
         found = re.search(r"\.[A-Za-z0-9]{1,8}$", self.name)
         return found[0].lower() if found else ""
 
+    @property
+    def saved_name(self) -> str:
+        """The name for files that are saved of the answer: nothing that a shell or a file system minds."""
+        return re.sub(r"[^A-Za-z0-9.-]+", "_", self.name).strip("._-") or "pattern"
+
 
 def shown_name(name: str) -> str:
     """A file's name as it is shown: no folders, no characters that steer a terminal or break XML."""

@@ -102,18 +102,18 @@ class App:
 
     async def answer(self, request: Request) -> Response:
         """The answer as a file."""
-        result = self.desk.result_of(request.path_params["key"])
-        if not result or "answer" not in result:
+        ticket = self.desk.answered(request.path_params["key"])
+        if ticket is None or "answer" not in ticket.result:
             return _unknown()
-        text = json.dumps(result["answer"], indent=1) + "\n"
-        return _file(text, "application/json", "answer.json")
+        text = json.dumps(ticket.result["answer"], indent=1) + "\n"
+        return _file(text, "application/json", f"{ticket.question.saved_name}.json")
 
     async def picture(self, request: Request) -> Response:
         """The picture as a file."""
-        result = self.desk.result_of(request.path_params["key"])
-        if not result or not result.get("picture"):
+        ticket = self.desk.answered(request.path_params["key"])
+        if ticket is None or not ticket.result.get("picture"):
             return _unknown()
-        return _file(result["picture"], "image/svg+xml", "picture.svg")
+        return _file(ticket.result["picture"], "image/svg+xml", f"{ticket.question.saved_name}.svg")
 
 
 async def _written(request: Request, path: Path) -> int:

@@ -68,7 +68,9 @@ def test_the_answer_and_the_picture_are_files(server, salt):
     said = server.until(key, {"done"})
     assert "error" not in said
     answer = server.send("GET", f"/questions/{key}/answer.json")
-    assert answer.headers["content-disposition"] == 'attachment; filename="answer.json"'
+    assert (
+        answer.headers["content-disposition"] == 'attachment; filename="img_src_x_onerror_alert_1_.xy.json"'
+    )
     assert answer.json == said["answer"]
     picture = server.send("GET", f"/questions/{key}/picture.svg")
     root = ET.fromstring(picture.body)

@@ -145,9 +145,6 @@ function show(said) {
   at("json").href = `/questions/${key}/answer.json`;
   at("svg").href = `/questions/${key}/picture.svg`;
   at("svg").hidden = !said.has_picture;
-  const name = (answer.observation.name || "pattern").replace(/[^\w.-]+/g, "_").slice(0, 80);
-  at("json").download = `${name}.json`;
-  at("svg").download = `${name}.svg`;
   showRanks(answer);
   showLattices(answer.observation, said.cells);
   showDeciding(answer.observation);
