@@ -68,14 +68,13 @@ def test_the_answer_and_the_picture_are_files(server, salt):
     said = server.until(key, {"done"})
     assert "error" not in said
     answer = server.send("GET", f"/questions/{key}/answer.json")
-    assert (
-        answer.headers["content-disposition"] == 'attachment; filename="img_src_x_onerror_alert_1_.xy.json"'
-    )
+    saved = 'attachment; filename="img_src_x_onerror_alert_1_.xy.json"'
+    assert answer.headers["content-disposition"] == saved
     assert answer.json == said["answer"]
     picture = server.send("GET", f"/questions/{key}/picture.svg")
     root = ET.fromstring(picture.body)
     assert not [one for one in root.iter() if one.tag.endswith("}img")]
-    assert any('<img src=x onerror="alert(1)"> $_^$.xy' in (one.text or "") for one in root.iter())
+    assert any(name in (one.text or "") for one in root.iter())
     assert server.send("DELETE", f"/questions/{key}").status == 204
     assert server.send("GET", f"/questions/{key}/answer.json").status == 404
 

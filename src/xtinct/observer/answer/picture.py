@@ -1,6 +1,7 @@
 """A picture of what the observer read: pattern, fit, background, difference, lines, absences."""
 
 import io
+from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -46,7 +47,8 @@ def write_picture(observation: AnswerData, path: str | Path) -> None:
     figure = picture(observation)
     kind = "png" if path.suffix.lower() == ".png" else "svg"
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+    with _style():  # text stays text, and equal pictures are equal files
+        figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     data = buffer.getvalue()
     if path.suffix.lower() == ".html":
         svg = data.decode()
@@ -57,11 +59,10 @@ def write_picture(observation: AnswerData, path: str | Path) -> None:
 def picture(observation: AnswerData) -> "Figure":
     """The picture as a matplotlib figure."""
     with naming_extra():
-        import matplotlib as mpl
         from matplotlib.figure import Figure
 
     measured, fit = observation.measured, observation.fit
-    with mpl.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(11, 5.6), layout="constrained")
         if fit is None:
             upper = lower = figure.subplots()
@@ -90,6 +91,13 @@ def picture(observation: AnswerData) -> "Figure":
         upper.set_title(_title(observation), loc="left", parse_math=False)
         upper.legend(loc="upper right", frameon=False)
     return figure
+
+
+def _style() -> AbstractContextManager[None]:
+    """Settings of matplotlib for drawing and for writing alike."""
+    with naming_extra():
+        import matplotlib as mpl
+    return mpl.rc_context(_STYLE)
 
 
 def _root(y: np.ndarray) -> np.ndarray:
