@@ -91,6 +91,7 @@ COMMANDS = {
     "index": (["NaCl.xy", "--wavelength", "1.5406", "--family", "cubic"], ""),
     "recognise": (["NaCl.xy", "--wavelength", "1.5406", "--database", "known.parquet"], ""),
     "identify": (["--help"], ""),  # the former name of predict
+    "app": ([], "needs the package pebble, which is not installed: pip install 'xtinct[app]'"),
     "describe": (["lines.parquet"], ""),
     "export": (
         ["lines.parquet", "--out", "exported", "--config", "small.yaml"],
@@ -248,6 +249,13 @@ def test_every_command_runs_or_names_the_extra_that_it_needs(installed):
             assert said in done.stderr
         else:
             assert done.returncode == 0, f"{command}: {done.stderr[-3000:]}"
+
+
+def test_the_page_comes_along(installed, root):
+    source = root / "src/xtinct/app/static"
+    assert {path.name for path in (installed.site / "xtinct/app/static").iterdir()} == {
+        path.name for path in source.iterdir()
+    }
 
 
 def test_the_schema_comes_along_and_the_configuration_is_named(installed):

@@ -38,6 +38,7 @@ HELP = "help"
 #: Words after the program that name what its help is asked of.
 SUBCOMMANDS = {
     "add",
+    "app",
     "adopt",
     "bench",
     "checkout",
@@ -183,6 +184,10 @@ COMMANDS = {
     "xtinct predict --models FOLDER PATTERN...": (
         "xtinct predict --models models/ulbd NaCl.xy --wavelength 1.5406"
     ),
+    # docs/app.md
+    "pip install 'xtinct[app]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[app]'",
+    "xtinct app": HELP,
+    "xtinct app --database table.parquet --port 0 --no-browser": HELP,
     "xtinct classes --group 62": AS_IT_IS,
     "xtinct recognise PATTERN --database TABLE": HELP,
     "xtinct recognise sample.xrdml": HELP,

@@ -3,7 +3,7 @@
 import click
 
 from xtinct import __version__
-from xtinct.cli import checkout, crystals, laws, measured, scoring, stored
+from xtinct.cli import browsing, checkout, crystals, laws, measured, scoring, stored
 from xtinct.cli.printing import print_table
 from xtinct.project.job import one_line_errors
 
@@ -35,6 +35,7 @@ for command in (
     *stored.COMMANDS,
     *measured.COMMANDS,
     *crystals.COMMANDS,
+    *browsing.COMMANDS,
     *scoring.COMMANDS,
     *checkout.COMMANDS,
 ):

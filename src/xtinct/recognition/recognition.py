@@ -61,7 +61,15 @@ class Known:
             "shift": round(self.shift, 4),
             "cosine": round(self.cosine, 4),
             "explained": round(self.explained, 4),
-            "also": [{"structure_id": i, "formula": f, "spacegroup_number": g} for i, f, g in self.also],
+            "also": [
+                {
+                    "structure_id": i,
+                    "formula": f,
+                    "spacegroup_number": g,
+                    "spacegroup": hermann_mauguin(g),
+                }
+                for i, f, g in self.also
+            ],
         }
 
 

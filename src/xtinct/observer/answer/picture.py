@@ -1,13 +1,15 @@
 """A picture of what the observer read: pattern, fit, background, difference, lines, absences."""
 
 import io
+from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from xtinct.errors import XtinctError
+from xtinct.extras import naming_extra
 from xtinct.files.writing import write_bytes
 from xtinct.observer.answer.answer_data import AnswerData
 from xtinct.observer.answer.wording import told
@@ -45,7 +47,8 @@ def write_picture(observation: AnswerData, path: str | Path) -> None:
     figure = picture(observation)
     kind = "png" if path.suffix.lower() == ".png" else "svg"
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+    with _style():  # text stays text, and equal pictures are equal files
+        figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     data = buffer.getvalue()
     if path.suffix.lower() == ".html":
         svg = data.decode()
@@ -55,14 +58,11 @@ def write_picture(observation: AnswerData, path: str | Path) -> None:
 
 def picture(observation: AnswerData) -> "Figure":
     """The picture as a matplotlib figure."""
-    try:
-        import matplotlib as mpl
+    with naming_extra():
         from matplotlib.figure import Figure
-    except ImportError:
-        raise XtinctError("a picture needs matplotlib: pip install matplotlib") from None
 
     measured, fit = observation.measured, observation.fit
-    with mpl.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(11, 5.6), layout="constrained")
         if fit is None:
             upper = lower = figure.subplots()
@@ -87,9 +87,17 @@ def picture(observation: AnswerData) -> "Figure":
         upper.set_ylim(max(0.0, 0.5 * float(measured.background.min())), 1.05 * highest)
         upper.margins(x=0.01)
         lower.set_xlabel("2theta (degrees)")
-        upper.set_title(_title(observation), loc="left")
+        # A dollar sign in the name of a file begins no formula.
+        upper.set_title(_title(observation), loc="left", parse_math=False)
         upper.legend(loc="upper right", frameon=False)
     return figure
+
+
+def _style() -> AbstractContextManager[None]:
+    """Settings of matplotlib for drawing and for writing alike."""
+    with naming_extra():
+        import matplotlib as mpl
+    return mpl.rc_context(_STYLE)
 
 
 def _root(y: np.ndarray) -> np.ndarray:
@@ -100,23 +108,51 @@ def _square(y: np.ndarray) -> np.ndarray:
     return np.square(y)
 
 
+class TickRow(NamedTuple):
+    """A row of marks under the pattern: `two_theta` float64 (n,), degrees, and hkl of each, "" if unknown."""
+
+    kind: str
+    name: str
+    colour: str
+    two_theta: np.ndarray
+    hkl: tuple[str, ...]
+
+
+def tick_rows(observation: AnswerData) -> tuple[TickRow, ...]:
+    """Lines of the lattice that the best class allows, those that it forbids, and peaks that are foreign.
+
+    Without a fit there is no lattice, and every found peak is a mark of its own.
+    """
+    fit = observation.fit
+    if fit is None:
+        places = np.array([line.two_theta for line in observation.lines])
+        hkl = tuple("" if line.hkl is None else " ".join(map(str, line.hkl)) for line in observation.lines)
+        return (TickRow("found", "found lines", _FOREIGN, places, hkl),)
+    lines = fit.centre[: len(fit.lines)]
+    hkl = [" ".join(map(str, one)) for one in fit.lines.representative().tolist()]
+    absent = np.array([np.abs(observation.absent - x).min(initial=9.0) < 1e-6 for x in lines], dtype=bool)
+    foreign = np.array([line.two_theta for line in observation.lines if line.hkl is None])
+
+    def named(chosen: np.ndarray) -> tuple[str, ...]:
+        return tuple(name for name, is_chosen in zip(hkl, chosen, strict=True) if is_chosen)
+
+    return (
+        TickRow("allowed", "lines", _TICKS, lines[~absent], named(~absent)),
+        TickRow("absent", "absent in the best class", _ABSENT, lines[absent], named(absent)),
+        TickRow("foreign", "not of this lattice", _FOREIGN, foreign, ("",) * len(foreign)),
+    )
+
+
 def _ticks(axes: "Axes", observation: AnswerData) -> None:
     """Ticks of the lattice's lines below the difference: allowed, absent, and peaks that are foreign."""
-    fit = observation.fit
-    lines = fit.centre[: len(fit.lines)]
-    low = float(fit.residual.min())
-    height = max(float(np.ptp(fit.residual)), 1e-9)
-    absent = np.array([np.abs(observation.absent - x).min(initial=9.0) < 1e-6 for x in lines], dtype=bool)
-    foreign = [line.two_theta for line in observation.lines if line.hkl is None]
-    rows = (
-        (lines[~absent], _TICKS, "lines"),
-        (lines[absent], _ABSENT, "absent in the best class"),
-        (np.array(foreign), _FOREIGN, "not of this lattice"),
-    )
-    for row, (places, colour, name) in enumerate(rows):
+    residual = observation.fit.residual
+    low = float(residual.min())
+    height = max(float(np.ptp(residual)), 1e-9)
+    for row, ticks in enumerate(tick_rows(observation)):
         y = low - (0.18 + 0.16 * row) * height
-        if len(places):
-            axes.plot(places, np.full(len(places), y), "|", ms=6, color=colour, label=name)
+        if len(ticks.two_theta):
+            places = ticks.two_theta
+            axes.plot(places, np.full(len(places), y), "|", ms=6, color=ticks.colour, label=ticks.name)
     axes.set_ylim(bottom=low - 0.62 * height)
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.35), ncols=4, frameon=False)
 

@@ -1,0 +1,1 @@
+"""A page on loopback to drop a pattern on: `xtinct app`."""
