@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from xtinct.errors import XtinctError
+from xtinct.project.configuration import read_yaml
 
 LOCK, CONFIG = "dvc.lock", "config/config.yaml"
 #: Left by Snakemake, and of no account to DVC (`.dvcignore`).
@@ -40,10 +41,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verification:
-    """Files that were held against a record, and those that differ, ordered by path."""
+    """A build held against the record of it.
 
-    checked: int
+    files        recorded file, relative to the project's root -> where its digest stands
+    differences  files that are not as recorded, ordered by path
+    """
+
+    files: Mapping[str, str]
     differences: tuple[Difference, ...]
+
+    @property
+    def checked(self) -> int:
+        """How many files were held against the record."""
+        return len(self.files)
 
     def summary(self) -> str:
         """Counts in one line."""
@@ -86,17 +96,37 @@ def verify(root: str | Path = ".") -> Verification:
         for path in _visible(root, root / top):
             if path not in known and path not in tracked and not any(_within(path, s) for s in sources):
                 differences.append(Difference(UNRECORDED, path, ""))
-    return Verification(len(known), tuple(sorted(set(differences), key=lambda d: (d.path, d.kind))))
+    return Verification(known, tuple(sorted(set(differences), key=lambda d: (d.path, d.kind))))
 
 
-def _locked(root: Path) -> list[_Record]:
-    path = root / LOCK
+@dataclass(frozen=True)
+class RecordedStage:
+    """A stage of the build as dvc.lock has it; paths are relative to the project's root.
+
+    inputs, outputs  file or folder -> its MD5 (of a listing for a folder, then it ends in `.dir`)
+    parameters       file of parameters -> dotted key -> value
+    """
+
+    name: str
+    command: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, Mapping[str, Any]]
+
+
+def recorded_stages(root: str | Path = ".") -> list[RecordedStage]:
+    """Every stage that dvc.lock records, in its order; XtinctError if there is no such file."""
+    path = Path(root) / LOCK
     try:
-        stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
         return [
-            _Record(out["path"], out["md5"], stage)
-            for stage, recorded in stages.items()
-            for out in recorded.get("outs", ())
+            RecordedStage(
+                name,
+                stage["cmd"],
+                {each["path"]: each["md5"] for each in stage.get("deps", ())},
+                {each["path"]: each["md5"] for each in stage.get("outs", ())},
+                stage.get("params", {}),
+            )
+            for name, stage in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items()
         ]
     except FileNotFoundError:
         raise XtinctError(
@@ -104,6 +134,47 @@ def _locked(root: Path) -> list[_Record]:
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
         raise XtinctError(f"{path}: not a lock file of DVC; restore it with git") from None
+
+
+def changed_inputs(root: str | Path = ".") -> list[str]:
+    """What the recorded build was made from and is no longer as it was, each as a phrase with its stage.
+
+    Held against dvc.lock: every file of code and data that a stage depends on and no stage makes (`verify`
+    looks at those that one makes), and every parameter.
+    """
+    root, stages = Path(root), recorded_stages(root)
+    made = {path for stage in stages for path in stage.outputs}
+    changed: dict[str, None] = {}
+    given = {path: (md5, stage.name) for stage in stages for path, md5 in stage.inputs.items()}
+    for path, (md5, name) in given.items():
+        if not any(_within(path, other) or _within(other, path) for other in made):
+            differences: list[Difference] = []
+            for file, digest in _files(root, _Record(path, md5, name), differences).items():
+                if not (root / file).is_file() or (digest and _md5(root / file) != digest):
+                    differences.append(Difference(CHANGED, file, name))
+            changed |= dict.fromkeys(f"{each.path} (stage {name})" for each in differences)
+    for stage in stages:
+        for file, parameters in stage.parameters.items():
+            found = read_yaml(root / file)
+            for key, value in parameters.items():
+                if _value(found, key) != value:
+                    changed[f"{key} in {file} (stage {stage.name})"] = None
+    return list(changed)
+
+
+def _value(config: Any, key: str) -> Any:
+    """What stands under a dotted key; None where nothing does."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, dict) else None
+    return config
+
+
+def _locked(root: Path) -> list[_Record]:
+    return [
+        _Record(path, md5, stage.name)
+        for stage in recorded_stages(root)
+        for path, md5 in stage.outputs.items()
+    ]
 
 
 def _added(root: Path) -> Iterator[_Record]:
@@ -134,7 +205,7 @@ def _files(root: Path, record: _Record, differences: list[Difference]) -> dict[s
     found = [
         path.relative_to(root).as_posix()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in _IGNORED
+        if path.is_file() and path.name not in _IGNORED and "__pycache__" not in path.parts
     ]
     listed = [{"md5": _md5(root / path), "relpath": path.removeprefix(f"{record.path}/")} for path in found]
     text = json.dumps(sorted(listed, key=lambda file: file["relpath"]), sort_keys=True)
