@@ -103,6 +103,10 @@ COMMANDS = {
     ),
     "score": (["answers.csv", "--truth", "lines.parquet", "--split", "all"], ""),
     "verify": (["--help"], ""),
+    "share": (
+        ["out"],
+        "needs the package huggingface-hub, which is not installed: pip install 'xtinct[share]'",
+    ),
     "snapshot": ([], "needs the package snakemake, which is not installed: pip install 'xtinct[workflow]'"),
     "adopt": ([], "needs the package dvc, which is not installed: pip install 'xtinct[workflow]'"),
     "dvc-stages": (
