@@ -25,8 +25,8 @@ DOCUMENTS = [
 ]
 #: First words of what is taken for a command.
 PROGRAMS = {
-    "cat", "cd", "conda", "cp", "dvc", "git", "hf", "kill", "make", "mv", "pip", "ps", "python", "rm", "rsync",
-    "sbatch", "scancel", "snakemake", "source", "squeue", "torchrun", "ulimit", "xtinct",
+    "cat", "cd", "conda", "cp", "dvc", "git", "hf", "kill", "make", "mv", "pip", "ps", "python", "rm",
+    "rsync", "sbatch", "scancel", "snakemake", "source", "squeue", "torchrun", "ulimit", "xtinct",
 }  # fmt: skip
 
 AS_IT_IS = "as it is"

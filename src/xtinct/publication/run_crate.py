@@ -46,7 +46,7 @@ _WRITTEN = {"CC BY": "CC-BY", "CC BY-NC": "CC-BY-NC", "CC BY-SA": "CC-BY-SA", "C
 
 @names_extra
 def run_crate(build: SharedBuild, descriptions: Sequence[SharedFile]) -> dict[str, Any]:
-    """The content of ro-crate-metadata.json. `descriptions`: files that describe the build's own."""
+    """The content of ro-crate-metadata.json. `descriptions`: of the build, the card first."""
     from rocrate.rocrate import ROCrate
 
     crate = ROCrate(version="1.1")
@@ -59,6 +59,7 @@ class _Writer:
 
     def __init__(self, crate: "ROCrate", build: SharedBuild) -> None:
         self.crate, self.build = crate, build
+        self.revision = build.provenance.get("git revision", xtinct.__version__)
         self.files: dict[str, Entity] = {}
         self.folders: dict[str, Entity] = {}
 
@@ -70,7 +71,7 @@ class _Writer:
             f"A build of Xtinct {xtinct.__version__}: powder-diffraction datasets of line lists, the models "
             "trained on them, their evaluation, and the workflow that made them."
         )
-        root["license"] = [self._licence(licence) for licence in build.licences]
+        root["license"] = _one([self._licence(licence) for licence in build.licences])
         root["conformsTo"] = [
             self._context(url, "CreativeWork", name=name, version=version)
             for url, (name, version) in _PROFILES.items()
@@ -81,11 +82,12 @@ class _Writer:
             if file.path != "Snakefile":
                 table = tables.get(file.path)
                 self._file(file, {licence for _, licence in table.origins} if table else ())
+        self.files[descriptions[0].path]["about"] = root
         for path in sorted({path for stage in build.stages for path in stage.outputs} - set(self.files)):
             self._folder(path)
         rules = [entity for path, entity in self.files.items() if path.endswith(".smk")]
-        workflow["hasPart"] = rules
-        workflow["softwareRequirements"] = self._software()
+        workflow["hasPart"] = _one(rules)
+        workflow["softwareRequirements"] = _one(self._software())
         sources = self._sources()
         actions = [self._action(stage, workflow) for stage in build.stages]
         root["mentions"] = [self._run(workflow, sources), *actions]
@@ -101,7 +103,8 @@ class _Writer:
             "conformsTo": self._context(
                 _WORKFLOW, "CreativeWork", name="ComputationalWorkflow", version="1.0"
             ),
-            "version": self.build.provenance.get("git revision", xtinct.__version__),
+            "encodingFormat": "text/plain",
+            "version": self.revision,
         }
         version = software.get("snakemake", "")
         workflow = self.crate.add_workflow(
@@ -127,14 +130,15 @@ class _Writer:
         if suffix in _CODE:
             properties["@type"] = ["File", "SoftwareSourceCode"]
             properties["license"] = self._licence("MIT")
+            properties["version"] = self.revision
         if licences:
-            properties["license"] = [self._licence(licence) for licence in sorted(licences)]
+            properties["license"] = _one([self._licence(licence) for licence in sorted(licences)])
         self.files[file.path] = self.crate.add_file(dest_path=file.path, properties=properties)
 
     def _folder(self, path: str) -> None:
         inside = [entity for name, entity in self.files.items() if name.startswith(f"{path}/")]
         if inside:
-            properties = {"name": path, "hasPart": inside}
+            properties = {"name": path, "hasPart": _one(inside)}
             self.folders[path] = self.crate.add_directory(dest_path=path, properties=properties)
 
     def _action(self, stage: RecordedStage, workflow: "Entity") -> "Entity":
@@ -166,8 +170,10 @@ class _Writer:
         made = {path for stage in self.build.stages for path in stage.outputs}
         results = {path: entity for path in sorted(made) if (entity := self._place(path))}
         configuration = self.files["config/config.yaml"]
-        workflow["input"] = [self._parameter("configuration", "input", configuration)]
-        workflow["output"] = [self._parameter(path, "output", entity) for path, entity in results.items()]
+        workflow["input"] = self._parameter("configuration", "input", configuration)
+        workflow["output"] = _one(
+            [self._parameter(path, "output", entity) for path, entity in results.items()]
+        )
         provenance = [
             self._context(_identifier("build", key), "PropertyValue", name=key, value=value)
             for key, value in self.build.provenance.items()
@@ -177,6 +183,7 @@ class _Writer:
             "#run",
             "CreateAction",
             name="The build",
+            description="Every stage of the workflow, by Snakemake or by DVC",
             instrument=workflow,
             object=[configuration, *sources, *provenance],
             result=list(results.values()),
@@ -193,7 +200,7 @@ class _Writer:
             conformsTo=self._context(_PARAMETER, "CreativeWork", name="FormalParameter", version="1.0"),
             workExample=entity,
         )
-        entity.append_to("exampleOfWork", parameter)
+        entity["exampleOfWork"] = parameter
         return parameter
 
     def _input(self, path: str, md5: str) -> "Entity":
@@ -255,7 +262,7 @@ class _Writer:
         kept = {key: value for key, value in properties.items() if value not in (None, [], "")}
         entity = self.crate.add(ContextEntity(self.crate, identifier, properties={"@type": kind}))
         for key, value in kept.items():
-            entity[key] = value
+            entity[key] = _one(value) if isinstance(value, list) else value
         return entity
 
 
@@ -271,6 +278,11 @@ def _spdx(licence: str) -> str | None:
     except InvalidLicenseExpression:
         return None
     return None if " " in found or found.startswith("LicenseRef-") else found
+
+
+def _one(values: Sequence[Any]) -> Any:
+    """A single value for a list of one, as RO-Crate recommends."""
+    return values[0] if len(values) == 1 else list(values)
 
 
 def _types(entity: "Entity") -> Sequence[str]:
