@@ -217,8 +217,10 @@ Every row names its own (`source`, `licence`).
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table of a card."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+    lines = [
+        [str(cell).replace("|", r"\|") for cell in line] for line in (heads, ["---"] * len(heads), *rows)
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def column_text(column: pa.Field, key: str) -> str:

@@ -7,8 +7,9 @@ every file is: DVC's own `status` trusts size and time of a file that it has see
 
 import hashlib
 import json
+import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from xtinct.project.configuration import read_yaml
 LOCK, CONFIG = "dvc.lock", "config/config.yaml"
 #: Left by Snakemake, and of no account to DVC (`.dvcignore`).
 _IGNORED = (".snakemake_timestamp",)
+#: Kept between builds so that sources are not listed again; made anew wherever they are missing.
+_LISTINGS = ("data/cache/listings",)
 #: How a file can differ from the record.
 MISSING, CHANGED, UNRECORDED = "missing", "changed", "unrecorded"
 
@@ -75,7 +78,8 @@ def verify(root: str | Path = ".") -> Verification:
     """Hold every file that a build has made below `root` against its recorded digest.
 
     A file is unrecorded where it lies in a folder that the build writes into and nothing names it: not
-    DVC, not git, and not the configuration (folders and caches of sources). Hidden files do not count.
+    DVC, neither as an output nor as an input, not git, and not the configuration (folders and caches of
+    sources). Hidden files and the listings of sources do not count.
     XtinctError if there is no record to hold anything against.
     """
     root = Path(root)
@@ -91,12 +95,22 @@ def verify(root: str | Path = ".") -> Verification:
             elif md5 and _md5(found) != md5:
                 differences.append(Difference(CHANGED, path, record.where))
     tops = {Path(record.path).parts[0] for record in records if len(Path(record.path).parts) > 1}
-    tracked, sources = _tracked_by_git(root), _of_sources(root)
+    tracked = _tracked_by_git(root)
+    named = [*_LISTINGS, *_of_sources(root), *_given(recorded_stages(root))]
     for top in sorted(tops):
         for path in _visible(root, root / top):
-            if path not in known and path not in tracked and not any(_within(path, s) for s in sources):
+            if path not in known and path not in tracked and not any(_within(path, s) for s in named):
                 differences.append(Difference(UNRECORDED, path, ""))
     return Verification(known, tuple(sorted(set(differences), key=lambda d: (d.path, d.kind))))
+
+
+class _Yaml12(yaml.SafeLoader):
+    """DVC writes YAML 1.2, where 1e-09 is a number; in YAML 1.1 it is a text."""
+
+
+_Yaml12.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,7 @@ def recorded_stages(root: str | Path = ".") -> list[RecordedStage]:
                 {each["path"]: each["md5"] for each in stage.get("outs", ())},
                 stage.get("params", {}),
             )
-            for name, stage in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items()
+            for name, stage in yaml.load(path.read_text(encoding="utf-8"), _Yaml12)["stages"].items()
         ]
     except FileNotFoundError:
         raise XtinctError(
@@ -136,6 +150,17 @@ def recorded_stages(root: str | Path = ".") -> list[RecordedStage]:
         raise XtinctError(f"{path}: not a lock file of DVC; restore it with git") from None
 
 
+def _given(stages: Sequence[RecordedStage]) -> dict[str, tuple[str, str]]:
+    """What stages read and no stage makes -> its MD5, and a stage that reads it."""
+    made = {path for stage in stages for path in stage.outputs}
+    return {
+        path: (md5, stage.name)
+        for stage in stages
+        for path, md5 in stage.inputs.items()
+        if not any(_within(path, other) or _within(other, path) for other in made)
+    }
+
+
 def changed_inputs(root: str | Path = ".") -> list[str]:
     """What the recorded build was made from and is no longer as it was, each as a phrase with its stage.
 
@@ -143,16 +168,13 @@ def changed_inputs(root: str | Path = ".") -> list[str]:
     looks at those that one makes), and every parameter.
     """
     root, stages = Path(root), recorded_stages(root)
-    made = {path for stage in stages for path in stage.outputs}
     changed: dict[str, None] = {}
-    given = {path: (md5, stage.name) for stage in stages for path, md5 in stage.inputs.items()}
-    for path, (md5, name) in given.items():
-        if not any(_within(path, other) or _within(other, path) for other in made):
-            differences: list[Difference] = []
-            for file, digest in _files(root, _Record(path, md5, name), differences).items():
-                if not (root / file).is_file() or (digest and _md5(root / file) != digest):
-                    differences.append(Difference(CHANGED, file, name))
-            changed |= dict.fromkeys(f"{each.path} (stage {name})" for each in differences)
+    for path, (md5, name) in _given(stages).items():
+        differences: list[Difference] = []
+        for file, digest in _files(root, _Record(path, md5, name), differences).items():
+            if not (root / file).is_file() or (digest and _md5(root / file) != digest):
+                differences.append(Difference(CHANGED, file, name))
+        changed |= dict.fromkeys(f"{each.path} (stage {name})" for each in differences)
     for stage in stages:
         for file, parameters in stage.parameters.items():
             found = read_yaml(root / file)

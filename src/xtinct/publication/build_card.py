@@ -41,11 +41,9 @@ def _groups(build: SharedBuild) -> list[tuple[str, list[BuildTable]]]:
 
 def _body(build: SharedBuild, samples: int) -> str:
     lines = line_tables(build)
-    example = next((table.path for table in lines if table.rows), "data/ulbd/cubic.parquet")
-    rows = []
-    for table in lines:
-        parts = Counter(parts_of(build.folder, table))
-        rows.append((f"`{table.path}`", *(f"{parts[part]:,}" for part in SPLITS)))
+    parts = {table.path: Counter(parts_of(build.folder, table)) for table in lines}
+    rows = [(f"`{path}`", *(f"{found[part]:,}" for part in SPLITS)) for path, found in parts.items()]
+    example = next((path for path, found in parts.items() if found["train"]), "data/ulbd/cubic.parquet")
     others = [(f"`{t.path}`", t.kind, f"{t.rows:,}") for t in build.tables if t not in lines]
     sources = [
         (source, licence, f"{n:,}", build.about.cite(source))

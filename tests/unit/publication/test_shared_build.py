@@ -35,7 +35,7 @@ stages:
 """
 CONFIG = {
     "seed": 1,
-    "ulbd": {"lattices": {"cubic": {"lengths": [5, 8]}}},
+    "ulbd": {"lattices": {"cubic": {"lengths": [5, 8], "weight": 1e-09}}},
     "sources": {"mine": {"kind": "files", "path": "data/mine"}},
 }
 LATTICE = {
