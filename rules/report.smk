@@ -63,6 +63,7 @@ rule report:
             category="Metrics",
         ),
         summary=directory("results/summary"),
+        provenance="results/provenance.json",
         tables=[
             report(
                 f"results/plots/{table}.csv",

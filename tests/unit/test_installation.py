@@ -1,4 +1,9 @@
-"""The installed wheel with its core dependencies alone: every command and every offered function, once."""
+"""The package with its core dependencies alone: every command and every offered function, once.
+
+The quick tests unpack the wheel and hide what the core does not depend on. The slow ones install the wheel
+and the source distribution into empty environments; XTINCT_PYTHONS names the interpreters (separated by
+spaces), without it this one.
+"""
 
 import json
 import os
@@ -99,6 +104,10 @@ COMMANDS = {
     ),
     "score": (["answers.csv", "--truth", "lines.parquet", "--split", "all"], ""),
     "verify": (["--help"], ""),
+    "share": (
+        ["out"],
+        "needs the package huggingface-hub, which is not installed: pip install 'xtinct[share]'",
+    ),
     "snapshot": ([], "needs the package snakemake, which is not installed: pip install 'xtinct[workflow]'"),
     "adopt": ([], "needs the package dvc, which is not installed: pip install 'xtinct[workflow]'"),
     "dvc-stages": (
@@ -114,16 +123,22 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class Installed:
-    """A folder with the unpacked wheel, and a working directory that is no checkout."""
+    """The package at `site`, the `interpreter` that finds it there, and a `work` folder that is no checkout.
+
+    hidden: a file with the modules that are to be as if they were not installed, or None.
+    """
 
     site: Path
     work: Path
+    interpreter: Path
     environment: dict
+    hidden: Path | None = None
 
     def python(self, code, *arguments):
+        environment = self.environment | ({"HIDDEN_MODULES": str(self.hidden)} if self.hidden else {})
         return subprocess.run(
-            [sys.executable, "-c", HIDE + code, *arguments],
-            cwd=self.work, env=self.environment, capture_output=True, text=True, check=False,
+            [self.interpreter, "-c", (HIDE if self.hidden else "import sys\n") + code, *arguments],
+            cwd=self.work, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     def xtinct(self, *arguments):
@@ -150,16 +165,39 @@ def behind(names):
     return {name for name, _ in found}
 
 
+def outside(**variables):
+    """The environment of a process that measures no coverage and finds nothing of this checkout."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTHON"))}
+    return kept | variables
+
+
 @pytest.fixture(scope="module")
-def installed(root, tmp_path_factory, known_structures):
-    source, site, work = (tmp_path_factory.mktemp(name) for name in ("source", "site", "work"))
+def source(root, tmp_path_factory):
+    """What a distribution is built from, without anything that was compiled or built before."""
+    source = tmp_path_factory.mktemp("source")
     shutil.copytree(root / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(root / name, source)
+    return source
+
+
+def wheel_of(source):
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*build, "--wheel-dir", source / "wheel", source], check=True, capture_output=True)
     (wheel,) = (source / "wheel").iterdir()
-    with zipfile.ZipFile(wheel) as archive:
+    return wheel
+
+
+def sdist_of(source):
+    code = "import setuptools.build_meta as backend; backend.build_sdist('sdist')"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+    (sdist,) = (source / "sdist").iterdir()
+    return sdist
+
+
+def unpacked(source, root, site):
+    """The wheel unpacked into `site`, and a file with the modules to hide."""
+    with zipfile.ZipFile(wheel_of(source)) as archive:
         archive.extractall(site)
     # Compiled code is taken for current by the time of its source.
     for path in (root / "src").rglob("*.*"):
@@ -169,7 +207,6 @@ def installed(root, tmp_path_factory, known_structures):
             shutil.copy2(path, there)
         elif path.suffix == ".py":
             os.utime(there, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
-
     (metadata,) = site.glob("xtinct-*.dist-info/METADATA")
     lines = [line.partition(": ")[2] for line in metadata.read_text().splitlines() if "Requires-Dist" in line]
     core = [Requirement(line).name for line in lines if "extra ==" not in line]
@@ -180,18 +217,50 @@ def installed(root, tmp_path_factory, known_structures):
         if not kept & {canonicalize_name(owner) for owner in owners}
     ]
     assert {"pymatgen", "snakemake", "dvc", "pandas", "pytest"} <= set(hidden)
-    (work / "hidden.json").write_text(json.dumps(hidden))
+    (site / "hidden.json").write_text(json.dumps(hidden))
+    return site / "hidden.json"
+
+
+def empty_environment(distribution, root, folder, python):
+    """An environment with `distribution` and what it depends on, and nothing else; its interpreter."""
+    subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True, env=outside())
+    interpreter = folder / "bin" / "python"
+    pinned = ["--constraint", root / "requirements.lock", distribution]
+    done = subprocess.run(
+        [interpreter, "-m", "pip", "install", "--quiet", *pinned],
+        env=outside(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "NewConnectionError" in done.stderr or "Name or service not known" in done.stderr:
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return interpreter
+
+
+def files_to_work_on(root, known_structures, work):
     config = yaml.safe_load((root / "config/smoke.yaml").read_text())
     config["experiments"]["ulbd"]["patterns"] = 512
     (work / "small.yaml").write_text(yaml.safe_dump(config))
     shutil.copy(root / "data/prototypes/aflow_prototypes.parquet", work / "table.parquet")
     shutil.copy(known_structures / "table.parquet", work / "known.parquet")
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith(("COV_", "XTINCT_"))},
-        "PYTHONPATH": str(site),
-        "HIDDEN_MODULES": str(work / "hidden.json"),
-    }
-    return Installed(site, work, environment)
+
+
+EMPTY = [
+    pytest.param((build, python), id=f"{build.__name__}-{Path(python).name}", marks=pytest.mark.slow)
+    for python in os.environ.get("XTINCT_PYTHONS", sys.executable).split()
+    for build in (wheel_of, sdist_of)
+]
+
+
+@pytest.fixture(scope="module", params=[pytest.param(None, id="unpacked"), *EMPTY])
+def installed(request, source, root, tmp_path_factory, known_structures):
+    site, work = (tmp_path_factory.mktemp(name) for name in ("site", "work"))
+    files_to_work_on(root, known_structures, work)
+    if request.param is None:
+        hidden = unpacked(source, root, site)
+        return Installed(site, work, Path(sys.executable), outside(PYTHONPATH=str(site)), hidden)
+    build, python = request.param
+    interpreter = empty_environment(build(source), root, site, python)
+    return Installed(site, work, interpreter, outside())
 
 
 @pytest.fixture(scope="module")

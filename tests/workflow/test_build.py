@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import time
+import urllib.parse
 
+import datasets
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -271,3 +273,30 @@ def test_another_configuration_file_stands_in_as_a_whole(built):
     planned = built.run("snakemake", "-n", "--forceall", "--configfile", other, "--", "all")
     assert "models/ulbd/" in planned.stdout + planned.stderr
     assert "models/cddd/" not in planned.stdout + planned.stderr
+
+
+def test_a_build_is_verified_and_shared_as_it_stands(built, tmp_path):
+    """The whole record is in the folder: every recorded file, every stage with what it read and made."""
+    out = tmp_path / "shared"
+    assert " 0 missing, 0 changed, 0 unrecorded" in built.run("xtinct", "verify").stdout
+    said = built.run("xtinct", "share", out, "--date", "2026-11-01").stdout
+    assert "left out" not in said
+    subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"], cwd=out, check=True)
+    recorded = yaml.safe_load((built.path / "dvc.lock").read_text())["stages"]
+    graph = {each["@id"]: each for each in json.loads((out / "ro-crate-metadata.json").read_text())["@graph"]}
+    for name, stage in recorded.items():
+        action = graph["#stage/" + urllib.parse.quote(name, safe="")]
+        results = action["result"] if isinstance(action["result"], list) else [action["result"]]
+        assert {each["@id"].rstrip("/") for each in results} == {each["path"] for each in stage["outs"]}
+    for path, content in built.files("data/*/*.parquet").items():
+        if not path.startswith(("data/cache/", "data/prototypes/")):
+            assert (out / path).read_bytes() == content, path
+    versions = {each["name"] for each in graph.values() if each["@type"] == "SoftwareApplication"}
+    assert {"python", "numpy", "numba", "torch", "snakemake", "dvc"} <= versions
+    header = yaml.safe_load((out / "README.md").read_text().split("---\n")[1])
+    files = [file["path"] for config in header["configs"] for file in config["data_files"]]
+    assert {"data/ulbd/cubic.parquet", "data/cddd/cubic.parquet", "data/structures/structures.parquet"} <= {
+        *files
+    }
+    loaded = datasets.load_dataset(str(out), "structures", cache_dir=str(tmp_path / "cache"))["structures"]
+    assert len(loaded) == pq.read_metadata(out / "data/structures/structures.parquet").num_rows

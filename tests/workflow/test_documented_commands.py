@@ -25,8 +25,8 @@ DOCUMENTS = [
 ]
 #: First words of what is taken for a command.
 PROGRAMS = {
-    "cat", "cd", "conda", "cp", "dvc", "git", "kill", "make", "mv", "pip", "ps", "python", "rm", "rsync",
-    "sbatch", "scancel", "snakemake", "source", "squeue", "torchrun", "ulimit", "xtinct",
+    "cat", "cd", "conda", "cp", "dvc", "git", "hf", "kill", "make", "mv", "pip", "ps", "python", "rm",
+    "rsync", "sbatch", "scancel", "snakemake", "source", "squeue", "torchrun", "ulimit", "xtinct",
 }  # fmt: skip
 
 AS_IT_IS = "as it is"
@@ -53,10 +53,12 @@ SUBCOMMANDS = {
     "pull",
     "recognise",
     "score",
+    "share",
     "show",
     "snapshot",
     "status",
     "train",
+    "upload",
     "verify",
 }
 
@@ -161,6 +163,11 @@ COMMANDS = {
     "dvc commit": HELP,
     "dvc add my/lines": HELP,
     "xtinct describe": HELP,
+    # docs/sharing.md; tests/workflow/test_build.py shares a whole build
+    "xtinct share": HELP,
+    "xtinct share ../shared": HELP,
+    "hf auth login": "hf auth login --help",
+    "hf upload USER/NAME ../shared . --repo-type dataset": HELP,
     # docs/interruptions.md
     "snakemake ...": HELP,
     "snakemake --unlock": HELP,
@@ -251,6 +258,7 @@ EXAMPLES = {
         "open('lines.txt', 'w').write('27.367 8\\n31.704 100\\n45.448 55\\n53.869 2\\n56.477 15\\n')\n",
         {"sample.xrdml": "NaCl.xy", "ranges.raw": "NaCl.xy"},
     ),
+    "import datasets, duckdb, pandas, polars": None,  # a whole build; tests/unit/publication reads one
     "module xtinct:": None,  # Snakemake's; tests/workflow/test_elsewhere.py has it
 }
 

@@ -31,6 +31,7 @@ with job(snakemake.log):
             html=outputs.html,
             metrics=outputs.metrics,
             summary=outputs.summary,
+            provenance=outputs.provenance,
             tables=Path(outputs.tables[0]).parent,
         ),
         config=params.config,

@@ -135,6 +135,30 @@ def verify(as_json: bool) -> None:
         click.echo(verdict.summary())
 
 
+@click.command()
+@click.argument("out", type=click.Path(file_okay=False))
+@click.option(
+    "--name", default="xtinct-build", show_default=True, help="Name on the card and in the metadata."
+)
+@click.option("--licence", help="Licence identifier for the whole; without it those of the rows.")
+@click.option(
+    "--date", "published", help="Day of publication, YYYY-MM-DD; without it that of the last commit."
+)
+def share(out: str, name: str, licence: str | None, published: str | None) -> None:
+    """Write the recorded build into the folder OUT, ready to be published.
+
+    OUT then holds every file of the build and the workflow that made it, laid out as here, with a dataset
+    card, Croissant metadata, an RO-Crate of the run and SHA-256 checksums. It may hold an earlier build that
+    was shared, which is replaced, and nothing else.
+    """
+    from xtinct.publication.shared_build import share as share_build
+
+    done = share_build(out, name=name, licence=licence, published=published)
+    for path in done.left_out:
+        click.echo(f"left out, as nothing names it: {path}")
+    click.echo(f"{out}: {len(done.files)} files, {done.bytes / 1e6:.1f} MB")
+
+
 @click.command("dvc-stages")
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; exit status 1 if a stage differs.")
 def dvc_stages(only_check: bool) -> None:
@@ -151,4 +175,4 @@ def dvc_stages(only_check: bool) -> None:
         raise SystemExit(1)
 
 
-COMMANDS = (train, check, snapshot, adopt, verify, dvc_stages, bench)
+COMMANDS = (train, check, snapshot, adopt, verify, share, dvc_stages, bench)

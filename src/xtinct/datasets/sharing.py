@@ -1,6 +1,7 @@
-"""What a dataset hub wants to know of exported patterns: the dataset card and Croissant metadata.
+"""What a dataset hub wants to know: the dataset card and Croissant metadata.
 
-The card is README.md with the YAML header of the Hugging Face Hub; Croissant is that of MLCommons, 1.0.
+Here stand the parts that every card and every Croissant file is made of, and those of exported patterns. The
+card is README.md with the YAML header of the Hugging Face Hub; Croissant is that of MLCommons, 1.0.
 """
 
 import hashlib
@@ -84,7 +85,7 @@ class About:
         try:
             return date.fromisoformat(self.published).isoformat()
         except ValueError:
-            raise XtinctError(f"export: date {self.published!r}, expected YYYY-MM-DD") from None
+            raise XtinctError(f"date {self.published!r}, expected YYYY-MM-DD") from None
 
     def cite(self, source: str) -> str:
         """What to cite for a source; copies of its structures carry its name and `-random-...`."""
@@ -127,26 +128,40 @@ class Shared:
 
 @names_extra
 def require_extra() -> None:
-    """XtinctError with the extra to install if a package that `card` or `croissant` needs is missing."""
-    for package in ("huggingface_hub", "mlcroissant"):
+    """XtinctError with the extra to install if a package that cards and metadata need is missing."""
+    for package in ("huggingface_hub", "mlcroissant", "rocrate"):
         importlib.import_module(package)
 
 
 @names_extra
 def card(shared: Shared) -> str:
     """The dataset card, as Markdown."""
+    files = [{"split": part, "path": f"data/{part}.parquet"} for part in shared.parts]
+    header = card_header(
+        shared.about.name,
+        sum(shared.parts.values()),
+        shared.licences,
+        [{"config_name": "default", "data_files": files}],
+    )
+    return header + _body(shared)
+
+
+@names_extra
+def card_header(name: str, rows: int, licences: Sequence[str], configs: Sequence[Mapping]) -> str:
+    """The YAML header of a dataset card, with the lines around it.
+
+    `configs`: for `datasets`, each a `config_name` and its `data_files` (split, path).
+    """
     import huggingface_hub
 
-    total = sum(shared.parts.values())
-    files = [{"split": part, "path": f"data/{part}.parquet"} for part in shared.parts]
     header = huggingface_hub.DatasetCardData(
-        pretty_name=shared.about.name,
+        pretty_name=name,
         tags=["x-ray-diffraction", "powder-diffraction", "space-group"],
-        size_categories=[next(label for limit, label in _SIZES if total < limit)],
-        configs=[{"config_name": "default", "data_files": files}],
-        **_licence(shared.licences),
+        size_categories=[next(label for limit, label in _SIZES if rows < limit)],
+        configs=list(configs),
+        **_licence(licences),
     )
-    return f"---\n{header.to_yaml()}\n---\n\n{_body(shared)}"
+    return f"---\n{header.to_yaml()}\n---\n\n"
 
 
 def _licence(licences: Sequence[str]) -> dict[str, object]:
@@ -164,7 +179,7 @@ def _body(shared: Shared) -> str:
         for (source, licence), n in shared.sources.items()
     ]
     columns = [
-        (f"`{column.name}`", _text(column, "unit") or "-", _text(column, "description"))
+        (f"`{column.name}`", column_text(column, "unit") or "-", column_text(column, "description"))
         for column in shared.schema
     ]
     settings = [(key, value, _UNITS.get(key, "-")) for key, value in instrument.to_dict().items()]
@@ -187,26 +202,30 @@ two_theta = np.linspace({instrument.two_theta_min:g}, {instrument.two_theta_max:
 
 Every row names its own (`source`, `licence`).
 
-{_table(("source", "licence", "samples", "cite"), sources)}
+{markdown_table(("source", "licence", "samples", "cite"), sources)}
 ## Citation
 
 {shared.citation}.
 
 ## Columns
 
-{_table(("column", "unit", "meaning"), columns)}
+{markdown_table(("column", "unit", "meaning"), columns)}
 ## Measurement
 
-{_table(("setting", "value", "unit"), settings)}"""
+{markdown_table(("setting", "value", "unit"), settings)}"""
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table of a card."""
+    lines = [
+        [str(cell).replace("|", r"\|") for cell in line] for line in (heads, ["---"] * len(heads), *rows)
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _text(column: pa.Field, key: str) -> str:
-    return column.metadata[key.encode()].decode()
+def column_text(column: pa.Field, key: str) -> str:
+    """The `unit` or `description` of a column; empty where it has none."""
+    return (column.metadata or {}).get(key.encode(), b"").decode()
 
 
 @names_extra
@@ -225,53 +244,63 @@ def croissant(shared: Shared, out: Path) -> dict[str, object]:
         date_published=datetime.fromisoformat(shared.published),
         version=xtinct.__version__,
         cite_as=shared.citation,
-        distribution=[_file(part, out / "data" / f"{part}.parquet") for part in shared.parts],
+        distribution=[
+            croissant_file(f"{part}.parquet", f"data/{part}.parquet", out) for part in shared.parts
+        ],
         record_sets=[
             mlcroissant.RecordSet(
                 id=part,
                 name=part,
                 description=f"The {n} samples of the {part} part.",
-                fields=[_field(part, column) for column in shared.schema],
+                fields=[croissant_field(part, f"{part}.parquet", column) for column in shared.schema],
             )
             for part, n in shared.parts.items()
         ],
     )
+    return croissant_json(metadata)
+
+
+def croissant_json(metadata: "mlcroissant.Metadata") -> dict[str, object]:
+    """Croissant metadata as JSON-LD."""
     # Through text: it holds dates and terms of RDF that JSON writes as texts.
     return json.loads(json.dumps(metadata.to_json(), default=str))
 
 
-def _file(part: str, path: Path) -> "mlcroissant.FileObject":
+def croissant_file(name: str, path: str, folder: Path) -> "mlcroissant.FileObject":
+    """A Parquet table at `path` below `folder`, under a `name` of its own."""
     import mlcroissant
 
-    with path.open("rb") as file:
+    with (folder / path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return mlcroissant.FileObject(
-        id=path.name,
-        name=path.name,
-        content_url=f"data/{path.name}",
-        content_size=f"{path.stat().st_size} B",
+        id=name,
+        name=name,
+        content_url=path,
+        content_size=f"{(folder / path).stat().st_size} B",
         encoding_formats=["application/x-parquet"],
         sha256=digest,
     )
 
 
-def _field(part: str, column: pa.Field) -> "mlcroissant.Field":
+def croissant_field(record_set: str, file: str, column: pa.Field) -> "mlcroissant.Field":
+    """A column of the table that `croissant_file` calls `file`, as a field of a record set."""
     import mlcroissant
 
-    is_list = pa.types.is_fixed_size_list(column.type)
-    if pa.types.is_integer(column.type):
-        kind = mlcroissant.DataType.INTEGER
-    elif pa.types.is_floating(column.type) or is_list:
-        kind = mlcroissant.DataType.FLOAT
+    kind, is_list = column.type, pa.types.is_fixed_size_list(column.type) or pa.types.is_list(column.type)
+    kind = kind.value_type if is_list else kind
+    if pa.types.is_integer(kind):
+        stored = mlcroissant.DataType.INTEGER
+    elif pa.types.is_floating(kind):
+        stored = mlcroissant.DataType.FLOAT
+    elif pa.types.is_boolean(kind):
+        stored = mlcroissant.DataType.BOOL
     else:
-        kind = mlcroissant.DataType.TEXT
+        stored = mlcroissant.DataType.TEXT
     return mlcroissant.Field(
-        id=f"{part}/{column.name}",
+        id=f"{record_set}/{column.name}",
         name=column.name,
-        description=f"{_text(column, 'description')} [{_text(column, 'unit') or '1'}]",
-        data_types=kind,
+        description=f"{column_text(column, 'description')} [{column_text(column, 'unit') or '1'}]",
+        data_types=stored,
         repeated=True if is_list else None,
-        source=mlcroissant.Source(
-            file_object=f"{part}.parquet", extract=mlcroissant.Extract(column=column.name)
-        ),
+        source=mlcroissant.Source(file_object=file, extract=mlcroissant.Extract(column=column.name)),
     )

@@ -7,8 +7,9 @@ every file is: DVC's own `status` trusts size and time of a file that it has see
 
 import hashlib
 import json
+import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from typing import Any
 import yaml
 
 from xtinct.errors import XtinctError
+from xtinct.project.configuration import read_yaml
 
 LOCK, CONFIG = "dvc.lock", "config/config.yaml"
 #: Left by Snakemake, and of no account to DVC (`.dvcignore`).
 _IGNORED = (".snakemake_timestamp",)
+#: Kept between builds so that sources are not listed again; made anew wherever they are missing.
+_LISTINGS = ("data/cache/listings",)
 #: How a file can differ from the record.
 MISSING, CHANGED, UNRECORDED = "missing", "changed", "unrecorded"
 
@@ -40,10 +44,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verification:
-    """Files that were held against a record, and those that differ, ordered by path."""
+    """A build held against the record of it.
 
-    checked: int
+    files        recorded file, relative to the project's root -> where its digest stands
+    differences  files that are not as recorded, ordered by path
+    """
+
+    files: Mapping[str, str]
     differences: tuple[Difference, ...]
+
+    @property
+    def checked(self) -> int:
+        """How many files were held against the record."""
+        return len(self.files)
 
     def summary(self) -> str:
         """Counts in one line."""
@@ -65,7 +78,8 @@ def verify(root: str | Path = ".") -> Verification:
     """Hold every file that a build has made below `root` against its recorded digest.
 
     A file is unrecorded where it lies in a folder that the build writes into and nothing names it: not
-    DVC, not git, and not the configuration (folders and caches of sources). Hidden files do not count.
+    DVC, neither as an output nor as an input, not git, and not the configuration (folders and caches of
+    sources). Hidden files and the listings of sources do not count.
     XtinctError if there is no record to hold anything against.
     """
     root = Path(root)
@@ -81,22 +95,52 @@ def verify(root: str | Path = ".") -> Verification:
             elif md5 and _md5(found) != md5:
                 differences.append(Difference(CHANGED, path, record.where))
     tops = {Path(record.path).parts[0] for record in records if len(Path(record.path).parts) > 1}
-    tracked, sources = _tracked_by_git(root), _of_sources(root)
+    tracked = _tracked_by_git(root)
+    named = [*_LISTINGS, *_of_sources(root), *_given(recorded_stages(root))]
     for top in sorted(tops):
         for path in _visible(root, root / top):
-            if path not in known and path not in tracked and not any(_within(path, s) for s in sources):
+            if path not in known and path not in tracked and not any(_within(path, s) for s in named):
                 differences.append(Difference(UNRECORDED, path, ""))
-    return Verification(len(known), tuple(sorted(set(differences), key=lambda d: (d.path, d.kind))))
+    return Verification(known, tuple(sorted(set(differences), key=lambda d: (d.path, d.kind))))
 
 
-def _locked(root: Path) -> list[_Record]:
-    path = root / LOCK
+class _Yaml12(yaml.SafeLoader):
+    """DVC writes YAML 1.2, where 1e-09 is a number; in YAML 1.1 it is a text."""
+
+
+_Yaml12.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+@dataclass(frozen=True)
+class RecordedStage:
+    """A stage of the build as dvc.lock has it; paths are relative to the project's root.
+
+    inputs, outputs  file or folder -> its MD5 (of a listing for a folder, then it ends in `.dir`)
+    parameters       file of parameters -> dotted key -> value
+    """
+
+    name: str
+    command: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, Mapping[str, Any]]
+
+
+def recorded_stages(root: str | Path = ".") -> list[RecordedStage]:
+    """Every stage that dvc.lock records, in its order; XtinctError if there is no such file."""
+    path = Path(root) / LOCK
     try:
-        stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
         return [
-            _Record(out["path"], out["md5"], stage)
-            for stage, recorded in stages.items()
-            for out in recorded.get("outs", ())
+            RecordedStage(
+                name,
+                stage["cmd"],
+                {each["path"]: each["md5"] for each in stage.get("deps", ())},
+                {each["path"]: each["md5"] for each in stage.get("outs", ())},
+                stage.get("params", {}),
+            )
+            for name, stage in yaml.load(path.read_text(encoding="utf-8"), _Yaml12)["stages"].items()
         ]
     except FileNotFoundError:
         raise XtinctError(
@@ -104,6 +148,55 @@ def _locked(root: Path) -> list[_Record]:
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
         raise XtinctError(f"{path}: not a lock file of DVC; restore it with git") from None
+
+
+def _given(stages: Sequence[RecordedStage]) -> dict[str, tuple[str, str]]:
+    """What stages read and no stage makes -> its MD5, and a stage that reads it."""
+    made = {path for stage in stages for path in stage.outputs}
+    return {
+        path: (md5, stage.name)
+        for stage in stages
+        for path, md5 in stage.inputs.items()
+        if not any(_within(path, other) or _within(other, path) for other in made)
+    }
+
+
+def changed_inputs(root: str | Path = ".") -> list[str]:
+    """What the recorded build was made from and is no longer as it was, each as a phrase with its stage.
+
+    Held against dvc.lock: every file of code and data that a stage depends on and no stage makes (`verify`
+    looks at those that one makes), and every parameter.
+    """
+    root, stages = Path(root), recorded_stages(root)
+    changed: dict[str, None] = {}
+    for path, (md5, name) in _given(stages).items():
+        differences: list[Difference] = []
+        for file, digest in _files(root, _Record(path, md5, name), differences).items():
+            if not (root / file).is_file() or (digest and _md5(root / file) != digest):
+                differences.append(Difference(CHANGED, file, name))
+        changed |= dict.fromkeys(f"{each.path} (stage {name})" for each in differences)
+    for stage in stages:
+        for file, parameters in stage.parameters.items():
+            found = read_yaml(root / file)
+            for key, value in parameters.items():
+                if _value(found, key) != value:
+                    changed[f"{key} in {file} (stage {stage.name})"] = None
+    return list(changed)
+
+
+def _value(config: Any, key: str) -> Any:
+    """What stands under a dotted key; None where nothing does."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, dict) else None
+    return config
+
+
+def _locked(root: Path) -> list[_Record]:
+    return [
+        _Record(path, md5, stage.name)
+        for stage in recorded_stages(root)
+        for path, md5 in stage.outputs.items()
+    ]
 
 
 def _added(root: Path) -> Iterator[_Record]:
@@ -134,7 +227,7 @@ def _files(root: Path, record: _Record, differences: list[Difference]) -> dict[s
     found = [
         path.relative_to(root).as_posix()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in _IGNORED
+        if path.is_file() and path.name not in _IGNORED and "__pycache__" not in path.parts
     ]
     listed = [{"md5": _md5(root / path), "relpath": path.removeprefix(f"{record.path}/")} for path in found]
     text = json.dumps(sorted(listed, key=lambda file: file["relpath"]), sort_keys=True)

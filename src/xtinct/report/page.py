@@ -23,15 +23,17 @@ MAX_BYTES = 10_000_000
 class ReportOutputs:
     """Where the report goes.
 
-    html     the page
-    metrics  all records as one sorted JSON list
-    summary  folder: a small file for each model and test set, for `dvc metrics show`; older ones are removed
-    tables   folder: accuracy.csv, training.csv, confusion.csv, counts.csv
+    html        the page
+    metrics     all records as one sorted JSON list
+    summary     folder: a small file for each model and test set, for `dvc metrics show`; older ones go
+    provenance  where the results come from, as JSON
+    tables      folder: accuracy.csv, training.csv, confusion.csv, counts.csv
     """
 
     html: str | Path
     metrics: str | Path
     summary: str | Path
+    provenance: str | Path
     tables: str | Path
 
 
@@ -48,6 +50,7 @@ def write_report(
     """
     results = Results(read_inputs(paths), config, provenance)
     write_json(outputs.metrics, results.records, indent=1)
+    write_json(outputs.provenance, provenance)
     _write_summary(results, Path(outputs.summary))
     for name in ("accuracy", "training", "confusion", "counts"):
         write_csv(Path(outputs.tables) / f"{name}.csv", getattr(results, name))

@@ -15,6 +15,7 @@ from xtinct.project.verification import Difference, verify
 STAGES = """\
 stages:
   ulbd:
+    deps: [data/links/mine]
     cmd: mkdir -p data/ulbd && echo lines > data/ulbd/cubic.parquet && echo {} > data/ulbd/manifest.json
     outs: [data/ulbd]
   report:
@@ -40,12 +41,16 @@ def recorded(tmp_path_factory):
     run("git", "init", "--quiet", cwd=folder)
     run("dvc", "init", "--quiet", cwd=folder)
     (folder / "dvc.yaml").write_text(STAGES)
+    (folder / "data" / "links").mkdir(parents=True)
+    (folder / "data" / "links" / "mine").symlink_to("../mine")
+    (folder / "data" / "mine").mkdir()
+    (folder / "data" / "mine" / "a.cif").write_text("of others")
     run("dvc", "repro", "--quiet", cwd=folder)
     (folder / "config").mkdir()
     (folder / "config" / "config.yaml").write_text(
-        "sources: {mine: {kind: files, path: data/mine}, mp: {kind: mp, cache: data/cache}}\n"
+        "sources: {mine: {kind: files, path: data/mine}, mp: {kind: mp, cache: data/fetched}}\n"
     )
-    for name in ("data/mine/a.cif", "data/cache/1.json", "data/prototypes/README.md"):
+    for name in ("data/fetched/1.json", "data/cache/listings/mine.parquet", "data/prototypes/README.md"):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("of others")
     run("git", "add", "--force", "data/prototypes/README.md", cwd=folder)
@@ -54,7 +59,7 @@ def recorded(tmp_path_factory):
 
 @pytest.fixture
 def build(recorded, tmp_path):
-    return Path(shutil.copytree(recorded, tmp_path / "build"))
+    return Path(shutil.copytree(recorded, tmp_path / "build", symlinks=True))
 
 
 def flip(path):

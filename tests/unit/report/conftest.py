@@ -213,6 +213,7 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
             html=root / "results/report.html",
             metrics=root / "results/metrics.json",
             summary=root / "results/summary",
+            provenance=root / "results/provenance.json",
             tables=root / "results/plots",
         ),
         "config": yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()),
