@@ -22,6 +22,7 @@ from xtinct.learning.models.fcn13 import FCN13
 from xtinct.learning.models.logq import LogQ
 from xtinct.learning.models.parkcnn import ParkCNN
 from xtinct.learning.models.resnet import ResNet
+from xtinct.learning.models.simxrd import SimXRD
 from xtinct.patterns.instrument import Instrument
 
 MODELS: dict[str, type[nn.Module]] = {
@@ -29,6 +30,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "logq": LogQ,
     "parkcnn": ParkCNN,
     "resnet": ResNet,
+    "simxrd": SimXRD,
 }
 
 

@@ -120,6 +120,23 @@ class Resnet(StrictSection):
     depth: Literal[10, 50, 101] = key("number of layers")
 
 
+SimxrdName = Literal[
+    "CNN1", "CNN2", "CNN3", "CNN4", "CNN5", "CNN6", "CNN7", "CNN8", "CNN9", "CNN10", "CNN11", "MLP", "RNN",
+    "BiRNN", "LSTM", "BiLSTM", "GRU", "BiGRU", "Transformer", "iTransformer", "PatchTST",
+]  # fmt: skip
+
+
+class Simxrd(StrictSection):
+    """A network of the SimXRD benchmark."""
+
+    kind: Literal["simxrd"] = key("one of the 21 networks of the SimXRD benchmark")
+    name: SimxrdName = key("of the network in the published table")
+    version: Literal["as-published", "repaired"] = key(
+        "as-published keeps the defects of the released code, repaired has the same layers without them; "
+        "see docs/zoo.md"
+    )
+
+
 class OwnNetwork(StrictSection):
     """A network of your own."""
 
@@ -129,7 +146,7 @@ class OwnNetwork(StrictSection):
     arguments: dict[str, Any] = optional_key("of its __init__, beside instrument and n_outputs")
 
 
-AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet, by_path=OwnNetwork)
+AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet, Simxrd, by_path=OwnNetwork)
 
 
 class VariationKeys(StrictSection):
