@@ -49,7 +49,9 @@ class Predictor:
         stored = self.card.get("calibration")
         self.calibration = None if stored is None else Calibration.from_dict(stored)
         self.render = PatternRenderer(self.instrument, self.device)
-        self._network = Network(model, self.outputs, self.render, self.precision)
+        divided = self.card.get("output_prior")
+        log_prior = None if divided is None else torch.tensor(divided).log().to(self.device)
+        self._network = Network(model, self.outputs, self.render, self.precision, log_prior)
 
     @property
     def temperature(self) -> float:

@@ -63,6 +63,7 @@ def train_model(settings: TrainingSettings, output_dir: str | Path, code: str = 
             "unseen_outputs": unseen,
             "group_counts": task.sources.group_counts(),
             "calibration": _calibration(settings, run),
+            **_correction(network),
             "training": task.recipe,
             "training_digest": task.digest,
             **_outcome(progress),
@@ -173,6 +174,12 @@ def _identity(settings: TrainingSettings, network: Network) -> dict[str, Any]:
         "instrument": dict(settings.instrument),
         "outputs": network.outputs.to_list(),
     }
+
+
+def _correction(network: Network) -> dict[str, list[float]]:
+    """What the answers are divided by, for the card; nothing where they are not."""
+    prior = network.log_prior
+    return {} if prior is None else {"output_prior": [round(float(p), 9) for p in prior.cpu().exp()]}
 
 
 def _calibration(settings: TrainingSettings, run: Run) -> dict | None:

@@ -7,6 +7,7 @@ from typing import Any
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.import_paths import source_digest
+from xtinct.learning.training_settings import TrainSettings, from_section
 from xtinct.patterns.conditions import Variation
 from xtinct.patterns.instrument import Instrument
 from xtinct.project.named_sets import COPIES, is_own_set, training_sets, with_variant
@@ -171,6 +172,10 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         elif family not in families:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
     yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
+    try:
+        from_section(TrainSettings, {**config["train"], **experiment.get("training", {})}, "train")
+    except XtinctError as error:
+        yield f"{where}.{error}"
     try:
         Variation.from_config(experiment.get("variation", {}))
     except XtinctError as error:
