@@ -113,7 +113,7 @@ class Run:
             sums += self._step(source, step, optimizers, progress)
             now = time.perf_counter()
             progress.step, progress.seconds = step + 1, now - started
-            row = self._row(sums, progress) if step + 1 in self.validated_after else None
+            row = self.row(sums, progress) if step + 1 in self.validated_after else None
             if self.processes.first and (row or now - told > PROGRESS_SECONDS):
                 told = now
                 self._tell(progress, row, sums)
@@ -241,7 +241,7 @@ class Run:
             f"{progress.in_a_row}; the loss is {loss}"
         )
 
-    def _row(self, sums: torch.Tensor, progress: Progress) -> dict:
+    def row(self, sums: torch.Tensor, progress: Progress) -> dict:
         """A row of the history after the step that the progress names.
 
         The ceiling is that of the law that the samples are drawn from and counts the extinction laws alone:

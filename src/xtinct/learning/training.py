@@ -16,6 +16,7 @@ from xtinct.files.writing import write_csv
 from xtinct.learning.card import HISTORY, save_model
 from xtinct.learning.checkpoint import NAME, Checkpoint, Progress
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
+from xtinct.learning.direct_fitting import FittedAtOnce, fit_at_once
 from xtinct.learning.fitting import Run, TrainingData, step_seed
 from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.learning.import_paths import source_digest
@@ -57,7 +58,8 @@ def train_model(settings: TrainingSettings, output_dir: str | Path, code: str = 
             output_dir / NAME, f"{task.digest}, {where}, torch {torch.__version__}, code {code}"
         )
         run = make_run(settings, network, task.sources, checkpoint, team)
-        progress = run.fit()
+        direct = isinstance(network.model, FittedAtOnce)
+        progress = fit_at_once(run) if direct else run.fit()
         card = {
             **_identity(settings, network),
             "unseen_outputs": unseen,

@@ -33,6 +33,7 @@ FILES = (
     "../benchmarks/paper/fcn13.yaml",
     "../benchmarks/accuracy/narrow.yaml",
     "../benchmarks/accuracy/transfer.yaml",
+    "zoo.yaml",
 )
 
 

@@ -139,6 +139,38 @@ class Simxrd(StrictSection):
     )
 
 
+class Extratrees(StrictSection):
+    """Extremely randomised trees."""
+
+    kind: Literal["extratrees"] = key(
+        "extremely randomised trees of scikit-learn, fitted at once on all patterns of the budget, which are "
+        "kept in memory; needs pip install 'xtinct[classical]'"
+    )
+    trees: Count = key("number of trees")
+    min_leaf: Count = key("least number of training patterns in a leaf")
+
+
+class StudentReport(StrictSection):
+    """A network of a student report."""
+
+    kind: Literal["report"] = key("a network of a student report on space groups")
+    name: Literal["ann", "ann-normalised", "cnn"] = key("of the network")
+    input: Literal["pattern", "peaks", "pairs"] = key(
+        "pattern, the same with its peaks alone, or pairs of 2theta and intensity of the peaks in a row, "
+        "padded with zeros"
+    )
+
+
+class Slides(StrictSection):
+    """A network of slides."""
+
+    kind: Literal["slides"] = key("a network of slides on crystal systems")
+    name: Literal["dense", "cnn-dense", "cnn-lstm", "small-cnn-lstm", "bilstm", "transformer"] = key(
+        "of the network"
+    )
+    input: Literal["pattern", "peaks", "pairs"] = key("as of report")
+
+
 class OwnNetwork(StrictSection):
     """A network of your own."""
 
@@ -148,7 +180,9 @@ class OwnNetwork(StrictSection):
     arguments: dict[str, Any] = optional_key("of its __init__, beside instrument and n_outputs")
 
 
-AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet, Simxrd, by_path=OwnNetwork)
+AnyModel = by_kind(
+    Logq, Fcn13, Parkcnn, Resnet, Simxrd, Extratrees, StudentReport, Slides, by_path=OwnNetwork
+)
 
 
 class VariationKeys(StrictSection):
