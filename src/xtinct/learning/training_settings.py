@@ -92,9 +92,9 @@ class Experiment:
     target     what the outputs are (`outputs.TARGETS`)
     model      a name of `models`
     patterns   the budget: patterns seen in training
+    training   keys of TrainSettings, in place of those of the configuration's `train`
     lattices   family -> lattices to draw from in place of `ulbd.lattices`
     variation  law of the measuring conditions (`measuring.Variation`); empty: as the instrument says
-    training   keys of TrainSettings, in place of those of the configuration's `train`
     """
 
     name: str
@@ -102,9 +102,9 @@ class Experiment:
     target: str
     model: str
     patterns: int
+    training: Mapping[str, Any] = field(default_factory=dict)
     lattices: Mapping[str, Mapping] = field(default_factory=dict)
     variation: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def weights(self) -> dict[str, float]:

@@ -90,6 +90,30 @@ class Train(StrictSection):
     )
 
 
+class TrainingKeys(Changes):
+    """How one experiment trains, where it differs from `train`, and remedies against rare groups."""
+
+    optimizer: Literal["muon", "adamw", "adam"] = optional_key("in place of train.optimizer")
+    learning_rate: LearningRate = optional_key("in place of train.learning_rate")
+    muon_learning_rate: LearningRate = optional_key("in place of train.muon_learning_rate")
+    weight_decay: Share = optional_key("in place of train.weight_decay")
+    schedule: Literal["cosine", "constant"] = optional_key("in place of train.schedule")
+    warmup: Part = optional_key("in place of train.warmup")
+    loss: Literal["cross-entropy", "focal", "logit-adjusted"] = optional_key(
+        "what is minimised; focal weighs down what is known already, logit-adjusted adds the logarithm of "
+        "each output's share in training to its logit. Without it cross-entropy"
+    )
+    focusing: NotNegative = optional_key("exponent of the focal loss; without it 2")
+    sampling: Literal["as-drawn", "class-balanced"] = optional_key(
+        "class-balanced draws every output of the model equally often from stored training sets. Without it "
+        "as-drawn"
+    )
+    correction: Literal["none", "prior"] = optional_key(
+        "prior divides the answers by each output's share in training. Without it none. Of logit-adjusted, "
+        "class-balanced and prior one at most, because each makes answers for outputs of equal frequency"
+    )
+
+
 class Logq(StrictSection):
     """Convolutions over a log(sin theta) axis."""
 
@@ -198,30 +222,6 @@ class VariationKeys(StrictSection):
     impurity_d_star: Range = optional_key("their positions, 1/angstrom")
 
 
-class TrainingKeys(Changes):
-    """How one experiment trains, where it differs from `train`, and remedies against rare groups."""
-
-    optimizer: Literal["muon", "adamw", "adam"] = optional_key("in place of train.optimizer")
-    learning_rate: LearningRate = optional_key("in place of train.learning_rate")
-    muon_learning_rate: LearningRate = optional_key("in place of train.muon_learning_rate")
-    weight_decay: Share = optional_key("in place of train.weight_decay")
-    schedule: Literal["cosine", "constant"] = optional_key("in place of train.schedule")
-    warmup: Part = optional_key("in place of train.warmup")
-    loss: Literal["cross-entropy", "focal", "logit-adjusted"] = optional_key(
-        "what is minimised; focal weighs down what is known already, logit-adjusted adds the logarithm of "
-        "each output's share in training to its logit. Without it cross-entropy"
-    )
-    focusing: NotNegative = optional_key("exponent of the focal loss; without it 2")
-    sampling: Literal["as-drawn", "class-balanced"] = optional_key(
-        "class-balanced draws every output of the model equally often from stored training sets. Without it "
-        "as-drawn"
-    )
-    correction: Literal["none", "prior"] = optional_key(
-        "prior divides the answers by each output's share in training. Without it none. Of logit-adjusted, "
-        "class-balanced and prior one at most, because each makes answers for outputs of equal frequency"
-    )
-
-
 class ExperimentKeys(StrictSection):
     """What is trained on what and tested on what."""
 
@@ -248,9 +248,9 @@ class ExperimentKeys(StrictSection):
         "measuring conditions that differ from one training pattern to the next, as ranges; without it all "
         "patterns are measured as the instrument is configured"
     )
-    training: TrainingKeys = optional_key("what differs from `train` in this experiment; without it nothing")
     model: str = key("a key of models")
     patterns: Count = key("the budget, training patterns seen")
+    training: TrainingKeys = optional_key("what differs from `train` in this experiment; without it nothing")
     seeds: Some[Seed] = key("one model for each seed")
     tests: Some[Name] = key(
         "datasets and keys of variants whose test part the models are judged on; cddd-coordinates, "
