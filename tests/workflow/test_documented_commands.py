@@ -122,6 +122,10 @@ COMMANDS = {
     "make env": DRY,
     "make docs": DRY,
     "python -m xtinct.project.reference_pages": AS_IT_IS,
+    "pip install 'xtinct[classical]'": (
+        "pip install --dry-run --no-deps --no-build-isolation --quiet '.[classical]'"
+    ),
+    "snakemake --cores 2 --configfile config/zoo.yaml -- evaluate": DRY,
     "pip install snakemake-executor-plugin-slurm": (
         "grep -q 'snakemake-executor-plugin-slurm' profiles/slurm/config.yaml pyproject.toml"
     ),

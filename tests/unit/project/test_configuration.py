@@ -34,6 +34,7 @@ FILES = (
     "../benchmarks/accuracy/narrow.yaml",
     "../benchmarks/accuracy/transfer.yaml",
     "zoo.yaml",
+    "schopmans.yaml",
 )
 
 
