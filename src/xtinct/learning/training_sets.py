@@ -121,8 +121,14 @@ class Sources:
         """The parts with every output of the model equally frequent in each stored set.
 
         Sets keep their weights; what is drawn while training has no rare groups and stays as it is.
+        XtinctError where all of it is drawn.
         """
         settings, balanced = self.settings, []
+        if not any(isinstance(stream, ParquetStream) for stream, _ in parts):
+            raise XtinctError(
+                f"experiment {self.experiment.name!r}: training.sampling: class-balanced needs a stored "
+                f"training set, and {self.experiment.train_name} has none"
+            )
         table = Outputs.of(settings.family, self.experiment.target).output_of_group
         for first in range(0, len(parts), len(self.families)):
             of_set = parts[first : first + len(self.families)]

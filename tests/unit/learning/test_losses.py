@@ -139,3 +139,9 @@ def test_remedies_that_do_not_exist_or_not_go_together_are_refused(settings, tra
     settings["experiment"]["training"] = training
     with pytest.raises(XtinctError, match=message):
         TrainingSettings.from_config(settings)
+
+
+def test_what_is_drawn_while_training_cannot_be_balanced(settings, tmp_path):
+    settings["experiment"]["training"] = {"sampling": "class-balanced"}
+    with pytest.raises(XtinctError, match="class-balanced needs a stored training set, and ulbd-online has"):
+        train_model(TrainingSettings.from_config(settings), tmp_path / "m")
