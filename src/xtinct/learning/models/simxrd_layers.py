@@ -79,12 +79,11 @@ class Dense:
 class Layers:
     """A network of convolutions, then dense layers.
 
-    points          that the pattern is resampled to
-    dense           before the classifier of space groups
-    dense_systems   before the classifier of crystal systems, and last_systems the filters of the last
-                    convolution there; None as for groups
-    softmaxes       that stand after the classifier as published
-    glorot          whether the weights of convolutions and classifier start Glorot-uniform
+    points                  that the pattern is resampled to
+    convolutions, dense     of the network for space groups
+    softmaxes               that stand after the classifier as published
+    dense_systems, convolutions_systems     of that for crystal systems; None as for groups
+    glorot                  whether the weights of convolutions and classifier start Glorot-uniform
     """
 
     points: int
