@@ -195,8 +195,8 @@ def predict(
     the model was calibrated on. It may be empty: then the model is undecided. There is none where the pattern
     does not look like those, without a calibration, and where `prior` changes the probabilities of classes
     (models of crystal systems). `prior`: weights of space groups that take the place of their frequencies in
-    training, by Bayes' rule, over all groups and classes of a model (None: classes as frequent as in training,
-    shared evenly among their groups). Every warning has one cause.
+    training, by Bayes' rule, over all groups and classes of a model (None: classes as frequent as in
+    training, shared evenly among their groups). Every warning has one cause.
 
     XtinctError where there is nothing to be read, where the wavelength is not known, and for a pattern
     without any peak where models are asked.

@@ -96,6 +96,9 @@ COMMANDS = {
     "xtinct index": HELP,
     "pip install .": "pip install --dry-run --no-deps --no-build-isolation --quiet .",
     "pip install '.[workflow]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[workflow]'",
+    "pip install '.[classical]'": (
+        "pip install --dry-run --no-deps --no-build-isolation --quiet '.[classical]'"
+    ),
     "pip install '.[share]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[share]'",
     # docs/architecture.md and docs/configuration.md
     "python -m pytest tests/unit/test_rooms.py": AS_IT_IS,
@@ -125,6 +128,7 @@ COMMANDS = {
     "make env": DRY,
     "make docs": DRY,
     "python -m xtinct.project.reference_pages": AS_IT_IS,
+    "snakemake --cores 2 --configfile config/zoo.yaml -- evaluate": DRY,
     "pip install snakemake-executor-plugin-slurm": (
         "grep -q 'snakemake-executor-plugin-slurm' profiles/slurm/config.yaml pyproject.toml"
     ),

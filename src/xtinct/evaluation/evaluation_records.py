@@ -89,9 +89,17 @@ class Evaluation:
         """Extinction class of every space group number, int64 (231,)."""
         return Outputs.of(self.identity.family, "spacegroup").class_of_group
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """TARGETS, and the crystal system for a model that was trained on it."""
+        trained = self.more.get("trained_target")
+        return (*TARGETS, "crystal_system") if trained == "crystal_system" else TARGETS
+
     def choices(self, target: str, prediction: Prediction) -> Choices:
-        """What a prediction names in terms of a target (TARGETS)."""
+        """What a prediction names in terms of a target, one of `targets`."""
         groups = self.samples.groups
+        if target == "crystal_system":
+            return _of_systems(Outputs.of(self.identity.family, target), prediction, groups)
         if target == "extinction_class":
             names, labels = prediction.class_symbols, self.class_of_group[groups]
             return Choices(names, prediction.class_probabilities, labels, np.arange(len(names)))
@@ -103,13 +111,14 @@ class Evaluation:
         )
 
     def records(self) -> list[dict]:
-        """One record for each of TARGETS; fractions, not percentages, and None where there is no sample.
+        """One record for each of `targets`; fractions, not percentages, and None where there is no sample.
 
         `ceiling1` to `ceiling5` are those of exactly these samples: the means of
         `xtinct.ceiling.single_patterns.pattern_ceilings` over their lattices within the window, with the
         frequencies of their groups as the prior. `within_class` is the share of samples of which the class is
         right and the group wrong, which is no error of a method, `across_class` the share of which the class
-        is wrong. `_low` and `_high` are intervals of the stated `confidence`. `ece_raw` and `log_loss_raw`
+        is wrong; of crystal systems there are none. `_low` and `_high` are intervals of the stated
+        `confidence`. `ece_raw` and `log_loss_raw`
         are those of `uncalibrated`.
         """
         common = {
@@ -118,7 +127,7 @@ class Evaluation:
             "confidence": self.confidence,
             **self.more,
         }
-        return [{**common, "target": target, **self._metrics(target)} for target in TARGETS]
+        return [{**common, "target": target, **self._metrics(target)} for target in self.targets]
 
     def _metrics(self, target: str) -> dict[str, float | None]:
         if not len(self.samples):
@@ -140,8 +149,9 @@ class Evaluation:
                 "log_loss_raw": log_loss(raw.probabilities, raw.labels),
                 **self._error_interval("ece", choices),
                 **self._error_interval("ece_raw", raw),
-                **self._class_errors(choices),
             }
+            if target != "crystal_system":
+                metrics |= self._class_errors(choices)
         ceilings = ceilings_of(self.samples.groups, self.samples.cells, self.window, target)
         return metrics | {f"ceiling{k}": float(ceilings[k].mean()) for k in KS}
 
@@ -185,6 +195,14 @@ class Evaluation:
         records = self.records()
         write_json(output_json, records)
         return records
+
+
+def _of_systems(systems: Outputs, prediction: Prediction, groups: np.ndarray) -> Choices:
+    """Crystal systems: each is as probable as its groups together, and stands for itself among classes."""
+    of_group = systems.output_of_group
+    member = np.eye(len(systems))[of_group[prediction.groups]]
+    probabilities = prediction.group_probabilities @ member
+    return Choices(list(systems.symbols), probabilities, of_group[groups], np.arange(len(systems)))
 
 
 def _no_metrics(calibrated: bool) -> dict[str, None]:

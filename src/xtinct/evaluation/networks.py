@@ -10,7 +10,7 @@ import numpy as np
 
 from xtinct.ceiling.hypotheses import Window
 from xtinct.errors import XtinctError
-from xtinct.evaluation.evaluation_records import TARGETS, Evaluation, EvaluationIdentity
+from xtinct.evaluation.evaluation_records import Evaluation, EvaluationIdentity
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.speed import LARGE_BATCH, speeds
 from xtinct.evaluation.test_sets import LabelledSamples, TestSet
@@ -36,7 +36,8 @@ def evaluate_model(
 ) -> list[dict]:
     """Evaluate a model folder on the samples of a test set and return the metrics records.
 
-    Written are `output_json`, one record per target (extinction class and space group),
+    Written are `output_json`, one record per target (extinction class and space group, and the crystal
+    system for a model that was trained on it),
     `output_parquet`, the predictions (schema.PREDICTIONS), and beside them the TABLES, see
     `evaluation_tables`. `speed`: `speed.speeds` of this model, where they are known; None: measured here.
 
@@ -167,7 +168,7 @@ def evaluation_tables(
     tables: dict[str, list[dict]] = {name: [] for name in TABLES}
     if not len(evaluation.samples):
         return tables
-    for target in TARGETS:
+    for target in evaluation.targets:
         for name, rows in _tables_of(evaluation, target).items():
             tables[name] += [{"target": target, **row} for row in rows]
     tables["sets"] = _sets(evaluation, predictor, true_class)

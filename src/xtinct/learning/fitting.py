@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from xtinct.ceiling.extinction import ceilings
 from xtinct.errors import XtinctError
@@ -16,6 +15,7 @@ from xtinct.learning.checkpoint import Checkpoint, Progress
 from xtinct.learning.device import after_failed_compiling, compiled
 from xtinct.learning.forward_pass import Network
 from xtinct.learning.loading import Batch, Loader
+from xtinct.learning.losses import make_loss, output_log_prior
 from xtinct.learning.memory import Portion, is_out_of_memory
 from xtinct.learning.models.normalisation import set_ghost_batch
 from xtinct.learning.optim import clip_gradients, make_optimizers, schedule
@@ -69,6 +69,10 @@ class Run:
         self._divide(batch)
         self.trained_at_once = Portion(self.local, device, self.ghost, "train.ghost_batch allows")
         self.ceiling = float(ceilings(outputs.family, outputs.target, (1,), self.data.prior)[1])
+        log_prior = output_log_prior(outputs, self.data.prior)
+        self.loss = make_loss(self.settings.loss, self.settings.focusing, log_prior)
+        if self.settings.correction == "prior":
+            self.network.log_prior = log_prior.to(device)
         self.n_steps, n = max(1, round(self.patterns / batch)), self.settings.validations
         self.validated_after = {round(self.n_steps * (i + 1) / n) for i in range(n)} | {self.n_steps}
         self.forward = compiled(self.network.model, self.settings.compile, device, self.n_steps)
@@ -109,7 +113,7 @@ class Run:
             sums += self._step(source, step, optimizers, progress)
             now = time.perf_counter()
             progress.step, progress.seconds = step + 1, now - started
-            row = self._row(sums, progress) if step + 1 in self.validated_after else None
+            row = self.row(sums, progress) if step + 1 in self.validated_after else None
             if self.processes.first and (row or now - told > PROGRESS_SECONDS):
                 told = now
                 self._tell(progress, row, sums)
@@ -216,7 +220,7 @@ class Run:
             labels = labels.to(device, non_blocking=True)
             with network.autocast():
                 logits = self.forward(patterns).float()
-            loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
+            loss = self.loss(logits, labels)
             (loss / self.settings.batch_size).backward()
             right = (logits.detach().argmax(dim=1) == labels).sum()
             totals[1:] += torch.stack([loss.detach().double(), right.double()])
@@ -237,7 +241,7 @@ class Run:
             f"{progress.in_a_row}; the loss is {loss}"
         )
 
-    def _row(self, sums: torch.Tensor, progress: Progress) -> dict:
+    def row(self, sums: torch.Tensor, progress: Progress) -> dict:
         """A row of the history after the step that the progress names.
 
         The ceiling is that of the law that the samples are drawn from and counts the extinction laws alone:

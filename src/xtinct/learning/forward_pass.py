@@ -52,12 +52,17 @@ class PatternRenderer:
 
 @dataclass
 class Network:
-    """A model with what its outputs mean, what makes its patterns, and the precision of its forward pass."""
+    """A model with what its outputs mean, what makes its patterns, and the precision of its forward pass.
+
+    log_prior   logarithms float32 (n_outputs,) of the outputs' shares in training, by which the answers
+                are divided: then they are those for outputs of equal frequency. None: not divided
+    """
 
     model: nn.Module
     outputs: Outputs
     render: PatternRenderer
     precision: torch.dtype
+    log_prior: torch.Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -75,4 +80,7 @@ class Network:
         The model has to be in evaluation mode.
         """
         with self.autocast():
-            return self.model(patterns).float().softmax(dim=1).cpu().numpy()
+            logits = self.model(patterns).float()
+        if self.log_prior is not None:
+            logits = logits - self.log_prior
+        return logits.softmax(dim=1).cpu().numpy()

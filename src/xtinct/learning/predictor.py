@@ -52,7 +52,9 @@ class Predictor:
         self.calibration = None if stored is None else Calibration.from_dict(stored)
         transform = PatternTransform.from_config(self.card.get("transform", {}))
         self.render = PatternRenderer(self.instrument, self.device, transform)
-        self._network = Network(model, self.outputs, self.render, self.precision)
+        divided = self.card.get("output_prior")
+        log_prior = None if divided is None else torch.tensor(divided).log().to(self.device)
+        self._network = Network(model, self.outputs, self.render, self.precision, log_prior)
 
     @property
     def temperature(self) -> float:
@@ -61,7 +63,12 @@ class Predictor:
 
     @property
     def training_prior(self) -> dict[int, float] | None:
-        """Samples of each space group in training, the prior that its answers hold; None if uniform."""
+        """Samples of each space group in training, the prior that its answers hold; None if uniform.
+
+        Answers that were divided by the shares of training hold none of it.
+        """
+        if self.card.get("output_prior") is not None:
+            return None
         return training_prior(self.card.get("group_counts"))
 
     def never_shown(self, prior: Mapping[int, float]) -> list[int]:

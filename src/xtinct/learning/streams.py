@@ -141,8 +141,8 @@ class ParquetStream:
     """
 
     def __init__(self, path: str | Path, *, family: str, split: str, seed: int) -> None:
-        self._samples = StoredSamples(path, family=family, split=split)
-        self.path, self.groups = self._samples.path, self._samples.groups
+        self.samples = StoredSamples(path, family=family, split=split)
+        self.path, self.groups = self.samples.path, self.samples.groups
         self._key = stream_key(seed, "shuffle", family, split)
         self._shuffled = -1, np.empty(0, dtype=np.int64)
 
@@ -166,7 +166,7 @@ class ParquetStream:
         for epoch in np.unique(positions // len(self)):
             inside = positions // len(self) == epoch
             rows[inside] = self._permutation(int(epoch))[positions[inside] % len(self)]
-        return self._samples.take(rows)
+        return self.samples.take(rows)
 
 
 class WeighedStream:

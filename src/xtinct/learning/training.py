@@ -16,6 +16,7 @@ from xtinct.files.writing import write_csv
 from xtinct.learning.card import HISTORY, save_model
 from xtinct.learning.checkpoint import NAME, Checkpoint, Progress
 from xtinct.learning.device import describe, reproducible, resolve_device, resolve_precision
+from xtinct.learning.direct_fitting import FittedAtOnce, fit_at_once
 from xtinct.learning.fitting import Run, TrainingData, step_seed
 from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.learning.import_paths import source_digest
@@ -59,12 +60,14 @@ def train_model(settings: TrainingSettings, output_dir: str | Path, code: str = 
             output_dir / NAME, f"{task.digest}, {where}, torch {torch.__version__}, code {code}"
         )
         run = make_run(settings, network, task.sources, checkpoint, team)
-        progress = run.fit()
+        direct = isinstance(network.model, FittedAtOnce)
+        progress = fit_at_once(run) if direct else run.fit()
         card = {
             **_identity(settings, network),
             "unseen_outputs": unseen,
             "group_counts": task.sources.group_counts(),
             "calibration": _calibration(settings, run),
+            **_correction(network),
             "training": task.recipe,
             "training_digest": task.digest,
             **_outcome(progress),
@@ -184,6 +187,12 @@ def _identity(settings: TrainingSettings, network: Network) -> dict[str, Any]:
         "outputs": network.outputs.to_list(),
         **({"transform": dict(experiment.transform)} if experiment.transform else {}),
     }
+
+
+def _correction(network: Network) -> dict[str, list[float]]:
+    """What the answers are divided by, for the card; nothing where they are not."""
+    prior = network.log_prior
+    return {} if prior is None else {"output_prior": [round(float(p), 9) for p in prior.cpu().exp()]}
 
 
 def _calibration(settings: TrainingSettings, run: Run) -> dict | None:

@@ -11,6 +11,7 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.generators.online import CrystalStream
 from xtinct.lattices.distributions import LatticeSpec
+from xtinct.learning.balanced_streams import BalancedStream
 from xtinct.learning.group_priors import GroupPrior
 from xtinct.learning.loading import Batch, Loader
 from xtinct.learning.streams import (
@@ -27,7 +28,7 @@ from xtinct.learning.training_settings import SampleSettings
 from xtinct.linelists.line_tables import read_lines
 from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
-from xtinct.scores.outputs import families_of
+from xtinct.scores.outputs import Outputs, families_of
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups
 
 log = logging.getLogger(__name__)
@@ -131,9 +132,34 @@ class Sources:
 
     def _mixture(self, role: str) -> Stream:
         parts = self._parts(role)
+        if role == "train" and self.experiment.training.get("sampling") == "class-balanced":
+            parts = self._balanced(parts)
         if len(parts) == 1:
             return parts[0][0]
         return MixedStream([part for part, _ in parts], [weight for _, weight in parts])
+
+    def _balanced(self, parts: list[tuple[Stream, float]]) -> list[tuple[Stream, float]]:
+        """The parts with every output of the model equally frequent in each stored set.
+
+        Sets keep their weights; what is drawn while training has no rare groups and stays as it is.
+        XtinctError where all of it is drawn.
+        """
+        settings, balanced = self.settings, []
+        if not any(isinstance(stream, ParquetStream) for stream, _ in parts):
+            raise XtinctError(
+                f"experiment {self.experiment.name!r}: training.sampling: class-balanced needs a stored "
+                f"training set, and {self.experiment.train_name} has none"
+            )
+        table = Outputs.of(settings.family, self.experiment.target).output_of_group
+        for first in range(0, len(parts), len(self.families)):
+            of_set = parts[first : first + len(self.families)]
+            if not isinstance(of_set[0][0], ParquetStream):
+                balanced += of_set
+                continue
+            streams = [BalancedStream(stream, table, settings.seed) for stream, _ in of_set]
+            unit = sum(w for _, w in of_set) / sum(stream.n_outputs for stream in streams)
+            balanced += [(stream, unit * stream.n_outputs) for stream in streams]
+        return balanced
 
     def _parts(self, role: str) -> list[tuple[Stream, float]]:
         """Streams with weights, one for each training set and family.

@@ -9,6 +9,13 @@ from xtinct.errors import XtinctError
 
 T = TypeVar("T")
 
+#: What some keys of an experiment's `training` may say.
+_CHOICES = {
+    "loss": ("cross-entropy", "focal", "logit-adjusted"),
+    "sampling": ("as-drawn", "class-balanced"),
+    "correction": ("none", "prior"),
+}
+
 
 def from_section(kind: type[T], section: Mapping[str, Any], name: str) -> T:
     """A dataclass from the section `name` of a configuration; XtinctError for a key too many or missing."""
@@ -24,7 +31,12 @@ def from_section(kind: type[T], section: Mapping[str, Any], name: str) -> T:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How a network is fitted: the configuration's `train`, which explains every key."""
+    """How a network is fitted: the configuration's `train`, which explains every key, and what an
+    experiment's `training` says otherwise.
+
+    XtinctError for a loss, a sampling or a correction that does not exist, and for two that both do away
+    with the prior.
+    """
 
     device: str
     threads: int
@@ -43,10 +55,33 @@ class TrainSettings:
     validation_patterns: int
     validations: int
     stop_confidence: float
+    loss: str = "cross-entropy"
+    focusing: float = 2.0
+    sampling: str = "as-drawn"
+    correction: str = "none"
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise XtinctError(f"training.{name}: {getattr(self, name)!r}, expected {' or '.join(known)}")
+        remedies = self.remedies()
+        if len(remedies) > 1:
+            raise XtinctError(f"training: {' and '.join(remedies)} each do away with the prior; take one")
+
+    def remedies(self) -> list[str]:
+        """Settings that make the answers those for outputs of equal frequency."""
+        named = ("loss", "logit-adjusted"), ("sampling", "class-balanced"), ("correction", "prior")
+        return [f"{name}: {value}" for name, value in named if getattr(self, name) == value]
 
     def recipe(self) -> dict[str, Any]:
         """What the weights depend on: all but where and how fast they are computed."""
-        return {k: v for k, v in asdict(self).items() if k not in ("device", "processes", "compile")}
+        values = asdict(self)
+        for f in fields(self):
+            if f.name in ("device", "processes", "compile") or values[f.name] == f.default:
+                del values[f.name]
+        if self.loss != "focal":
+            values.pop("focusing", None)
+        return values
 
 
 @dataclass(frozen=True)
@@ -57,6 +92,7 @@ class Experiment:
     target     what the outputs are (`outputs.TARGETS`)
     model      a name of `models`
     patterns   the budget: patterns seen in training
+    training   keys of TrainSettings, in place of those of the configuration's `train`
     lattices   family -> lattices to draw from in place of `ulbd.lattices`
     variation  law of the measuring conditions (`variation.Variation`); empty: as the instrument says
     transform  what is done to a pattern before the network sees it (`pattern_transform.PatternTransform`)
@@ -69,6 +105,7 @@ class Experiment:
     target: str
     model: str
     patterns: int
+    training: Mapping[str, Any] = field(default_factory=dict)
     lattices: Mapping[str, Mapping] = field(default_factory=dict)
     variation: Mapping[str, Any] = field(default_factory=dict)
     prior: str | Mapping[str, Any] | None = None
@@ -154,7 +191,7 @@ class TrainingSettings:
         experiment = from_section(Experiment, values["experiment"], "experiment")
         return cls(
             SampleSettings(experiment, **{k: values[k] for k in _OF_SAMPLES}),
-            from_section(TrainSettings, values["train"], "train"),
+            from_section(TrainSettings, {**values["train"], **experiment.training}, "train"),
             Architecture.of(experiment, values["models"]),
             dict(values["instrument"]),
         )

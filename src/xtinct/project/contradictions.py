@@ -8,6 +8,7 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.group_priors import GroupPrior
 from xtinct.learning.import_paths import source_digest
+from xtinct.learning.training_settings import TrainSettings, from_section
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.pattern_transform import PatternTransform
 from xtinct.patterns.variation import Variation
@@ -185,6 +186,10 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
     yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
     yield from _wrong_variation(config, where, experiment)
+    try:
+        from_section(TrainSettings, {**config["train"], **experiment.get("training", {})}, "train")
+    except XtinctError as error:
+        yield f"{where}.{error}"
 
 
 def _wrong_variation(config: Config, where: str, experiment: Config) -> Iterator[str]:

@@ -186,9 +186,9 @@ def test_the_tables_of_an_evaluation_tell_what_its_predictions_do(evaluate, writ
     assert sizes == sorted(sizes)
 
 
-def test_a_joint_model_is_judged_over_all_families(settings, write_lines, tmp_path):
-    """Its classes carry the family's name; the ceiling is that of the families, which the metric tells."""
-    outputs = Outputs.of(ALL, "extinction_class")
+def save_joint(settings, folder, target):
+    """A model of all families with its first weights."""
+    outputs = Outputs.of(ALL, target)
     options = {"points": 256, "width": 8, "hidden": 32}
     torch.manual_seed(1)
     model = build_model("logq", Instrument.from_config(settings["instrument"]), len(outputs), options)
@@ -196,7 +196,7 @@ def test_a_joint_model_is_judged_over_all_families(settings, write_lines, tmp_pa
         "experiment": "joint",
         "train_set": "ulbd-online",
         "family": ALL,
-        "target": "extinction_class",
+        "target": target,
         "seed": 0,
         "architecture": {"name": "small", "kind": "logq", "hyperparameters": options},
         "instrument": settings["instrument"],
@@ -204,10 +204,34 @@ def test_a_joint_model_is_judged_over_all_families(settings, write_lines, tmp_pa
         "unseen_outputs": [],
         "training_digest": "none",
     }
-    save_model(tmp_path / "joint", model, card)
+    save_model(folder, model, card)
+    return ModelFolder(folder, "cpu", "float32")
+
+
+def test_a_model_of_crystal_systems_is_judged_by_them_as_well(settings, write_lines, tmp_path):
+    folder = save_joint(settings, tmp_path / "joint", "crystal_system")
+    path = write_lines([221, 225, 230, 225] * 3, splits=("test",))
+    test = TestSet("ulbd", [path], settings["instrument"])
+    records = evaluate_model(folder, test, tmp_path / "r.json", tmp_path / "r.parquet")
+    assert [record["target"] for record in records] == [*TARGETS, "crystal_system"]
+    predictor = folder.predictor()
+    raw = np.concatenate([predictor.outputs_of_lines(s.lines) for s, _ in test.parts(ALL)])
+    own = predictor.outputs.symbols.index("cubic")
+    for k in (1, 3):
+        right = (np.argsort(-raw, axis=1)[:, :k] == own).any(axis=1)
+        assert records[-1][f"top{k}"] == right.mean()
+    # A cubic metric tells the system, and no two samples of a class can be confused within it.
+    assert records[-1]["ceiling1"] == 1
+    assert "within_class" not in records[-1]
+    names = {row["label"] for row in read_table(tmp_path, "labels") if row["target"] == "crystal_system"}
+    assert "cubic" in names <= set(predictor.outputs.symbols)
+
+
+def test_a_joint_model_is_judged_over_all_families(settings, write_lines, tmp_path):
+    """Its classes carry the family's name; the ceiling is that of the families, which the metric tells."""
+    model = save_joint(settings, tmp_path / "joint", "extinction_class")
     path = write_lines([221, 225, 230, 225], splits=("test",))
     test = TestSet("ulbd", [path], settings["instrument"])
-    model = ModelFolder(tmp_path / "joint", "cpu")
     records = evaluate_model(model, test, tmp_path / "r.json", tmp_path / "r.parquet")
     assert [(r["family"], r["n"], r["ceiling1"]) for r in records] == [(ALL, 4, 1), (ALL, 4, 1)]
     table = pq.read_table(tmp_path / "r.parquet").to_pylist()

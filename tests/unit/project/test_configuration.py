@@ -34,6 +34,8 @@ FILES = (
     "../benchmarks/paper/fcn13.yaml",
     "../benchmarks/accuracy/narrow.yaml",
     "../benchmarks/accuracy/transfer.yaml",
+    "zoo.yaml",
+    "schopmans.yaml",
 )
 
 
@@ -170,6 +172,12 @@ def test_schema_is_strict_describes_every_key_and_fills_nothing_in(schema):
             {"ulbd": "half"},
             "experiments.ulbd.train.ulbd = 'half': must be a number",
         ),
+        ("experiments.cddd.training", {}, "experiments.cddd.training = {}: must be a mapping with"),
+        (
+            "experiments.cddd.training",
+            {"loss": "hinge"},
+            "training.loss = 'hinge': must be one of cross-entropy",
+        ),
         ("variants", {"new": {"of": "cddd", "lines": {}}}, "variants.new.lines = {}: must be a mapping with"),
         ("variants", {"new": {"of": "cddd", "split": None}}, "variants.new.split = None: must be one of"),
     ],
@@ -234,6 +242,11 @@ def test_configuration_offers_what_the_library_knows():
         ("lines.convention", "wang2025", "lines.convention: training that draws its samples knows standard"),
         ("lines.march_dollase.axis", [0, 0, 0], "lines.march_dollase.axis: 0 0 0 is no direction"),
         ("gcdd.elements", [5, 1], "gcdd.elements: 5 to 1 is an empty range"),
+        (
+            "experiments.cddd.training",
+            {"sampling": "class-balanced", "loss": "logit-adjusted"},
+            "experiments.cddd.training: loss: logit-adjusted and sampling: class-balanced each do away",
+        ),
         ("observer.hybrid", "ulbdd", "observer.hybrid = 'ulbdd': must be a key of experiments"),
         ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
     ],

@@ -8,7 +8,8 @@ A model is a `torch.nn.Module` made as `Model(instrument, n_outputs, **hyperpara
 forward takes patterns float32 (n, instrument.points) with maximum 1 and returns logits
 float32 or bfloat16 (n, n_outputs). Its attribute `head` is the module that ends in the classifier
 (`train.optimizer: muon` needs it). A class of the same kind that stands elsewhere is named by its import
-path, `my_package.nets:MyNet`.
+path, `my_package.nets:MyNet`. A model with a method `fit` is fitted at once (`learning.direct_fitting`), and
+has no classifier and no optimiser.
 """
 
 import inspect
@@ -18,17 +19,24 @@ from torch import nn
 
 from xtinct.errors import XtinctError
 from xtinct.learning.import_paths import imported, is_import_path
+from xtinct.learning.models.extratrees import ExtraTrees
 from xtinct.learning.models.fcn13 import FCN13
 from xtinct.learning.models.logq import LogQ
 from xtinct.learning.models.parkcnn import ParkCNN
 from xtinct.learning.models.resnet import ResNet
+from xtinct.learning.models.simxrd import SimXRD
+from xtinct.learning.models.student_networks import ReportNetwork, SlideNetwork
 from xtinct.patterns.instrument import Instrument
 
 MODELS: dict[str, type[nn.Module]] = {
+    "extratrees": ExtraTrees,
     "fcn13": FCN13,
     "logq": LogQ,
     "parkcnn": ParkCNN,
+    "report": ReportNetwork,
     "resnet": ResNet,
+    "simxrd": SimXRD,
+    "slides": SlideNetwork,
 }
 
 
@@ -81,5 +89,6 @@ def _fitting(
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trained values."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    """Number of trained values; of a model that is fitted at once, its `fitted_values`."""
+    fitted = getattr(model, "fitted_values", 0)
+    return fitted + sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

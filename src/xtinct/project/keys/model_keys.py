@@ -8,6 +8,7 @@ from xtinct.learning.import_paths import PATTERN
 from xtinct.patterns.pattern_transform import BACKGROUNDS, VALUES
 from xtinct.project.keys.dataset_keys import Family, FamilyLattices
 from xtinct.project.keys.declaring import (
+    Changes,
     Count,
     Distinct,
     Name,
@@ -90,6 +91,30 @@ class Train(StrictSection):
     )
 
 
+class TrainingKeys(Changes):
+    """How one experiment trains, where it differs from `train`, and remedies against rare groups."""
+
+    optimizer: Literal["muon", "adamw", "adam"] = optional_key("in place of train.optimizer")
+    learning_rate: LearningRate = optional_key("in place of train.learning_rate")
+    muon_learning_rate: LearningRate = optional_key("in place of train.muon_learning_rate")
+    weight_decay: Share = optional_key("in place of train.weight_decay")
+    schedule: Literal["cosine", "constant"] = optional_key("in place of train.schedule")
+    warmup: Part = optional_key("in place of train.warmup")
+    loss: Literal["cross-entropy", "focal", "logit-adjusted"] = optional_key(
+        "what is minimised; focal weighs down what is known already, logit-adjusted adds the logarithm of "
+        "each output's share in training to its logit. Without it cross-entropy"
+    )
+    focusing: NotNegative = optional_key("exponent of the focal loss; without it 2")
+    sampling: Literal["as-drawn", "class-balanced"] = optional_key(
+        "class-balanced draws every output of the model equally often from stored training sets. Without it "
+        "as-drawn"
+    )
+    correction: Literal["none", "prior"] = optional_key(
+        "prior divides the answers by each output's share in training. Without it none. Of logit-adjusted, "
+        "class-balanced and prior one at most, because each makes answers for outputs of equal frequency"
+    )
+
+
 class Logq(StrictSection):
     """Convolutions over a log(sin theta) axis."""
 
@@ -122,6 +147,55 @@ class Resnet(StrictSection):
     depth: Literal[10, 50, 101] = key("number of layers")
 
 
+SimxrdName = Literal[
+    "CNN1", "CNN2", "CNN3", "CNN4", "CNN5", "CNN6", "CNN7", "CNN8", "CNN9", "CNN10", "CNN11", "MLP", "RNN",
+    "BiRNN", "LSTM", "BiLSTM", "GRU", "BiGRU", "Transformer", "iTransformer", "PatchTST",
+]  # fmt: skip
+
+
+class Simxrd(StrictSection):
+    """A network of the SimXRD benchmark."""
+
+    kind: Literal["simxrd"] = key("one of the 21 networks of the SimXRD benchmark")
+    name: SimxrdName = key("of the network in the published table")
+    version: Literal["as-published", "repaired"] = key(
+        "as-published keeps the defects of the released code, repaired has the same layers without them; "
+        "see docs/zoo.md"
+    )
+
+
+class Extratrees(StrictSection):
+    """Extremely randomised trees."""
+
+    kind: Literal["extratrees"] = key(
+        "extremely randomised trees of scikit-learn, fitted at once on all patterns of the budget, which are "
+        "kept in memory; needs pip install 'xtinct[classical]'"
+    )
+    trees: Count = key("number of trees")
+    min_leaf: Count = key("least number of training patterns in a leaf")
+
+
+class StudentReport(StrictSection):
+    """A network of a student report."""
+
+    kind: Literal["report"] = key("a network of a student report on space groups")
+    name: Literal["ann", "ann-normalised", "cnn"] = key("of the network")
+    input: Literal["pattern", "peaks", "pairs"] = key(
+        "pattern, the same with its peaks alone, or pairs of 2theta and intensity of the peaks in a row, "
+        "padded with zeros"
+    )
+
+
+class Slides(StrictSection):
+    """A network of slides."""
+
+    kind: Literal["slides"] = key("a network of slides on crystal systems")
+    name: Literal["dense", "cnn-dense", "cnn-lstm", "small-cnn-lstm", "bilstm", "transformer"] = key(
+        "of the network"
+    )
+    input: Literal["pattern", "peaks", "pairs"] = key("as of report")
+
+
 class OwnNetwork(StrictSection):
     """A network of your own."""
 
@@ -131,7 +205,9 @@ class OwnNetwork(StrictSection):
     arguments: dict[str, Any] = optional_key("of its __init__, beside instrument and n_outputs")
 
 
-AnyModel = by_kind(Logq, Fcn13, Parkcnn, Resnet, by_path=OwnNetwork)
+AnyModel = by_kind(
+    Logq, Fcn13, Parkcnn, Resnet, Simxrd, Extratrees, StudentReport, Slides, by_path=OwnNetwork
+)
 
 
 class VariationKeys(StrictSection):
@@ -231,7 +307,7 @@ class ExperimentKeys(StrictSection):
         "gcdd-online generated crystals; line lists of your own, a folder with FAMILY.parquet (its name has "
         "a /); or a mixture, a mapping of training sets to weights"
     )
-    target: Literal["spacegroup", "extinction_class"] = key("what the model tells apart")
+    target: Literal["spacegroup", "extinction_class", "crystal_system"] = key("what the model tells apart")
     families: Some[one_of([*FAMILIES, "all"])] = key(
         "crystal families, one model each; all is one model of all groups, not told the family"
     )
@@ -253,6 +329,7 @@ class ExperimentKeys(StrictSection):
     )
     model: str = key("a key of models")
     patterns: Count = key("the budget, training patterns seen")
+    training: TrainingKeys = optional_key("what differs from `train` in this experiment; without it nothing")
     seeds: Some[Seed] = key("one model for each seed")
     tests: Some[Name] = key(
         "datasets and keys of variants whose test part the models are judged on; cddd-coordinates, "

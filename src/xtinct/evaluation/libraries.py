@@ -1,0 +1,87 @@
+"""How much of an accuracy is recognition: crystals of training, measured anew, beside crystals never seen.
+
+The benchmark SimXRD-4M calls the two in-library and out-of-library.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtinct.errors import XtinctError
+from xtinct.evaluation.methods import ModelFolder
+from xtinct.evaluation.test_sets import TestSet
+from xtinct.learning.predictor import Predictor
+from xtinct.patterns.conditions import Variation
+from xtinct.randomness import stream_key
+from xtinct.scores.metrics import macro_averages, share
+
+#: Name of a protocol -> part of the files whose crystals it asks about.
+PROTOCOLS = {"in-library": "train", "out-of-library": "test"}
+
+
+def by_library(
+    model: ModelFolder,
+    paths: Sequence[str | Path],
+    *,
+    times: int = 2,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> list[dict[str, Any]]:
+    """Judge a model on the crystals that it was trained on and on those that it was not, one row for each.
+
+    paths   line-list files of the training set, one for each family of the model
+    times   measurements of every crystal; their conditions come from the law of the training, and none of
+            them has been in the training
+    seed    of the conditions
+
+    Rows: protocol, a key of PROTOCOLS; crystals; n patterns; top1, macro_precision, macro_recall and macro_f1
+    of the model's own outputs, with intervals over crystals. XtinctError for a model that was trained under
+    one condition, because its training crystals cannot be measured anew.
+    """
+    predictor = model.predictor()
+    variation = _variation(predictor)
+    rows = []
+    for protocol, split in PROTOCOLS.items():
+        test = TestSet(protocol, paths, {}, split, confidence)
+        found, groups = _answers(predictor, test, variation, times, seed)
+        labels = predictor.outputs.output_of_group[groups]
+        crystals = np.arange(len(groups)) // times
+        rows.append(
+            {
+                "protocol": protocol,
+                "crystals": len(groups) // times,
+                "n": len(groups),
+                **share("top1", found == labels, confidence, crystals),
+                **macro_averages(found, labels, confidence, crystals),
+            }
+        )
+    return rows
+
+
+def _variation(predictor: Predictor) -> Variation:
+    data: Mapping[str, Any] = predictor.card.get("training", {}).get("data", {})
+    law = data.get("variation")
+    if not law:
+        raise XtinctError(
+            "the model was trained under one measuring condition, so that its training crystals cannot be "
+            "measured anew; give its experiment a `variation`"
+        )
+    return Variation.from_config(law)
+
+
+def _answers(
+    predictor: Predictor, test: TestSet, variation: Variation, times: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Most probable outputs and space groups, int (n,): all measurements of a crystal in a row."""
+    key = stream_key(seed, "by-library", test.name, predictor.family)
+    found, groups, first = [np.empty(0, np.int64)], [np.empty(0, np.int16)], 0
+    for samples, _ in test.parts(predictor.family):
+        rows = np.repeat(np.arange(len(samples.groups)), times)
+        conditions = variation.draw(key, first, len(rows))
+        first += len(rows)
+        answers = predictor.outputs_of_lines(samples.lines.take(rows), conditions=conditions)
+        found.append(answers.argmax(axis=1))
+        groups.append(samples.groups[rows])
+    return np.concatenate(found), np.concatenate(groups)
