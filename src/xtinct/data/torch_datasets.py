@@ -113,7 +113,7 @@ class SampleSource:
     lines        keys of the configuration's `lines` that are not as in CRYSTAL_LINES; d_star_max
                  (1/angstrom), without which lines reach as far as the instrument shows
     files        name -> line-list files, one for each family; their split is `role`
-    variation    law of measuring conditions (`patterns.conditions.Variation`): name -> [low, high]
+    variation    law of measuring conditions (`patterns.variation.Variation`): name -> [low, high], and shares
     prior        how frequent space groups are, as in an experiment: balanced, natural, mp, a table, or a
                  mapping with of, power and added; None draws them equally and leaves those of files
     """
