@@ -18,6 +18,7 @@ import numpy as np
 
 from xtinct.bench.cases import Case, measure
 from xtinct.bench.line_speed import line_cases
+from xtinct.bench.measured_speed import measured_cases
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.lattices.metric import reciprocal_metric
@@ -189,7 +190,7 @@ def run(structures: str | Path, *, rounds: int = 5, n_structures: int = 40) -> d
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pymatgen remarks on the style of CIFs
         cifs = read_cifs(structures, n_structures)
-        for case in (*ulbd_cases(), *cddd_cases(cifs), *line_cases(cifs)):
+        for case in (*ulbd_cases(), *measured_cases(), *cddd_cases(cifs), *line_cases(cifs)):
             records.append(measure(case, rounds))
     return {
         "machine": {

@@ -113,7 +113,7 @@ class SampleSource:
     lines        keys of the configuration's `lines` that are not as in CRYSTAL_LINES; d_star_max
                  (1/angstrom), without which lines reach as far as the instrument shows
     files        name -> line-list files, one for each family; their split is `role`
-    variation    law of measuring conditions (`patterns.conditions.Variation`): name -> [low, high]
+    variation    law of measuring conditions (`patterns.variation.Variation`): name -> [low, high], and shares
     prior        how frequent space groups are, as in an experiment: balanced, natural, mp, a table, or a
                  mapping with of, power and added; None draws them equally and leaves those of files
     """
@@ -133,7 +133,14 @@ class SampleSource:
     def settings(self, d_star_reach: float) -> SampleSettings:
         """The settings of the same samples in a training of the workflow; lines up to `d_star_reach`."""
         experiment = Experiment(
-            "samples", self.train, "extinction_class", "", 0, self._lattices(), self.variation, self.prior
+            "samples",
+            self.train,
+            "extinction_class",
+            "",
+            0,
+            self._lattices(),
+            self.variation,
+            prior=self.prior,
         )
         return SampleSettings(
             experiment=experiment,

@@ -137,7 +137,8 @@ def _without_background(row, half, lower, level):
         left, right = level[first : last - 2 * h + 1], level[first + 2 * h : last + 1]
         new = lower[: own.size]
         for k in range(own.size):
-            new[k] = min(own[k], 0.5 * (left[k] + right[k]))
+            around = 0.5 * (left[k] + right[k])
+            new[k] = around if around < own[k] else own[k]
         own[:] = new
     for k in range(first, last + 1):
         background = (np.exp(np.exp(level[k]) - 1.0) - 1.0) ** 2 - 1.0

@@ -163,8 +163,9 @@ def _finished(
     if conditions.asymmetry is None or not len(lines.d_star):
         return SamplePeaks(offsets, in_points(peaks, instrument))
     owner = np.tile(np.repeat(np.arange(len(lines)), np.diff(offsets)), len(peaks.area))
-    # Sample by sample, as offsets tell.
+    # Sample by sample, as offsets tell, without what no wavelength reaches and ghosts that are not there.
     order = np.argsort(owner, kind="stable")
+    order = order[peaks.area.reshape(-1)[order] > 0]
     owner = owner[order]
     flat = PlacedLines(*(column.reshape(-1)[order] for column in peaks))
     parts, source = divided(np, flat, np.asarray(conditions.asymmetry, np.float64)[owner])

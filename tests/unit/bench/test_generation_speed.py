@@ -5,9 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from xtinct.bench import generation_speed
+from xtinct.bench import generation_speed, measured_speed
 from xtinct.errors import XtinctError
 from xtinct.linelists.ulbd_lines import UlbdLines
+from xtinct.patterns.rendering import render
 
 
 def test_the_published_loop_shows_the_same_lines():
@@ -21,6 +22,15 @@ def test_the_published_loop_shows_the_same_lines():
     # Nothing away from a line, something at each.
     assert patterns[:, near > 0.7].max() < 1e-9
     assert (patterns[:, np.abs(grid[:, None] - two_theta).argmin(axis=0)].max(axis=0) > 1e-4).all()
+
+
+def test_plain_numpy_makes_the_same_measured_patterns():
+    """Where both do the same: every width, shape and background, and counts without number."""
+    law = {name: measured_speed.EVERYTHING[name] for name in ("fwhm", "microstrain", "eta", "log_background")}
+    batch = measured_speed.measured_loader(law | {"counts": [1e12, 1e12]}).take(0, 4)
+    plain = measured_speed.plain_patterns(batch, np.random.default_rng(0))
+    ours = render(batch.lines, measured_speed.LABORATORY, conditions=batch.conditions)
+    np.testing.assert_allclose(ours, plain / plain.max(axis=1, keepdims=True), rtol=0, atol=1e-4)
 
 
 def test_ratios_follow_the_work():
