@@ -3,7 +3,8 @@
     python benchmarks/measured/audit.py PATTERNS.parquet OUT.csv [--laboratory NAME ...]
 
 PATTERNS has columns as the kind `table` of the configuration's `patterns` says. Only the laboratories that
-are named are audited; the rows before theirs are what they may repeat. Rows are added to OUT.
+are named are audited; the rows before theirs are what they may repeat. Rows are added to OUT; patterns that
+stand there are not asked again.
 """
 
 import argparse
@@ -58,21 +59,28 @@ def main():
         patterns = labelled_measurements(table)
         quarantined = read_table(rejected).to_pylist()
     wanted = options.laboratory or list(dict.fromkeys(one.laboratory for one in patterns))
-    new = not options.out.exists()
+    done = set()
+    if options.out.exists():
+        with options.out.open(newline="") as stream:
+            done = {(row["laboratory"], row["id"]) for row in csv.DictReader(stream)}
     with options.out.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        if new:
+        if not done:
             writer.writeheader()
             for row in quarantined:
                 name = row["structure_id"].partition(":")[2]
                 reason = {"verdict": "quarantine", "reasons": row["reason"], "detail": row["detail"]}
                 writer.writerow({"id": name, **reason})
         for laboratory in wanted:
-            mine = [one for one in patterns if one.laboratory == laboratory]
-            before = patterns[: next(i for i, x in enumerate(patterns) if x.laboratory == laboratory)]
-            for one in audit(mine, before):
+            left = [
+                one
+                for one in patterns
+                if one.laboratory == laboratory and (laboratory, one.pattern_id.partition(":")[2]) not in done
+            ]
+            before = patterns[: [x.pattern_id for x in patterns].index(left[0].pattern_id)] if left else []
+            for one in audit(left, before):
                 writer.writerow(row_of(one))
-            stream.flush()
+                stream.flush()
 
 
 if __name__ == "__main__":

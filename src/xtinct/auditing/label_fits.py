@@ -17,8 +17,8 @@ from xtinct.symmetry.families import family_of
 #: Peaks that count as strong, those of the highest.
 _HIGHEST = 10
 #: A line that the group forbids is seen: area over its error, share of the largest, widths to the nearest
-#: line that it allows.
-_SEEN, _SHARE, _ALONE = 7.0, 0.03, 1.0
+#: line that it allows, at least, and to the nearest peak, at most.
+_SEEN, _SHARE, _ALONE, _AT_PEAK = 7.0, 0.03, 1.0, 0.5
 #: Relative error of a conventional cell, as its label is rounded.
 _ROUNDED = 2e-3
 
@@ -89,7 +89,10 @@ def _forbidden(fit: LatticeFit, allowed: np.ndarray, found: Found) -> np.ndarray
     area, error, centre = fit.area[:m], fit.area_error[:m], fit.centre[:m]
     seen = ~allowed & (area > _SEEN * error) & (area > _SHARE * fit.area.max(initial=1e-300))
     near = np.array([np.abs(centre[allowed] - x).min(initial=np.inf) for x in centre])
-    return np.sort(centre[seen & (near > _ALONE * _width(found))])
+    # Where there is no peak a line only mends the background, as it does at the lowest angles.
+    peak = np.array([np.abs(found.peaks.two_theta - x).min(initial=np.inf) for x in centre])
+    width = _width(found)
+    return np.sort(centre[seen & (near > _ALONE * width) & (peak < _AT_PEAK * width)])
 
 
 def _chance(fit: LatticeFit, found: Found) -> float:

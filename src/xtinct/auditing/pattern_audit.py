@@ -5,7 +5,7 @@ was found stands beside the verdict, so that other limits can be set afterwards.
 show is looked at first, and the peaks of those alone that pass.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,10 +102,11 @@ class Audited:
 
 def audit(
     patterns: Sequence[LabelledMeasurement], earlier: Iterable[LabelledMeasurement] = ()
-) -> list[Audited]:
-    """Every pattern of a set, audited; `earlier`: patterns of other sets, which these may repeat."""
+) -> Iterator[Audited]:
+    """Every pattern of a set, audited in turn; `earlier`: patterns of other sets, which these may repeat."""
     repeated = duplicates(patterns, earlier)
-    return [_audited(one, repeated.get(one.pattern_id)) for one in patterns]
+    for one in patterns:
+        yield _audited(one, repeated.get(one.pattern_id))
 
 
 def audit_patterns(patterns: str | Path, earlier: Sequence[str | Path], out: str | Path) -> dict[str, int]:

@@ -133,7 +133,14 @@ class SampleSource:
     def settings(self, d_star_reach: float) -> SampleSettings:
         """The settings of the same samples in a training of the workflow; lines up to `d_star_reach`."""
         experiment = Experiment(
-            "samples", self.train, "extinction_class", "", 0, self._lattices(), self.variation, self.prior
+            "samples",
+            self.train,
+            "extinction_class",
+            "",
+            0,
+            self._lattices(),
+            self.variation,
+            prior=self.prior,
         )
         return SampleSettings(
             experiment=experiment,

@@ -97,12 +97,12 @@ def test_a_cell_that_is_none_of_its_group_is_inconsistent(good):
     assert "label_inconsistent" in told("cell", good, labelled(225, CELL)).reasons
 
 
-def test_a_second_phase_is_seen_by_its_lines():
-    anatase = profile([3.785, 3.785, 9.514], [(1, 0, 1), (0, 0, 4), (2, 0, 0), (1, 0, 5)], [100, 20, 35, 20])[
-        1
-    ]
-    y = counted(profile()[1] + 0.3 * (anatase - 1))
-    one = told("mixture", y)
+@pytest.mark.parametrize("heights", [[30, 6, 10, 6], [5, 5, 5, 5]])
+def test_a_second_phase_is_seen_by_its_lines(heights):
+    """By a strong line, or by weak ones that have 6 % of the area together."""
+    hkl = [(1, 0, 1), (0, 0, 4), (2, 0, 0), (1, 0, 5)]
+    _, anatase = profile([3.785, 3.785, 9.514], hkl, heights)
+    one = told("mixture", counted(profile()[1] + anatase - 1))
     assert one.verdict == REJECT
     assert "several_phases" in one.reasons
 

@@ -91,7 +91,7 @@ def test_a_room_stands_as_a_whole_only_where_all_of_it_is_needed(project):
         paths = [SOURCE / dep.removeprefix("src/xtinct/") for dep in deps]
         assert all(path.exists() for path in paths), name
         assert not any(path in other.parents for path in paths for other in paths), f"{name}: named twice"
-    assert "src/xtinct/scores" in stages["evaluate"]["do"]["deps"]
+    assert "src/xtinct/learning/models" in stages["evaluate"]["do"]["deps"]
     assert "src/xtinct/symmetry" in stages["symmetry"]["deps"]  # with the module that only cctbx needs
     assert "src/xtinct/symmetry" not in stages["cddd"]["deps"]
 
