@@ -20,6 +20,7 @@ pytestmark = pytest.mark.workflow
 OTHER = {
     "families": ["cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic"],
     "sources": {"aflow": {"kind": "prototypes"}, "mine": {"kind": "files", "path": "config/smoke.yaml"}},
+    "patterns": {"mine": {"kind": "files", "path": "config/smoke.yaml"}, "examples": {"kind": "carried"}},
     "cleaning.disordered": "reject",
     "splits.fractions": {"train": 0.5, "validation": 0.2, "test": 0.3},
     "splits.cddd": "formula",
@@ -51,7 +52,7 @@ OTHER = {
     "train.schedule": "constant",
 }
 #: Too coarse to be named key by key; any change of them counts.
-WHOLE = ("sources", "splits.fractions", "instrument.two_theta", "instrument.background")
+WHOLE = ("sources", "patterns", "splits.fractions", "instrument.two_theta", "instrument.background")
 
 
 @dataclass(frozen=True)
