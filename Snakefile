@@ -48,7 +48,6 @@ include: "rules/evaluate.smk"
 include: "rules/observer.smk"
 include: "rules/recognition.smk"
 include: "rules/measured.smk"
-include: "rules/apart.smk"
 include: "rules/measured_networks.smk"
 include: "rules/report.smk"
 
