@@ -18,7 +18,7 @@ VARIANTS = config["variants"]
 COPIES = list(xtinct.project.named_sets.COPIES)
 # Sets of measured patterns, and what is asked of them.
 PATTERN_SETS = list(config.get("patterns", {}))
-MEASURED_METHODS = ["index", "identify"]
+MEASURED_METHODS = ["index", "predict"]
 SHARDS = [f"{i:04d}" for i in range(config["shards"])]
 # (experiment, family, seed) of every model.
 MODELS = [

@@ -26,7 +26,7 @@ GROUPS = np.arange(1, 231)
 
 
 def joint(record):
-    """Posterior of the space groups, float64 (230,), as `xtinct identify` weighs it."""
+    """Posterior of the space groups, float64 (230,), as `xtinct predict` weighs it."""
     if "figures" not in record:
         return np.full(230, 1 / 230)
     weights = np.array([*SUGGESTED.candidate, *SUGGESTED.suggestion, *SUGGESTED.none])

@@ -248,7 +248,6 @@ EXAMPLES = {
     "from xtinct import predict": ("", {'"sample.xrdml"': '"NaCl.xy", "CuKa1"'}),
     # Needs the whole build; tests/unit/auditing asks the same.
     "from xtinct.auditing.pattern_sets import labelled_measurements": None,
-    "from xtinct import identify": None,  # the same; tests/unit/joint
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct import line_list, simulate": ("", {}),
     "import numpy as np": ("", {}),

@@ -114,7 +114,7 @@ def judge_measured(
 ) -> list[dict]:
     """Ask a method of every pattern that passed the audit; return the records.
 
-    method  one of METHODS: `index` (lattice and absences alone), `identify` (known structures beside them)
+    method  one of METHODS: `index` (lattice and absences alone), `predict` (known structures beside them)
 
     Writes the records to `output_json`, for every laboratory and for all together one for each of TARGETS
     (`records_of`), and what was said of each pattern to `output_parquet` (schema MEASURED_PREDICTIONS).
@@ -123,7 +123,7 @@ def judge_measured(
         raise XtinctError(f"method {method!r}: expected one of {', '.join(METHODS)}")
     table = open_table(test.database)
     patterns = labelled_measurements(test.patterns, test.audit)
-    known = _known_formulas(table) if method == "identify" else frozenset()
+    known = _known_formulas(table) if method == "predict" else frozenset()
     answers = [_answered(METHODS[method], one, table, known) for one in patterns]
     rows = pa.Table.from_pylist(list(map(_prediction, answers)), schema=MEASURED_PREDICTIONS)
     write_parquet(output_parquet, [rows], MEASURED_PREDICTIONS)
@@ -143,7 +143,7 @@ def _identified(pattern: LabelledMeasurement, table: Table) -> Identification:
 #: What is asked of a pattern.
 METHODS: dict[str, Callable[[LabelledMeasurement, Table], Identification]] = {
     "index": _observed,
-    "identify": _identified,
+    "predict": _identified,
 }
 
 

@@ -42,7 +42,7 @@ PLACES = {
     ),
     "measured_patterns": ("data/measured/SET.parquet", "a measured pattern with its label"),
     "audit": ("data/audit/SET.parquet", "whether a measured pattern can be judged by, and why not"),
-    "measured_predictions": ("results/measured/SET/{index,identify}.parquet", "what was said of one pattern"),
+    "measured_predictions": ("results/measured/SET/{index,predict}.parquet", "what was said of one pattern"),
     "operations": ("data/symmetry/operations.parquet", "a setting of a space group"),
     "reflection_conditions": ("data/symmetry/reflection_conditions.parquet", "a condition of a setting"),
     "wyckoff": ("inside the package", "a Wyckoff position"),

@@ -157,7 +157,7 @@ def judged(known_structures, tmp_path_factory):
 
 def test_a_known_crystal_is_named_and_a_rejected_pattern_is_not_asked(judged):
     folder, test, crystal = judged
-    records = judge_measured(test, "identify", folder / "out.json", folder / "out.parquet")
+    records = judge_measured(test, "predict", folder / "out.json", folder / "out.parquet")
     assert json.loads((folder / "out.json").read_text()) == records
     assert {record["laboratory"] for record in records} == {"mine"}
     assert {record["n"] for record in records} == {1}
@@ -177,5 +177,5 @@ def test_a_known_crystal_is_named_and_a_rejected_pattern_is_not_asked(judged):
 
 def test_an_unknown_method_is_named(judged):
     folder, test, _ = judged
-    with pytest.raises(XtinctError, match="method 'guess': expected one of index, identify"):
+    with pytest.raises(XtinctError, match="method 'guess': expected one of index, predict"):
         judge_measured(test, "guess", folder / "x.json", folder / "x.parquet")

@@ -11,14 +11,14 @@ def test_a_row_for_each_set_laboratory_and_method(measured_records):
     record, _ = measured_records
     records = [
         record(),
-        record(method="identify", top1=1.0),
+        record(method="predict", top1=1.0),
         record(target="crystal_system", n=5, seconds=2.0),
         record(laboratory="bench", target="spacegroup"),
         record(laboratory="bench", target="family", n=0),
     ]
     rows = measured_rows(records)
     keys = [(row["laboratory"], row["method"]) for row in rows]
-    assert keys == [("all", "index"), ("all", "identify"), ("bench", "index")]
+    assert keys == [("all", "index"), ("all", "predict"), ("bench", "index")]
     assert (rows[0]["n"], rows[0]["sure"], rows[0]["seconds"]) == (5, "2 of 3", 2.0)
     # A target that no label says is no cell; others keep the number that they are shares of.
     system, family, _, of_class, group = rows[0]["cells"]

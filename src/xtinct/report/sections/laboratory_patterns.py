@@ -17,7 +17,7 @@ _TARGETS = {
     "extinction_class": "extinction class",
     "spacegroup": "space group",
 }
-_METHODS = ("index", "identify")
+_METHODS = ("index", "predict")
 
 
 def content(results: Results) -> Content | None:
