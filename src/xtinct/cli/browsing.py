@@ -1,7 +1,5 @@
 """The command that serves the page on loopback."""
 
-from pathlib import Path
-
 import click
 
 
@@ -16,7 +14,7 @@ import click
 @click.option(
     "--database",
     type=click.Path(dir_okay=False),
-    help="Table of known structures (rule recognition); without it that of the default build, if any.",
+    help="Table of known structures (rule recognition), or none; without it as in xtinct predict.",
 )
 @click.option("--no-browser", is_flag=True, help="Open no browser, only say the address.")
 @click.option(
@@ -39,12 +37,12 @@ def app(port: int, database: str | None, no_browser: bool, time_limit: float) ->
     from xtinct.app.serving import serve
     from xtinct.files.parquet import open_parquet
     from xtinct.files.schema import RECOGNITION, check_table
-    from xtinct.recognition.recognising import DEFAULT_DATABASE
+    from xtinct.joint.identifying import NO_DATABASE
+    from xtinct.recognition.recognising import default_database
 
-    if database is None and Path(DEFAULT_DATABASE).is_file():
-        database = DEFAULT_DATABASE
+    database = None if database == NO_DATABASE else database or str(default_database())
     if database is None:
-        click.echo("No table of known structures (--database): only lattice and absences are read.", err=True)
+        click.echo("No known structures are asked: only lattice and absences are read.", err=True)
     else:
         file = open_parquet(database)
         check_table(file.schema_arrow, RECOGNITION, database)
