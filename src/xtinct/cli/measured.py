@@ -26,6 +26,11 @@ _PEAKS = click.option(
 _SCAN = click.option("--scan", help="Scan or block of a file that holds several.")
 _PLOT = click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture: .svg, .png or .html.")
 _CIF = click.option("--cif", type=click.Path(dir_okay=False), help="Write cell and possible groups as CIF.")
+_PROGRAM_INPUT = click.option(
+    "--program-input",
+    type=click.Path(dir_okay=False),
+    help="Write the input of the next program, with cell and group: .inp (TOPAS) or .exp (EXPO).",
+)
 
 
 @click.command()
@@ -41,6 +46,7 @@ _CIF = click.option("--cif", type=click.Path(dir_okay=False), help="Write cell a
 @options.prior
 @_PLOT
 @_CIF
+@_PROGRAM_INPUT
 @options.as_json
 @click.option("--models", help="Folder of trained models: they answer, instead of all else.")
 @click.option(
@@ -62,9 +68,7 @@ _CIF = click.option("--cif", type=click.Path(dir_okay=False), help="Write cell a
 @click.option(
     "--any-width", is_flag=True, help="With --models: answer although peaks are wider than the model's."
 )
-def predict(
-    patterns: Sequence[str], as_json: bool, plot: str | None, cif: str | None, **question: Any
-) -> None:
+def predict(patterns: Sequence[str], as_json: bool, **question: Any) -> None:
     """Name the symmetry of measured patterns, of any crystal family: systems, classes, groups and cell.
 
     A pattern is a file of any format of powder diffraction. Background, noise, doublets, shifts and foreign
@@ -78,12 +82,13 @@ def predict(
     """
     from xtinct.api import predict as answer
 
+    files = _Files.taken_from(question)
     told = {name: value for name, value in question.items() if value not in (None, False)}
     if "models" not in told:
-        _answer_each(patterns, answer, told, _Outputs(as_json, plot, cif))
+        _answer_each(patterns, answer, told, files, as_json=as_json)
         return
-    if plot or cif:
-        raise XtinctError("--plot and --cif: these are only where no models are named")
+    if files.named:
+        raise XtinctError(f"{', '.join(files.named)}: only where no models are named")
     answers = {}
     for path in patterns:
         with _naming(path):
@@ -150,10 +155,9 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
 @options.prior
 @_PLOT
 @_CIF
+@_PROGRAM_INPUT
 @options.as_json
-def index(
-    patterns: Sequence[str], as_json: bool, plot: str | None, cif: str | None, **question: str | bool | None
-) -> None:
+def index(patterns: Sequence[str], as_json: bool, **question: str | bool | None) -> None:
     """Read measured patterns without training: cell, hkl, extinction classes and space groups.
 
     A pattern is a file of any format of powder diffraction. Background, noise, doublets, shifts and foreign
@@ -161,35 +165,54 @@ def index(
     """
     from xtinct.observer.asking import index as read
 
-    _answer_each(patterns, read, question, _Outputs(as_json, plot, cif))
+    files = _Files.taken_from(question)
+    _answer_each(patterns, read, question, files, as_json=as_json)
 
 
-class _Outputs(NamedTuple):
-    """In what form answers are wanted."""
+class _Files(NamedTuple):
+    """Files that are written beside an answer."""
 
-    as_json: bool
     plot: str | None
     cif: str | None
+    program_input: str | None
+
+    @classmethod
+    def taken_from(cls, question: dict[str, Any]) -> "_Files":
+        """The files among the options of a command, which lose them."""
+        return cls(*(question.pop(name) for name in cls._fields))
+
+    @property
+    def named(self) -> list[str]:
+        """The options that were given."""
+        return [f"--{name.replace('_', '-')}" for name, path in self._asdict().items() if path]
+
+    def write(self, answer: Any) -> None:
+        """Write those that were named."""
+        if self.plot:
+            answer.plot(self.plot)
+        if self.cif:
+            answer.to_cif(self.cif)
+        if self.program_input:
+            answer.to_input(self.program_input)
 
 
 def _answer_each(
     patterns: Sequence[str],
     ask: Callable[..., Any],
     question: Mapping[str, str | bool | None],
-    outputs: _Outputs,
+    files: _Files,
+    *,
+    as_json: bool,
 ) -> None:
-    """Print what is answered of each pattern, and write the picture and the CIF of a single one."""
-    if (outputs.plot or outputs.cif) and len(patterns) > 1:
-        raise XtinctError("--plot and --cif take one pattern")
+    """Print what is answered of each pattern, and write the files of a single one."""
+    if files.named and len(patterns) > 1:
+        raise XtinctError(f"{', '.join(files.named)}: one pattern at a time")
     answers = []
     for path in patterns:
         with _naming(path):
             answers.append(ask(path, **question))
-        if outputs.plot:
-            answers[-1].plot(outputs.plot)
-        if outputs.cif:
-            answers[-1].to_cif(outputs.cif)
-    if outputs.as_json:
+        files.write(answers[-1])
+    if as_json:
         plain = [answer.to_dict() for answer in answers]
         click.echo(json.dumps(plain if len(plain) > 1 else plain[0], indent=1))
         return
@@ -213,7 +236,7 @@ def recognise(patterns: Sequence[str], as_json: bool, **question: str | bool | i
     """
     from xtinct.recognition.recognising import recognise as find
 
-    _answer_each(patterns, find, question, _Outputs(as_json, None, None))
+    _answer_each(patterns, find, question, _Files(None, None, None), as_json=as_json)
 
 
 @click.command(hidden=True, params=predict.params)

@@ -177,6 +177,10 @@ class Identification:
         """CIF text of the best cell, with a block for every group of the best class; see `Observation`."""
         return self.observation.to_cif(path)
 
+    def to_input(self, path) -> None:
+        """Write the input of the program that `path` is named for; see `Observation`."""
+        self.observation.to_input(path)
+
     def plot(self, path) -> None:
         """Write the picture of the observation: .svg, .png or .html."""
         self.observation.plot(path)
