@@ -179,11 +179,10 @@ def for_measured(pattern):
     ]
 
 
-def for_networks(pattern):
-    """`pattern` filled in for every set of measured patterns and every model of all families."""
+def for_joint_models(name):
+    """A file of every model that tells all families apart."""
     return [
-        pattern.format(set=name, experiment=experiment, seed=seed)
-        for name in PATTERN_SETS
+        f"models/{experiment}/all/seed-{seed}/{name}"
         for experiment, family, seed in MODELS
         if family == "all"
     ]
@@ -282,7 +281,7 @@ def final_targets():
         *for_hybrid("results/observer/{family}/{test}.hybrid.json"),
         *for_robustness(),
         *for_measured("results/measured/{set}/{method}.json"),
-        *for_networks("results/measured_networks/{set}/{experiment}/seed-{seed}.json"),
+        *expand("results/measured_networks/{set}.json", set=PATTERN_SETS),
         "results/ceilings.csv",
         "data/symmetry/reflection_conditions.parquet",
         "data/splits/structures.parquet",

@@ -1,22 +1,21 @@
 rule measured_networks:
     input:
-        for_networks("results/measured_networks/{set}/{experiment}/seed-{seed}.json"),
+        expand("results/measured_networks/{set}.json", set=PATTERN_SETS),
 
 
-# What a model that tells all families apart says of the measured patterns that passed their audit.
-rule ask_network:
+# What the models that tell all families apart say of the measured patterns that passed their audit.
+rule ask_networks:
     input:
-        model="models/{experiment}/all/seed-{seed}/model.safetensors",
-        card="models/{experiment}/all/seed-{seed}/card.json",
+        models=for_joint_models("model.safetensors"),
+        cards=for_joint_models("card.json"),
         patterns="data/measured/{set}.parquet",
         audit="data/audit/{set}.parquet",
     output:
-        metrics="results/measured_networks/{set}/{experiment}/seed-{seed}.json",
-        predictions="results/measured_networks/{set}/{experiment}/seed-{seed}.parquet",
+        "results/measured_networks/{set}.json",
     log:
-        "logs/ask_network/{set}/{experiment}/seed-{seed}.log",
+        "logs/ask_networks/{set}.log",
     benchmark:
-        "logs/ask_network/{set}/{experiment}/seed-{seed}.tsv"
+        "logs/ask_networks/{set}.tsv"
     threads: config["train"]["threads"]
     resources:
         mem_mb=sized(4000, 4),
@@ -29,7 +28,7 @@ rule ask_network:
         confidence=config["report"]["confidence"],
         code=code_digest("xtinct.evaluation.measured_networks"),
     script:
-        "../workflow/scripts/ask_network.py"
+        "../workflow/scripts/ask_networks.py"
 
 
 # CDDD without the types of the measured patterns: for experiments whose `train` is data/apart.

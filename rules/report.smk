@@ -48,9 +48,7 @@ rule report:
         wilson="results/limits/wilson.json",
         measured=for_measured("results/measured/{set}/{method}.json"),
         audits=expand("data/audit/{set}.parquet", set=PATTERN_SETS),
-        networks=for_networks(
-            "results/measured_networks/{set}/{experiment}/seed-{seed}.json"
-        ),
+        networks=expand("results/measured_networks/{set}.json", set=PATTERN_SETS),
     output:
         html=report(
             "results/report.html",

@@ -73,6 +73,7 @@ def _evaluation(build: Path, config: dict, model: Path, path: Path) -> dict[str,
     training = config["experiments"][card["experiment"]].get("training", {})
     measures = {
         "remedy": next((str(training[k]) for k in ("loss", "sampling", "correction") if k in training), ""),
+        "learning_rate": "" if kind["kind"] == "extratrees" else _rate(config, training),
         "parameters": card["architecture"]["parameters"],
         "patterns": card["patterns"],
         "cpu_seconds": _cpu_seconds(build, model),
@@ -116,6 +117,10 @@ def _published(kind: dict, target: str) -> dict[str, str]:
     return {
         f"published_{key.replace('-', '_')}": found.get(key, "") for key in ("in-library", "out-of-library")
     }
+
+
+def _rate(config: dict, training: dict) -> float:
+    return training.get("learning_rate", config["train"]["learning_rate"])
 
 
 def _cpu_seconds(build: Path, model: Path) -> str:

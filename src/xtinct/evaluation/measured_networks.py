@@ -58,6 +58,21 @@ def evaluate_on_measured(
     has a calibration. A pattern that cannot be brought to the model's grid is answered with equal
     probabilities of all outputs; `failed` counts such patterns.
     """
+    records, predictions = _judged(model, test)
+    write_json(output_json, records)
+    write_parquet(output_parquet, [predictions], PREDICTIONS)
+    return records
+
+
+def ask_networks(models: Sequence[ModelFolder], test: MeasuredSet, output_json: str | Path) -> list[dict]:
+    """Write and return the records of `evaluate_on_measured` of several models; [] without any."""
+    records = [record for model in models for record in _judged(model, test)[0]]
+    write_json(output_json, records)
+    return records
+
+
+def _judged(model: ModelFolder, test: MeasuredSet) -> tuple[list[dict], pa.Table]:
+    """Records and predictions of one model."""
     predictor = model.predictor()
     patterns = labelled_measurements(test.patterns, test.audit)
     started = time.perf_counter()
@@ -85,10 +100,7 @@ def evaluate_on_measured(
             about = {"prior": prior, "laboratory": laboratory, "failed": int(failed[rows].sum())}
             for record in _records(found, predictor.outputs, truth, rows, test.confidence):
                 records.append({**common, **about, **record})
-    write_json(output_json, records)
-    predictions = _predictions(predictor.family, patterns, answers["training"])
-    write_parquet(output_parquet, [predictions], PREDICTIONS)
-    return records
+    return records, _predictions(predictor.family, patterns, answers["training"])
 
 
 def _by_frequencies(outputs: Outputs, n: int) -> Prediction:

@@ -53,7 +53,7 @@ class ReportPaths:
     wilson       wilson.json of xtinct.ceiling.ceiling_files.write_wilson, if it was made
     measured     results/measured/{set}/{method}.json
     audits       data/audit/{set}.parquet
-    networks     results/measured_networks/{set}/{experiment}/seed-{seed}.json
+    networks     results/measured_networks/{set}.json
     """
 
     metrics: Sequence[str | Path]

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.ceiling.priors import read_prior
-from xtinct.evaluation.measured_networks import MeasuredSet, evaluate_on_measured
+from xtinct.evaluation.measured_networks import MeasuredSet, ask_networks, evaluate_on_measured
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import MEASURED_PATTERNS, PREDICTIONS
@@ -61,8 +61,15 @@ def measured(lines, tmp_path):
 
 def asked(model, path, tmp_path):
     out = tmp_path / "records.json", tmp_path / "predictions.parquet"
-    records = evaluate_on_measured(ModelFolder(model, "cpu", "float32"), MeasuredSet("set", path), *out)
+    folder, test = ModelFolder(model, "cpu", "float32"), MeasuredSet("set", path)
+    records = evaluate_on_measured(folder, test, *out)
     assert json.loads(out[0].read_text()) == records
+    # A build without such a model has an empty file.
+    assert (
+        ask_networks([], test, tmp_path / "none.json")
+        == json.loads((tmp_path / "none.json").read_text())
+        == []
+    )
     return {(r["prior"], r["laboratory"], r["target"]): r for r in records}, pq.read_table(out[1])
 
 
