@@ -167,7 +167,8 @@ def behind(names):
 
 def outside(**variables):
     """The environment of a process that measures no coverage and finds nothing of this checkout."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTHON", "XTINCT_"))}
+    own = ("COV_", "PYTHON", "XTINCT_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(own)}
     return kept | variables
 
 
