@@ -123,7 +123,7 @@ def judge_measured(
         raise XtinctError(f"method {method!r}: expected one of {', '.join(METHODS)}")
     table = open_table(test.database)
     patterns = labelled_measurements(test.patterns, test.audit)
-    known = _known_formulas(table) if method == "identify" else frozenset()
+    known = _known_formulas(table)
     answers = [_answered(METHODS[method], one, table, known) for one in patterns]
     rows = pa.Table.from_pylist(list(map(_prediction, answers)), schema=MEASURED_PREDICTIONS)
     write_parquet(output_parquet, [rows], MEASURED_PREDICTIONS)
