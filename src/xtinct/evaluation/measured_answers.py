@@ -208,8 +208,9 @@ def records_of(
     `n` patterns with that target, `failed` of them without an answer, which count as wrong, `known` of them
     with a structure of their formula in the database; `top1` to `top5` with Wilson intervals; `ece`, expected
     calibration error; `ceiling1`, of the label's lattices within the measured ranges, all groups of a family
-    alike (classes and groups); `lattice`, best cell is the label's; `set` holds the true class; `sure`, share
-    with a first answer above 0.9, and `sure_right` of them; `seconds`, median of an answer, and `seconds_90`.
+    alike (classes and groups); `lattice`, best cell is the label's; `held`, the set holds the true class;
+    `sure`, share with a first answer above 0.9, and `sure_right` of them; `seconds`, median of an answer, and
+    `seconds_90`.
     """
     laboratories = Counter(one.pattern.laboratory for one in answers)
     scopes = [*([ALL] if len(laboratories) != 1 else []), *sorted(laboratories)]
@@ -243,7 +244,7 @@ def _record(answers: Sequence[MeasuredAnswer], target: str, confidence: float) -
     record |= {"sure": len(sure) / n, "sure_right": sum(sure), "sure_n": len(sure)}
     if target == "extinction_class":
         sets = [one.answer.class_set if one.answer else [] for one in answers]
-        record |= proportion("set", sum(x in s for x, s in zip(labels, sets, strict=True)), n, confidence)
+        record |= proportion("held", sum(x in s for x, s in zip(labels, sets, strict=True)), n, confidence)
         record["set_size"] = float(np.mean([len(s) for s in sets]))
     if target == "bravais":
         right = [one.lattice_right for one in answers if one.lattice_right is not None]

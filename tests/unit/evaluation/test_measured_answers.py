@@ -96,7 +96,8 @@ def test_shares_are_counted_by_hand():
     assert (group["sure_n"], group["sure_right"], group["sure"]) == (1, 1, 1 / 4)
     # |1 - .95|, |0 - .6|, |0 - .7| in bins of their own, of three with an answer.
     assert group["ece"] == pytest.approx((0.05 + 0.6 + 0.7) / 3)
-    assert of(records, "extinction_class")["set"] == 1 / 4
+    assert of(records, "extinction_class")["held"] == 1 / 4
+    assert {record["set"] for record in records} == {"set"}
     assert of(records, "bravais")["lattice"] == 0
     assert group["seconds"] == 1.5
     # F m -3 m on its lattice: one class of five groups, all alike.

@@ -20,6 +20,7 @@ def test_a_row_for_each_set_laboratory_and_method(measured_records):
     keys = [(row["laboratory"], row["method"]) for row in rows]
     assert keys == [("all", "index"), ("all", "predict"), ("bench", "index")]
     assert (rows[0]["n"], rows[0]["sure"], rows[0]["seconds"]) == (5, "2 of 3", 2.0)
+    assert (rows[0]["set"], rows[0]["set_share"]) == ("mine", 0.5)
     # A target that no label says is no cell; others keep the number that they are shares of.
     system, family, _, of_class, group = rows[0]["cells"]
     assert (system["n"], family, of_class["n"], group) == (5, None, 4, None)

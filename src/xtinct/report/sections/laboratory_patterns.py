@@ -59,7 +59,7 @@ def measured_rows(records: Sequence[Mapping]) -> list[Row]:
                 "cells": [_cell(of.get(target)) for target in _TARGETS],
                 "top5": classes and classes["top5"],
                 "ceiling": classes and classes["ceiling1"],
-                "set_share": classes and classes["set"],
+                "set_share": classes and classes["held"],
                 "ece": classes and classes["ece"],
                 "sure": classes and f"{classes['sure_right']} of {classes['sure_n']}",
                 "seconds": max(record["seconds"] for record in of.values()),
