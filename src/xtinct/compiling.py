@@ -1,12 +1,22 @@
 """numba's compiler with its cache on disk, or without one where no folder can be written."""
 
 import logging
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import IndexDataCacheFile
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+try:
+    import fcntl
+except ImportError:  # not on Windows, where every process compiles for itself
+    fcntl = None
+
+#: Seconds after which a process compiles what another one has been compiling all that time.
+_PATIENCE = 120.0
 _LOG = logging.getLogger(__name__)
 #: Whether the message about the missing cache was given.
 _told = False
@@ -22,7 +32,7 @@ def njit(*, cache: bool = True, **options: Any) -> Callable[[Callable], Callable
     def compiled(function: Callable) -> Callable:
         if cache and not _told:
             try:
-                return _with_tolerant_index(numba.njit(cache=True, **options)(function))
+                return _shared(numba.njit(cache=True, **options)(function))
             except RuntimeError as error:
                 if "cannot cache function" not in str(error):
                     raise
@@ -42,10 +52,65 @@ class _TolerantIndex(IndexDataCacheFile):
             return {}
 
 
-def _with_tolerant_index(compiled: Callable) -> Callable:
-    index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    if index is not None:
-        index.__class__ = _TolerantIndex
+class _SharedCache(FunctionCache):
+    """Numba's cache of one function, in which one process compiles what several ask for at once.
+
+    The others wait and load it; without that each compiles for itself. A process that is killed gives its
+    turn back, and one that fails to compile keeps it until it ends: nobody waits longer than _PATIENCE.
+    """
+
+    #: Open while this process compiles the function.
+    _turn: int | None = None
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = super().load_overload(sig, target_context)
+        if found is None and self._turn is None and self._take_turn():
+            found = super().load_overload(sig, target_context)
+            if found is not None:
+                self._end_turn()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        finally:
+            self._end_turn()
+
+    def _take_turn(self) -> bool:
+        """Wait until no other process compiles the function; False where that cannot be told."""
+        if fcntl is None:
+            return False
+        try:
+            self._impl.locator.ensure_cache_path()
+            self._turn = os.open(self._turn_file(), os.O_CREAT | os.O_RDONLY, 0o666)
+        except OSError:
+            return False
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                time.sleep(0.05)
+            except OSError:  # a file system without locks
+                break
+        self._end_turn()
+        return False
+
+    def _turn_file(self) -> Path:
+        return Path(self._cache_path, f"{self._impl.filename_base}.lock")
+
+    def _end_turn(self) -> None:
+        if self._turn is not None:
+            os.close(self._turn)
+            self._turn = None
+
+
+def _shared(compiled: Callable) -> Callable:
+    cache = getattr(compiled, "_cache", None)
+    if isinstance(cache, FunctionCache):
+        cache.__class__ = _SharedCache
+        cache._cache_file.__class__ = _TolerantIndex
     return compiled
 
 

@@ -1,9 +1,11 @@
 """Compiled code is cached on disk: a fresh process starts quickly, and many may start at once."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -62,6 +64,34 @@ def test_many_processes_may_fill_the_cache_at_once(tmp_path, processes):
     assert all(process.returncode == 0 for process in started)
     assert len(results) == 1
     assert run(ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) == results.pop().split()
+
+
+def test_of_many_processes_one_compiles(tmp_path):
+    (tmp_path / "kernel.py").write_text(
+        "from xtinct.compiling import njit\n\n\n@njit(cache=True)\ndef double(x):\n    return x * 2\n"
+    )
+    code = "from kernel import double; double(1.5); print(sum(double.stats.cache_misses.values()))"
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}, text=True,
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    assert sorted(process.communicate()[0] for process in started) == ["0\n"] * 5 + ["1\n"]
+
+
+def test_a_turn_that_is_never_given_back_is_waited_for_only_so_long(tmp_path):
+    expected = run(ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path))
+    for compiled in tmp_path.rglob("*.nb[ci]"):
+        compiled.unlink()
+    with ExitStack() as held:
+        for lock in tmp_path.rglob("*.lock"):
+            fcntl.flock(held.enter_context(lock.open()), fcntl.LOCK_EX)
+        impatient = "import xtinct.compiling\nxtinct.compiling._PATIENCE = 0.2\n"
+        assert run(impatient + ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) == expected
+    assert list(tmp_path.rglob("*.nbc"))
 
 
 def test_an_installation_that_cannot_be_written_compiles_anew_and_says_once_what_to_set(root, tmp_path):
