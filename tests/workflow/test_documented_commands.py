@@ -198,6 +198,7 @@ COMMANDS = {
     # docs/app.md
     "pip install 'xtinct[app]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[app]'",
     "xtinct app": HELP,
+    "xtinct predict --prior": HELP,
     "xtinct app --database table.parquet --port 0 --no-browser": HELP,
     "xtinct classes --group 62": AS_IT_IS,
     "xtinct recognise PATTERN --database TABLE": HELP,
