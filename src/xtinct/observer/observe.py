@@ -358,6 +358,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         by_absences=spread(absences) if question.votes is not None else [],
         fit=fit,
         absent=fit.centre[: len(fit.lines)][~allowed],
+        read_as=(fit.family, best),
         axes={
             number: matrix
             for number in posterior.members(best)

@@ -161,7 +161,7 @@ def _title(observation: AnswerData) -> str:
     lattice = observation.lattice
     if lattice is None:
         return f"{observation.name}: no lattice"
-    best = observation.classes[0]
+    best = observation.lattice_class
     cell = " ".join(lattice.cell_text())
     return f"{observation.name}: {lattice.bravais}  {cell}  {best.symbol}  ({best.probability:.2f})"
 
