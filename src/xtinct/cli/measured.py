@@ -24,6 +24,11 @@ _PEAKS = click.option(
     "--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known."
 )
 _SCAN = click.option("--scan", help="Scan or block of a file that holds several.")
+_AXIS = click.option(
+    "--axis",
+    help="What the positions are, where the file does not say it: 2theta, theta, d, q (1/angstrom), q_nm "
+    "(1/nm), sin(theta)/lambda or 1/d.",
+)
 _PLOT = click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture: .svg, .png or .html.")
 _CIF = click.option("--cif", type=click.Path(dir_okay=False), help="Write cell and possible groups as CIF.")
 _PROGRAM_INPUT = click.option(
@@ -43,6 +48,7 @@ _PROGRAM_INPUT = click.option(
 @click.option("--centring", help="Centring that is known: P, A, B, C, I, F or R.")
 @_PEAKS
 @_SCAN
+@_AXIS
 @options.prior
 @_PLOT
 @_CIF
@@ -145,6 +151,7 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
 @click.option("--centring", help="Centring that is known: P, A, B, C, I, F or R.")
 @_PEAKS
 @_SCAN
+@_AXIS
 @click.option(
     "--law",
     type=click.Choice(["physical", "uniform"]),
@@ -226,6 +233,7 @@ def _answer_each(
 @options.wavelength
 @_PEAKS
 @_SCAN
+@_AXIS
 @click.option("--phases", type=int, default=3, show_default=True, help="Most phases that are looked for.")
 @options.as_json
 def recognise(patterns: Sequence[str], as_json: bool, **question: str | bool | int | None) -> None:

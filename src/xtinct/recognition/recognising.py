@@ -12,8 +12,8 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.metric import cell_of
-from xtinct.measurements import Measurement, PeakTable, read_measurement, read_peaks
-from xtinct.observer.asking import as_measurement, listed
+from xtinct.measurements import Measurement, PeakTable
+from xtinct.observer.asking import as_measurement, listed, read
 from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation, radiation_of
 from xtinct.recognition import structure_scores
@@ -71,6 +71,7 @@ def recognise(
     elements: str | Iterable[str] | None = None,
     peaks: bool = False,
     scan: str | None = None,
+    axis: str | None = None,
     phases: int = 3,
 ) -> Recognition:
     """Known structures whose lines fit a measured pattern, and what symmetry they vote for.
@@ -83,6 +84,7 @@ def recognise(
     elements    symbols ("Si,O") that the sample may have; structures with others, hydrogen excepted, are left
                 out
     peaks       whether the file is a list of peaks; scan, which of several scans
+    axis        what the positions of a file are, where it does not say it: 2theta, d, q ...
     phases      most phases that are looked for
 
     Returns a `Recognition`: print it, or see its attributes and `to_dict()`. XtinctError where there is
@@ -90,7 +92,9 @@ def recognise(
     """
     table = open_table(database)
     rows = chosen_rows(table, elements)
-    found, targets, name, notes = _targets(pattern, wavelength, peaks, scan)
+    if isinstance(pattern, str | Path):
+        pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
+    found, targets, name, notes = _targets(pattern, wavelength)
     answer = recognise_targets(table, targets, rows, name, phases)
     return replace(answer, notes=(*notes, *(found.notes if found else ()), *answer.notes))
 
@@ -172,14 +176,9 @@ def chosen_rows(table: Table, elements: str | Iterable[str] | None) -> np.ndarra
     return rows
 
 
-def _targets(pattern, wavelength, peaks, scan) -> tuple[Found | None, Targets, str, tuple[str, ...]]:
+def _targets(pattern, wavelength) -> tuple[Found | None, Targets, str, tuple[str, ...]]:
     radiation = None if wavelength is None else radiation_of(wavelength)
-    if isinstance(pattern, str | Path):
-        if peaks:
-            pattern = read_peaks(pattern, wavelength=wavelength)
-        else:
-            pattern = read_measurement(pattern, wavelength=wavelength, scan=scan)
-    elif isinstance(pattern, tuple | list):
+    if isinstance(pattern, tuple | list):
         pattern = as_measurement(*pattern)
     if isinstance(pattern, PeakTable):
         known = listed(pattern, radiation)

@@ -144,7 +144,7 @@ def test_a_peak_list_of_spacings_needs_no_wavelength(file, header, values, axis)
 
 def test_one_column_of_positions(file):
     text = "".join(f"{d:.5f}\n" for d in D)
-    with pytest.raises(XtinctError, match="2theta, d or Q; tell it as axis"):
+    with pytest.raises(XtinctError, match="2theta, d or Q; tell the axis"):
         read_measurement(file(text))
     found = read_peaks(file(text), axis="d")
     np.testing.assert_allclose(found.d, D, atol=1e-5)

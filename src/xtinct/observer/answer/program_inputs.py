@@ -27,7 +27,8 @@ def write_program_input(answer: AnswerData, path: str | Path) -> None:
     """Write the input of the program that `path` is named for: .inp (TOPAS) or .exp (EXPO).
 
     The most probable group of the best lattice's best class is taken, on the axes of its standard setting;
-    the other groups of the class stand in comments. XtinctError for another name, and where no lattice was found.
+    the other groups of the class stand in comments. XtinctError for another name, and where no lattice was
+    found.
     """
     program = _PROGRAMS.get(Path(path).suffix.lower())
     if program is None:

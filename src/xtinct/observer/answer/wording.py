@@ -82,7 +82,8 @@ def _deciding(observation: AnswerData) -> str:
             for line in deciding[:_TOLD]
         ]
         parts.append(
-            f"Lines that decide for {best} against {rival} (10 decibans: ten times as probable; minus: against it):\n"
+            f"Lines that decide for {best} against {rival} "
+            "(10 decibans: ten times as probable; minus: against it):\n"
             + table(("hkl", "2theta (deg)", f"in {best}", "evidence (decibans)"), rows)
         )
     return "\n\n".join(parts)
