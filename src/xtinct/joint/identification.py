@@ -19,6 +19,8 @@ from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin
 SUMS = {0.9: 0.75}
 #: Probabilities above which a part of the answer is called sure, and below which it is called open.
 SURE, OPEN = 0.9, 0.5
+#: Probability that no lattice is right above which the text says where that share goes.
+UNKNOWN = 0.1
 #: Lines of the pattern that the text shows.
 _LINES = 20
 
@@ -169,6 +171,13 @@ class Identification:
             text += " They do not belong to one crystal: each is a sum over all that is possible."
         if self.lattice.bravais != kind:
             text += f" The best single lattice is {self.lattice.bravais} ({self.lattice.probability:.2f})."
+        if self.observation.unknown > UNKNOWN:
+            voted = self.recognition is not None and self.recognition.known
+            by = "known structures" if voted else "what was expected beforehand"
+            text += (
+                f" A share of {self.observation.unknown:.2f} has none of the lattices that were found, and "
+                f"goes by {by}."
+            )
         return text
 
     def _levels(self) -> tuple[tuple[str, str, float], ...]:

@@ -191,8 +191,8 @@ def _sentence(recognition: Recognition) -> str:
         )
     sure = "Recognised as" if recognition.probability > SURE else "Perhaps"
     return (
-        f"{sure} {what}: probability {recognition.probability:.2f} that its lattice and space group are "
-        f"right, {best.probability:.2f} that it is this structure."
+        f"{sure} {what}, or a compound of the same structure type: probability {recognition.probability:.2f} "
+        "that its lattice and space group are right."
     )
 
 
@@ -213,9 +213,9 @@ def _structures(recognition: Recognition, most: int = _TOLD) -> str:
     angles = ("alpha", "beta", "gamma")
     header = (
         *("structure", "formula", "space group", "lattice", "a (A)", "b (A)", "c (A)", *angles),
-        *("cosine", "explained", "score", "probability", "also"),
+        *("cosine", "explained", "score", "share", "also"),
     )
-    text = table(header, rows)
+    text = table(header, rows) + "\nshare: what each has of that probability"
     if any(one.also for one in recognition.known[:most]):
         text += (
             "\nalso: structures of the same elements that this pattern does not tell from it (all in --json)"
