@@ -193,6 +193,16 @@ class _Files(NamedTuple):
         """The options that were given."""
         return [f"--{name.replace('_', '-')}" for name, path in self._asdict().items() if path]
 
+    def check(self) -> None:
+        """XtinctError for a name that none of them can have, before anything is asked."""
+        from xtinct.observer.answer.picture import check_picture_name
+        from xtinct.observer.answer.program_inputs import program_named
+
+        if self.plot:
+            check_picture_name(self.plot)
+        if self.program_input:
+            program_named(self.program_input)
+
     def write(self, answer: Any) -> None:
         """Write those that were named."""
         if self.plot:
@@ -214,16 +224,19 @@ def _answer_each(
     """Print what is answered of each pattern, and write the files of a single one."""
     if files.named and len(patterns) > 1:
         raise XtinctError(f"{', '.join(files.named)}: one pattern at a time")
+    files.check()
     answers = []
     for path in patterns:
         with _naming(path):
             answers.append(ask(path, **question))
-        files.write(answers[-1])
     if as_json:
         plain = [answer.to_dict() for answer in answers]
         click.echo(json.dumps(plain if len(plain) > 1 else plain[0], indent=1))
-        return
-    click.echo("\n\n".join(str(answer) for answer in answers))
+    else:
+        click.echo("\n\n".join(str(answer) for answer in answers))
+    # What cannot be written, as a CIF without a lattice, must not cost the answer.
+    for answer in answers:
+        files.write(answer)
 
 
 @click.command()

@@ -135,7 +135,7 @@ def open_table(database: str | Path | Table | None) -> Table:
         told = f" ({DATABASE})" if database is None else ""
         raise XtinctError(
             f"{path}{told}: no such file; name another table of known structures (--database or {DATABASE}), "
-            "or none to ask the one that comes with xtinct"
+            "or leave both out to ask the one that comes with xtinct"
         )
     state = path.stat()
     return _loaded(path, state.st_mtime_ns, state.st_size)
@@ -187,7 +187,10 @@ def _targets(pattern, wavelength) -> tuple[Found | None, Targets, str, tuple[str
         return None, from_peaks(known, *ends), pattern.name or "peak list", pattern.notes
     radiation = radiation or pattern.radiation
     if radiation is None:
-        raise XtinctError(f"{pattern.name or 'pattern'}: the wavelength is not known; tell it (wavelength)")
+        raise XtinctError(
+            f"{pattern.name or 'pattern'}: the wavelength is not known; "
+            "tell it (--wavelength 1.5406, or CuKa for a doublet)"
+        )
     found = find(pattern.two_theta, pattern.intensity, radiation, pattern.sigma)
     return found, targets_of(found), pattern.name or "pattern", pattern.notes
 

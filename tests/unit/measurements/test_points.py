@@ -153,6 +153,13 @@ def test_one_column_of_positions(file):
     np.testing.assert_allclose(named.d, D, atol=1e-5)
 
 
+def test_a_profile_is_no_list_of_peaks(file):
+    x = np.arange(10, 50, 0.02)
+    with pytest.raises(XtinctError, match="2,000 points at even steps are a profile"):
+        read_peaks(file("".join(f"{a:.2f} 7\n" for a in x)), wavelength=WAVELENGTH)
+    assert len(read_peaks(file("".join(f"{a:.2f} 7\n" for a in x[:100:2])), wavelength=WAVELENGTH).d) == 50
+
+
 def test_peaks_are_sorted_by_spacing(file):
     text = "# d(A) I\n" + "".join(f"{d:.5f} {k}\n" for k, d in list(enumerate(D))[::-1])
     found = read_peaks(file(text))

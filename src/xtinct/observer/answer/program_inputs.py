@@ -30,12 +30,18 @@ def write_program_input(answer: AnswerData, path: str | Path) -> None:
     the other groups of the class stand in comments. XtinctError for another name, and where no lattice was
     found.
     """
-    program = _PROGRAMS.get(Path(path).suffix.lower())
-    if program is None:
-        raise XtinctError(f"{path}: name it .inp for TOPAS or .exp for EXPO; most other programs read --cif")
+    program = program_named(path)
     if answer.lattice_class is None or answer.radiation is None:
         raise XtinctError(f"{answer.name}: no lattice was found, so there is nothing to write to {path}")
     write_text(path, program(answer))
+
+
+def program_named(path: str | Path) -> Callable[[AnswerData], str]:
+    """What writes the input of the program that a path is named for; XtinctError for another name."""
+    program = _PROGRAMS.get(Path(path).suffix.lower())
+    if program is None:
+        raise XtinctError(f"{path}: name it .inp for TOPAS or .exp for EXPO; most other programs read --cif")
+    return program
 
 
 def _groups(answer: AnswerData) -> list[int]:
