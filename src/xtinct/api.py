@@ -157,6 +157,7 @@ def predict(
     models: str | Path | Sequence[str | Path] | None = None,
     peaks: bool = False,
     scan: str | None = None,
+    axis: str | None = None,
     **told: Any,
 ) -> "Identification | dict[str, dict[str, Any]]":
     """The symmetry of a measured powder pattern, of any crystal family.
@@ -167,6 +168,8 @@ def predict(
     models      None: lattice, absences and known structures answer together. Folders of trained models, or a
                 folder that holds some: these answer
     peaks       whether the file is a list of peaks; scan, which of several scans
+    axis        what the positions of a file are, where it does not say it: 2theta, theta, d, q (1/angstrom),
+                q_nm (1/nm), sin(theta)/lambda or 1/d
     told        without models: database, elements, family, cell, centring, prior; with models: coverage,
                 subtract_background, fill_missing, any_width, prior
 
@@ -208,12 +211,12 @@ def predict(
 
     _check_settings(told, models is not None)
     if models is None:
-        return identify(pattern, wavelength, peaks=peaks, scan=scan, **told)
+        return identify(pattern, wavelength, peaks=peaks, scan=scan, axis=axis, **told)
     if isinstance(told.get("prior"), str | Path):
         told["prior"] = read_prior(told["prior"])
     if peaks:
         raise XtinctError("trained models read profiles, not lists of peaks; ask without models")
-    return answers_of_models(*_profile(pattern, wavelength, scan), models, Asked(**told))
+    return answers_of_models(*_profile(pattern, wavelength, scan, axis), models, Asked(**told))
 
 
 def _check_settings(told: Mapping[str, Any], models: bool) -> None:
@@ -229,7 +232,7 @@ def _check_settings(told: Mapping[str, Any], models: bool) -> None:
 
 
 def _profile(
-    pattern: "Pattern", wavelength: "Wavelength", scan: str | None
+    pattern: "Pattern", wavelength: "Wavelength", scan: str | None, axis: str | None = None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """2theta (degrees, (n,)), intensity (n,) and wavelength (angstrom; told, or the file's) of a profile."""
     from xtinct.measurements import Measurement, radiation_of
@@ -243,7 +246,7 @@ def _profile(
         if wavelength is None:
             raise XtinctError("pattern: the wavelength is not known; tell it (wavelength)")
         return *pattern, radiation_of(wavelength).wavelength if number is None else number
-    found = read(pattern, wavelength, scan=scan)
+    found = read(pattern, wavelength, scan=scan, axis=axis)
     if not isinstance(found, Measurement):
         raise XtinctError(f"{found.name or 'pattern'}: a list of {len(found.d)} peaks, expected a profile")
     if found.radiation is None and wavelength is None:

@@ -24,6 +24,11 @@ _PEAKS = click.option(
     "--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known."
 )
 _SCAN = click.option("--scan", help="Scan or block of a file that holds several.")
+_AXIS = click.option(
+    "--axis",
+    help="What the positions are, where the file does not say it: 2theta, theta, d, q (1/angstrom), q_nm "
+    "(1/nm), sin(theta)/lambda or 1/d.",
+)
 _PLOT = click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture: .svg, .png or .html.")
 _CIF = click.option("--cif", type=click.Path(dir_okay=False), help="Write cell and possible groups as CIF.")
 _PROGRAM_INPUT = click.option(
@@ -43,6 +48,7 @@ _PROGRAM_INPUT = click.option(
 @click.option("--centring", help="Centring that is known: P, A, B, C, I, F or R.")
 @_PEAKS
 @_SCAN
+@_AXIS
 @options.prior
 @_PLOT
 @_CIF
@@ -145,6 +151,7 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
 @click.option("--centring", help="Centring that is known: P, A, B, C, I, F or R.")
 @_PEAKS
 @_SCAN
+@_AXIS
 @click.option(
     "--law",
     type=click.Choice(["physical", "uniform"]),
@@ -186,6 +193,16 @@ class _Files(NamedTuple):
         """The options that were given."""
         return [f"--{name.replace('_', '-')}" for name, path in self._asdict().items() if path]
 
+    def check(self) -> None:
+        """XtinctError for a name that none of them can have, before anything is asked."""
+        from xtinct.observer.answer.picture import check_picture_name
+        from xtinct.observer.answer.program_inputs import program_named
+
+        if self.plot:
+            check_picture_name(self.plot)
+        if self.program_input:
+            program_named(self.program_input)
+
     def write(self, answer: Any) -> None:
         """Write those that were named."""
         if self.plot:
@@ -207,16 +224,19 @@ def _answer_each(
     """Print what is answered of each pattern, and write the files of a single one."""
     if files.named and len(patterns) > 1:
         raise XtinctError(f"{', '.join(files.named)}: one pattern at a time")
+    files.check()
     answers = []
     for path in patterns:
         with _naming(path):
             answers.append(ask(path, **question))
-        files.write(answers[-1])
     if as_json:
         plain = [answer.to_dict() for answer in answers]
         click.echo(json.dumps(plain if len(plain) > 1 else plain[0], indent=1))
-        return
-    click.echo("\n\n".join(str(answer) for answer in answers))
+    else:
+        click.echo("\n\n".join(str(answer) for answer in answers))
+    # What cannot be written, as a CIF without a lattice, must not cost the answer.
+    for answer in answers:
+        files.write(answer)
 
 
 @click.command()
@@ -226,6 +246,7 @@ def _answer_each(
 @options.wavelength
 @_PEAKS
 @_SCAN
+@_AXIS
 @click.option("--phases", type=int, default=3, show_default=True, help="Most phases that are looked for.")
 @options.as_json
 def recognise(patterns: Sequence[str], as_json: bool, **question: str | bool | int | None) -> None:

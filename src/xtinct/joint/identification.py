@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xtinct.observer.answer import wording
 from xtinct.observer.answer.answer_data import LatticeAnswer
 from xtinct.observer.answer.observation import Observation
 from xtinct.recognition.recognising import DATABASE, PACKAGED
@@ -16,6 +17,12 @@ from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin
 
 #: Sum of probabilities up to which classes are in the set of a coverage; found on simulated measurements.
 SUMS = {0.9: 0.75}
+#: Probabilities above which a part of the answer is called sure, and below which it is called open.
+SURE, OPEN = 0.9, 0.5
+#: Probability that no lattice is right above which the text says where that share goes.
+UNKNOWN = 0.1
+#: Lines of the pattern that the text shows.
+_LINES = 20
 
 
 def _class_of(number: int) -> tuple[str, str]:
@@ -85,6 +92,8 @@ class Identification:
     @property
     def agreement(self) -> str:
         """Who said what of the extinction class, in one sentence."""
+        if self.recognition is None and not self.observation.lattices:
+            return "No known structure was held against the peaks."
         if self.recognition is None:
             return "No known structure votes: this is what lattice and absences show."
         if not self.recognition.known:
@@ -117,7 +126,10 @@ class Identification:
         if self.database is None:
             return f"No known structure was asked. If the crystal may be known, {larger}."
         if self.recognition is None:
-            return f"Too few peaks between d = 0.94 and 25 angstrom to ask what {self.database} knows."
+            return (
+                "Too few peaks between d = 0.94 and 25 angstrom to hold them against the known structures of "
+                f"{self.database}."
+            )
         number = f"{self.recognition.structures:,} known structures"
         if self.database != PACKAGED:
             return f"{number} of {self.database} were asked."
@@ -129,14 +141,56 @@ class Identification:
 
     @property
     def summary(self) -> str:
-        """The most probable of each, in one line."""
+        """The most probable of each, in one line; without a lattice, that there is no answer."""
+        if not self.observation.lattices:
+            text = "No lattice was found, so the pattern does not show the symmetry."
+            if self.recognition is None or not self.recognition.known:
+                return text
+            name, p = next(iter(self.classes.items()))
+            return f"{text} By known structures alone the class {_named(name)} leads ({p:.2f})."
+        parts = [f"{name} {text} ({p:.2f})" for name, text, p in self._levels()]
+        return f"Most probable: {', '.join(parts)}."
+
+    @property
+    def certainty(self) -> str:
+        """Which parts of the summary are sure and which are open, and whether they belong together."""
+        if not self.observation.lattices:
+            return ""
+        levels = self._levels()
+        sure = [name for name, _, p in levels if p > SURE]
+        likely = [name for name, _, p in levels if OPEN <= p <= SURE]
+        left = [name for name, _, p in levels if p < OPEN]
+        kinds = (
+            (f"Sure (above {SURE})", sure),
+            (f"Likely ({OPEN} to {SURE})", likely),
+            (f"Open (below {OPEN})", left),
+        )
+        text = " ".join(f"{kind}: {', '.join(names)}." for kind, names in kinds if names)
+        group, kind = next(iter(self.groups)), next(iter(self.bravais_lattices))
+        if bravais_lattice(group) != kind or crystal_system(group) != next(iter(self.systems)):
+            text += " They do not belong to one crystal: each is a sum over all that is possible."
+        if self.lattice.bravais != kind:
+            text += f" The best single lattice is {self.lattice.bravais} ({self.lattice.probability:.2f})."
+        if self.observation.unknown > UNKNOWN:
+            voted = self.recognition is not None and self.recognition.known
+            by = "known structures" if voted else "what was expected beforehand"
+            text += (
+                f" A share of {self.observation.unknown:.2f} has none of the lattices that were found, and "
+                f"goes by {by}."
+            )
+        return text
+
+    def _levels(self) -> tuple[tuple[str, str, float], ...]:
+        """Name, text and probability of the most probable crystal system, lattice, class and group."""
         (system, p_system), (kind, p_kind), (name, p_class), (number, p_group) = (
             next(iter(ranked.items()))
             for ranked in (self.systems, self.bravais_lattices, self.classes, self.groups)
         )
         return (
-            f"Most probable: {system} ({p_system:.2f}), Bravais lattice {kind} ({p_kind:.2f}), class "
-            f"{name[1]} ({p_class:.2f}), space group {hermann_mauguin(number)} ({number}; {p_group:.2f})."
+            ("crystal system", system, p_system),
+            ("Bravais lattice", kind, p_kind),
+            ("extinction class", name[1], p_class),
+            ("space group", f"{hermann_mauguin(number)}, no. {number}", p_group),
         )
 
     def _summed(self, of: Callable[[int], Hashable]) -> dict:
@@ -163,6 +217,8 @@ class Identification:
                 {"number": g, "symbol": hermann_mauguin(g), "probability": p} for g, p in self.groups.items()
             ],
             "similar_structures": [known.to_dict() for known in self.similar],
+            "summary": self.summary,
+            "certainty": self.certainty,
             "agreement": self.agreement,
             "asked": self.asked,
             "observation": self.observation.to_dict(),
@@ -186,13 +242,21 @@ class Identification:
         self.observation.plot(path)
 
     def __str__(self) -> str:
-        parts = [self.summary, f"{self.observation}", self.agreement, self.asked]
-        if self.recognition is not None:
-            parts.append(told(self.recognition, alone=False))
-        if self.observation.groups and self.observation.lattices:
-            names = ", ".join(_named(name) for name in self.class_set)
-            parts.insert(2, f"Classes that hold the true one for 90 % of patterns: {names}.")
-        return "\n\n".join(parts)
+        observation, found = self.observation, self.recognition
+        names = [_named(name) for name in self.class_set]
+        among = names[0] if len(names) == 1 else f"one of: {', '.join(names)}"
+        parts = [
+            observation.name,
+            f"{self.summary}\n{self.certainty}".rstrip(),
+            f"In nine patterns of ten the true class is {among}." if observation.lattices else "",
+            self.agreement,
+            wording.statements(observation),
+            wording.symmetry(observation) if observation.lattices else "",
+            "" if found is None else told(found, alone=False),
+            wording.lines(observation, _LINES),
+            self.asked,
+        ]
+        return "\n\n".join(part for part in parts if part)
 
 
 def _named(name: tuple[str, str]) -> str:

@@ -34,6 +34,7 @@ def identify(
     elements: str | Iterable[str] | None = None,
     peaks: bool = False,
     scan: str | None = None,
+    axis: str | None = None,
     **known: Any,
 ) -> Identification:
     """`xtinct.predict` without models, which describes question and answer.
@@ -43,7 +44,7 @@ def identify(
     """
     question = asked(**known)
     table = None if database == NO_DATABASE else open_table(database)
-    measured = read(pattern, wavelength, peaks=peaks, scan=scan)
+    measured = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
     if table is None and elements is not None:
         raise XtinctError("elements: they choose among known structures, and no database is asked")
     radiation = None if wavelength is None else radiation_of(wavelength)

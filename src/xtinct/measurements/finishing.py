@@ -95,7 +95,7 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
         )
     if scan.axis is Axis.Q_UNITLESS:
         raise XtinctError(
-            f"{scan.name}: says Q without its unit; tell it as axis q (1/angstrom) or q_nm (1/nm)"
+            f"{scan.name}: says Q without its unit; tell the axis (--axis): q (1/angstrom) or q_nm (1/nm)"
         )
     highest, lowest = scan.x.max(), scan.x.min()
     if scan.axis is None:
@@ -106,7 +106,7 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
         if listed and (falling or highest < 20):
             raise XtinctError(
                 f"{scan.name}: a list of peaks that does not say whether its positions are 2theta, d or Q; "
-                f"tell it as axis ({names})"
+                f"tell the axis (--axis): {names}"
             )
         if highest < 180 or lowest < 0:
             scan.axis = Axis.TWO_THETA

@@ -6,12 +6,14 @@ from pathlib import Path
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis, axis_named
 from xtinct.measurements.decoding import content_of, decoded, read_bytes, refuse_foreign
-from xtinct.measurements.finishing import finished
+from xtinct.measurements.finishing import finished, is_peak_list
 from xtinct.measurements.formats import binary_reader, text_reader
 from xtinct.measurements.records import Measurement, PeakTable, Scan
 from xtinct.radiation.tubes import Radiation
 
 Wavelength = float | str | Sequence[float] | Radiation | None
+#: Points at even steps from which on a file is no list of peaks, whatever is asked.
+_PROFILE = 200
 
 
 def read_measurements(
@@ -67,8 +69,9 @@ def read_peaks(
 ) -> PeakTable:
     """A list of peaks: d, Q or 2theta, with intensities and uncertainties where it has them.
 
-    As `read_measurement`, but every file in columns is taken as a list, whatever its steps. XtinctError for
-    positions that are neither told nor named, and for angles without a wavelength.
+    As `read_measurement`, but every file in columns is taken as a list, whatever its steps, unless it has 200
+    points and more at even steps. XtinctError for these, for positions that are neither told nor named, and
+    for angles without a wavelength.
     """
     path, told = Path(path), axis_named(axis)
     scans = _scans(path)
@@ -76,6 +79,11 @@ def read_peaks(
     scan = listed[0] if len(listed) == 1 else _chosen(scans, None, path)
     if scan.peaks is False:
         raise XtinctError(f"{scan.name}: holds a profile of {len(scan.x)} points, expected a list of peaks")
+    if scan.peaks is None and len(scan.x) >= _PROFILE and not is_peak_list(scan.x):
+        raise XtinctError(
+            f"{scan.name}: {len(scan.x):,} points at even steps are a profile, expected a list of peaks "
+            "(--peaks is for lists)"
+        )
     scan.peaks = True
     return finished(scan, wavelength, told)[0]
 

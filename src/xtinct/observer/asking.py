@@ -30,6 +30,7 @@ def index(
     centring: str | None = None,
     peaks: bool = False,
     scan: str | None = None,
+    axis: str | None = None,
     prior: Mapping[int, Any] | str | Path | None = None,
     law: str = "physical",
 ) -> Observation:
@@ -41,6 +42,7 @@ def index(
     family      the crystal family, if it is known; cell, six numbers in angstrom and degrees, if it is known;
                 centring, its letter, if that is known
     peaks       whether the file is a list of peaks; scan, which of several scans
+    axis        what the positions of a file are, where it does not say it: 2theta, d, q ...
     prior       weights of space groups: a mapping, a table (.csv, .parquet), or "mp" for the frequencies of
                 the Materials Project; None: all groups alike
     law         of the intensities of patterns without noise: physical, or uniform
@@ -50,7 +52,7 @@ def index(
     """
     told = asked(family=family, cell=cell, centring=centring, prior=prior, law=law)
     radiation = None if wavelength is None else radiation_of(wavelength)
-    pattern = read(pattern, wavelength, peaks=peaks, scan=scan)
+    pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
     if isinstance(pattern, PeakTable):
         return observe_peaks(pattern.name or "peak list", listed(pattern, radiation), told)
     return observe(pattern, radiation, told)
@@ -77,13 +79,20 @@ def asked(
 
 
 def read(
-    pattern: Pattern, wavelength: Wavelength = None, *, peaks: bool = False, scan: str | None = None
+    pattern: Pattern,
+    wavelength: Wavelength = None,
+    *,
+    peaks: bool = False,
+    scan: str | None = None,
+    axis: str | None = None,
 ) -> Measurement | PeakTable:
     """A file, two arrays or what was read before, as a measurement or a list of peaks."""
     if isinstance(pattern, str | Path):
         if peaks:
-            return read_peaks(pattern, wavelength=wavelength)
-        return read_measurement(pattern, wavelength=wavelength, scan=scan)
+            return read_peaks(pattern, wavelength=wavelength, axis=axis)
+        return read_measurement(pattern, wavelength=wavelength, scan=scan, axis=axis)
+    if axis is not None:
+        raise XtinctError(f"axis {axis!r}: it is told of files alone; arrays are 2theta in degrees")
     if isinstance(pattern, tuple | list) and len(pattern) == 2:
         return as_measurement(*pattern)
     if isinstance(pattern, Measurement | PeakTable):

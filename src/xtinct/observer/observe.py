@@ -151,7 +151,10 @@ def peaks_of(pattern: Measurement, radiation: Radiation | None = None) -> Found:
     """What a measured pattern shows before any lattice; `radiation` and errors as in `observe`."""
     radiation = radiation or pattern.radiation
     if radiation is None:
-        raise XtinctError(f"{pattern.name or 'pattern'}: the wavelength is not known; tell it (--wavelength)")
+        raise XtinctError(
+            f"{pattern.name or 'pattern'}: the wavelength is not known; tell it "
+            "(--wavelength 1.5406, or CuKa for a doublet)"
+        )
     found = find(pattern.two_theta, pattern.intensity, radiation, pattern.sigma)
     return replace(found, notes=(radiation.note, *found.notes)) if radiation.note else found
 
@@ -358,6 +361,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         by_absences=spread(absences) if question.votes is not None else [],
         fit=fit,
         absent=fit.centre[: len(fit.lines)][~allowed],
+        read_as=(fit.family, best),
         axes={
             number: matrix
             for number in posterior.members(best)

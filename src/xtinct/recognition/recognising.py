@@ -12,8 +12,8 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.metric import cell_of
-from xtinct.measurements import Measurement, PeakTable, read_measurement, read_peaks
-from xtinct.observer.asking import as_measurement, listed
+from xtinct.measurements import Measurement, PeakTable
+from xtinct.observer.asking import as_measurement, listed, read
 from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation, radiation_of
 from xtinct.recognition import structure_scores
@@ -71,6 +71,7 @@ def recognise(
     elements: str | Iterable[str] | None = None,
     peaks: bool = False,
     scan: str | None = None,
+    axis: str | None = None,
     phases: int = 3,
 ) -> Recognition:
     """Known structures whose lines fit a measured pattern, and what symmetry they vote for.
@@ -83,6 +84,7 @@ def recognise(
     elements    symbols ("Si,O") that the sample may have; structures with others, hydrogen excepted, are left
                 out
     peaks       whether the file is a list of peaks; scan, which of several scans
+    axis        what the positions of a file are, where it does not say it: 2theta, d, q ...
     phases      most phases that are looked for
 
     Returns a `Recognition`: print it, or see its attributes and `to_dict()`. XtinctError where there is
@@ -90,7 +92,9 @@ def recognise(
     """
     table = open_table(database)
     rows = chosen_rows(table, elements)
-    found, targets, name, notes = _targets(pattern, wavelength, peaks, scan)
+    if isinstance(pattern, str | Path):
+        pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
+    found, targets, name, notes = _targets(pattern, wavelength)
     answer = recognise_targets(table, targets, rows, name, phases)
     return replace(answer, notes=(*notes, *(found.notes if found else ()), *answer.notes))
 
@@ -131,7 +135,7 @@ def open_table(database: str | Path | Table | None) -> Table:
         told = f" ({DATABASE})" if database is None else ""
         raise XtinctError(
             f"{path}{told}: no such file; name another table of known structures (--database or {DATABASE}), "
-            "or none to ask the one that comes with xtinct"
+            "or leave both out to ask the one that comes with xtinct"
         )
     state = path.stat()
     return _loaded(path, state.st_mtime_ns, state.st_size)
@@ -172,14 +176,9 @@ def chosen_rows(table: Table, elements: str | Iterable[str] | None) -> np.ndarra
     return rows
 
 
-def _targets(pattern, wavelength, peaks, scan) -> tuple[Found | None, Targets, str, tuple[str, ...]]:
+def _targets(pattern, wavelength) -> tuple[Found | None, Targets, str, tuple[str, ...]]:
     radiation = None if wavelength is None else radiation_of(wavelength)
-    if isinstance(pattern, str | Path):
-        if peaks:
-            pattern = read_peaks(pattern, wavelength=wavelength)
-        else:
-            pattern = read_measurement(pattern, wavelength=wavelength, scan=scan)
-    elif isinstance(pattern, tuple | list):
+    if isinstance(pattern, tuple | list):
         pattern = as_measurement(*pattern)
     if isinstance(pattern, PeakTable):
         known = listed(pattern, radiation)
@@ -188,7 +187,10 @@ def _targets(pattern, wavelength, peaks, scan) -> tuple[Found | None, Targets, s
         return None, from_peaks(known, *ends), pattern.name or "peak list", pattern.notes
     radiation = radiation or pattern.radiation
     if radiation is None:
-        raise XtinctError(f"{pattern.name or 'pattern'}: the wavelength is not known; tell it (wavelength)")
+        raise XtinctError(
+            f"{pattern.name or 'pattern'}: the wavelength is not known; "
+            "tell it (--wavelength 1.5406, or CuKa for a doublet)"
+        )
     found = find(pattern.two_theta, pattern.intensity, radiation, pattern.sigma)
     return found, targets_of(found), pattern.name or "pattern", pattern.notes
 

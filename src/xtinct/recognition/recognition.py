@@ -14,6 +14,8 @@ from xtinct.symmetry.operations import hermann_mauguin
 
 #: How many structures, classes and groups are told.
 _TOLD = 5
+#: Structures that are told beside another answer, where the best one is in doubt.
+_IN_DOUBT = 3
 #: Below this probability the best structure is in doubt; above the second it is named without reserve.
 DOUBTFUL, SURE = 0.5, 0.9
 
@@ -162,14 +164,15 @@ _LIKENESS = (
 def told(recognition: Recognition, alone: bool = True) -> str:
     """The answer as text: what it is recognised as, structures, votes, notes, further phases.
 
-    alone  whether it stands alone, under its name, and says what it does not know
+    alone  whether it stands alone, under its name, with its votes, and says what it does not know
     """
     parts = [recognition.name] if alone else []
     parts.append(_sentence(recognition))
     if alone and recognition.known and not recognition.doubtful:
         parts[-1] += f" {_LIKENESS}"
     if recognition.known:
-        parts += [_structures(recognition), _votes(recognition)]
+        most = _TOLD if alone or not recognition.doubtful else _IN_DOUBT
+        parts += [_structures(recognition, most), _votes(recognition) if alone else ""]
     parts += [_notes(recognition)]
     for i, other in enumerate(recognition.others, start=2):
         parts += [f"Phase {i}, in what is left: {_sentence(other)}", _structures(other)]
@@ -181,11 +184,16 @@ def _sentence(recognition: Recognition) -> str:
         return "Not recognised: no structure of the database has a line where a peak is."
     best = recognition.known[0]
     what = f"{best.formula} ({best.structure_id}), {best.symbol} ({best.number})"
-    chance = f"probability {recognition.probability:.2f}"
     if recognition.doubtful:
-        return f"Not recognised: the most alike of {recognition.structures:,} structures is {what}, {chance}."
+        return (
+            f"Not recognised: the most alike of {recognition.structures:,} structures is {what}, with a "
+            f"probability of {recognition.probability:.2f} that its lattice and space group are right."
+        )
     sure = "Recognised as" if recognition.probability > SURE else "Perhaps"
-    return f"{sure} {what}, {chance}."
+    return (
+        f"{sure} {what}, or a compound of the same structure type: probability {recognition.probability:.2f} "
+        "that its lattice and space group are right."
+    )
 
 
 def _cell(known: Known) -> tuple[str, ...]:
@@ -193,22 +201,22 @@ def _cell(known: Known) -> tuple[str, ...]:
     return (*lengths, *(f"{x:.2f}" for x in known.cell[3:]))
 
 
-def _structures(recognition: Recognition) -> str:
+def _structures(recognition: Recognition, most: int = _TOLD) -> str:
     rows = [
         (
             *(one.structure_id, one.formula, f"{one.symbol} ({one.number})", one.bravais, *_cell(one)),
             *(f"{one.cosine:.2f}", f"{one.explained:.2f}", f"{one.score:.1f}", f"{one.probability:.2f}"),
             f"{len(one.also)}" if one.also else "",
         )
-        for one in recognition.known[:_TOLD]
+        for one in recognition.known[:most]
     ]
     angles = ("alpha", "beta", "gamma")
     header = (
         *("structure", "formula", "space group", "lattice", "a (A)", "b (A)", "c (A)", *angles),
-        *("cosine", "explained", "score", "probability", "also"),
+        *("cosine", "explained", "score", "share", "also"),
     )
-    text = table(header, rows)
-    if any(one.also for one in recognition.known[:_TOLD]):
+    text = table(header, rows) + "\nshare: what each has of that probability"
+    if any(one.also for one in recognition.known[:most]):
         text += (
             "\nalso: structures of the same elements that this pattern does not tell from it (all in --json)"
         )

@@ -231,7 +231,7 @@ def test_settings_of_the_one_method_are_refused_by_the_other(scan, tmp_path):
     for arguments, said in (
         (("--any-width",), "any_width: this is for trained models"),
         (("--models", str(tmp_path), "--elements", "Si"), "elements: this is only where no models are named"),
-        (("--models", str(tmp_path), "--plot", "a.svg"), "--plot and --cif: these are only where no models"),
+        (("--models", str(tmp_path), "--plot", "a.svg"), "--plot: only where no models are named"),
         (("--models", str(tmp_path)), "holds no trained model"),
     ):
         with pytest.raises(XtinctError, match=said):
@@ -272,6 +272,51 @@ def test_a_list_of_peaks_is_answered_and_says_that_it_shows_no_absences(answer, 
     found = xtinct.predict(tmp_path / "lines.txt", peaks=True, database=table)
     assert "a list of peaks shows no absences" in found.agreement
     assert sum(found.groups.values()) == pytest.approx(1)
+
+
+def test_a_list_of_spacings_that_does_not_name_them_is_read_where_the_axis_is_told(answer, tmp_path):
+    path = tmp_path / "lines.txt"
+    np.savetxt(path, [(line.d, line.area) for line in answer.observation.lines])
+    with pytest.raises(XtinctError, match=r"tell the axis \(--axis\): 2theta, theta, d"):
+        asked("predict", str(path), "--peaks", "--database", "none")
+    told = asked("predict", str(path), "--peaks", "--axis", "d", "--database", "none", "--json")
+    found = [line["d"] for line in json.loads(told.output)["observation"]["lines"]]
+    assert sorted(found) == pytest.approx(sorted(line.d for line in answer.observation.lines), rel=1e-3)
+
+
+def test_what_is_written_of_the_best_lattice_is_of_its_own_class(answer):
+    """Where another lattice has the most probable class: cubic groups do not have a tetragonal cell."""
+    observation = answer.observation
+    cubic = next(c for c in observation.classes if (c.family, c.symbol) == ("cubic", "F d - -"))
+    first = [replace(cubic, probability=0.9), *(c for c in observation.classes if c is not cubic)]
+    mixed = replace(observation, classes=first, groups=[(cubic.members[0], 0.9), *observation.groups])
+    groups = {int(row.split()[1]) for row in mixed.to_cif().splitlines() if "IT_number" in row}
+    assert groups
+    assert {family_of(number) for number in groups} == {"tetragonal"}
+    assert mixed.to_cif() == observation.to_cif()
+    own = next(c for c in observation.classes if c.family == "tetragonal")
+    assert f"The most probable class is not one of the best lattice. On the best lattice {own.symbol}" in str(
+        mixed
+    )
+    assert f"decide for {cubic.symbol} against" not in str(mixed)
+    assert mixed.to_dict()["class_of_best_lattice"] == {"family": "tetragonal", "symbol": own.symbol}
+    assert "not one of the best lattice" not in str(observation)
+
+
+def test_the_answer_says_first_what_is_sure_and_what_is_open(answer, table):
+    lines = str(answer).splitlines()
+    assert lines[2].startswith("Most probable: crystal system tetragonal")
+    assert lines[3] == answer.certainty
+    assert "They do not belong" not in answer.certainty
+    levels = {"crystal system": answer.systems, "space group": answer.groups}
+    for name, ranked in levels.items():
+        p = next(iter(ranked.values()))
+        word = "Sure" if p > 0.9 else "Likely" if p >= 0.5 else "Open"
+        assert name in next(part for part in answer.certainty.split(". ") if part.startswith(word))
+    noise = np.random.default_rng(1).poisson(100.0, 3000).astype(float)
+    nothing = xtinct.predict((np.linspace(10, 70, 3000), noise), 1.5406, database=table)
+    assert nothing.summary == "No lattice was found, so the pattern does not show the symmetry."
+    assert "probable" not in str(nothing)
 
 
 def test_a_missing_database_is_one_line(simulated, tmp_path):

@@ -144,13 +144,20 @@ def test_a_peak_list_of_spacings_needs_no_wavelength(file, header, values, axis)
 
 def test_one_column_of_positions(file):
     text = "".join(f"{d:.5f}\n" for d in D)
-    with pytest.raises(XtinctError, match="2theta, d or Q; tell it as axis"):
+    with pytest.raises(XtinctError, match="2theta, d or Q; tell the axis"):
         read_measurement(file(text))
     found = read_peaks(file(text), axis="d")
     np.testing.assert_allclose(found.d, D, atol=1e-5)
     assert found.intensity is None
     named = read_peaks(file("d\n" + text))
     np.testing.assert_allclose(named.d, D, atol=1e-5)
+
+
+def test_a_profile_is_no_list_of_peaks(file):
+    x = np.arange(10, 50, 0.02)
+    with pytest.raises(XtinctError, match="2,000 points at even steps are a profile"):
+        read_peaks(file("".join(f"{a:.2f} 7\n" for a in x)), wavelength=WAVELENGTH)
+    assert len(read_peaks(file("".join(f"{a:.2f} 7\n" for a in x[:100:2])), wavelength=WAVELENGTH).d) == 50
 
 
 def test_peaks_are_sorted_by_spacing(file):

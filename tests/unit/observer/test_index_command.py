@@ -81,6 +81,14 @@ def test_it_says_that_no_lattice_was_found(tmp_path):
     assert "No lattice was found" in done.stdout
     assert "glass has no lattice" in done.stdout
     assert done.exit_code == 0
+    # What cannot be written does not cost the answer.
+    done = run(path, "--wavelength", "Cu", "--cif", tmp_path / "glass.cif")
+    assert "glass has no lattice" in done.stdout
+    assert "nothing to write as CIF" in str(done.exception)
+    # A picture of no known format is refused before anything is asked.
+    done = run(path, "--wavelength", "Cu", "--plot", tmp_path / "glass.jpg")
+    assert "a picture is written as .svg" in str(done.exception)
+    assert not done.stdout
 
 
 def test_what_cannot_be_read_is_refused_by_name(rutile, tmp_path):

@@ -8,6 +8,8 @@ from pymatgen.core import Lattice, Structure
 
 import xtinct
 from xtinct.errors import XtinctError
+from xtinct.observer.peaks.radiation_found import find
+from xtinct.radiation.tubes import radiation_of
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.operations import hermann_mauguin
 
@@ -119,6 +121,18 @@ def test_a_doublet_that_is_called_one_wavelength_is_seen():
     assert answer.radiation.ratio == pytest.approx(0.5)
     assert told(answer, "radiation")
     assert answer.lattice.cell[0] == pytest.approx(10.604, abs=2e-3)
+
+
+@pytest.mark.parametrize("doublet", [True, False])
+def test_pairs_of_weak_lines_that_could_be_doublets_are_said(doublet):
+    """Too weak for the fit to decide; of a monochromatic beam there is nothing to say."""
+    found = find(
+        *pattern(rock_salt(), height=300, background=20, fwhm=0.06, doublet=doublet, step=0.01),
+        radiation_of(1.5406),
+    )
+    assert not found.measured.radiation.ratio
+    said = [note for note in found.notes if "tell the doublet (--wavelength CuKa)" in note]
+    assert len(said) == doublet
 
 
 def test_patterns_without_noise_are_read_by_the_exact_law():

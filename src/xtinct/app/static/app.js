@@ -84,7 +84,7 @@ function showDeciding(observation) {
   const remarks = observation.statements.map((one) => make("li", one.help
     ? [one.text, make("span", `What would help: ${one.help}`, { class: "help" })] : one.text));
   at("remarks").replaceChildren(remarks.length ? make("ul", remarks) : make("p", "Nothing is to be remarked."));
-  const best = observation.classes.length ? whole(observation.classes[0].symbol) : "";
+  const own = observation.class_of_best_lattice, best = own ? whole(own.symbol) : "";
   const tables = Object.entries(observation.deciding_lines).filter(([, lines]) => lines.length).slice(0, 3).map(([rival, lines]) => {
     const rows = lines.slice(0, TOLD).map((line) => [
       line.hkl[0].join(" ") + (line.hkl.length > 1 ? " ..." : ""), line.two_theta.toFixed(3),
@@ -93,7 +93,7 @@ function showDeciding(observation) {
     const made = table(`${best} against ${whole(rival)}`, ["hkl", "2\u03b8 (\u00b0)", `in ${best}`, "decibans"], rows);
     return make("div", made, { class: "scroll", tabindex: "0", role: "region", "aria-label": `${best} against ${rival}` });
   });
-  if (tables.length) tables.unshift(make("h4", "Lines that decide between the best class and its rivals (10 decibans: ten times as probable)"));
+  if (tables.length) tables.unshift(make("h4", "Lines of the best lattice that decide between its best class and rivals (10 decibans: ten times as probable)"));
   at("deciding").replaceChildren(...tables);
 }
 

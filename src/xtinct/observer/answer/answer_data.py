@@ -10,7 +10,7 @@ from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.judging.lattice_classes import DecidingLine
 from xtinct.observer.peaks.gridded import Measured
 from xtinct.radiation.tubes import Radiation
-from xtinct.symmetry.operations import hermann_mauguin
+from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin
 
 #: Names of the six numbers of a cell.
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -137,13 +137,14 @@ class AnswerData:
     unknown      probability that the lattice is none of them
     families     probability of every crystal family
     classes      extinction classes, most probable first; groups, (number, probability) likewise
+    read_as      (family, symbol) of the best class of the best lattice, where its lines were judged
     lines        observed lines, ascending
     by_absences  groups by what the absences show alone, where something else votes too; empty without
-    deciding     for each rival class of the best, the lines that decide, strongest first
+    deciding     for each rival of the best lattice's best class, the lines that decide, strongest first
     statements   what is to be known
     measured     the pattern as it was judged, None for a list; fit, the whole-pattern fit of the best lattice
-    absent       2theta of the lines that the best class forbids, degrees
-    axes         of every group of the best class: int64 (3, 3), hkl @ this are those of its standard setting
+    absent       2theta of the lines that this class forbids, degrees
+    axes         of every group of this class: int64 (3, 3), hkl @ this are those of its standard setting
     """
 
     name: str
@@ -161,6 +162,22 @@ class AnswerData:
     fit: LatticeFit | None = None
     absent: np.ndarray = field(default_factory=lambda: np.zeros(0))
     axes: dict[int, np.ndarray] = field(default_factory=dict)
+    read_as: tuple[str, str] | None = None
+
+    @property
+    def lattice_class(self) -> ClassAnswer | None:
+        """The best class of the best lattice, None where no lattice was found.
+
+        It need not be the most probable class of all: that may belong to other lattices.
+        """
+        best = self.lattice
+        if best is None:
+            return None
+        if self.read_as is not None:
+            return next(c for c in self.classes if (c.family, c.symbol) == self.read_as)
+        own = [c for c in self.classes if c.family == best.family]
+        suits = (c for c in own if bravais_lattice(c.members[0]) == best.bravais)
+        return next(suits, own[0] if own else None)
 
     @property
     def lattice(self) -> LatticeAnswer | None:

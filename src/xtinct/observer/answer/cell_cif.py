@@ -10,13 +10,13 @@ from xtinct.symmetry.operations import hermann_mauguin
 
 
 def cif_of(answer: AnswerData) -> str:
-    """CIF text with the best cell, one block for every group of the best class, the most probable first.
+    """CIF text with the best cell, one block for every group of its best class, the most probable first.
 
     Each block has the axes of its group's standard setting. XtinctError where no lattice was found.
     """
-    if not answer.lattices or not answer.classes:
+    lattice, best = answer.lattice, answer.lattice_class
+    if lattice is None or best is None:
         raise XtinctError(f"{answer.name}: no lattice was found, so there is nothing to write as CIF")
-    lattice, best = answer.lattices[0], answer.classes[0]
     document = gemmi.cif.Document()
     probability = dict(answer.groups)
     for number in sorted(best.members, key=lambda g: -probability.get(g, 0.0)):

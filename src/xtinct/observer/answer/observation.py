@@ -35,6 +35,9 @@ class Observation(AnswerData):
             "classes": [c.to_dict() for c in self.classes],
             "groups": [{"number": g, "symbol": hermann_mauguin(g), "probability": p} for g, p in self.groups],
             "lines": [line.to_dict() for line in self.lines],
+            "class_of_best_lattice": None
+            if self.lattice_class is None
+            else {"family": self.lattice_class.family, "symbol": self.lattice_class.symbol},
             "deciding_lines": {
                 rival: [
                     {
@@ -61,7 +64,7 @@ class Observation(AnswerData):
         }
 
     def to_cif(self, path: str | Path | None = None) -> str:
-        """CIF text with the best cell, one block for every group of the best class; written to `path`.
+        """CIF text with the best cell, one block for every group of its best class; written to `path`.
 
         Each block has the axes of its group's standard setting.
 

@@ -39,9 +39,7 @@ _MEASURED, _FITTED, _BACKGROUND, _DIFFERENCE, _TICKS, _ABSENT, _FOREIGN = (
 
 def write_picture(observation: AnswerData, path: str | Path) -> None:
     """Write `observation` as .svg, .png or .html (the SVG in a page with the answer as text)."""
-    path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise XtinctError(f"{path}: a picture is written as {', '.join(_FORMATS)}")
+    path = check_picture_name(path)
     if observation.measured is None:
         raise XtinctError(f"{observation.name}: a list of peaks has no pattern to draw")
     figure = picture(observation)
@@ -54,6 +52,14 @@ def write_picture(observation: AnswerData, path: str | Path) -> None:
         svg = data.decode()
         data = _page(observation, svg[svg.index("<svg") :]).encode()
     write_bytes(path, data)
+
+
+def check_picture_name(path: str | Path) -> Path:
+    """The path of a picture; XtinctError where its name ends in no format that is written."""
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise XtinctError(f"{path}: a picture is written as {', '.join(_FORMATS)}")
+    return path
 
 
 def picture(observation: AnswerData) -> "Figure":
@@ -161,7 +167,7 @@ def _title(observation: AnswerData) -> str:
     lattice = observation.lattice
     if lattice is None:
         return f"{observation.name}: no lattice"
-    best = observation.classes[0]
+    best = observation.lattice_class
     cell = " ".join(lattice.cell_text())
     return f"{observation.name}: {lattice.bravais}  {cell}  {best.symbol}  ({best.probability:.2f})"
 

@@ -26,21 +26,28 @@ _TOPAS_NAMES = {"alpha": "al", "beta": "be", "gamma": "ga"}
 def write_program_input(answer: AnswerData, path: str | Path) -> None:
     """Write the input of the program that `path` is named for: .inp (TOPAS) or .exp (EXPO).
 
-    The most probable group of the best class is taken, on the axes of its standard setting; the other groups
-    of the class stand in comments. XtinctError for another name, and where no lattice was found.
+    The most probable group of the best lattice's best class is taken, on the axes of its standard setting;
+    the other groups of the class stand in comments. XtinctError for another name, and where no lattice was
+    found.
     """
-    program = _PROGRAMS.get(Path(path).suffix.lower())
-    if program is None:
-        raise XtinctError(f"{path}: name it .inp for TOPAS or .exp for EXPO; most other programs read --cif")
-    if not answer.lattices or not answer.classes or answer.radiation is None:
+    program = program_named(path)
+    if answer.lattice_class is None or answer.radiation is None:
         raise XtinctError(f"{answer.name}: no lattice was found, so there is nothing to write to {path}")
     write_text(path, program(answer))
 
 
+def program_named(path: str | Path) -> Callable[[AnswerData], str]:
+    """What writes the input of the program that a path is named for; XtinctError for another name."""
+    program = _PROGRAMS.get(Path(path).suffix.lower())
+    if program is None:
+        raise XtinctError(f"{path}: name it .inp for TOPAS or .exp for EXPO; most other programs read --cif")
+    return program
+
+
 def _groups(answer: AnswerData) -> list[int]:
-    """Groups of the best class, the most probable first."""
+    """Groups of the best lattice's best class, the most probable first."""
     probability = dict(answer.groups)
-    return sorted(answer.classes[0].members, key=lambda g: -probability.get(g, 0.0))
+    return sorted(answer.lattice_class.members, key=lambda g: -probability.get(g, 0.0))
 
 
 def _alternatives(groups: list[int]) -> str:

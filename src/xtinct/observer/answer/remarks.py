@@ -14,6 +14,9 @@ _HUMP, _BROAD = 2.0, 0.45
 _FEW, _FIRST_Q = 8, 0.04
 #: Share of the area in foreign lines that another phase explains, and their number.
 _SECOND_SHARE, _SECOND_LINES = 0.04, 3
+#: M20 below which an indexing is doubtful (de Wolff 1968, J. Appl. Cryst. 1, 108), and above which it fits;
+#: lines that it is judged by.
+_DOUBTFUL_M20, _GOOD_M20, _MERIT_LINES = 10.0, 20.0, 10
 #: Shift of the lines, degree, that is said.
 _SHIFT = 0.02
 _COPPER = 1.5406
@@ -145,14 +148,18 @@ def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
                 f"{profile.displacement:+.3f}).",
             )
         )
-    if answer.unknown > 0.5:
+    if best.m20 < _DOUBTFUL_M20 and best.probability < 0.9 and len(answer.lines) >= _MERIT_LINES:
         said.append(
             Statement(
-                "no lattice",
-                f"Probably none of these lattices is right ({answer.unknown:.2f}).",
-                NO_LATTICE[1],
+                "undecided",
+                f"The best lattice has M20 = {best.m20:.0f}: below {_DOUBTFUL_M20:.0f} a cell may index the "
+                f"lines by chance, the more so a large one ({best.volume:.0f} angstrom^3).",
+                "Several phases in the specimen look like this: tell what you know (--elements, --cell), or "
+                "index the lines without those of known phases (--peaks).",
             )
         )
+    if answer.unknown > 0.5:
+        said.append(_none_is_right(answer, len(foreign)))
     elif best.probability < 0.5:
         said.append(
             Statement(
@@ -162,3 +169,18 @@ def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
             )
         )
     return said
+
+
+def _none_is_right(answer: AnswerData, foreign: int) -> Statement:
+    """That none of the lattices is probable, and how that goes with a best one that indexes the lines."""
+    best = answer.lattices[0]
+    text = f"Probably none of these lattices is right ({answer.unknown:.2f})"
+    if best.m20 < _GOOD_M20 or foreign:
+        return Statement("no lattice", f"{text}.", NO_LATTICE[1])
+    return Statement(
+        "no lattice",
+        f"{text}, although the first indexes all {len(answer.lines)} lines (M20 = {best.m20:.0f}): lines "
+        "that it should show are missing, or the whole pattern fits worse than by a right lattice.",
+        "Look at the picture (--plot). A doublet told as one wavelength, texture, other shapes of peaks and "
+        "a cell that is too large are the usual causes.",
+    )

@@ -10,11 +10,16 @@ _TOLD = 5
 
 
 def told(observation: AnswerData) -> str:
-    """The answer as text: lattices, classes and groups, deciding lines, lines, and what is to be known."""
-    parts = [f"{observation.name}", _lattices(observation)]
+    """The answer as text: lattices, classes and groups, deciding lines, what is to be known, and lines."""
+    parts = [observation.name, symmetry(observation), statements(observation), lines(observation)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def symmetry(observation: AnswerData) -> str:
+    """Lattices, classes and groups as tables, and the lines that decide; that there is no lattice."""
+    parts = [_lattices(observation)]
     if observation.lattices:
         parts += [_classes(observation), _deciding(observation)]
-    parts += [_lines(observation), _statements(observation)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -53,9 +58,19 @@ def _classes(observation: AnswerData) -> str:
 
 
 def _deciding(observation: AnswerData) -> str:
-    parts = []
-    for rival, lines in list(observation.deciding.items())[:2]:
-        if not lines:
+    parts: list[str] = []
+    own = observation.lattice_class
+    if own is None:
+        return ""
+    best = own.symbol
+    if (own.family, best) != (observation.classes[0].family, observation.classes[0].symbol) and any(
+        observation.deciding.values()
+    ):
+        parts.append(
+            f"The most probable class is not one of the best lattice. On the best lattice {best} is first:"
+        )
+    for rival, deciding in list(observation.deciding.items())[:2]:
+        if not deciding:
             continue
         rows = [
             (
@@ -64,17 +79,18 @@ def _deciding(observation: AnswerData) -> str:
                 "allowed" if line.allowed else "forbidden",
                 f"{line.decibans:+.0f}",
             )
-            for line in lines[:_TOLD]
+            for line in deciding[:_TOLD]
         ]
-        best = observation.classes[0].symbol
         parts.append(
-            f"Lines that decide for {best} against {rival} (10 decibans: ten times as probable):\n"
+            f"Lines that decide for {best} against {rival} "
+            "(10 decibans: ten times as probable; minus: against it):\n"
             + table(("hkl", "2theta (deg)", f"in {best}", "evidence (decibans)"), rows)
         )
     return "\n\n".join(parts)
 
 
-def _lines(observation: AnswerData) -> str:
+def lines(observation: AnswerData, most: int | None = None) -> str:
+    """The observed lines as a table, the first of them where there are more than `most`; or nothing."""
     if not observation.lines:
         return ""
     highest = max(line.area for line in observation.lines)
@@ -86,10 +102,13 @@ def _lines(observation: AnswerData) -> str:
             f"{line.d:.4f}",
             f"{100 * line.area / highest:.1f}",
         )
-        for line in observation.lines
+        for line in observation.lines[:most]
     ]
-    return table(("h", "k", "l", "2theta (deg)", "calculated (deg)", "d (A)", "area (%)"), rows)
+    text = table(("h", "k", "l", "2theta (deg)", "calculated (deg)", "d (A)", "area (%)"), rows)
+    further = len(observation.lines) - len(rows)
+    return f"{text}\nand {further} more (--json has all)" if further else text
 
 
-def _statements(observation: AnswerData) -> str:
+def statements(observation: AnswerData) -> str:
+    """What is to be known, a line each; or nothing."""
     return "\n".join(f"* {statement}" for statement in observation.statements)

@@ -17,6 +17,9 @@ _PEAK_COST, _CLEARLY, _LEAST = 10.0, 0.1, 100.0
 _SAME = 1e-3
 #: Peaks that are looked at for their K-alpha2 lines.
 _STRONGEST = 6
+#: Area of a K-alpha2 line over that of K-alpha1, between which a companion is taken for one; and peaks that
+#: are needed to say so.
+_SHARES, _PAIRS = (0.25, 0.8), 6
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ def find(
         margin = _cost(best) - _cost(tried)
         if margin > max(_CLEARLY * _cost(best), _LEAST) and not _companions(tried, radiation):
             best, note = tried, text
+    if note is None:
+        note = next((doubled for d in _doublets(radiation) if (doubled := _unasked(told, d))), None)
     return Found(*best, notes=(note,) if note else ())
 
 
@@ -70,8 +75,26 @@ def _cost(found: tuple[Measured, Peaks, PeakFit | None]) -> float:
     return np.inf if fit is None else fit.chi2 + _PEAK_COST * len(fit.two_theta)
 
 
-def _companions(found: tuple[Measured, Peaks, PeakFit | None], told: Radiation) -> bool:
-    """Whether the strongest peaks, found as single ones, have K-alpha2 lines beside them."""
+def _unasked(found: tuple[Measured, Peaks, PeakFit | None], doublet: Radiation) -> str | None:
+    """What to say where one wavelength was told and taken, and yet most peaks look like doublets."""
+    if found[2] is None or len(found[2].two_theta) < _PAIRS or not _companions(found, doublet, _SHARES):
+        return None
+    return (
+        "Most strong lines have a companion, about half as strong, where the K-alpha2 line of "
+        f"{doublet.anode} lies: unless the beam was monochromatic, tell the doublet "
+        f"(--wavelength {doublet.anode}Ka)."
+    )
+
+
+def _companions(
+    found: tuple[Measured, Peaks, PeakFit | None],
+    told: Radiation,
+    shares: tuple[float, float] = (0.0, np.inf),
+) -> bool:
+    """Whether the strongest peaks, found as single ones, have K-alpha2 lines beside them.
+
+    shares  least and largest area of such a line over that of its peak
+    """
     fit, peaks = found[2], found[1]
     if not told.ratio or fit is None or not len(peaks):
         return False
@@ -80,8 +103,10 @@ def _companions(found: tuple[Measured, Peaks, PeakFit | None], told: Radiation) 
     width = float(np.median(peaks.fwhm))
     resolved = np.flatnonzero(second - fit.two_theta > width)
     strongest = resolved[np.argsort(-fit.area[resolved], kind="stable")[:_STRONGEST]]
-    near = [np.abs(fit.two_theta - second[j]).min() < 0.5 * width for j in strongest]
-    return sum(near) > len(near) / 2
+    place = np.array([np.abs(fit.two_theta - second[j]).argmin() for j in strongest], dtype=np.int64)
+    near = np.abs(fit.two_theta[place] - second[strongest]) < 0.5 * width
+    share = fit.area[place] / np.maximum(fit.area[strongest], 1e-300)
+    return (near & (share >= shares[0]) & (share <= shares[1])).sum() > len(near) / 2
 
 
 def _alternatives(radiation: Radiation) -> Iterator[tuple[Radiation, str]]:
@@ -91,10 +116,18 @@ def _alternatives(radiation: Radiation) -> Iterator[tuple[Radiation, str]]:
             f"The peaks are single, so {radiation.wavelength:.5g} angstrom alone was taken, not the doublet.",
         )
         return
+    for doublet in _doublets(radiation):
+        yield (
+            doublet,
+            f"The peaks are doublets of {doublet.anode} K-alpha: {doublet.wavelength:.5g} and "
+            f"{doublet.second:.5g} angstrom were taken, not one wavelength.",
+        )
+
+
+def _doublets(radiation: Radiation) -> Iterator[Radiation]:
+    """The doublets whose first line is the one wavelength that is told; none beside a doublet."""
+    if radiation.ratio:
+        return
     for anode, lines in ANODES.items():
         if abs(radiation.wavelength / lines.alpha1 - 1) < _SAME:
-            yield (
-                doublet_of(anode),
-                f"The peaks are doublets of {anode} K-alpha: {lines.alpha1:.5g} and {lines.alpha2:.5g} "
-                "angstrom were taken, not one wavelength.",
-            )
+            yield doublet_of(anode)
