@@ -63,28 +63,32 @@ def test_a_job_that_is_killed_for_memory_or_time_is_tried_again_with_more(submit
     clone = submitting(lambda text: text.replace("device: cpu", "device: auto"))
     scripts, rules = clone.path / "workflow/scripts", clone.path / "rules"
     put_before(scripts / "fetch_source.py", HOGS)
-    put_before(scripts / "train_model.py", LINGERS)
+    put_before(scripts / "symmetry_tables.py", LINGERS)
     for file, amount, little in (
         ("fetch.smk", "mem_mb=sized(4000)", "mem_mb=sized(800)"),
-        ("train.smk", "runtime=sized(240)", "runtime=sized(1)"),
+        ("symmetry.smk", "runtime=sized(30)", "runtime=sized(1)"),
     ):
         text = (rules / file).read_text()
         assert amount in text
         (rules / file).write_text(text.replace(amount, little))
-    model = "models/ulbd/cubic/seed-0/model.safetensors"
-    clone.run(*RUN, "--", "data/raw/aflow.parquet", model)
-    assert (clone.path / model).exists()
+    targets = [
+        "data/raw/aflow.parquet",
+        "data/symmetry/wyckoff.parquet",
+        "models/ulbd/cubic/seed-0/model.safetensors",
+    ]
+    clone.run(*RUN, "--", *targets)
+    assert all((clone.path / target).exists() for target in targets)
     jobs = jobs_of(clone)
     killed, again = jobs["rule_fetch_source_wildcards_aflow"]
     assert (killed["JobState"], killed["MinMemoryNode"]) == ("FAILED", "800M")
     assert (again["JobState"], again["MinMemoryNode"]) == ("COMPLETED", "1600M")
-    late, *others = jobs["rule_train_model_wildcards_ulbd_cubic_0"]
+    late, *others = jobs["rule_symmetry_tables"]
     assert (late["JobState"], late["TimeLimit"]) == ("TIMEOUT", "00:01:00")
     assert (others[-1]["JobState"], others[0]["TimeLimit"]) == ("COMPLETED", "00:02:00")
     # Whatever this machine has, where the jobs are submitted: those that use a GPU ask for one.
-    assert [job["TresPerJob"] for job in (late, *others)] == ["gres:gpu:1"] * (1 + len(others))
-    assert "TresPerJob" not in killed
-    assert (clone.path / "data/raw/aflow.parquet").exists()
+    (training,) = jobs["rule_train_model_wildcards_ulbd_cubic_0"]
+    assert training["TresPerJob"] == "gres:gpu:1"
+    assert not any("TresPerJob" in job for job in (killed, again, late, *others))
 
 
 def test_the_build_through_slurm_gives_the_bytes_of_the_local_build(submitting, built):
