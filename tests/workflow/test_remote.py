@@ -1,4 +1,4 @@
-"""A build whose data lie in a bucket: DVC against an S3 server on loopback."""
+"""A build whose data lie in a bucket: DVC and Snakemake against an S3 server on loopback."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ BUCKET = "xtinct"
 @pytest.fixture(scope="module")
 def bucket():
     """Address of an S3 server with an empty bucket."""
-    for package in ("dvc_s3", "moto", "flask_cors"):
+    for package in ("dvc_s3", "moto", "flask_cors", "snakemake_storage_plugin_s3"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"no {package}: tests/cluster/requirements.txt names the packages")
     with socket.socket() as free:
@@ -48,8 +48,9 @@ def bucket():
 
 @pytest.fixture
 def reaching(bucket):
-    """Function that lets a clone's commands reach the bucket, which is its DVC remote."""
-    keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
+    """Function that lets a clone's commands reach the bucket, which is its DVC remote s3."""
+    keys = {"SNAKEMAKE_STORAGE_S3_ACCESS_KEY": "any", "SNAKEMAKE_STORAGE_S3_SECRET_KEY": "any"}
+    keys |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 
     def reach(clone):
         path = os.pathsep.join([clone.environment["PYTHONPATH"], os.environ.get("PYTHONPATH", "")])
@@ -84,3 +85,41 @@ def test_push_clone_pull_and_adopt_from_a_bucket_leave_nothing_to_do(built, buck
     assert pulled.snakemake_would_run() == set()
     assert pulled.stale_stages() == set()
     assert {name: (pulled.path / name).read_bytes() for name in files} == files
+
+
+@pytest.fixture
+def outputs_in_the_bucket(new_clone, bucket, reaching):
+    """A clone whose bucket holds what the project carries, and the options that make its other files there."""
+    clone = reaching(new_clone())
+    for name in ("data/prototypes/aflow_prototypes.parquet", "data/patterns/patterns.parquet"):
+        content = (clone.path / name).read_bytes()
+        sent = urllib.request.Request(f"{bucket}/{BUCKET}/outputs/{name}", data=content, method="PUT")
+        urllib.request.urlopen(sent, timeout=30).close()
+    return clone, [
+        *("--default-storage-provider", "s3", "--default-storage-prefix", f"s3://{BUCKET}/outputs"),
+        *("--storage-s3-endpoint-url", bucket),
+    ]
+
+
+def test_snakemake_makes_its_outputs_in_a_bucket_as_on_a_disk(built, bucket, outputs_in_the_bucket):
+    clone, options = outputs_in_the_bucket
+    names = [
+        "data/raw/aflow.parquet",
+        "data/symmetry/extinction_classes.parquet",
+        "models/ulbd/cubic/seed-0/model.safetensors",
+    ]
+    clone.run("snakemake", *options, "--cores", "1", "--", "fetch", "symmetry", names[-1])
+    for name in names:
+        with urllib.request.urlopen(f"{bucket}/{BUCKET}/outputs/{name}", timeout=30) as there:
+            assert there.read() == (built.path / name).read_bytes(), name
+        assert not (clone.path / name).exists()
+
+
+def test_the_profile_of_kubernetes_plans_jobs_in_the_bucket(outputs_in_the_bucket):
+    """As far as a dry run goes: options and bucket are understood; no pod runs."""
+    if importlib.util.find_spec("snakemake_executor_plugin_kubernetes") is None:
+        pytest.skip("no snakemake-executor-plugin-kubernetes")
+    clone, options = outputs_in_the_bucket
+    profile = ("--workflow-profile", "profiles/kubernetes")
+    planned = clone.run("snakemake", *profile, *options, "-n", "--", "fetch", "symmetry")
+    assert f"s3://{BUCKET}/outputs/data/raw/aflow.parquet" in planned.stdout + planned.stderr
