@@ -110,7 +110,7 @@ def test_another_working_directory(clone, tmp_path):
 
 
 def test_what_the_image_holds_is_a_whole_workflow(clone, root, tmp_path):
-    """The parts that containers/Dockerfile names, from the folder for outputs; a long list of jobs is said."""
+    """The parts that containers/Dockerfile names, from another folder; that jobs share the memory is said."""
     image, outputs = tmp_path / "opt ä/xtinct", tmp_path / "build"
     outputs.mkdir()
     image.mkdir(parents=True)

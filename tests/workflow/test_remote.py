@@ -89,7 +89,7 @@ def test_push_clone_pull_and_adopt_from_a_bucket_leave_nothing_to_do(built, buck
 
 @pytest.fixture
 def outputs_in_the_bucket(new_clone, bucket, reaching):
-    """A clone whose bucket holds what the project carries, and the options that make its other files there."""
+    """A clone whose bucket holds what the project carries, and options that make its other files there."""
     clone = reaching(new_clone())
     for name in ("data/prototypes/aflow_prototypes.parquet", "data/patterns/patterns.parquet"):
         content = (clone.path / name).read_bytes()
