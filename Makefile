@@ -14,7 +14,7 @@ endif
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all env test test-slow check docs lock
+.PHONY: all env test test-slow test-cluster check docs lock
 .DELETE_ON_ERROR:
 
 all: env
@@ -45,8 +45,14 @@ test: check
 	pytest --cctbx -m "not slow"
 
 test-slow: env
-	pytest -m slow
+	pytest -m "slow and not cluster"
 	pytest --cctbx -m slow || test $$? -eq 5  # 5: no such test
+
+# A Slurm and an S3 server on this machine, for as long as the tests take: apt-get install slurm-wlm munge.
+# Their packages stand apart, because that of DVC needs an older botocore than the environment has.
+test-cluster: env
+	pip install --quiet --no-deps --upgrade --target .packages-cluster --requirement tests/cluster/requirements.txt
+	PYTHONPATH=.packages-cluster pytest -m cluster
 
 # The reference is made from the code; the pages need no network.
 docs: env

@@ -4,6 +4,7 @@
 import os
 
 import xtinct.project.configuration
+import xtinct.project.place
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -20,6 +21,15 @@ if workflow.modifier.is_main_snakefile():
     xtinct.project.configuration.exit_if_wrong(
         *(workflow.overwrite_configfiles or [CONFIG])
     )
+    xtinct.project.place.exit_if_read_only()
+    if (
+        workflow.is_main_process
+        and workflow.local_exec
+        and "mem_mb" not in workflow.global_resources
+    ):
+        memory = xtinct.project.place.memory_limit(workflow.resource_settings.cores)
+        if memory is not None:
+            workflow.register_resource("mem_mb", memory)
 
 
 configfile: CONFIG

@@ -158,6 +158,8 @@ COMMANDS = {
     "torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:PORT --no-python "
     "xtinct train ulbd cubic": "torchrun --standalone --nproc-per-node 1 --no-python xtinct train --help",
     "snakemake --workflow-profile profiles/slurm all": HELP,
+    "make test-cluster": DRY,
+    "pip install '.[s3]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[s3]'",
     "xtinct export data/ulbd/cubic.parquet --out patterns": (
         "xtinct export lines.parquet --out patterns && ls patterns/data/test.parquet patterns/README.md"
     ),
@@ -178,6 +180,9 @@ COMMANDS = {
     "snakemake --cores all --force FILE": HELP,
     "dvc status": HELP,
     "dvc checkout --force FILE": HELP,
+    "snakemake --directory FOLDER": HELP,
+    "git init": "git init --quiet ../fresh",
+    "dvc config --local core.no_scm true": "dvc config --help | grep -e --local",
     "kill -9": "command -v kill",
     "kill 24043": "command -v kill",
     "ulimit -v": "command -v ulimit",

@@ -1,6 +1,7 @@
 """The workflow away from its own folder, on folders that change, and for machines that are not this one."""
 
 import re
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -106,6 +107,23 @@ def test_another_working_directory(clone, tmp_path):
             "--",
             "all",
         )
+
+
+def test_what_the_image_holds_is_a_whole_workflow(clone, root, tmp_path):
+    """The parts that containers/Dockerfile names, from another folder; that jobs share the memory is said."""
+    image, outputs = tmp_path / "opt ä/xtinct", tmp_path / "build"
+    outputs.mkdir()
+    image.mkdir(parents=True)
+    for line in (root / "containers/Dockerfile").read_text().splitlines():
+        if line.startswith("COPY "):
+            for name in line.split()[1:-1]:
+                place = clone.path / name
+                (shutil.copytree if place.is_dir() else shutil.copy)(place, image / name)
+    environment = {key: value for key, value in clone.environment.items() if key != "HOME"} | {"LC_ALL": "C"}
+    there = type(clone)(outputs, environment)
+    planned = there.run("snakemake", "--snakefile", image / "Snakefile", "-n", "--cores", "640", "all")
+    assert "results/report.html" in planned.stdout + planned.stderr
+    assert "xtinct: --cores 640 on" in planned.stderr
 
 
 @pytest.mark.parametrize(

@@ -73,5 +73,9 @@ def _run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise XtinctError(f"{tool} {' '.join(arguments)}: {lines[-1].strip() if lines else 'failed'}")
+        said = lines[-1].strip() if lines else "failed"
+        if "not a git repository" in said:
+            # A downloaded archive: DVC takes it for itself only when told so.
+            said += "; `git init` makes it one, `dvc config --local core.no_scm true` does without"
+        raise XtinctError(f"{tool} {' '.join(arguments)}: {said}")
     return done
