@@ -77,12 +77,18 @@ def load_model(directory: str | Path, device: torch.device) -> tuple[nn.Module, 
     """(model in evaluation mode on `device`, its outputs, its instrument, its card)."""
     directory = Path(directory)
     card = read_card(directory)
-    _check_source(directory, card["architecture"])
-    outputs = Outputs.from_list(card["family"], card["target"], card["outputs"])
-    instrument = Instrument.from_config(card["instrument"])
-    model = build_model(
-        card["architecture"]["kind"], instrument, len(outputs), card["architecture"]["hyperparameters"]
-    )
+    try:
+        _check_source(directory, card["architecture"])
+        outputs = Outputs.from_list(card["family"], card["target"], card["outputs"])
+        instrument = Instrument.from_config(card["instrument"])
+        model = build_model(
+            card["architecture"]["kind"], instrument, len(outputs), card["architecture"]["hyperparameters"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise XtinctError(
+            f"{directory / CARD}: no model can be made from it ({reason}); restore the file or train it again"
+        ) from error
     try:
         model.load_state_dict(load_file(directory / WEIGHTS))
     except FileNotFoundError:

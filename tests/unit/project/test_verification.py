@@ -129,3 +129,15 @@ def test_without_a_record_there_is_nothing_to_hold_against(tmp_path):
     (tmp_path / "dvc.lock").write_text("stages: {a: {outs: [{path: x}]}}")
     with pytest.raises(XtinctError, match=r"dvc\.lock: not a lock file"):
         verify(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["stages: [", "[" * 100_000, "\0", "outs: 7", "outs: [{path: x}]", "7", ""])
+def test_a_damaged_record_is_named(build, text):
+    """Nothing is held against half a record."""
+    (build / "data.dvc").write_text(text)
+    with pytest.raises(XtinctError, match=r"data\.dvc: not a file of DVC; restore it with git"):
+        verify(build)
+    (build / "data.dvc").unlink()
+    (build / "dvc.lock").write_text(text.replace("outs", "stages"))
+    with pytest.raises(XtinctError, match=r"dvc\.lock: not a lock file of DVC"):
+        verify(build)
