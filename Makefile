@@ -14,7 +14,7 @@ endif
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all env test test-slow check docs lock
+.PHONY: all env test test-slow test-faults fuzz check docs lock
 .DELETE_ON_ERROR:
 
 all: env
@@ -47,6 +47,16 @@ test: check
 test-slow: env
 	pytest -m slow
 	pytest --cctbx -m slow || test $$? -eq 5  # 5: no such test
+
+# A build that is killed at random moments and continued, and damaged files: an hour, of the last commit.
+KILLS ?= 30
+test-faults: env
+	python tests/faults/kills.py --kills $(KILLS) --damage
+
+# Mutated inputs through every reader for so many seconds; findings go to the folder fuzz/.
+SECONDS ?= 900
+fuzz: env
+	python tests/faults/fuzz.py --seconds $(SECONDS)
 
 # The reference is made from the code; the pages need no network.
 docs: env
