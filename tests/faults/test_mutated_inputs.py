@@ -34,6 +34,12 @@ def test_a_word_of_thousands_of_characters_takes_no_time(word, end):
     assert time.monotonic() - start < 1
 
 
+@pytest.mark.parametrize("length", ["1e307", "1e400", "nan", "-1e307", "1e-307", "0"])
+def test_a_poscar_whose_vectors_are_beyond_all_numbers(length):
+    text = f"Po\n1.0\n{length} 0 0\n0 3 0\n0 0 3\nPo\n1\ndirect\n0 0 0\n"
+    assert examined(Input("structure", "poscar", text.encode())) == "refused"
+
+
 INSTRUMENT = {
     "wavelength": 1.5406,
     "two_theta": {"min": 5, "max": 90, "points": 256},

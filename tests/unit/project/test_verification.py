@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from xtinct.errors import XtinctError
+from xtinct.project import dvc_bridge
 from xtinct.project.verification import Difference, verify
 
 STAGES = """\
@@ -141,3 +142,12 @@ def test_a_damaged_record_is_named(build, text):
     (build / "dvc.lock").write_text(text.replace("outs", "stages"))
     with pytest.raises(XtinctError, match=r"dvc\.lock: not a lock file of DVC"):
         verify(build)
+
+
+def test_what_dvc_brought_from_a_damaged_cache_is_not_adopted(build, monkeypatch):
+    """`dvc checkout` copies a file of its cache that has rotted, and `dvc status` finds nothing to say."""
+    monkeypatch.chdir(build)
+    dvc_bridge._refuse_damaged()
+    flip(build / "data" / "ulbd" / "cubic.parquet")
+    with pytest.raises(XtinctError, match=r"adopt: data/ulbd/cubic\.parquet is changed: .* pull again"):
+        dvc_bridge._refuse_damaged()
