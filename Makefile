@@ -14,7 +14,7 @@ endif
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all env test test-slow test-cluster check docs lock
+.PHONY: all env test test-slow test-cluster test-faults fuzz check docs lock
 .DELETE_ON_ERROR:
 
 all: env
@@ -53,6 +53,16 @@ test-slow: env
 test-cluster: env
 	pip install --quiet --no-deps --upgrade --target .packages-cluster --requirement tests/cluster/requirements.txt
 	PYTHONPATH=.packages-cluster pytest -m cluster
+
+# A build that is killed at random moments and continued, and damaged files: an hour, of the last commit.
+KILLS ?= 30
+test-faults: env
+	python tests/faults/kills.py --kills $(KILLS) --damage
+
+# Mutated inputs through every reader for so many seconds; findings go to the folder fuzz/.
+SECONDS ?= 900
+fuzz: env
+	python tests/faults/fuzz.py --seconds $(SECONDS)
 
 # The reference is made from the code; the pages need no network.
 docs: env

@@ -67,6 +67,9 @@ COMMANDS = {
     # README.md
     "make all": DRY,
     "make test": DRY,
+    # docs/reliability.md
+    "make fuzz": DRY,
+    "make test-faults": DRY,
     "source .venv/bin/activate": "grep -q '^VENV := .venv$' Makefile",
     "snakemake --cores 64 all": DRY,
     "snakemake -n all": AS_IT_IS,

@@ -21,7 +21,7 @@ _CIF_GROUPS = (
     "_space_group_name_h-m_alt",
     "_symmetry_space_group_name_h-m",
 )
-_NUMBER = re.compile(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 def label_of_row(row: Mapping[str, Any], source: str) -> PatternLabel:

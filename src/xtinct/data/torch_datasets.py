@@ -138,8 +138,8 @@ class SampleSource:
             "extinction_class",
             "",
             0,
-            self._lattices(),
-            self.variation,
+            lattices=self._lattices(),
+            variation=self.variation,
             prior=self.prior,
         )
         return SampleSettings(

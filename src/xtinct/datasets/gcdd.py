@@ -6,7 +6,6 @@ accepted + quarantined = requested.
 """
 
 import importlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from xtinct.datasets import cddd
 from xtinct.datasets.cddd import CrystalSettings
 from xtinct.datasets.merging import Identity
 from xtinct.errors import XtinctError
+from xtinct.files.json_reading import read_json
 from xtinct.files.parquet import write_parquet
 from xtinct.files.quarantine import Quarantine
 from xtinct.files.schema import STRUCTURES
@@ -164,7 +164,7 @@ def merge_attempts(shards: Sequence[str | Path], out: str | Path) -> dict[int, d
     """Add up the shards' attempts per space group, write them to `out` (JSON) and return them."""
     total = _Attempts()
     for path in shards:
-        for number, counts in json.loads(Path(path).read_text()).items():
+        for number, counts in read_json(path).items():
             total[int(number)].update(counts)
     return _write_attempts(out, total)
 

@@ -1,6 +1,5 @@
 """How like real crystals the generated ones are: distributions and statistics by crystal system."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from xtinct.errors import XtinctError
+from xtinct.files.json_reading import read_json
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.files.schema import CELL, STRUCTURES, check_table
 from xtinct.files.writing import write_csv
@@ -206,7 +206,7 @@ def write_evidence(
     ]
     _write_rounded(comparison_out, statistics)
     _write_rounded(histograms_out, bins)
-    _write_rounded(groups_out, group_rows(json.loads(Path(attempts).read_text())))
+    _write_rounded(groups_out, group_rows(read_json(attempts)))
 
 
 def _structures(path: str | Path):

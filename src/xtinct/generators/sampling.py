@@ -4,7 +4,6 @@ Compiled, counter-based, and free of symmetry finders and file formats, so that 
 too. A draw has at least the symmetry asked for; `statistical` confirms that it has no more.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from xtinct.errors import XtinctError
+from xtinct.files import json_reading
 from xtinct.generators import draws
 from xtinct.lattices.shapes import FAMILY_CODE
 from xtinct.symmetry.families import FAMILIES, family_of, space_groups
@@ -38,12 +38,7 @@ def read_statistics(path: str | Path) -> dict[str, Any]:
 
 def read_json(path: str | Path, expected: tuple[str, int]) -> dict[str, Any]:
     """A JSON file whose `format` and `version` are `expected`; XtinctError for anything else."""
-    try:
-        content = json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise XtinctError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise XtinctError(f"{path}: not JSON ({error})") from None
+    content = json_reading.read_json(path)
     found = (content.get("format"), content.get("version")) if isinstance(content, dict) else None
     if found != expected:
         raise XtinctError(f"{path}: format and version {found}, expected {expected}")

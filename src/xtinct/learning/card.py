@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from xtinct.errors import XtinctError
+from xtinct.files.json_reading import read_json
 from xtinct.files.writing import write_bytes, write_text
 from xtinct.learning.import_paths import is_import_path, source_digest, source_files
 from xtinct.learning.models import build_model
@@ -49,12 +50,7 @@ def save_model(directory: str | Path, model: nn.Module, card: dict) -> None:
 def read_card(directory: str | Path) -> dict:
     """The card of a model folder, or XtinctError naming what is wrong with it."""
     path = Path(directory) / CARD
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise XtinctError(f"{path}: no such file; expected the folder of a trained model") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise XtinctError(f"{path}: not readable JSON ({error})") from None
+    card = read_json(path, "expected the folder of a trained model")
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise XtinctError(f"{path}: not the card of a model of format {FORMAT}")
     for key in _KEYS:
@@ -81,12 +77,18 @@ def load_model(directory: str | Path, device: torch.device) -> tuple[nn.Module, 
     """(model in evaluation mode on `device`, its outputs, its instrument, its card)."""
     directory = Path(directory)
     card = read_card(directory)
-    _check_source(directory, card["architecture"])
-    outputs = Outputs.from_list(card["family"], card["target"], card["outputs"])
-    instrument = Instrument.from_config(card["instrument"])
-    model = build_model(
-        card["architecture"]["kind"], instrument, len(outputs), card["architecture"]["hyperparameters"]
-    )
+    try:
+        _check_source(directory, card["architecture"])
+        outputs = Outputs.from_list(card["family"], card["target"], card["outputs"])
+        instrument = Instrument.from_config(card["instrument"])
+        model = build_model(
+            card["architecture"]["kind"], instrument, len(outputs), card["architecture"]["hyperparameters"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise XtinctError(
+            f"{directory / CARD}: no model can be made from it ({reason}); restore the file or train it again"
+        ) from error
     try:
         model.load_state_dict(load_file(directory / WEIGHTS))
     except FileNotFoundError:

@@ -19,7 +19,7 @@ from xtinct.radiation.tubes import Radiation, radiation_of
 _FEW = 20
 #: Characters of the longest row of columns.
 _LONGEST_ROW = 20_000
-_PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d{1,3})?$")
+_PLAIN = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d{1,3})?$")
 _NOT_A_NUMBER = re.compile(
     r"[-+]?(?:nan|inf|infinity|n/a|na|1\.#\w+|-nan\(ind\)|#n/a|--+|\*+)$", re.IGNORECASE
 )

@@ -11,7 +11,7 @@ from xtinct.measurements.headers import said_of, said_radiation
 from xtinct.measurements.records import Scan
 from xtinct.radiation.anodes import ANODES
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _THREE = re.compile(rf"^\s*({_NUMBER})[\s,]+({_NUMBER})[\s,]+({_NUMBER})(?=[\s,]|$)")
 #: Among so many lines the one with start, step and end is looked for.
 _HEADER = 8

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -14,6 +14,13 @@ from xtinct.project.named_sets import plain
 CONFIG = "config/config.yaml"
 
 
+#: Largest file, bytes, deepest nesting, and most values when every alias is written out: far beyond any
+#: configuration, and short of what takes more memory or stack than there is.
+_LARGEST, _DEEPEST, _MOST_VALUES = 64 * 2**20, 50, 1_000_000
+#: What the constructors of values raise for a text that is none of their kind.
+_NO_VALUE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+
+
 class _UniqueKeys:
     """YAML lets a repeated key overwrite the first one in silence; here it is a mistake."""
 
@@ -21,12 +28,29 @@ class _UniqueKeys:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if key in seen:
+            try:
+                # Keys are texts later, so 1 and "1" are the same.
+                twice = key in seen or str(key) in seen
+            except TypeError:
+                raise yaml.MarkedYAMLError(
+                    problem="a list or mapping is no key", problem_mark=key_node.start_mark
+                ) from None
+            if twice:
                 raise yaml.MarkedYAMLError(
                     problem=f"key {key!r} stands twice", problem_mark=key_node.start_mark
                 )
-            seen.add(key)
+            seen |= {key, str(key)}
         return super().construct_mapping(node, deep=deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except _NO_VALUE:
+            shown = f"{node.value[:40]!r} is" if isinstance(node.value, str) else "the value is"
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.MarkedYAMLError(
+                problem=f"{shown} no {kind} that can be read", problem_mark=node.start_mark
+            ) from None
 
 
 class _Quick(_UniqueKeys, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -37,10 +61,69 @@ class _Telling(_UniqueKeys, yaml.SafeLoader):
     """The parser that says best what is wrong."""
 
 
+def _refuse_bombs(text: str) -> None:
+    """yaml.MarkedYAMLError where a text nests deeper, or unpacks to more values, than any configuration.
+
+    It is told from the stream of events, before a value is made: a few hundred bytes of aliases to aliases
+    stand for gigabytes, and brackets in brackets overflow the stack of the parser of libyaml.
+    """
+    open_blocks: list[_Block] = []
+    known: dict[str, _Block] = {}
+    values = 0
+    for event in yaml.parse(text, Loader=_Quick):
+        depth = len(open_blocks)
+        if isinstance(event, yaml.AliasEvent):
+            if any(block.anchor == event.anchor for block in open_blocks):
+                raise _told(f"*{event.anchor} stands within itself", event)
+            if event.anchor in known:
+                values += known[event.anchor].values
+                depth += known[event.anchor].height
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_blocks.append(_Block(event.anchor, values))
+            values, depth = values + 1, depth + 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            block = open_blocks.pop()
+            known[block.anchor] = block._replace(
+                values=values - block.values, height=block.height - depth + 1
+            )
+        elif isinstance(event, yaml.ScalarEvent):
+            values += 1
+            known[event.anchor] = _Block(event.anchor, 1)
+        # Every block knows how deep it reaches, for the aliases of it.
+        open_blocks = [block._replace(height=max(block.height, depth)) for block in open_blocks]
+        if depth > _DEEPEST:
+            raise _told(f"nested deeper than {_DEEPEST} levels", event)
+        if values > _MOST_VALUES:
+            raise _told(f"stands for more than {_MOST_VALUES:,} values", event)
+
+
+class _Block(NamedTuple):
+    """An anchored or open part of a text: values in it (before it, while it is open), levels it reaches."""
+
+    anchor: str | None
+    values: int
+    height: int = 0
+
+
+def _told(problem: str, event: yaml.Event) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
 def read_yaml(path: str | Path) -> Any:
-    """Parsed content of a YAML file; XtinctError naming file and line where it is not YAML."""
+    """Parsed content of a YAML file; XtinctError naming file and line where it is not YAML.
+
+    A file that nests or unpacks to more than any configuration is refused before it takes memory.
+    """
     try:
+        if (size := Path(path).stat().st_size) > _LARGEST:
+            raise XtinctError(f"{path}: {size:,} bytes, which no configuration has")
         text = Path(path).read_text(encoding="utf-8")
+        try:
+            _refuse_bombs(text)
+        except yaml.MarkedYAMLError as error:
+            if isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError):
+                yaml.load(text, Loader=_Telling)  # says best what is wrong
+            raise
         try:
             return yaml.load(text, Loader=_Quick)
         except yaml.YAMLError:
@@ -55,6 +138,10 @@ def read_yaml(path: str | Path) -> Any:
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise XtinctError(f"{path}:{line} not valid YAML: {problem}") from None
+    except (*_NO_VALUE, RecursionError) as error:
+        raise XtinctError(
+            f"{path}: not valid YAML: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from None
 
 
 def load(path: str | Path = CONFIG) -> dict[str, Any]:

@@ -32,10 +32,24 @@ def adopt() -> None:
             f"adopt: {len(status)} DVC stages are out of date ({', '.join(sorted(status)[:3])}, ...); "
             "run `dvc pull` or `dvc repro`, and see `dvc status`"
         )
+    _refuse_damaged()
     _run("snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
     reason = _snakemake_needs()
     if reason:
         raise XtinctError(f"adopt: Snakemake still wants to run jobs ({reason}); see `snakemake -n all`")
+
+
+def _refuse_damaged() -> None:
+    """XtinctError for a file whose bytes are not the recorded ones, which DVC's own status does not read."""
+    from xtinct.project.verification import UNRECORDED, verify
+
+    damaged = [found for found in verify().differences if found.kind != UNRECORDED]
+    if damaged:
+        others = f" (and {len(damaged) - 1} more, see `xtinct verify`)" if len(damaged) > 1 else ""
+        raise XtinctError(
+            f"adopt: {damaged[0].path} is {damaged[0].kind}: its bytes are not those that DVC has recorded"
+            f"{others}; DVC's cache or remote is damaged: delete .dvc/cache and pull again, or build it anew"
+        )
 
 
 def _link_sources() -> None:

@@ -20,6 +20,8 @@ from xtinct.errors import XtinctError
 from xtinct.project.configuration import read_yaml
 
 LOCK, CONFIG = "dvc.lock", "config/config.yaml"
+#: What reading a damaged file of DVC ends in (a text that is no UTF-8 or no path among the ValueErrors).
+_NO_RECORD = (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 #: Left by Snakemake, and of no account to DVC (`.dvcignore`).
 _IGNORED = (".snakemake_timestamp",)
 #: Kept between builds so that sources are not listed again; made anew wherever they are missing.
@@ -146,7 +148,7 @@ def recorded_stages(root: str | Path = ".") -> list[RecordedStage]:
         raise XtinctError(
             f"{path}: no such file, so no digest is recorded; `xtinct snapshot` records a build"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+    except _NO_RECORD:
         raise XtinctError(f"{path}: not a lock file of DVC; restore it with git") from None
 
 
@@ -204,8 +206,14 @@ def _added(root: Path) -> Iterator[_Record]:
     for path in sorted(p for pattern in ("*.dvc", "data/*.dvc", "data/*/*.dvc") for p in root.glob(pattern)):
         if path.is_file():
             where = path.relative_to(root).as_posix()
-            for out in yaml.safe_load(path.read_text(encoding="utf-8")).get("outs", ()):
-                yield _Record((path.parent / out["path"]).relative_to(root).as_posix(), out["md5"], where)
+            try:
+                outs = [
+                    _Record((path.parent / out["path"]).relative_to(root).as_posix(), out["md5"], where)
+                    for out in yaml.safe_load(path.read_text(encoding="utf-8")).get("outs", ())
+                ]
+            except _NO_RECORD:
+                raise XtinctError(f"{path}: not a file of DVC; restore it with git") from None
+            yield from outs
 
 
 def _files(root: Path, record: _Record, differences: list[Difference]) -> dict[str, str]:
@@ -269,7 +277,7 @@ def _of_sources(root: Path) -> list[str]:
     try:
         config: Mapping[str, Any] = yaml.safe_load((root / CONFIG).read_text(encoding="utf-8"))
         sources = config["sources"].values()
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+    except (OSError, *_NO_RECORD):
         return []
     named = [source[key] for source in sources for key in ("path", "cache") if source.get(key)]
     return [Path(name).as_posix() for name in named]

@@ -1,7 +1,6 @@
 """What the other stages left for the report: where it stands, and reading and checking it."""
 
 import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from xtinct.errors import XtinctError
+from xtinct.files.json_reading import read_json
 from xtinct.files.parquet import open_parquet
 from xtinct.files.schema import (
     AUDIT,
@@ -24,16 +24,6 @@ from xtinct.symmetry.families import FAMILIES
 #: What identifies an evaluation record; records are sorted and paired by these keys.
 RECORD_KEYS = ("experiment", "train_set", "test_set", "target", "family", "model", "seed")
 TARGETS = ("extinction_class", "spacegroup", "crystal_system")
-
-
-def read_json(path: str | Path) -> object:
-    """Decoded JSON of `path`, or XtinctError naming it."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise XtinctError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise XtinctError(f"{path}: not readable JSON ({error})") from None
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ import codecs
 import gzip
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -23,6 +25,19 @@ MAX_TEXT_BYTES = 64 * 2**20
 #: An archive may unpack to this many times its own size (CIFs: 3 to 30), or to `FREE_BYTES` if that is more.
 MAX_RATIO = 200
 FREE_BYTES = 256 * 2**20
+
+#: What a damaged archive, or a damaged member of one, ends in. RuntimeError: a password.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,  # a password; NotImplementedError, of an unknown method, is one, too
+    ValueError,
+    OverflowError,
+)
 
 #: Error of a member whose path is not a relative one within its archive.
 _UNSAFE = "unsafe_path: a member's path may not leave its archive"
@@ -71,7 +86,7 @@ def contents(path: Path, pattern: str, where: str) -> Iterator[tuple[str, bytes,
     elif is_archive(path):
         try:
             yield from (_zip if path.suffix.lower() == ".zip" else _tar)(path, pattern, where)
-        except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, lzma.LZMAError, ValueError) as error:
+        except (OSError, *_DAMAGED) as error:
             raise XtinctError(f"{where}.path: {path}: damaged archive ({_one_line(error)})") from None
     else:
         with path.open("rb") as stream:
@@ -115,7 +130,7 @@ def _zip(path: Path, pattern: str, where: str) -> Iterator[tuple[str, bytes, str
             try:
                 with archive.open(member) as stream:
                     yield printable(member.filename), *_bytes(budget.limit(stream))
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+            except (OSError, *_DAMAGED) as error:
                 # A wrong checksum, a password, or an unknown method costs only this member.
                 yield printable(member.filename), b"", f"unreadable: {_one_line(error)}"
 
@@ -125,7 +140,8 @@ def _tar(path: Path, pattern: str, where: str) -> Iterator[tuple[str, bytes, str
     with path.open("rb") as raw:
         unpacked = budget.limit(_TAR_OPENERS[path.suffix.lower()](raw))
         with tarfile.open(fileobj=unpacked, mode="r|") as archive:
-            for member in archive:
+            while (member := archive.next()) is not None:
+                archive.members.clear()  # tarfile keeps what it has seen, 500 bytes for each
                 if member.isdir() or not matches(member.name, pattern):
                     continue
                 if _unsafe(member.name):
@@ -142,7 +158,7 @@ def _tar(path: Path, pattern: str, where: str) -> Iterator[tuple[str, bytes, str
 
 def _unsafe(name: str) -> bool:
     path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or ":" in path.parts[0]
+    return path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1])
 
 
 class _Budget:

@@ -19,6 +19,8 @@ from xtinct.sources.archives import texts
 from xtinct.sources.entries import Entry, Source, SourceKind
 from xtinct.sources.listing import local_path
 from xtinct.sources.network import (
+    LARGEST_LIST,
+    MOST_ENTRIES,
     Cache,
     FailedError,
     Gate,
@@ -177,10 +179,11 @@ class _Database:
 
     def _list(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         def ask(form: str) -> str:
-            return self._session().get(f"{self.server}/result", params={**query, "format": form}).text
+            with Session(self.limits, self._gate, LARGEST_LIST) as session:
+                return session.get(f"{self.server}/result", params={**query, "format": form}).text
 
         counted = ask("count").strip()
-        if not counted.isdecimal():
+        if not (counted.isdecimal() and len(counted) <= len(str(MOST_ENTRIES))):
             raise FailedError("the answer is not a count")
         try:
             rows = json.loads(ask("json"))
@@ -188,13 +191,13 @@ class _Database:
                 int(row["file"]): {
                     "id": int(row["file"]),
                     "revision": int(row["svnrevision"] or 0),
-                    "formula": row.get("formula") or "",
+                    "formula": str(row.get("formula") or ""),
                     "error": _mark(str(row.get("duplicateof") or ""), row.get("status") or "")
                     or ("" if row["svnrevision"] else "no_revision: the COD lists none for this entry"),
                 }
                 for row in rows
             }
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise FailedError("the answer is not a list of entries") from None
         if len(entries) != int(counted):
             raise FailedError(f"it counts {counted} entries and lists {len(entries)}")

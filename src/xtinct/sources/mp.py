@@ -21,6 +21,8 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.sources.entries import Entry, Source, SourceKind
 from xtinct.sources.network import (
+    FEW_TRIES,
+    MOST_ENTRIES,
     Cache,
     FailedError,
     ForbiddenError,
@@ -124,16 +126,23 @@ def _entry(document: Mapping[str, Any], licence: str) -> Entry:
             cell=cell_of_basis(np.array(structure["lattice"]["matrix"], dtype=np.float64).reshape(3, 3)),
             frac=np.array([site["abc"] for site in structure["sites"]], dtype=np.float64).reshape(-1, 3),
             species=[
-                tuple(sorted((atom["element"], float(atom["occu"])) for atom in site["species"]))
+                tuple(sorted((_symbol(atom), float(atom["occu"])) for atom in site["species"]))
                 for site in structure["sites"]
             ],
         )
         text = format_cif(identifier, crystal)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         return Entry(
             identifier, error=f"unreadable: {type(error).__name__} in its structure: {error}", licence=licence
         )
     return Entry(identifier, text, _declared(document.get("symmetry")), licence=licence)
+
+
+def _symbol(atom: Mapping[str, Any]) -> str:
+    # It becomes a word of a CIF.
+    if not (isinstance(symbol := atom["element"], str) and symbol.isalpha()):
+        raise ValueError(f"{str(symbol)[:20]!r} is no element")
+    return symbol
 
 
 def _declared(symmetry: Any) -> int:
@@ -197,7 +206,7 @@ class _Project:
         try:
             heartbeat = answer.json()
             version, batches = heartbeat["db_version"], heartbeat.get("access_controlled_batch_ids", [])
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise FailedError("the answer is not a heartbeat") from None
         if not (isinstance(version, str) and version):
             raise FailedError("the heartbeat names no database version")
@@ -251,7 +260,14 @@ class _Project:
                     raise RefusedError(f"{error}{_ABOUT_THE_KEY}", 403) from None
                 except RefusedError as error:
                     raise RefusedError(f"{error}{_hint(error)}", error.status) from None
-                except (MPRestError, ValueError, KeyError, TypeError, AttributeError) as error:
+                except (
+                    MPRestError,
+                    ValueError,
+                    KeyError,
+                    TypeError,
+                    AttributeError,
+                    RecursionError,
+                ) as error:
                     # Refusals and faults of the connection have exceptions of their own, so what is
                     # left is an answer that is not what the client expects.
                     raise FailedError(f"the answer is not understood ({type(error).__name__})") from None
@@ -283,6 +299,8 @@ class _Project:
         first, second = (self._client().count(dict(query)) for _ in range(2))
         if first != second:
             raise FailedError(f"it counts {first} entries, and then {second}")
+        if type(first) is not int or not 0 <= first <= MOST_ENTRIES:
+            raise FailedError(f"it counts {str(first)[:40]} entries, which no database has", tries=FEW_TRIES)
         return first
 
     def _page(self, query: Mapping[str, Any], count: int, page: tuple[int, str]) -> list[str]:

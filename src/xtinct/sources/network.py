@@ -41,6 +41,12 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 _FORBIDDEN = 403
 #: Tries of a request whose fault seldom passes: a refusal as above, or a wrong answer of a sound server.
 FEW_TRIES = 4
+#: Largest answer, bytes, after decompression; a page of a thousand structures has a few megabytes.
+LARGEST_ANSWER = 256 * 2**20
+#: Likewise of the COD's list of all its entries at once.
+LARGEST_LIST = 2 * 2**30
+#: Entries that a database may announce; the largest known has a few million.
+MOST_ENTRIES = 100_000_000
 #: Request headers whose value must not be seen anywhere.
 _SECRET_HEADERS = ("x-api-key", "Authorization")
 #: Keys handed to SQLite at a time; its limit of parameters is larger in every version.
@@ -104,10 +110,10 @@ class ServerLimits:
 class Session(requests.Session):
     """A session whose answers are whole, in time and successful; otherwise FailedError or RefusedError."""
 
-    def __init__(self, limits: ServerLimits, gate: "Gate") -> None:
+    def __init__(self, limits: ServerLimits, gate: "Gate", largest: int | None = None) -> None:
         super().__init__()
         self.headers["User-Agent"] = "xtinct (structures for powder diffraction)"
-        adapter = _WholeAnswers(limits, gate)
+        adapter = _WholeAnswers(limits, gate, largest or LARGEST_ANSWER)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
@@ -135,8 +141,9 @@ class Gate:
 
 
 class _WholeAnswers(HTTPAdapter):
-    def __init__(self, limits: ServerLimits, gate: Gate) -> None:
+    def __init__(self, limits: ServerLimits, gate: Gate, largest: int) -> None:
         super().__init__(pool_maxsize=limits.parallel)
+        self._largest = largest
         self._limits = limits
         self._gate = gate
 
@@ -150,6 +157,9 @@ class _WholeAnswers(HTTPAdapter):
             # read1 comes back with what has arrived, so slow bytes cannot outlive the limit.
             while piece := response.raw.read1(1 << 16, decode_content=True):
                 body += piece
+                if len(body) > self._largest:
+                    response.close()
+                    raise FailedError(f"an answer of more than {self._largest:,} bytes", tries=FEW_TRIES)
                 if time.monotonic() > end:
                     response.close()
                     raise FailedError(f"no whole answer within {limit:g} s")

@@ -18,6 +18,7 @@ from xtinct.errors import XtinctError
 from xtinct.sources.entries import Entry, Source, SourceKind
 from xtinct.sources.network import (
     FEW_TRIES,
+    MOST_ENTRIES,
     Cache,
     FailedError,
     Gate,
@@ -114,10 +115,10 @@ class _Provider:
             self.base_url, use_async=False, http_client=Watched, silent=True, callbacks=[_tidied]
         )
         info = self._ask("info", "info")
-        meta, attributes = info["meta"], info["data"].get("attributes", {})
-        implementation = meta.get("implementation") or {}
+        meta, attributes = info["meta"], _object(info["data"].get("attributes"))
+        implementation = _object(meta.get("implementation"))
         program = f"{implementation.get('name') or 'unnamed'} {implementation.get('version') or ''}".rstrip()
-        self.name = (meta.get("provider") or {}).get("name") or self.base_url
+        self.name = str(_object(meta.get("provider")).get("name") or self.base_url)
         self.version = f"{program}, OPTIMADE {attributes.get('api_version') or meta.get('api_version')}"
         self.licence = _licence(attributes)
         self.count = patiently(self._count, limits, f"{where}: {self.base_url} (count)")
@@ -250,6 +251,8 @@ class _Provider:
                 yield _entry(entry["id"], entry["attributes"])
             if self.count is not None and len(seen) > self.count:
                 self._give_up("more entries than announced", seen)
+            if len(seen) > MOST_ENTRIES:
+                self._give_up("the pages have no end", seen)
         if self.count is not None and len(seen) != self.count:
             self._give_up("fewer entries than announced", seen)
 
@@ -320,7 +323,7 @@ def _entry(identifier: str, attributes: Any) -> Entry:
         if reason := _not_a_whole_crystal(attributes):
             return Entry(identifier, error=reason)
         return Entry(identifier, format_cif(identifier, _crystal(attributes)))
-    except (KeyError, TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         return Entry(identifier, error=f"unreadable: {kind}{' '.join(str(error).split())[:200]}")
 
@@ -394,7 +397,14 @@ def _licence(attributes: Mapping[str, Any]) -> str:
     if isinstance(stated, dict):
         stated = stated.get("href")
     identifiers = attributes.get("available_licenses")
-    return ", ".join(identifiers) if identifiers else stated or "not stated"
+    if isinstance(identifiers, list) and identifiers:
+        return ", ".join(map(str, identifiers))
+    return str(stated or "not stated")
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """`value`; empty where a database gives something else than an object."""
+    return value if isinstance(value, dict) else {}
 
 
 OPTIMADE = SourceKind(open_optimade, required=("database", "cache", "filter", "page_limit", "network"))

@@ -299,7 +299,9 @@ def listing_of_pymatgen(structure: Any) -> Listing:
         for site in structure
         for species, occupancy in site.species.items()
     ]
-    return _of_atoms(np.array(structure.lattice.parameters), *map(list, zip(*rows, strict=True)))
+    with np.errstate(all="ignore"):  # of vectors beyond all numbers, whose cell is refused later
+        cell = np.array(structure.lattice.parameters)
+    return _of_atoms(cell, *map(list, zip(*rows, strict=True)))
 
 
 def _pymatgen_symbol(species: Any) -> str:

@@ -1,17 +1,21 @@
 """What stands on the disk: whole files, their permissions, a full disk, and bytes that have changed."""
 
+import ast
 import csv
 import json
 import os
+import re
 import resource
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+import xtinct
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import file_metadata, open_parquet, parquet_writer, read_table, write_parquet
 from xtinct.files.writing import csv_text, write_csv, write_json, write_text, written_whole
@@ -204,3 +208,59 @@ def test_a_torn_file_is_refused_by_name(tmp_path, size):
     for read in (open_parquet, read_table, file_metadata):
         with pytest.raises(XtinctError, match=r"torn\.parquet: not a readable Parquet file"):
             read(path)
+
+
+#: The places that write otherwise, and why.
+OTHERWISE = {
+    ("files/writing.py", "write_bytes"): "writes to the hidden file",
+    ("files/parquet.py", "ParquetWriter"): "writes to the hidden file",
+    ("files/parquet.py", "write_table"): "of that writer",
+    ("sources/listing.py", "write_table"): "writes to the hidden file",
+    ("project/job.py", "write_bytes"): "a log, which grows",
+    ("app/serving.py", "open"): "an upload, in a temporary folder of the process",
+}
+_CALLS = (
+    "write_text", "write_bytes", "write_table", "to_csv", "to_json", "to_parquet", "savefig", "savez",
+    "save_file", "ParquetWriter", "tofile", "savetxt",
+)  # fmt: skip
+#: Names of our own that write whole.
+OURS = ("write_text", "write_bytes")
+
+
+def _writes(tree):
+    """Names of the calls that write a file under its own name."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        method = isinstance(call.func, ast.Attribute)
+        words = [
+            arg.value
+            for arg in [*call.args, *(k.value for k in call.keywords)]
+            if isinstance(arg, ast.Constant)
+        ]
+        if name in ("open", "fdopen"):
+            # "rb" is no writing; archive.open(name) has no mode.
+            if any(
+                isinstance(word, str) and re.fullmatch(r"[wax+][bt+]*|r[bt]?\+[bt]?", word) for word in words
+            ):
+                yield "open"
+        elif name in _CALLS and (method or name not in OURS):
+            target = call.args[0] if call.args else None
+            in_memory = isinstance(target, ast.Name) and target.id in ("buffer", "text", "stream")
+            if not (in_memory or (name in ("to_csv", "to_json") and not call.args)):
+                yield name
+
+
+def test_every_output_is_written_whole():
+    """No module opens a file under its own name for writing: `written_whole` and what is built on it do."""
+    source = Path(xtinct.__file__).parent
+    found = {
+        (path.relative_to(source).as_posix(), name)
+        for path in source.rglob("*.py")
+        for name in _writes(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    found |= {
+        (f"workflow/{path.name}", name)
+        for path in (source.parents[1] / "workflow").rglob("*.py")
+        for name in _writes(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert found == set(OTHERWISE)

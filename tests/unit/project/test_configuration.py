@@ -4,6 +4,7 @@ import copy
 import inspect
 import subprocess
 import sys
+import time
 from typing import get_args
 
 import pytest
@@ -368,3 +369,53 @@ def test_light_modules_do_not_load_pydantic():
     code = f"import sys, {modules}; print('pydantic_core' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def _laughs(depth, form):
+    lines = ["l0: &l0 [1]"]
+    lines += [f"l{k}: &l{k} {form.format(', '.join([f'*l{k - 1}'] * 10))}" for k in range(1, depth)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (_laughs(10, "[{}]"), "line 7 not valid YAML: stands for more than 1,000,000 values"),
+        (_laughs(10, "{{a: [{}]}}"), "stands for more than 1,000,000 values"),
+        (_laughs(10, "{{<<: [{}]}}"), "stands for more than 1,000,000 values"),
+        ("a: &a [*a]", "line 1 not valid YAML: *a stands within itself"),
+        ("a: &a {b: {c: *a}}", "*a stands within itself"),
+        ("[" * 100_000, "line 1 not valid YAML: nested deeper than 50 levels"),
+        ("- " * 5000 + "a", "nested deeper than 50 levels"),
+        (
+            "\n".join(["l0: &l0 1", *(f"l{k}: &l{k} [[[[*l{k - 1}]]]]" for k in range(1, 500))]),
+            "nested deeper",
+        ),
+        ("seed: " + "9" * 5000, "is no int that can be read"),
+        ("a: 1\nseed: 2001-99-99", "line 2 not valid YAML: '2001-99-99' is no timestamp that can be read"),
+        ("? [a]\n: 1", "a list or mapping is no key"),
+        ("seed: !!float x", "'x' is no float"),
+        ("seed: !!timestamp x", "'x' is no timestamp"),
+        ("seed: !!bool x", "'x' is no bool"),
+        ("seed: !!set [x]", "not valid YAML"),
+        ("1: a\n'1': b", "key '1' stands twice"),
+    ],
+    ids=range(16),
+)
+def test_a_file_that_is_made_to_harm_is_refused_at_once(tmp_path, text, expected):
+    """Aliases to aliases stand for gigabytes; brackets in brackets overflow the stack of libyaml's parser."""
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    start = time.monotonic()
+    with pytest.raises(XtinctError) as caught:
+        configuration.load(path)
+    assert expected in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - start < 5
+
+
+def test_aliases_are_allowed(tmp_path):
+    (tmp_path / "c.yaml").write_text("a: &a {b: [1, 2]}\nc: *a\nd: [*a, *a]\n")
+    found = configuration.read_yaml(tmp_path / "c.yaml")
+    assert found == {"a": {"b": [1, 2]}, "c": {"b": [1, 2]}, "d": [{"b": [1, 2]}] * 2}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from xtinct.errors import XtinctError
+from xtinct.project import dvc_bridge
 from xtinct.project.verification import Difference, verify
 
 STAGES = """\
@@ -129,3 +130,24 @@ def test_without_a_record_there_is_nothing_to_hold_against(tmp_path):
     (tmp_path / "dvc.lock").write_text("stages: {a: {outs: [{path: x}]}}")
     with pytest.raises(XtinctError, match=r"dvc\.lock: not a lock file"):
         verify(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["stages: [", "[" * 100_000, "\0", "outs: 7", "outs: [{path: x}]", "7", ""])
+def test_a_damaged_record_is_named(build, text):
+    """Nothing is held against half a record."""
+    (build / "data.dvc").write_text(text)
+    with pytest.raises(XtinctError, match=r"data\.dvc: not a file of DVC; restore it with git"):
+        verify(build)
+    (build / "data.dvc").unlink()
+    (build / "dvc.lock").write_text(text.replace("outs", "stages"))
+    with pytest.raises(XtinctError, match=r"dvc\.lock: not a lock file of DVC"):
+        verify(build)
+
+
+def test_what_dvc_brought_from_a_damaged_cache_is_not_adopted(build, monkeypatch):
+    """`dvc checkout` copies a file of its cache that has rotted, and `dvc status` finds nothing to say."""
+    monkeypatch.chdir(build)
+    dvc_bridge._refuse_damaged()
+    flip(build / "data" / "ulbd" / "cubic.parquet")
+    with pytest.raises(XtinctError, match=r"adopt: data/ulbd/cubic\.parquet is changed: .* pull again"):
+        dvc_bridge._refuse_damaged()

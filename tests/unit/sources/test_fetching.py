@@ -1,5 +1,6 @@
 import io
 import tarfile
+import tracemalloc
 import zipfile
 import zlib
 
@@ -146,6 +147,51 @@ def test_a_damaged_member_costs_only_itself(fetched, tmp_path):
     path.write_bytes(data.replace(text.encode(), text.replace("5", "6").encode(), 1))
     assert zlib.crc32(text.encode()) != zlib.crc32(text.replace("5", "6").encode())
     assert errors(fetched({"kind": "files", "path": str(path)})) == {"own:bad.cif": "unreadable"}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_whose_compressed_bytes_are_damaged_costs_only_itself(fetched, tmp_path, method):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("bad.cif", " ".join(str(7919 * number) for number in range(1000)))
+        archive.writestr("good.cif", CIF.format("b"))
+    data = bytearray(path.read_bytes())
+    start = 30 + len("bad.cif")
+    data[start + 10 : start + 40] = b"\xff" * 30
+    path.write_bytes(data)
+    assert errors(fetched({"kind": "files", "path": str(path)})) == {"own:bad.cif": "unreadable"}
+
+
+def test_a_tar_whose_compressed_bytes_are_damaged_stops_with_one_line(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    write_tar(path, {"a.cif": CIF.format("a") * 500}, "w:gz")
+    data = bytearray(path.read_bytes())
+    for place in range(12, len(data) - 8, 7):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+        try:
+            found = list(archives.texts(path, "*", "sources.own"))
+        except XtinctError as error:
+            found = [(str(error), "", "")]
+        assert all("\n" not in name for name, *_ in found)
+
+
+@pytest.mark.parametrize("name", [".", "./", "a:b.cif", "//a.cif", "\\..\\a.cif"])
+def test_names_that_are_no_names(tmp_path, name):
+    path = tmp_path / "a.zip"
+    write_zip(path, {name: "x", "good.cif": "y"})
+    found = {name: text for name, text, error in archives.texts(path, "*", "s") if not error}
+    assert found in ({"good.cif": "y"}, {".": "x", "good.cif": "y"})
+
+
+def test_a_tar_of_many_entries_takes_no_memory_for_them(tmp_path):
+    """tarfile keeps 500 bytes for each entry that it has passed: half a gigabyte for a million."""
+    path = tmp_path / "a.tar"
+    write_tar(path, {f"{number}.txt": "" for number in range(8000)}, "w")
+    tracemalloc.start()
+    assert list(archives.texts(path, "*.cif", "s")) == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_a_truncated_archive_stops_with_one_line(tmp_path):
