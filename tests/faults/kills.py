@@ -107,7 +107,7 @@ def damaged(folder: Path, given: argparse.Namespace, rng: random.Random) -> list
     for name in contents(folder):
         path = folder / name
         kinds.setdefault((name.split("/")[0], path.suffix), []).append(path)
-    for (where, suffix), paths in sorted(kinds.items()):
+    for _, paths in sorted(kinds.items()):
         path = rng.choice(paths)
         sound = path.read_bytes()
         for what in ("cut", "changed"):

@@ -183,6 +183,7 @@ COMMANDS = {
     "snakemake --cores all --force FILE": HELP,
     "dvc status": HELP,
     "dvc checkout --force FILE": HELP,
+    "dvc checkout --force": HELP,
     "snakemake --directory FOLDER": HELP,
     "git init": "git init --quiet ../fresh",
     "dvc config --local core.no_scm true": "dvc config --help | grep -e --local",

