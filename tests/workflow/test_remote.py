@@ -6,8 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from contextlib import suppress
 
 import pytest
 
@@ -33,13 +31,11 @@ def bucket():
     )
     try:
         end = time.monotonic() + 60
-        while True:
+        while not listens(port):
             assert server.poll() is None, "the server ended"
             assert time.monotonic() < end, "the server did not come up"
-            asked = urllib.request.Request(f"{address}/{BUCKET}", method="PUT")
-            with suppress(OSError), urllib.request.urlopen(asked, timeout=10):
-                break
             time.sleep(0.2)
+        store(address).create_bucket(Bucket=BUCKET)
         yield address
     finally:
         server.terminate()
@@ -62,10 +58,22 @@ def reaching(bucket):
     return reach
 
 
+def listens(port):
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+def store(address):
+    """Client of the server, which takes any keys."""
+    import boto3
+
+    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
+    return boto3.client("s3", endpoint_url=address, **keys)
+
+
 def objects(address):
     """Number of what the bucket holds, a thousand at most."""
-    with urllib.request.urlopen(f"{address}/{BUCKET}?list-type=2", timeout=10) as answer:
-        return answer.read().decode().count("<Key>")
+    return store(address).list_objects_v2(Bucket=BUCKET)["KeyCount"]
 
 
 def test_push_clone_pull_and_adopt_from_a_bucket_leave_nothing_to_do(built, bucket, reaching, tmp_path):
@@ -92,9 +100,7 @@ def outputs_in_the_bucket(new_clone, bucket, reaching):
     """A clone whose bucket holds what the project carries, and options that make its other files there."""
     clone = reaching(new_clone())
     for name in ("data/prototypes/aflow_prototypes.parquet", "data/patterns/patterns.parquet"):
-        content = (clone.path / name).read_bytes()
-        sent = urllib.request.Request(f"{bucket}/{BUCKET}/outputs/{name}", data=content, method="PUT")
-        urllib.request.urlopen(sent, timeout=30).close()
+        store(bucket).upload_file(str(clone.path / name), BUCKET, f"outputs/{name}")
     return clone, [
         *("--default-storage-provider", "s3", "--default-storage-prefix", f"s3://{BUCKET}/outputs"),
         *("--storage-s3-endpoint-url", bucket),
@@ -110,8 +116,8 @@ def test_snakemake_makes_its_outputs_in_a_bucket_as_on_a_disk(built, bucket, out
     ]
     clone.run("snakemake", *options, "--cores", "1", "--", "fetch", "symmetry", names[-1])
     for name in names:
-        with urllib.request.urlopen(f"{bucket}/{BUCKET}/outputs/{name}", timeout=30) as there:
-            assert there.read() == (built.path / name).read_bytes(), name
+        there = store(bucket).get_object(Bucket=BUCKET, Key=f"outputs/{name}")["Body"].read()
+        assert there == (built.path / name).read_bytes(), name
         assert not (clone.path / name).exists()
 
 
