@@ -273,6 +273,8 @@ _ROWS = b"".join(b"%d 5\n" % k for k in range(10, 70))
 
 
 def _warmed():
+    import xtinct.learning.card  # noqa: F401
+
     for given in (
         Input("structure", "cif", _CIF),
         Input("structure", "poscar", _POSCAR),
@@ -284,7 +286,7 @@ def _warmed():
 
 
 class Warmed:
-    """`examined` for a worker process, where all that it needs is imported and compiled before time counts."""
+    """`examined` for a worker process, where all it needs is imported and compiled before time counts."""
 
     def __reduce__(self):
         return _warmed, ()
