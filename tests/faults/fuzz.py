@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 # The worker imports the module by its name.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 
-from mutations import LONGEST, READERS, TIME_LIMIT, Input, archives_of, examined, mutated  # noqa: E402
+from mutations import LONGEST, READERS, TIME_LIMIT, Input, Warmed, archives_of, mutated  # noqa: E402
 
 from xtinct.structures.isolated import isolated_map  # noqa: E402
 from xtinct.structures.parsing import read_listing  # noqa: E402
@@ -104,7 +104,7 @@ def main() -> int:
     counts: dict[str, Counter] = {kind: Counter() for kind in kinds}
     signs = Counter()
     stop = time.monotonic() + given.seconds
-    for outcome in isolated_map(examined, inputs(found, given.seed, kinds, stop), time_limit=TIME_LIMIT):
+    for outcome in isolated_map(Warmed(), inputs(found, given.seed, kinds, stop), time_limit=TIME_LIMIT):
         result = outcome.result or f"{outcome.failure}: {outcome.detail}"
         known = result in ("read", "refused")
         counts[outcome.item.kind][result if known else "findings"] += 1

@@ -263,6 +263,35 @@ def examined(given: Input) -> str:
     return result
 
 
+_POSCAR = b"Po\n1.0\n3.3 0 0\n0 3.3 0\n0 0 3.3\nPo\n1\ndirect\n0 0 0\n"
+_CIF = (
+    b"data_x\n_cell_length_a 3.3\n_cell_length_b 3.3\n_cell_length_c 3.3\n_cell_angle_alpha 90\n"
+    b"_cell_angle_beta 90\n_cell_angle_gamma 90\nloop_\n_atom_site_type_symbol\n_atom_site_fract_x\n"
+    b"_atom_site_fract_y\n_atom_site_fract_z\nPo 0 0 0\n"
+)
+_ROWS = b"".join(b"%d 5\n" % k for k in range(10, 70))
+
+
+def _warmed():
+    import xtinct.learning.card  # noqa: F401
+
+    for given in (
+        Input("structure", "cif", _CIF),
+        Input("structure", "poscar", _POSCAR),
+        Input("measured", "a.xy", _ROWS),
+        Input("configuration", "config.yaml", b"seed: 1\n"),
+    ):
+        assert examined(given) in ("read", "refused")
+    return examined
+
+
+class Warmed:
+    """`examined` for a worker process, where all it needs is imported and compiled before time counts."""
+
+    def __reduce__(self):
+        return _warmed, ()
+
+
 # --- seeds that are made here; others are files --------------------------------------------------------
 
 

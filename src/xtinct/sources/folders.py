@@ -11,7 +11,7 @@ from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.sources.archives import digest, texts
 from xtinct.sources.entries import Entry, Source, SourceKind
-from xtinct.sources.listing import local_path
+from xtinct.sources.listing import local_path, printable
 
 #: The embedded source, relative to the project's folder.
 PROTOTYPE_TABLE = "data/prototypes/aflow_prototypes.parquet"
@@ -77,9 +77,15 @@ def _table_entries(
     for key, column in zip(("id_column", "cif_column", "spacegroup_column"), columns, strict=False):
         if column not in names:
             raise XtinctError(f"{where}.{key}: the table has no column {column!r}; it has {', '.join(names)}")
-    text_type = table.schema_arrow.field(cif_column).type
-    if text_type not in (pa.string(), pa.large_string()):
-        raise XtinctError(f"{where}.cif_column: column {cif_column!r} is {text_type}, expected text")
+    texts_of, numbers_of = (pa.types.is_string, pa.types.is_large_string), (pa.types.is_integer,)
+    for key, column, kinds, expected in (
+        ("id_column", id_column, (*texts_of, *numbers_of, pa.types.is_dictionary), "text or whole numbers"),
+        ("cif_column", cif_column, texts_of, "text"),
+        ("spacegroup_column", group_column, (*numbers_of, pa.types.is_floating, pa.types.is_null), "numbers"),
+    ):
+        kind = table.schema_arrow.field(column).type if column else None
+        if kind is not None and not any(is_kind(kind) for is_kind in kinds):
+            raise XtinctError(f"{where}.{key}: column {column!r} is {kind}, expected {expected}")
     row = 0
     for batch in read_batches(table, 512, columns):
         for values in zip(*(batch.column(column).to_pylist() for column in columns), strict=True):
@@ -88,9 +94,10 @@ def _table_entries(
             if identifier is None:
                 yield Entry(f"row-{row}", text or "", error=f"missing_id: row {row} has no {id_column}")
             elif not text:
-                yield Entry(str(identifier), error=f"empty: row {row} has no {cif_column}")
+                yield Entry(printable(str(identifier)), error=f"empty: row {row} has no {cif_column}")
             else:
-                yield Entry(str(identifier), text, declared if declared and 1 <= declared <= 230 else 0)
+                number = int(declared) if declared in range(1, 231) else 0
+                yield Entry(printable(str(identifier)), text, number)
 
 
 PROTOTYPES = SourceKind(open_prototypes, carried=PROTOTYPE_TABLE)

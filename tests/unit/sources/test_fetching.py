@@ -236,6 +236,37 @@ def test_table_with_duplicates_and_gaps(fetched, tmp_path):
     assert [row["error"].partition(":")[0] for row in rows] == ["", "", "duplicate_id", "missing_id", "empty"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"g": ["225"]}, r"sources\.own\.spacegroup_column: column 'g' is string, expected numbers"),
+        ({"g": [[225]]}, "expected numbers"),
+        ({"g": [True]}, "column 'g' is bool, expected numbers"),
+        ({"id": [[1]]}, r"sources\.own\.id_column: column 'id' is list<.*>, expected text or whole numbers"),
+        ({"id": [b"x"]}, "expected text or whole numbers"),
+        ({"cif": [b"x"]}, "expected text"),
+    ],
+)
+def test_columns_of_the_wrong_kind_are_named(tmp_path, columns, message):
+    pq.write_table(pa.table({"id": ["a"], "cif": ["data_x"], "g": [1], **columns}), tmp_path / "t.parquet")
+    config = {
+        "kind": "files", "path": str(tmp_path / "t.parquet"), "id_column": "id", "spacegroup_column": "g"
+    }  # fmt: skip
+    with pytest.raises(XtinctError, match=message):
+        fetch("own", config, tmp_path / "own.parquet")
+
+
+def test_numbers_of_groups_may_be_any_and_names_stay_on_their_line(fetched, tmp_path):
+    groups = [225.0, 225.5, float("nan"), 1e30, -1.0]
+    names = ["a\nb", "b", "c", "d", "e"]
+    pq.write_table(
+        pa.table({"material_id": names, "cif": ["data_x"] * 5, "g": groups}), tmp_path / "t.parquet"
+    )
+    rows = fetched({"kind": "files", "path": str(tmp_path / "t.parquet"), "spacegroup_column": "g"})
+    assert [row["spacegroup_declared"] for row in rows] == [225, 0, 0, 0, 0]
+    assert rows[0]["structure_id"] == "own:a\\x0ab"
+
+
 def test_prototypes_hold_every_space_group(fetched):
     rows = fetched({"kind": "prototypes"}, name="aflow")
     assert {row["spacegroup_declared"] for row in rows} == set(range(1, 231))

@@ -12,13 +12,15 @@ from xtinct.sources.fetching import KINDS
 from xtinct.sources.mp import FILTERS
 
 ROOT = Path(__file__).resolve().parents[3]
-SCHEMA = yaml.safe_load((ROOT / "config/config.schema.yaml").read_text())["$defs"]
+DOCUMENT = yaml.safe_load((ROOT / "config/config.schema.yaml").read_text())
+SCHEMA = DOCUMENT["$defs"]
+#: Patterns have kinds of the same names.
+SOURCES = [
+    one["$ref"].rpartition("/")[2]
+    for one in DOCUMENT["properties"]["sources"]["additionalProperties"]["oneOf"]
+]
 #: Kind -> what the schema says of it.
-DEFINITIONS = {
-    definition["properties"]["kind"]["const"]: definition
-    for definition in SCHEMA.values()
-    if "const" in definition["properties"].get("kind", {})
-}
+DEFINITIONS = {SCHEMA[name]["properties"]["kind"]["const"]: SCHEMA[name] for name in SOURCES}
 
 NETWORK = {"timeout": 60, "patience": 900, "backoff": [1, 60], "rate": 4, "parallel": 2}
 SOURCES = {
