@@ -204,13 +204,13 @@ def _label_on_pattern(audited: Audited, found: Found) -> None:
     except (np.linalg.LinAlgError, ValueError) as error:
         audited.say("wrong_label", f"its cell cannot be fitted: {error}")
         return
+    # The last digits of sums depend on how many threads linear algebra has: the table does not.
     audited.figures |= {
-        "unexplained": told.unexplained,
+        "unexplained": round(told.unexplained, 9),
         "foreign": int(told.foreign.sum()),
-        # The last digits of sums depend on how many threads linear algebra has: the table does not.
         "weighted_r": round(told.fit.weighted_r, 9),
         "class_probability": round(told.probability, 9),
-        "cell_change": told.cell_change,
+        "cell_change": round(told.cell_change, 9),
     }
     for check in _ON_PATTERN:
         check(audited, told, found)
