@@ -246,8 +246,8 @@ def test_a_wrong_configuration_stops_both_tools_before_any_job_with_one_line(new
 
 
 def test_an_empty_source_stops_with_one_line_that_names_it(new_clone):
-    source = "  mine:\n    kind: files\n    path: data/mine\n\ncleaning:"
-    clone = new_clone(lambda text: text.replace("\ncleaning:", source, 1))
+    source = "\nsources:\n  mine:\n    kind: files\n    path: data/mine\n"
+    clone = new_clone(lambda text: text.replace("\nsources:\n", source, 1))
     (clone.path / "data" / "mine").mkdir()
     stopped = clone.run("snakemake", "--cores", "1", "fetch", check=False)
     assert stopped.returncode == 1

@@ -291,18 +291,18 @@ def touched(clone, config, jobs, stages):
 
 
 def covers(param, path):
-    # A stage of one set of patterns declares that set; the sets are changed all at once here.
-    return (
-        path == param
-        or path.startswith(param + ".")
-        or (path == "patterns" and param.startswith("patterns."))
-    )
+    return path == param or path.startswith(param + ".")
+
+
+def declares(param, path):
+    # A stage of one set of patterns declares that set; here the sets are changed all at once.
+    return covers(param, path) or (path == "patterns" and param.startswith("patterns."))
 
 
 def test_every_stage_declares_the_configuration_that_its_jobs_read(stages, touched):
     for stage in stages:
         read = {path for path, names in touched.items() if stage.name in names}
-        undeclared = {path for path in read if not any(covers(param, path) for param in params(stage))}
+        undeclared = {path for path in read if not any(declares(param, path) for param in params(stage))}
         assert undeclared == set(), f"{stage.name}: undeclared params"
 
 

@@ -24,8 +24,8 @@ def clone(new_clone):
 @pytest.fixture(scope="module")
 def with_source(new_clone):
     """A clone with a folder of own structures, fetched by DVC."""
-    source = "  mine:\n    kind: files\n    path: data/mine\n\ncleaning:"
-    clone = new_clone(lambda text: text.replace("\ncleaning:", source, 1))
+    source = "\nsources:\n  mine:\n    kind: files\n    path: data/mine\n"
+    clone = new_clone(lambda text: text.replace("\nsources:\n", source, 1))
     deep = clone.path / "data/mine/deep/deeper"
     deep.mkdir(parents=True)
     for number in range(3):

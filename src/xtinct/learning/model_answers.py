@@ -33,9 +33,8 @@ def answers_of_models(
     folders = _model_folders(models)
     require_peaks(two_theta, intensity)
     explained, best = best_families(strong_lines(two_theta, intensity), wavelength)
-    if asked.subtract_background:
-        intensity = without_background(two_theta, intensity)
-    measured = MeasuredPattern(two_theta, intensity, wavelength, explained, best)
+    bare = without_background(two_theta, intensity) if asked.subtract_background else intensity
+    measured = MeasuredPattern(two_theta, bare, intensity, wavelength, explained, best)
     answers: dict[str, dict[str, Any]] = {}
     for folder in folders:
         predictor = Predictor(folder)

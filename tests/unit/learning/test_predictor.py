@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -62,7 +63,12 @@ def test_a_simulated_measurement_is_the_same_as_training_sees_it_and_as_it_is_me
     grid = predictor.instrument.two_theta
     answers = [
         xtinct.predict(
-            grid, counted[0], 1.5406, model_dir, subtract_background=bare, fill_missing=True, any_width=True
+            (grid, counted[0]),
+            1.5406,
+            models=model_dir,
+            subtract_background=bare,
+            fill_missing=True,
+            any_width=True,
         )["cubic"]["classes"]
         for bare in (False, True)
     ]
@@ -102,15 +108,15 @@ def test_the_prior_of_training_changes_nothing(model_dir, write_lines):
 
 def test_a_prior_of_another_family_is_said_and_not_asked(measured, model_dir):
     two_theta, pattern, _ = measured(1.0)
-    arguments = (two_theta, pattern, 1.5406, model_dir)
-    plain = xtinct.predict(*arguments)["cubic"]
-    answer = xtinct.predict(*arguments, prior={14: 1})["cubic"]
+    asked = partial(xtinct.predict, (two_theta, pattern), 1.5406, models=model_dir)
+    plain = asked()["cubic"]
+    answer = asked(prior={14: 1})["cubic"]
     assert answer["classes"] == plain["classes"]
     assert "no weight on any space group that the cubic model knows" in answer["warnings"][0]
     card = json.loads((model_dir / "card.json").read_text())
     card["group_counts"] = {"225": 3, "221": 1}
     (model_dir / "card.json").write_text(json.dumps(card))
-    answer = xtinct.predict(*arguments, prior={225: 3, 198: 1})["cubic"]
+    answer = asked(prior={225: 3, 198: 1})["cubic"]
     assert "25 % of its weight on space groups that training never showed (198)" in answer["warnings"][0]
     assert answer["classes"][0] == ("F - - -", 1.0)
 
