@@ -15,6 +15,7 @@ from xtinct.errors import XtinctError
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import evaluate_model
 from xtinct.evaluation.test_sets import TestSet
+from xtinct.files.schema import CELL
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import space_groups
@@ -169,8 +170,8 @@ def test_crystals_may_say_more_than_their_absences(write_lines, ranked, on_latti
 
 
 def test_lattices_that_other_parts_hold_are_counted(write_lines, ranked):
-    # All samples of the fixture stand on one lattice.
-    truth = write_lines(CUBIC * 4)
+    one_lattice = dict(zip(CELL, (6.0, 6.0, 6.0, 90.0, 90.0, 90.0), strict=True))
+    truth = write_lines(CUBIC * 4, change=one_lattice)
     rows = [row for row in pq.read_table(truth).to_pylist() if row["split"] == "test"]
     found = xtinct.score(ranked([(row["sample_id"], [row["spacegroup_number"]]) for row in rows]), truth)
     assert found.seen_lattices == 48

@@ -49,7 +49,7 @@ def test_records_agree_with_the_predictions_and_keep_the_bounds(evaluate, write_
     )
     for target, ranked, truth in keys:
         record = records[target]
-        assert (record["n"], record["n_cells"], record["n_unseen"]) == (144, 1, 0)
+        assert (record["n"], record["n_cells"], record["n_unseen"]) == (144, 144, 0)
         assert record["family"] == "cubic"
         assert record["ece_low"] <= record["ece"] <= record["ece_high"]
         for what in ("1", "256", "lines"):
