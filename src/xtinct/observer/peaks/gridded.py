@@ -176,7 +176,7 @@ _CORRELATED = 2.0
 _SCALES = 0.85, 1.35
 #: Peaks of this FWHM, degree, leave no part of a pattern quiet; correlated noise of such patterns must show
 #: over this many points already.
-_BROAD, _SHORT = 0.35, 2
+_BROAD, _SHORT = 0.45, 2
 
 
 def noise_of(
