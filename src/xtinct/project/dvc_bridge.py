@@ -53,13 +53,17 @@ def _refuse_damaged() -> None:
 
 
 def _link_sources() -> None:
-    """Make the links through which DVC sees what sources read: they are not among what it brings."""
+    """Make the links through which DVC sees sources and patterns: they are not among what it brings."""
+    from xtinct.auditing.pattern_paths import pattern_inputs
     from xtinct.project.configuration import load
     from xtinct.sources.fetching import source_inputs
     from xtinct.sources.links import link_source
 
-    for name, source in load()["sources"].items():
+    config = load()
+    for name, source in config["sources"].items():
         link_source(source_inputs(source), f"data/links/{name}.json")
+    for name, patterns in config.get("patterns", {}).items():
+        link_source(pattern_inputs(patterns), f"data/links/patterns/{name}.json")
 
 
 def _snakemake_needs() -> str:
