@@ -129,7 +129,7 @@ def test_a_changed_training_key_makes_models_and_what_follows_again_and_nothing_
     experiments = yaml.safe_load(config.read_text())["experiments"]
     again = {f"{stage}@{name}" for stage in ("train", "evaluate") for name in experiments}
     # DVC looks at the params of a stage first; what follows from other outputs shows when it runs.
-    follows = {"observer", "report"}
+    follows = {"observer", "measured_networks", "report"}
     assert {f"train@{name}" for name in experiments} <= pulled.stale_stages() <= again | follows
     rules = {"train_model", *(f"evaluate_model-{name}" for name in experiments), "hybrid", "report"}
     assert pulled.snakemake_would_run() == rules
