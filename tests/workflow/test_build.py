@@ -289,7 +289,7 @@ def test_a_build_is_verified_and_shared_as_it_stands(built, tmp_path):
         results = action["result"] if isinstance(action["result"], list) else [action["result"]]
         assert {each["@id"].rstrip("/") for each in results} == {each["path"] for each in stage["outs"]}
     for path, content in built.files("data/*/*.parquet").items():
-        if not path.startswith(("data/cache/", "data/prototypes/")):
+        if not path.startswith(("data/cache/", "data/prototypes/", "data/patterns/")):
             assert (out / path).read_bytes() == content, path
     versions = {each["name"] for each in graph.values() if each["@type"] == "SoftwareApplication"}
     assert {"python", "numpy", "numba", "torch", "snakemake", "dvc"} <= versions
