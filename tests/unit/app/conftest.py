@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -94,8 +95,15 @@ class Server:
         # Every thread of the server may have started some.
         found = []
         for task in children.parent.parent.iterdir():
-            found += map(int, (task / "children").read_text().split())
-        return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            with suppress(OSError):  # a thread that has ended meanwhile
+                found += map(int, (task / "children").read_text().split())
+        return [pid for pid in found if b"spawn_main" in _command(pid)]
+
+
+def _command(pid):
+    with suppress(OSError):  # a process that has ended meanwhile
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 @pytest.fixture(scope="package")

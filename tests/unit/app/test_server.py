@@ -8,6 +8,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from click.testing import CliRunner
@@ -192,7 +193,8 @@ def test_a_killed_worker_is_said_and_the_next_question_answered(server, salt):
     killed = server.workers()
     assert killed
     for pid in killed:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     said = server.until(key, {"done"})
     assert "was ended from outside" in said["error"]
     assert "answer" in server.ask(salt, name="again.xy", **CUBIC)
