@@ -13,7 +13,7 @@ from xtinct.errors import XtinctError
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.test_sets import TestSet
 from xtinct.learning.predictor import Predictor
-from xtinct.patterns.conditions import Variation
+from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
 from xtinct.scores.metrics import macro_averages, share
 
