@@ -46,7 +46,7 @@ from xtinct.sources.fetching import fetch
 from xtinct.structures.cleaning import clean_row
 from xtinct.structures.crystal import RejectedError
 
-NETWORK = {"timeout": 1.0, "patience": 10.0, "backoff": [0.01, 0.05], "rate": 2000, "parallel": 3}
+NETWORK = {"timeout": 0.5, "patience": 6.0, "backoff": [0.01, 0.05], "rate": 2000, "parallel": 3}
 #: What a request for data looks like, for each source (as opposed to version, count and list).
 DATA = {"mp": "material_ids=", "cod": r"\.cif@", "optimade": "response_fields=lattice"}
 KINDS = ("mp", "cod", "optimade")
