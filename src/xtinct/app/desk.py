@@ -140,9 +140,11 @@ class Desk:
                 ticket = await self._queue.get()
                 if ticket.taken_back:
                     continue
-                if not pool.active:
+                if not await _works(pool):
                     _close(pool)
                     pool = self._new_pool()
+                if ticket.taken_back:
+                    continue
                 ticket.state = "running"
                 result = await self._answer(pool, ticket)
                 ticket.path.unlink(missing_ok=True)
@@ -192,6 +194,17 @@ class Desk:
         done = [key for key, ticket in self._tickets.items() if ticket.state == "done"]
         for key in done[:-MOST_KEPT]:
             del self._tickets[key]
+
+
+async def _works(pool: ProcessPool) -> bool:
+    """Whether the worker answers: one that died while it was idle is replaced before it costs a question."""
+    if not pool.active:
+        return False
+    try:
+        await asyncio.wrap_future(pool.schedule(_is_ready))
+    except (ProcessExpired, BrokenProcessPool, RuntimeError):
+        return False
+    return True
 
 
 def _close(pool: ProcessPool) -> None:
