@@ -323,7 +323,9 @@ def test_every_command_runs_or_names_the_extra_that_it_needs(installed):
 
 def test_the_page_comes_along(installed, root):
     source = root / "src/xtinct/app/static"
-    assert {path.name for path in (installed.site / "xtinct/app/static").iterdir()} == {
+    place = Path(installed.python("import xtinct; print(xtinct.__path__[0])").stdout.strip())
+    assert place.is_relative_to(installed.site)
+    assert {path.name for path in (place / "app/static").iterdir()} == {
         path.name for path in source.iterdir()
     }
 
