@@ -112,22 +112,37 @@ class Browser:
         return path.read_text(encoding="utf-8")
 
 
+def _started_driver(folder: Path) -> tuple[subprocess.Popen, int]:
+    """A running chromedriver and its port.
+
+    Port 0: the driver takes a free port of IPv6 and then wants the same one of IPv4. Where another program
+    has that one, the driver ends; a new one takes another port.
+    """
+    errors = folder / "chromedriver.log"
+    said = []
+    for _ in range(5):
+        with errors.open("a") as log:
+            driver = subprocess.Popen(
+                [shutil.which("chromedriver"), "--port=0"], stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        for line in driver.stdout:
+            said.append(line)
+            if "started successfully on port" in line:
+                return driver, int(line.split("port ")[1].rstrip(". \n"))
+        driver.wait(timeout=20)
+        driver.stdout.close()
+    raise RuntimeError("chromedriver did not start:\n" + "".join(said) + errors.read_text())
+
+
 @contextlib.contextmanager
 def started_browser(folder: Path) -> Iterator[Browser]:
     """A browser that keeps its files in `folder`; the test is skipped where there is none."""
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         pytest.skip("chromium and chromedriver are not installed")
-    # Port 0: the driver picks a free one and says which.
-    driver = subprocess.Popen(
-        [shutil.which("chromedriver"), "--port=0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    driver, port = _started_driver(folder)
     opened = None
     try:
-        line = next(text for text in driver.stdout if "started successfully on port" in text)
-        opened = Browser(int(line.split("port ")[1].rstrip(". \n")), folder)
+        opened = Browser(port, folder)
         yield opened
     finally:
         if opened is not None:
