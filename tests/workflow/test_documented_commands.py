@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rock_salt import ROCK_SALT
 
 from xtinct.project import configuration
 
@@ -225,23 +226,6 @@ COMMANDS = {
     "xtinct index mixture.xy --wavelength CuKa --plot mixture.png": HELP,
     "xtinct index glass.xy --wavelength CuKa --plot glass.png": HELP,
 }
-
-ROCK_SALT = """data_NaCl
-_space_group_name_H-M_alt 'F m -3 m'
-_cell_length_a 5.6402
-_cell_length_b 5.6402
-_cell_length_c 5.6402
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-loop_
-_atom_site_label
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Na 0 0 0
-Cl 0.5 0.5 0.5
-"""
 
 #: A documented dataset -> that of the clone.
 LINES = {"data/ulbd/cubic.parquet": "lines.parquet"}

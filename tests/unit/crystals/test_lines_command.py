@@ -6,31 +6,15 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from rock_salt import ROCK_SALT
 
 from xtinct.cli import cli
 from xtinct.errors import XtinctError
 
-SALT = """data_NaCl
-_space_group_name_H-M_alt 'F m -3 m'
-_cell_length_a 5.6402
-_cell_length_b 5.6402
-_cell_length_c 5.6402
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-loop_
-_atom_site_label
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Na 0 0 0
-Cl 0.5 0.5 0.5
-"""
-
 
 @pytest.fixture
 def salt(tmp_path):
-    (tmp_path / "salt.cif").write_text(SALT)
+    (tmp_path / "salt.cif").write_text(ROCK_SALT)
     return str(tmp_path / "salt.cif")
 
 
@@ -71,11 +55,11 @@ def test_a_picture_is_written(salt, tmp_path, kind):
     ("text", "arguments", "said"),
     [
         ("no crystal", [], "salt.cif: unreadable"),
-        (SALT.replace("Cl 0.5 0.5 0.5", "Cl 0.01 0 0"), [], "salt.cif: atoms_too_close"),
-        (SALT, ["--csv", "--json"], "exclude each other"),
-        (SALT, ["--wavelength", "0.154"], "did you mean"),
-        (SALT, ["--plot", "salt.pdf"], "a picture is written as"),
-        (SALT, ["--range", "5", "10"], "none between 5 and 10 degrees"),
+        (ROCK_SALT.replace("Cl 0.5 0.5 0.5", "Cl 0.01 0 0"), [], "salt.cif: atoms_too_close"),
+        (ROCK_SALT, ["--csv", "--json"], "exclude each other"),
+        (ROCK_SALT, ["--wavelength", "0.154"], "did you mean"),
+        (ROCK_SALT, ["--plot", "salt.pdf"], "a picture is written as"),
+        (ROCK_SALT, ["--range", "5", "10"], "none between 5 and 10 degrees"),
     ],
 )
 def test_what_is_wrong_is_one_line(salt, tmp_path, text, arguments, said):
