@@ -61,9 +61,12 @@ def atoms_of(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Scatterers are numbered as `scatterer_number` does: by atomic number, isotopes of hydrogen apart.
     """
-    atoms = [(z, row, share) for row, site in enumerate(crystal.species) for z, share in _scatterers(site)]
-    species, rows, occupancy = (np.array(column) for column in zip(*atoms, strict=True))
-    return species, crystal.frac[rows], occupancy
+    sites = list(map(_scatterers, crystal.species))
+    atoms = [atom for site in sites for atom in site]
+    species, occupancy = np.array([z for z, _ in atoms]), np.array([share for _, share in atoms])
+    if len(atoms) == len(sites):
+        return species, crystal.frac, occupancy
+    return species, np.repeat(crystal.frac, list(map(len, sites)), axis=0), occupancy
 
 
 @functools.lru_cache(maxsize=4096)
