@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from xtinct.crystals.hkl_families import Naming, StrongFamilies, line_contents
+from xtinct.crystals.hkl_families import Beam, Naming, StrongFamilies, line_contents
 from xtinct.crystals.line_text import COLUMNS, hkl_text
 from xtinct.errors import XtinctError
 from xtinct.extras import names_extra
@@ -25,7 +25,6 @@ from xtinct.linelists.structure_factors import (
     lines_of_atoms,
     structure_lines,
 )
-from xtinct.patterns.lorentz import geometric_factor
 from xtinct.radiation.tubes import radiation_of
 from xtinct.radiation.wavelength import check_wavelength
 from xtinct.sources.given import atoms_of, filled_cell_of, refused_in_one_line
@@ -206,22 +205,14 @@ def lines(
         settled = _as_written(filled) if symprec is None else _symmetric(filled, symprec)
     atoms = kernel_atoms(settled.crystal)
     settings = _settings(d_star_max, radiation, b_iso)
-    lowest = 2.0 * math.sin(math.radians(low / 2)) / length
-    found = line_contents(settled.crystal.cell, atoms, settings, settled.naming, lowest)
+    beam = Beam(length, float(radiation == "xray"), 2.0 * math.sin(math.radians(low / 2)) / length)
+    found = line_contents(settled.crystal.cell, atoms, settings, settled.naming, beam)
     if found.outcome != GOOD:
         raise _refused(settled.crystal.cell, atoms, settings, radiation, _no_lines(low, high, length))
-    if not len(found.d_star):
+    if not len(found.d):
         raise _no_lines(low, high, length)
-    sine = 0.5 * length * found.d_star
-    intensity = found.total * geometric_factor(sine, np.sqrt(1.0 - sine * sine), float(radiation == "xray"))
     return LinesOfCrystal(
-        found.hkl,
-        found.multiplicity,
-        1.0 / found.d_star,
-        np.degrees(2.0 * np.arcsin(sine)),
-        found.total / found.multiplicity,
-        100.0 * intensity / intensity.max(),
-        found.strong,
+        *found[1:],
         settled.crystal.cell,
         settled.space_group,
         length,

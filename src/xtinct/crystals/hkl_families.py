@@ -10,6 +10,7 @@ from xtinct.lattices.metric import write_reciprocal_metric
 from xtinct.linelists.reflections import CENTRINGS, reduce_to_primitive
 from xtinct.linelists.scattering import amplitude
 from xtinct.linelists.structure_factors import EQUAL_D_OF_STRUCTURES, GOOD, lines_of_atoms
+from xtinct.patterns.lorentz import geometric_factor
 
 #: Rounding of 1/d^2 between two ways to sum it.
 _ROUNDING = 1e-11
@@ -149,6 +150,8 @@ def primitive_atoms(species, frac, occupancy):
 @njit(cache=True)
 def without_centred(indices, translations):
     """The indices without those that the centring of the lattice forbids."""
+    if len(translations) == 0:
+        return indices
     hkl, begins = np.empty_like(indices.hkl), np.empty_like(indices.starts)
     m = 0
     for line in range(len(begins) - 1):
@@ -440,27 +443,39 @@ class Naming(NamedTuple):
 
 
 class LineContents(NamedTuple):
-    """What `line_contents` returns; (n,) each, without lines below `first`.
+    """What `line_contents` returns; (n,) each.
 
     outcome       GOOD, or why nothing else counts
-    d_star        1/d, 1/angstrom
-    total         |F|^2 summed over the hkl of each line
     hkl           int64 (n, 3), usual name of the strongest family
     multiplicity  int64, hkl of all families
+    d             angstrom
+    two_theta     degree
+    f_squared     mean |F|^2 of the hkl
+    intensity     multiplicity x f_squared x the geometric factor, the strongest 100
     strong        the families of each line
     """
 
     outcome: int
-    d_star: np.ndarray
-    total: np.ndarray
     hkl: np.ndarray
     multiplicity: np.ndarray
+    d: np.ndarray
+    two_theta: np.ndarray
+    f_squared: np.ndarray
+    intensity: np.ndarray
     strong: StrongFamilies
 
 
+class Beam(NamedTuple):
+    """Radiation and range: wavelength (angstrom), polarisation as in `geometric_factor`, least 1/d."""
+
+    wavelength: float
+    polarisation: float
+    lowest: float
+
+
 @njit(cache=True, nogil=True)
-def line_contents(cell, atoms, settings, naming, lowest):
-    """Lines of a crystal with the hkl that make them up, those from 1/d = `lowest` on: `LineContents`.
+def line_contents(cell, atoms, settings, naming, beam):
+    """Lines of a crystal with the hkl that make them up: `LineContents`.
 
     cell   float64 (6,), angstrom and degree
     atoms  species int64 (n,), frac float64 (n, 3), occupancy float64 (n,)
@@ -468,9 +483,9 @@ def line_contents(cell, atoms, settings, naming, lowest):
     species, frac, occupancy = atoms
     d_star, total, outcome, _ = lines_of_atoms(cell, species, frac, occupancy, settings)
     if outcome != GOOD:
-        nothing = np.empty((0, 3), np.int64)
-        none = StrongFamilies(nothing, nothing[:, 0].copy(), d_star, np.zeros(1, np.int64))
-        return LineContents(outcome, d_star, total, nothing, nothing[:, 0].copy(), none)
+        hkl, counts, begins = np.empty((0, 3), np.int64), np.empty(0, np.int64), np.zeros(1, np.int64)
+        none = StrongFamilies(hkl, counts, total, begins)
+        return LineContents(outcome, hkl, counts, total, total, total, total, none)
     primitive = primitive_atoms(species, frac, occupancy)
     indices = without_centred(hkl_of_lines(cell, d_star), primitive.translations)
     if len(naming.rotations):
@@ -479,13 +494,21 @@ def line_contents(cell, atoms, settings, naming, lowest):
         families = families_by_permutation(indices, naming.hexagonal, True)
     strengths = family_strengths(indices, families, d_star, primitive, settings)
     strong = strong_families(families, strengths, total)
-    first = np.searchsorted(d_star, lowest)
-    n = d_star.size - first
+    first = np.searchsorted(d_star, beam.lowest)
+    n, largest = d_star.size - first, 0.0
     hkl, multiplicity = np.empty((n, 3), np.int64), np.zeros(n, np.int64)
+    d, two_theta, f_squared, intensity = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     begins = strong.begins[first:]
     for line in range(n):
         hkl[line] = strong.names[begins[line]]
         for f in range(begins[line], begins[line + 1]):
             multiplicity[line] += strong.sizes[f]
+        of_line, sine = total[first + line], 0.5 * beam.wavelength * d_star[first + line]
+        d[line], two_theta[line] = 1.0 / d_star[first + line], math.degrees(2.0 * math.asin(sine))
+        f_squared[line] = of_line / multiplicity[line]
+        intensity[line] = of_line * geometric_factor(sine, math.sqrt(1.0 - sine * sine), beam.polarisation)
+        largest = max(largest, intensity[line])
+    for line in range(n):
+        intensity[line] *= 100.0 / largest
     kept = StrongFamilies(strong.names, strong.sizes, strong.strengths, begins)
-    return LineContents(outcome, d_star[first:], total[first:], hkl, multiplicity, kept)
+    return LineContents(outcome, hkl, multiplicity, d, two_theta, f_squared, intensity, kept)

@@ -434,6 +434,9 @@ def _join_shared(
 
 def _occupants(atoms: Sequence[tuple[str, float]]) -> Species:
     """What a site holds on which these atoms with their occupancies are."""
+    if len(atoms) == 1:
+        symbol, occupancy = atoms[0]
+        return ((symbol, min(1.0, occupancy)),)
     amounts: dict[str, float] = {}
     for symbol, occupancy in atoms:
         amounts[symbol] = amounts.get(symbol, 0.0) + occupancy

@@ -65,7 +65,7 @@ def read_listing(text: str) -> Listing:
         raise RejectedError("empty", "there is no text")
     if _like_poscar(text):
         return _read_poscar(text)
-    if _DATA_BLOCK.search(text) is None:
+    if not (text.startswith("data_") or "\ndata_" in text or _DATA_BLOCK.search(text)):
         raise RejectedError("unreadable", "neither a CIF (no line begins with data_) nor a POSCAR")
     document = _document(text)
     blocks = [block for block in document if len(block.find_values("_atom_site_fract_x"))]
@@ -116,11 +116,11 @@ def _close_quotes(text: str) -> str:
 
 
 def _read_block(block: gemmi.cif.Block, *, special: bool) -> Listing:
-    missing = [tag for tag in _CELL_TAGS if block.find_value(tag) is None]
-    if missing:
-        raise RejectedError("bad_cell", f"{missing[0]} is missing")
+    lengths_and_angles = list(map(block.find_value, _CELL_TAGS))
+    if None in lengths_and_angles:
+        raise RejectedError("bad_cell", f"{_CELL_TAGS[lengths_and_angles.index(None)]} is missing")
     # Not the cell of the small structure: there, an unknown value (?) is 1 angstrom.
-    cell = np.array([gemmi.cif.as_number(block.find_value(tag)) for tag in _CELL_TAGS])
+    cell = np.array(list(map(gemmi.cif.as_number, lengths_and_angles)))
     for tag in _NUMBER_TAGS:
         # gemmi fails on a number in quotes.
         if (value := block.find_value(tag)) is not None and not value.isdecimal():

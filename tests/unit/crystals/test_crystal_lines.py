@@ -107,6 +107,15 @@ def test_families_add_up_to_their_line():
     assert sum(len(families) > 1 for families in lines.families) > 20
 
 
+def test_of_equally_strong_families_the_more_usual_one_names_the_line():
+    """Iron written in I m -3, which does not make 310 and 301 equivalent: which is stronger is rounding."""
+    text = CIF.format(symbol="I m -3", a=2.8665, b=2.8665, c=2.8665, la="Fe 0 0 0", fe="")
+    lines = xtinct.lines(text, 0.7093)
+    assert names(lines)[:6] == ["110", "200", "211", "220", "310", "222"]
+    assert [family.hkl for family in lines.families[4]] == [(3, 1, 0), (3, 0, 1)]
+    assert lines.multiplicity[4] == 24
+
+
 def test_absent_reflections_of_the_same_d_are_left_out():
     """Pyrite: of 221 and 300, which have one d, the glide planes of P a -3 leave 221; 320 and 230 differ."""
     sites = [[0, 0, 0], [0.385, 0.385, 0.385]]
