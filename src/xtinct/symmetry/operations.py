@@ -142,6 +142,11 @@ def group_name(number: int) -> str:
     return f"{number} {hermann_mauguin(number)}"
 
 
+def group_in_words(number: object) -> str:
+    """The same for messages: what is no number of a space group is shown as it is."""
+    return group_name(int(number)) if number in range(1, 231) else repr(number)
+
+
 def centring(number: int) -> str:
     """Centring letter of the standard setting: P, A, C, I, F or R."""
     return settings(number)[0].centring
