@@ -74,6 +74,13 @@ assert float(xtinct.ceilings("cubic")[1]) == 17 / 36
 counts = np.random.default_rng(0).poisson(20 + 2000 * xtinct.simulate("NaCl.cif", instrument)).astype(float)
 assert xtinct.index((instrument.two_theta, counts), 1.5406, family="cubic").lattice is not None
 assert xtinct.space_group("Pbnm").number == 62
+from torch.utils.data import DataLoader
+from xtinct.data import LineView, SampleSource, StreamDataset, collate_lines
+lattices = dict(cubic=dict(lengths=[5, 8]))
+source = SampleSource("ulbd-online", "cubic", seed=1, lattices=lattices)
+stream = StreamDataset(source, view=LineView(), count=16)
+batches = list(DataLoader(stream, batch_size=8, collate_fn=collate_lines, num_workers=2))
+assert [len(labels) for _, labels in batches] == [8, 8]
 scan = (instrument.two_theta, counts)
 assert xtinct.recognise(scan, "known.parquet", 1.5406).structures > 100
 assert xtinct.predict(scan, 1.5406, family="cubic").lattice.bravais == "cF"
@@ -196,11 +203,12 @@ def sdist_of(source):
     return sdist
 
 
-def unpacked(source, root, site):
-    """The wheel unpacked into `site`, and a file with the modules to hide."""
-    with zipfile.ZipFile(wheel_of(source)) as archive:
-        archive.extractall(site)
-    # Compiled code is taken for current by the time of its source.
+def take_compiled_code(root, site):
+    """Spare the package in `site` to compile for minutes what the checkout has compiled.
+
+    Numba looks whether the source, its own version and the processor are the same, and that of the
+    interpreter; it takes a source for the same by its time and size.
+    """
     for path in (root / "src").rglob("*.*"):
         there = site / path.relative_to(root / "src")
         if path.suffix in (".nbi", ".nbc"):
@@ -208,6 +216,13 @@ def unpacked(source, root, site):
             shutil.copy2(path, there)
         elif path.suffix == ".py":
             os.utime(there, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+
+
+def unpacked(source, root, site):
+    """The wheel unpacked into `site`, and a file with the modules to hide."""
+    with zipfile.ZipFile(wheel_of(source)) as archive:
+        archive.extractall(site)
+    take_compiled_code(root, site)
     (metadata,) = site.glob("xtinct-*.dist-info/METADATA")
     lines = [line.partition(": ")[2] for line in metadata.read_text().splitlines() if "Requires-Dist" in line]
     core = [Requirement(line).name for line in lines if "extra ==" not in line]
@@ -261,6 +276,9 @@ def installed(request, source, root, tmp_path_factory, known_structures):
         return Installed(site, work, Path(sys.executable), outside(PYTHONPATH=str(site)), hidden)
     build, python = request.param
     interpreter = empty_environment(build(source), root, site, python)
+    place = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = subprocess.run([interpreter, "-c", place], capture_output=True, text=True, check=True)
+    take_compiled_code(root, Path(packages.stdout.strip()))
     return Installed(site, work, interpreter, outside())
 
 
