@@ -339,10 +339,11 @@ def test_every_command_runs_or_names_the_extra_that_it_needs(installed):
             assert done.returncode == 0, f"{command}: {done.stderr[-3000:]}"
 
 
-def test_the_page_comes_along(installed, root):
+def test_the_page_and_the_card_come_along(installed, root):
     source = root / "src/xtinct/app/static"
     place = Path(installed.python("import xtinct; print(xtinct.__path__[0])").stdout.strip())
     assert place.is_relative_to(installed.site)
+    assert {"CARD.md", "NOTICE"} <= {path.name for path in (place / "recognition/data").iterdir()}
     assert {path.name for path in (place / "app/static").iterdir()} == {
         path.name for path in source.iterdir()
     }
