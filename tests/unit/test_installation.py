@@ -2,7 +2,8 @@
 
 The quick tests unpack the wheel and hide what the core does not depend on. The slow ones install the wheel
 and the source distribution into empty environments; XTINCT_PYTHONS names the interpreters (separated by
-spaces), without it this one.
+spaces), without it this one. XTINCT_INSTALLED names the interpreter of an environment that somebody has
+installed the package in, which is then tested as it is.
 """
 
 import json
@@ -265,6 +266,9 @@ EMPTY = [
     for python in os.environ.get("XTINCT_PYTHONS", sys.executable).split()
     for build in (wheel_of, sdist_of)
 ]
+if "XTINCT_INSTALLED" in os.environ:
+    THERE = (None, os.environ["XTINCT_INSTALLED"])
+    EMPTY.append(pytest.param(THERE, id="there", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module", params=[pytest.param(None, id="unpacked"), *EMPTY])
@@ -275,6 +279,8 @@ def installed(request, source, root, tmp_path_factory, known_structures):
         hidden = unpacked(source, root, site)
         return Installed(site, work, Path(sys.executable), outside(PYTHONPATH=str(site)), hidden)
     build, python = request.param
+    if build is None:
+        return Installed(Path(python).parent.parent, work, Path(python), outside())
     interpreter = empty_environment(build(source), root, site, python)
     place = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = subprocess.run([interpreter, "-c", place], capture_output=True, text=True, check=True)
