@@ -345,6 +345,16 @@ def test_every_command_runs_or_names_the_extra_that_it_needs(installed):
             assert done.returncode == 0, f"{command}: {done.stderr[-3000:]}"
 
 
+def test_a_picture_without_its_package_names_the_extra(installed):
+    done = installed.xtinct("classes", "--symbol", "Pbnm")
+    assert "P b n m (No. 62)" in done.stdout
+    (installed.work / "NaCl.cif").write_text(ROCK_SALT)
+    done = installed.xtinct("lines", "NaCl.cif", "--plot", "salt.svg")
+    assert done.returncode == 2
+    said = "this needs the package matplotlib, which is not installed: pip install 'xtinct[plot]'"
+    assert done.stderr.strip() == f"xtinct: error: {said}"
+
+
 def test_the_page_and_the_card_come_along(installed, root):
     source = root / "src/xtinct/app/static"
     place = Path(installed.python("import xtinct; print(xtinct.__path__[0])").stdout.strip())

@@ -221,7 +221,10 @@ COMMANDS = {
     "xtinct lines NaCl.cif": AS_IT_IS,
     "xtinct lines NaCl.cif --neutron --wavelength 1.8 --range 10 120 --csv": HELP,
     "xtinct lines NaCl.cif --plot lines.svg": HELP,
-    "pip install 'xtinct[workflow]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[workflow]'",
+    "pip install 'xtinct[plot]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[plot]'",
+    "pip install 'xtinct[workflow]'": (
+        "pip install --dry-run --no-deps --no-build-isolation --quiet '.[workflow]'"
+    ),
     "xtinct bench lines": HELP,
     "xtinct recognise PATTERN --database TABLE": HELP,
     "xtinct recognise sample.xrdml": HELP,
