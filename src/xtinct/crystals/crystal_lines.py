@@ -220,7 +220,7 @@ def lines(
     )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _settings(d_star_max: float, radiation: str, b_iso: float) -> LineSettings:
     return line_settings(d_star_max=d_star_max, radiation=radiation, b_iso=b_iso, intensity_floor=_ABSENT)
 
