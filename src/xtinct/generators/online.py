@@ -94,7 +94,7 @@ class CrystalStream:
         missing = sorted(set(self.groups.tolist()) - set(self._crystals.groups))
         if missing:
             raise XtinctError(
-                f"{occupations}: no confirmed occupation of the groups {', '.join(map(str, missing))}"
+                f"{occupations}: no confirmed occupation of the groups {', '.join(map(group_name, missing))}"
             )
         self._crystal_key = stream_key(seed, "gcdd-online", role, family, "crystal")
 

@@ -103,7 +103,7 @@ def find_setting(number: int, symbol: str) -> Setting:
         if setting.symbol == symbol:
             return setting
     known = ", ".join(setting.symbol for setting in settings(number))
-    raise XtinctError(f"space group {number}: no setting {symbol!r}; known: {known}")
+    raise XtinctError(f"space group {group_name(number)}: no setting {symbol!r}; known: {known}")
 
 
 def operations(number: int) -> Operations:
