@@ -2,7 +2,8 @@
 
 The quick tests unpack the wheel and hide what the core does not depend on. The slow ones install the wheel
 and the source distribution into empty environments; XTINCT_PYTHONS names the interpreters (separated by
-spaces), without it this one.
+spaces), without it this one. XTINCT_INSTALLED names the interpreter of an environment that somebody has
+installed the package in, which is then tested as it is.
 """
 
 import json
@@ -59,6 +60,13 @@ assert float(xtinct.ceilings("cubic")[1]) == 17 / 36
 counts = np.random.default_rng(0).poisson(20 + 2000 * xtinct.simulate("NaCl.cif", instrument)).astype(float)
 assert xtinct.index((instrument.two_theta, counts), 1.5406, family="cubic").lattice is not None
 assert xtinct.space_group("Pbnm").number == 62
+from torch.utils.data import DataLoader
+from xtinct.data import LineView, SampleSource, StreamDataset, collate_lines
+lattices = dict(cubic=dict(lengths=[5, 8]))
+source = SampleSource("ulbd-online", "cubic", seed=1, lattices=lattices)
+stream = StreamDataset(source, view=LineView(), count=16)
+batches = list(DataLoader(stream, batch_size=8, collate_fn=collate_lines, num_workers=2))
+assert [len(labels) for _, labels in batches] == [8, 8]
 scan = (instrument.two_theta, counts)
 assert xtinct.recognise(scan, "known.parquet", 1.5406).structures > 100
 assert xtinct.predict(scan, 1.5406, family="cubic").lattice.bravais == "cF"
@@ -181,11 +189,12 @@ def sdist_of(source):
     return sdist
 
 
-def unpacked(source, root, site):
-    """The wheel unpacked into `site`, and a file with the modules to hide."""
-    with zipfile.ZipFile(wheel_of(source)) as archive:
-        archive.extractall(site)
-    # Compiled code is taken for current by the time of its source.
+def take_compiled_code(root, site):
+    """Spare the package in `site` to compile for minutes what the checkout has compiled.
+
+    Numba looks whether the source, its own version and the processor are the same, and that of the
+    interpreter; it takes a source for the same by its time and size.
+    """
     for path in (root / "src").rglob("*.*"):
         there = site / path.relative_to(root / "src")
         if path.suffix in (".nbi", ".nbc"):
@@ -193,6 +202,13 @@ def unpacked(source, root, site):
             shutil.copy2(path, there)
         elif path.suffix == ".py":
             os.utime(there, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+
+
+def unpacked(source, root, site):
+    """The wheel unpacked into `site`, and a file with the modules to hide."""
+    with zipfile.ZipFile(wheel_of(source)) as archive:
+        archive.extractall(site)
+    take_compiled_code(root, site)
     (metadata,) = site.glob("xtinct-*.dist-info/METADATA")
     lines = [line.partition(": ")[2] for line in metadata.read_text().splitlines() if "Requires-Dist" in line]
     core = [Requirement(line).name for line in lines if "extra ==" not in line]
@@ -235,6 +251,9 @@ EMPTY = [
     for python in os.environ.get("XTINCT_PYTHONS", sys.executable).split()
     for build in (wheel_of, sdist_of)
 ]
+if "XTINCT_INSTALLED" in os.environ:
+    THERE = (None, os.environ["XTINCT_INSTALLED"])
+    EMPTY.append(pytest.param(THERE, id="there", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module", params=[pytest.param(None, id="unpacked"), *EMPTY])
@@ -245,7 +264,12 @@ def installed(request, source, root, tmp_path_factory, known_structures):
         hidden = unpacked(source, root, site)
         return Installed(site, work, Path(sys.executable), outside(PYTHONPATH=str(site)), hidden)
     build, python = request.param
+    if build is None:
+        return Installed(Path(python).parent.parent, work, Path(python), outside())
     interpreter = empty_environment(build(source), root, site, python)
+    place = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = subprocess.run([interpreter, "-c", place], capture_output=True, text=True, check=True)
+    take_compiled_code(root, Path(packages.stdout.strip()))
     return Installed(site, work, interpreter, outside())
 
 
@@ -306,10 +330,21 @@ def test_every_command_runs_or_names_the_extra_that_it_needs(installed):
             assert done.returncode == 0, f"{command}: {done.stderr[-3000:]}"
 
 
-def test_the_page_comes_along(installed, root):
+def test_a_picture_without_its_package_names_the_extra(installed):
+    done = installed.xtinct("classes", "--symbol", "Pbnm")
+    assert "P b n m (No. 62)" in done.stdout
+    (installed.work / "NaCl.cif").write_text(ROCK_SALT)
+    done = installed.xtinct("lines", "NaCl.cif", "--plot", "salt.svg")
+    assert done.returncode == 2
+    said = "this needs the package matplotlib, which is not installed: pip install 'xtinct[plot]'"
+    assert done.stderr.strip() == f"xtinct: error: {said}"
+
+
+def test_the_page_and_the_card_come_along(installed, root):
     source = root / "src/xtinct/app/static"
     place = Path(installed.python("import xtinct; print(xtinct.__path__[0])").stdout.strip())
     assert place.is_relative_to(installed.site)
+    assert {"CARD.md", "NOTICE"} <= {path.name for path in (place / "recognition/data").iterdir()}
     assert {path.name for path in (place / "app/static").iterdir()} == {
         path.name for path in source.iterdir()
     }

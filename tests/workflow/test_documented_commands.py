@@ -215,6 +215,18 @@ COMMANDS = {
     "xtinct predict --prior": HELP,
     "xtinct app --database table.parquet --port 0 --no-browser": HELP,
     "xtinct classes --group 62": AS_IT_IS,
+    # docs/crystals.md; tests/unit/crystals and tests/unit/test_cli.py run them as they are
+    "xtinct classes --symbol Pbnm": HELP,
+    'xtinct classes --hall "-P 2c 2ab"': HELP,
+    "xtinct classes --family orthorhombic": HELP,
+    "xtinct lines NaCl.cif": AS_IT_IS,
+    "xtinct lines NaCl.cif --neutron --wavelength 1.8 --range 10 120 --csv": HELP,
+    "xtinct lines NaCl.cif --plot lines.svg": HELP,
+    "pip install 'xtinct[plot]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[plot]'",
+    "pip install 'xtinct[workflow]'": (
+        "pip install --dry-run --no-deps --no-build-isolation --quiet '.[workflow]'"
+    ),
+    "xtinct bench lines": HELP,
     "xtinct recognise PATTERN --database TABLE": HELP,
     "xtinct recognise sample.xrdml": HELP,
     "xtinct recognise sample.xy --wavelength CuKa --database table.parquet --elements Si,O --json": HELP,
@@ -248,6 +260,7 @@ EXAMPLES = {
     "from xtinct.auditing.pattern_sets import labelled_measurements": None,
     "from xtinct import index": ("", {'index("sample.xrdml")': 'index("NaCl.xy", "CuKa1")'}),
     "from xtinct import line_list, simulate": ("", {}),
+    "from xtinct import XRDCalculator, lines": ("", {}),
     "import numpy as np": ("", {}),
     "import pyarrow.parquet as parquet": ("", LINES),
     "import yaml": ("", LINES),

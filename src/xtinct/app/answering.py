@@ -24,6 +24,8 @@ from xtinct.recognition.recognising import open_table
 _MEMORY = 4 * 2**30
 #: Bytes that are unpacked at a time to see how many there are.
 _CHUNK = 2**20
+#: Words of messages about files that leave open what their positions are.
+_ASKS_AXIS = "tell the axis"
 #: Options of the command line in messages, which the page has as fields.
 _OPTION = re.compile(r"\s*\(--[\w-]+[^)]*\)|,? (?:with|tell it with) --[\w-]+")
 
@@ -58,7 +60,7 @@ def answer_file(path: str, question: PageQuestion, database: str | None) -> dict
     `answer` (as the command line gives it with --json), `cells` (numbers of every lattice with their
     uncertainties in brackets), `chart` (what the page draws) and `picture` (SVG text, None for a list of
     peaks); or `error`, one line, with `needs`: the field of the page that would help
-    (wavelength, scan, None), and `scans`: names of the scans where there are several.
+    (wavelength, scan, axis, None), and `scans`: names of the scans where there are several.
     """
     try:
         with naming_extra():
@@ -86,6 +88,7 @@ def _read(path: Path, question: PageQuestion) -> Measurement | PeakTable:
         question.wavelength or None,
         peaks=question.kind == "peaks",
         scan=question.scan or None,
+        axis=question.axis or None,
     )
     points = len(measured.d if isinstance(measured, PeakTable) else measured.two_theta)
     if points > MOST_POINTS:
@@ -171,6 +174,8 @@ def _needing(text: str, path: Path, question: PageQuestion) -> dict[str, Any]:
         scans = _scans(path, question)
         if len(scans) > 1:
             return _refused(text, "scan", scans)
+    if not question.axis and _ASKS_AXIS in text:
+        return _refused(text, "axis")
     if not question.wavelength and "wavelength" in text:
         return _refused(text, "wavelength")
     return _refused(text)
@@ -180,7 +185,7 @@ def _scans(path: Path, question: PageQuestion) -> list[str]:
     """Names of the scans of a file; empty where it cannot be read."""
     try:
         check_size(path)
-        found = read_measurements(path, wavelength=question.wavelength or None)
+        found = read_measurements(path, wavelength=question.wavelength or None, axis=question.axis or None)
     except (XtinctError, MemoryError):
         return []
     return [one.name.removeprefix(str(path)).lstrip(", ") or "the whole" for one in found]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from xtinct.errors import XtinctError
+from xtinct.measurements.axes import axis_named
 from xtinct.symmetry.families import FAMILIES
 
 #: Largest file that is taken, as it comes and unpacked, bytes.
@@ -28,6 +29,7 @@ class PageQuestion:
     prior        "", all groups alike, or "mp", the frequencies of the Materials Project
     kind         profile, or peaks: a list of them
     scan         number or part of the name of one of several scans
+    axis         what the positions are, as `axis_named` takes it
     """
 
     name: str = ""
@@ -37,6 +39,7 @@ class PageQuestion:
     prior: str = ""
     kind: str = "profile"
     scan: str = ""
+    axis: str = ""
 
     @classmethod
     def of(cls, told: Mapping[str, str]) -> "PageQuestion":
@@ -57,6 +60,7 @@ class PageQuestion:
             raise XtinctError(f"prior {asked.prior!r}: the page knows only mp, and none")
         if asked.kind not in ("profile", "peaks"):
             raise XtinctError(f"kind {asked.kind!r}: expected profile or peaks")
+        axis_named(asked.axis or None)
         return asked
 
     @property

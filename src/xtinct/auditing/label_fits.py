@@ -13,6 +13,7 @@ from xtinct.observer.fitting.refinement import fit_cell, unexplained
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
 from xtinct.observer.peaks.radiation_found import Found
 from xtinct.symmetry.families import family_of
+from xtinct.symmetry.operations import group_name
 
 #: Peaks that count as strong, those of the highest.
 _HIGHEST = 10
@@ -56,7 +57,8 @@ def fit_label(found: Found, label: PatternLabel) -> LabelFit:
     error = float(conventional_cell_errors(family, cell[None]).max())
     if error > _ROUNDED:
         raise XtinctError(
-            f"the cell {' '.join(f'{x:g}' for x in cell)} is no conventional cell of space group {number}"
+            f"the cell {' '.join(f'{x:g}' for x in cell)} is no conventional cell of space group "
+            f"{group_name(number)}"
         )
     fit = fit_cell(found.measured, family, form_metric(family, cell[None])[0], found.peaks.profile)
     posterior = class_posterior(fit)

@@ -6,18 +6,14 @@ baseline; the published ULBD loop is written here from its description (Wang et 
 extinction test of gemmi for every hkl and one Gaussian over the full grid per line and draw.
 """
 
-import os
-import platform
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import gemmi
-import llvmlite.binding
 import numpy as np
 
 from xtinct.bench.cases import Case, measure
-from xtinct.bench.line_speed import line_cases
+from xtinct.bench.machine import machine
 from xtinct.bench.measured_speed import measured_cases
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
@@ -161,18 +157,24 @@ def cddd_cases(cifs: Sequence[str]) -> Iterable[Case]:
 
 
 def read_cifs(path: str | Path, n: int) -> list[str]:
-    """`n` CIF texts, evenly spread over the `cif` column of a Parquet table of structures."""
+    """`n` CIF texts of a Parquet table of structures, without those that hold unknown elements."""
+    return [text for _, text in table_cifs(path, n) if _usable(text)]
+
+
+def table_cifs(path: str | Path, n: int) -> list[tuple[int, str]]:
+    """Rows and texts of `n` CIFs, evenly spread over the `cif` column of a Parquet table of structures."""
     from xtinct.files.parquet import open_parquet
 
     file = open_parquet(path)
     if "cif" not in file.schema_arrow.names:
         raise XtinctError(f"{path}: column 'cif' is missing")
     columns = [name for name in ("cif", "disordered") if name in file.schema_arrow.names]
-    rows = [row for row in file.read(columns).to_pylist() if not row.get("disordered")]
+    every = enumerate(file.read(columns).to_pylist())
+    rows = [(place, row["cif"]) for place, row in every if not row.get("disordered")]
     if not rows:
         raise XtinctError(f"{path}: no structures")
-    texts = [rows[i * len(rows) // n]["cif"] for i in range(min(n, len(rows)))]
-    return [text for text in texts if _usable(text)]
+    n = min(n, len(rows))
+    return [rows[i * len(rows) // n] for i in range(n)]
 
 
 def _usable(text: str) -> bool:
@@ -190,35 +192,13 @@ def run(structures: str | Path, *, rounds: int = 5, n_structures: int = 40) -> d
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pymatgen remarks on the style of CIFs
         cifs = read_cifs(structures, n_structures)
-        for case in (*ulbd_cases(), *measured_cases(), *cddd_cases(cifs), *line_cases(cifs)):
+        for case in (*ulbd_cases(), *measured_cases(), *cddd_cases(cifs)):
             records.append(measure(case, rounds))
     return {
-        "machine": {
-            "processor": _processor(),
-            "logical_processors": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-            "vectors": _vectors(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("numpy", "numba", "gemmi", "pymatgen")},
-        },
+        "machine": machine(("numpy", "numba", "gemmi", "pymatgen")),
         "structures": str(structures),
         "records": records,
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def _vectors() -> str:
-    """The widest vectors that compiled code may use here."""
-    features = llvmlite.binding.get_host_cpu_features()
-    names = {"avx512f": "512 bits", "avx2": "256 bits"}
-    return next((width for name, width in names.items() if features.get(name)), "128 bits")
 
 
 def table(result: dict[str, object]) -> list[tuple[str, ...]]:

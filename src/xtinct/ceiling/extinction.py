@@ -25,7 +25,7 @@ from xtinct.files.parquet import write_parquet
 from xtinct.files.writing import write_csv, write_json
 from xtinct.symmetry.classes import AXES, SCOPES, class_symbol, extinction_classes, scope_groups
 from xtinct.symmetry.families import crystal_system, family_of
-from xtinct.symmetry.operations import bravais_lattice, laue_class, point_group
+from xtinct.symmetry.operations import bravais_lattice, group_in_words, laue_class, point_group
 
 #: What can be asked of a pattern. Each maps a space group to a label.
 TARGETS = ("spacegroup", "extinction_class", "crystal_system", "bravais_lattice", "laue_class", "point_group")
@@ -108,14 +108,15 @@ def prior_weights(family: str, prior: Mapping[int, Weight] | None) -> dict[int, 
         return dict.fromkeys(groups, Fraction(1))
     weights = {}
     for number, weight in prior.items():
+        group = f"space group {group_in_words(number)}"
         if number not in groups:
-            raise XtinctError(f"prior: space group {number!r} is not in {family}")
+            raise XtinctError(f"prior: {group} is not in {family}")
         try:
             weights[int(number)] = Fraction(weight)
         except (ValueError, OverflowError, TypeError, ZeroDivisionError):
-            raise XtinctError(f"prior: weight {weight!r} of space group {number} is no number") from None
+            raise XtinctError(f"prior: weight {weight!r} of {group} is no number") from None
         if weights[int(number)] < 0:
-            raise XtinctError(f"prior: weight {weight!r} of space group {number} is negative")
+            raise XtinctError(f"prior: weight {weight!r} of {group} is negative")
     if not any(weights.values()):
         raise XtinctError(f"prior: all weights of {family} are zero")
     return weights

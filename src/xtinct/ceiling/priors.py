@@ -10,7 +10,7 @@ import pyarrow.csv
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_table
 from xtinct.symmetry.families import space_groups
-from xtinct.symmetry.operations import DATA
+from xtinct.symmetry.operations import DATA, group_in_words
 
 #: Tables that ship with the package: name -> file. "mp": structures per space group in the Materials
 #: Project, database version 2025.02.12 without GNoME entries (154,925 structures; spglib 2.8.0, symprec
@@ -49,9 +49,11 @@ def read_prior(path: str | Path) -> dict[int, Fraction]:
         try:
             whole, exact = int(number), Fraction(weight)
         except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-            raise XtinctError(f"{path}: row {row}: group {number!r} with weight {weight!r}") from None
+            raise XtinctError(
+                f"{path}: row {row}: group {group_in_words(number)} with weight {weight!r}"
+            ) from None
         if not 1 <= whole <= 230 or exact < 0:
-            raise XtinctError(f"{path}: row {row}: group {number!r} with weight {weight!r}")
+            raise XtinctError(f"{path}: row {row}: group {group_in_words(whole)} with weight {weight!r}")
         prior[whole] += exact
     if not any(prior.values()):
         raise XtinctError(f"{path}: no space group has a weight")

@@ -13,6 +13,7 @@ from xtinct.lattices.conventional import free_angle_range
 from xtinct.lattices.metric import form_metric
 from xtinct.linelists.ordering import EQUAL_D
 from xtinct.symmetry.families import space_groups
+from xtinct.symmetry.operations import group_in_words
 
 #: Orders of reflection along an axis that are looked at. Larger cells are judged by a shorter
 #: window: a coincidence of classes in 30 orders along every axis is counted as one.
@@ -49,7 +50,7 @@ def pattern_ceilings(
             f"{len(numbers)} space groups and {len(cells)} cells: expected as many, at least one"
         )
     for number in set(numbers.tolist()) - set(space_groups(family)):
-        raise XtinctError(f"space group {number} is not of the {family} family")
+        raise XtinctError(f"space group {group_in_words(number)} is not of the {family} family")
     prior = prior if prior is not None else dict(Counter(numbers.tolist()))
     result = {k: np.empty(len(numbers)) for k in ks}
     size = np.digitize(cells[:, :3].max(axis=1), _SIZES, right=True)

@@ -1,11 +1,14 @@
 """Commands of a checkout of the project: they read its configuration and write into its folders."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
 from xtinct.cli.printing import print_table
+
+#: Crystals that `xtinct bench lines` takes of a table.
+_CRYSTALS = 40
 
 
 @click.command()
@@ -58,13 +61,15 @@ def adopt() -> None:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["generation", "crystals", "training"]), default="generation")
+@click.argument(
+    "what", type=click.Choice(["generation", "lines", "crystals", "training"]), default="generation"
+)
 @click.option(
     "--structures",
     default="data/prototypes/aflow_prototypes.parquet",
     show_default=True,
-    type=click.Path(dir_okay=False),
-    help="Parquet table with a column of CIFs, for generation.",
+    type=click.Path(),
+    help="Parquet table with a column of CIFs, for generation and lines; for lines also a folder of CIFs.",
 )
 @click.option("--gcdd", default="data/gcdd", show_default=True, help="Folder of the GCDD, for crystals.")
 @click.option(
@@ -80,16 +85,24 @@ def bench(
 ) -> None:
     """Measure how fast this package is on this machine.
 
-    WHAT is generation (datasets against named baselines, in turn in one process; the default), crystals
-    (rates of the crystal generators) or training (what the data cost, time to the ceiling).
+    WHAT is generation (datasets against named baselines, in turn in one process; the default), lines (the
+    lines of crystals against pymatgen, BraggCalculator and gemmi), crystals (rates of the crystal generators)
+    or training (what the data cost, time to the ceiling).
     """
     from xtinct.files.writing import write_json
 
+    remarks: Iterable[str] = ()
     if what == "generation":
         from xtinct.bench.generation_speed import run, table
 
         result = run(structures, rounds=rounds)
         tables = [table(result)]
+    elif what == "lines":
+        from xtinct.bench import line_speed
+
+        result = line_speed.run(line_speed.cifs_by_name(structures, _CRYSTALS), rounds=rounds)
+        result["structures"] = structures
+        tables, remarks = [line_speed.table(result)], line_speed.remarks(result)
     elif what == "crystals":
         from xtinct.bench.crystal_speed import crystal_rates
         from xtinct.project.configuration import load
@@ -107,6 +120,8 @@ def bench(
         write_json(out, result)
     for heading, *rows in tables:
         print_table(heading, rows)
+    for remark in remarks:
+        click.echo(remark)
 
 
 @click.command()

@@ -5,24 +5,14 @@ import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xtinct.crystals.hkl_families import (
-    LineFamilies,
-    StrongFamilies,
-    families_by_permutation,
-    families_by_symmetry,
-    family_strengths,
-    hkl_of_lines,
-    primitive_atoms,
-    strong_families,
-    without_centred,
-)
+from xtinct.crystals.hkl_families import Beam, Naming, StrongFamilies, line_contents
 from xtinct.crystals.line_text import COLUMNS, hkl_text
 from xtinct.errors import XtinctError
 from xtinct.extras import names_extra
@@ -35,7 +25,6 @@ from xtinct.linelists.structure_factors import (
     lines_of_atoms,
     structure_lines,
 )
-from xtinct.patterns.lorentz import geometric_factor
 from xtinct.radiation.tubes import radiation_of
 from xtinct.radiation.wavelength import check_wavelength
 from xtinct.sources.given import atoms_of, filled_cell_of, refused_in_one_line
@@ -49,6 +38,7 @@ from xtinct.symmetry.operations import hermann_mauguin, operations
 _ABSENT = 1e-9
 #: Length and angle by which a cell may miss hexagonal axes and still be named with four indices in mind.
 _HEXAGONAL = 1e-5
+_NO_ROTATIONS = np.empty((0, 3, 3), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -214,41 +204,43 @@ def lines(
         filled = filled_cell_of(structure)
         settled = _as_written(filled) if symprec is None else _symmetric(filled, symprec)
     atoms = kernel_atoms(settled.crystal)
-    settings = line_settings(d_star_max=d_star_max, radiation=radiation, b_iso=b_iso, intensity_floor=_ABSENT)
-    try:
-        d_star, total = checked_lines(settled.crystal.cell, atoms, settings, radiation)
-    except StructureRefusedError as refused:
-        if refused.reason == "no_lines":
-            raise _no_lines(low, high, length) from None
-        hint = "; ask for a smaller range" if refused.reason == "too_many_reflections" else ""
-        raise XtinctError(f"structure: {refused}{hint}") from None
-    first = int(np.searchsorted(d_star, 2.0 * math.sin(math.radians(low / 2)) / length))
-    if first == len(d_star):
+    settings = _settings(d_star_max, radiation, b_iso)
+    beam = Beam(length, float(radiation == "xray"), 2.0 * math.sin(math.radians(low / 2)) / length)
+    found = line_contents(settled.crystal.cell, atoms, settings, settled.naming, beam)
+    if found.outcome != GOOD:
+        raise _refused(settled.crystal.cell, atoms, settings, radiation, _no_lines(low, high, length))
+    if not len(found.d):
         raise _no_lines(low, high, length)
-    indices = hkl_of_lines(settled.crystal.cell, d_star)
-    primitive = primitive_atoms(*atoms)
-    indices = without_centred(indices, primitive.translations)
-    families = settled.families(indices)
-    strengths = family_strengths(indices, families, d_star, primitive, settings)
-    strong = strong_families(families, strengths, total)
-    multiplicity = np.add.reduceat(strong.sizes, strong.begins[:-1])[first:]
-    strong = strong._replace(begins=strong.begins[first:])
-    d_star, total = d_star[first:], total[first:]
-    sine = 0.5 * length * d_star
-    intensity = total * geometric_factor(sine, np.sqrt(1.0 - sine * sine), float(radiation == "xray"))
     return LinesOfCrystal(
-        strong.names[strong.begins[:-1]],
-        multiplicity,
-        1.0 / d_star,
-        np.degrees(2.0 * np.arcsin(sine)),
-        total / multiplicity,
-        100.0 * intensity / intensity.max(),
-        strong,
+        *found[1:],
         settled.crystal.cell,
         settled.space_group,
         length,
         radiation,
     )
+
+
+@lru_cache(maxsize=2)
+def _settings(d_star_max: float, radiation: str, b_iso: float) -> LineSettings:
+    return line_settings(d_star_max=d_star_max, radiation=radiation, b_iso=b_iso, intensity_floor=_ABSENT)
+
+
+def _refused(
+    cell: np.ndarray,
+    atoms: tuple[np.ndarray, ...],
+    settings: LineSettings,
+    radiation: str,
+    no_lines: XtinctError,
+) -> XtinctError:
+    """Why there are no lines, in words."""
+    try:
+        checked_lines(cell, atoms, settings, radiation)
+    except StructureRefusedError as refused:
+        if refused.reason == "no_lines":
+            return no_lines
+        hint = "; ask for a smaller range" if refused.reason == "too_many_reflections" else ""
+        return XtinctError(f"structure: {refused}{hint}")
+    raise AssertionError("lines that were refused are there")  # pragma: no cover
 
 
 def _no_lines(low: float, high: float, length: float) -> XtinctError:
@@ -267,7 +259,11 @@ def wavelength_of(wavelength: float | str) -> float:
 def kernel_atoms(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scatterers int64, coordinates and occupancies float64, contiguous, as compiled code takes them."""
     species, frac, occupancy = atoms_of(crystal)
-    return species.astype(np.int64), np.ascontiguousarray(frac), occupancy.astype(np.float64)
+    return (
+        species.astype(np.int64, copy=False),
+        np.ascontiguousarray(frac),
+        occupancy.astype(np.float64, copy=False),
+    )
 
 
 def checked_lines(
@@ -289,13 +285,13 @@ class _Settled:
     rotations: np.ndarray | None
     space_group: str
 
-    def families(self, indices: Any) -> LineFamilies:
+    @property
+    def naming(self) -> Naming:
         if self.rotations is not None:
-            return families_by_symmetry(indices, self.rotations)
-        a, b, *_, gamma = self.crystal.cell
-        return families_by_permutation(
-            indices, bool(abs(a - b) < _HEXAGONAL * a and abs(abs(gamma - 90) - 30) < _HEXAGONAL), True
-        )
+            return Naming(self.rotations, False)
+        a, b, *_, gamma = self.crystal.cell.tolist()
+        hexagonal = abs(a - b) < _HEXAGONAL * a and abs(abs(gamma - 90) - 30) < _HEXAGONAL
+        return Naming(_NO_ROTATIONS, hexagonal)
 
 
 def _as_written(filled: FilledCell) -> _Settled:
@@ -310,7 +306,7 @@ def _symmetric(filled: FilledCell, symprec: float) -> _Settled:
         cell = _with_symmetry(filled.crystal.cell, stated)
         group = f"{_group_text(stated)}, " + (filled.note or "as stated")
         crystal = Crystal(cell, filled.crystal.frac, filled.crystal.species)
-        return _Settled(crystal, stated.point_operations.astype(np.int64), group)
+        return _Settled(crystal, stated.point_rotations, group)
     found = standardise(filled.crystal, symprec=symprec, protostructures=False)
     rotations = np.unique(operations(found.number).rotations, axis=0).astype(np.int64)
     symbol = hermann_mauguin(found.number)
@@ -330,8 +326,8 @@ def _group_text(stated: NamedOperations) -> str:
 
 def _with_symmetry(cell: np.ndarray, stated: NamedOperations) -> np.ndarray:
     """`cell` with the mean metric over the point group, to ten decimals."""
-    r, given = stated.point_operations, metric_tensor(cell)
-    metric = np.einsum("nki,nkj->ij", r, given @ r) / len(r)
+    given = metric_tensor(cell)
+    metric = stated.symmetrised(given)
     if np.abs(metric - given).max() < 1e-13 * given.max():
         return np.round(cell, 10)
     return np.round(cell_of_basis(np.linalg.cholesky(metric)), 10)

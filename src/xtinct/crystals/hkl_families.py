@@ -9,12 +9,15 @@ from xtinct.compiling import njit
 from xtinct.lattices.metric import write_reciprocal_metric
 from xtinct.linelists.reflections import CENTRINGS, reduce_to_primitive
 from xtinct.linelists.scattering import amplitude
-from xtinct.linelists.structure_factors import EQUAL_D_OF_STRUCTURES
+from xtinct.linelists.structure_factors import EQUAL_D_OF_STRUCTURES, GOOD, lines_of_atoms
+from xtinct.patterns.lorentz import geometric_factor
 
 #: Rounding of 1/d^2 between two ways to sum it.
 _ROUNDING = 1e-11
 #: A family below this share of its line is absent: rounding errors.
 _ABSENT = 1e-7
+#: Families whose difference is below this share of their line are equally strong.
+_EQUAL = 1e-6
 
 
 class LineIndices(NamedTuple):
@@ -46,6 +49,20 @@ class LineFamilies(NamedTuple):
 
 
 @njit(cache=True)
+def _lines_below(squares, limit):
+    """For each of many equal parts of 0 to `limit` the last line that is surely below it, -1 if none is."""
+    parts = 4 * squares.size
+    below, line = np.empty(parts + 1, np.int64), -1
+    for part in range(parts + 1):
+        # Of rounding, one line too few is no harm: the search goes on from there.
+        start = part * (limit / parts) * (1.0 - 1e-9)
+        while line + 1 < squares.size and squares[line + 1] < start:
+            line += 1
+        below[part] = line
+    return below
+
+
+@njit(cache=True)
 def hkl_of_lines(cell, d_star):
     """`LineIndices` of lines; hkl that belong to none of them (absent ones) are left out.
 
@@ -60,6 +77,8 @@ def hkl_of_lines(cell, d_star):
     limit = squares[-1] * (1.0 + EQUAL_D_OF_STRUCTURES)
     reach = math.sqrt(limit) + 1e-9
     hm, km, lm = int(cell[0] * reach), int(cell[1] * reach), int(cell[2] * reach)
+    below = _lines_below(squares, limit)
+    per_bucket = (below.size - 1) / limit
     found, line_of, m = np.empty((256, 3), np.int64), np.empty(256, np.int64), 0
     counts = np.zeros(n + 1, np.int64)
     for h in range(hm, -1, -1):
@@ -76,7 +95,10 @@ def hkl_of_lines(cell, d_star):
                 first = 1
             for l in range(last, first - 1, -1):  # noqa: E741
                 square = (g33 * l + b) * l + c
-                line = np.searchsorted(squares, square * (1.0 + _ROUNDING), side="right") - 1
+                upper = square * (1.0 + _ROUNDING)
+                line = below[min(below.size - 1, int(upper * per_bucket))]
+                while line + 1 < n and squares[line + 1] <= upper:
+                    line += 1
                 if line < 0 or square - squares[line] > (EQUAL_D_OF_STRUCTURES + _ROUNDING) * square:
                     continue
                 if m == len(found):
@@ -128,6 +150,8 @@ def primitive_atoms(species, frac, occupancy):
 @njit(cache=True)
 def without_centred(indices, translations):
     """The indices without those that the centring of the lattice forbids."""
+    if len(translations) == 0:
+        return indices
     hkl, begins = np.empty_like(indices.hkl), np.empty_like(indices.starts)
     m = 0
     for line in range(len(begins) - 1):
@@ -161,19 +185,24 @@ def _before(one, other):
     return False
 
 
+#: Indices of several axes are never as large as half of this: there are too few reflections for it.
+_INDICES = 1 << 21
+
+
 @njit(cache=True)
-def _name_by_symmetry(hkl, rotations, name, image):
-    """Write the usual one among the equivalents of `hkl` and their Friedel opposites to `name`."""
-    name[:] = hkl
-    for r in rotations:
-        for i in range(3):
-            image[i] = hkl[0] * r[0, i] + hkl[1] * r[1, i] + hkl[2] * r[2, i]
-        if _before(image, name):
-            name[:] = image
-        for i in range(3):
-            image[i] = -image[i]
-        if _before(image, name):
-            name[:] = image
+def _key(h, k, l):  # noqa: E741
+    """One number for hkl and its Friedel opposite."""
+    if h < 0 or (h == 0 and (k < 0 or (k == 0 and l < 0))):
+        h, k, l = -h, -k, -l  # noqa: E741
+    return (h * _INDICES + k) * _INDICES + l
+
+
+@njit(cache=True)
+def _keys(hkl):
+    keys = np.empty(len(hkl), np.int64)
+    for i in range(len(hkl)):
+        keys[i] = _key(hkl[i, 0], hkl[i, 1], hkl[i, 2])
+    return keys
 
 
 @njit(cache=True)
@@ -185,20 +214,33 @@ def families_by_symmetry(indices, rotations):
     hkl, starts = indices
     m, n = len(hkl), len(starts) - 1
     names, sizes, family_of = np.empty((m, 3), np.int64), np.zeros(m, np.int64), np.full(m, -1)
-    begins, f = np.empty(n + 1, np.int64), 0
-    name, image = np.empty(3, np.int64), np.empty(3, np.int64)
+    begins, f, keys = np.empty(n + 1, np.int64), 0, _keys(hkl)
+    image = np.empty(3, np.int64)
     for line in range(n):
         begins[line] = f
-        for i in range(starts[line], starts[line + 1]):
-            _name_by_symmetry(hkl[i], rotations, name, image)
-            here = begins[line]
-            while here < f and not (names[here] == name).all():
-                here += 1
-            if here == f:
-                names[f] = name
-                f += 1
-            sizes[here] += 2
-            family_of[i] = here
+        last = starts[line + 1]
+        for i in range(starts[line], last):
+            if family_of[i] >= 0:
+                continue
+            names[f], family_of[i], sizes[f] = hkl[i], f, 2
+            # The equivalents of the first of a family are all of it.
+            for r in rotations:
+                for axis in range(3):
+                    image[axis] = hkl[i, 0] * r[0, axis] + hkl[i, 1] * r[1, axis] + hkl[i, 2] * r[2, axis]
+                if _before(image, names[f]):
+                    names[f] = image
+                key = _key(image[0], image[1], image[2])
+                for other in range(i + 1, last):
+                    if keys[other] == key:
+                        if family_of[other] < 0:
+                            family_of[other] = f
+                            sizes[f] += 2
+                        break
+                for axis in range(3):
+                    image[axis] = -image[axis]
+                if _before(image, names[f]):
+                    names[f] = image
+            f += 1
     begins[n] = f
     return LineFamilies(names[:f], sizes[:f], family_of, begins, True)
 
@@ -227,18 +269,20 @@ def families_by_permutation(indices, hexagonal, usual):
     hkl, starts = indices
     m, n = len(hkl), len(starts) - 1
     names, sizes, family_of = np.empty((m, 3), np.int64), np.zeros(m, np.int64), np.full(m, -1)
-    keys, begins, f = np.empty((m, 4), np.int64), np.empty(n + 1, np.int64), 0
-    key = np.empty(4, np.int64)
+    keys, begins, f = np.empty((m, 2), np.int64), np.empty(n + 1, np.int64), 0
+    indices_of = np.empty(4, np.int64)
     for line in range(n):
         begins[line] = f
         for i in range(starts[line], starts[line + 1]):
-            _sorted_indices(hkl[i], hexagonal, key)
+            _sorted_indices(hkl[i], hexagonal, indices_of)
+            small = indices_of[0] * _INDICES + indices_of[1]
+            large = indices_of[2] * _INDICES + indices_of[3]
             here = begins[line]
-            while here < f and not (keys[here] == key).all():
+            while here < f and not (keys[here, 0] == small and keys[here, 1] == large):
                 here += 1
             if here == f:
                 # Entries are in descending order, so the first of a family is the largest.
-                names[f], keys[f] = hkl[i], key
+                names[f], keys[f, 0], keys[f, 1] = hkl[i], small, large
                 f += 1
             elif usual and _before(hkl[i], names[here]):
                 names[here] = hkl[i]
@@ -250,14 +294,30 @@ def families_by_permutation(indices, hexagonal, usual):
 
 @njit(cache=True)
 def _waves(x, most):
-    """exp(2 pi i m x), m = 0 to most: complex128 (most + 1, atoms)."""
-    out = np.empty((most + 1, x.size), np.complex128)
-    turn = np.exp(2j * math.pi * x)
-    out[0] = 1.0
-    for m in range(1, most + 1):
-        for j in range(x.size):
-            out[m, j] = out[m - 1, j] * turn[j]
-    return out
+    """Real and imaginary part of exp(2 pi i m x), m = 0 to most: float64 (most + 1, atoms) each."""
+    re, im = np.empty((most + 1, x.size)), np.empty((most + 1, x.size))
+    re[0], im[0] = 1.0, 0.0
+    for j in range(x.size):
+        turn_re, turn_im = math.cos(2.0 * math.pi * x[j]), math.sin(2.0 * math.pi * x[j])
+        for m in range(1, most + 1):
+            re[m, j] = re[m - 1, j] * turn_re - im[m - 1, j] * turn_im
+            im[m, j] = re[m - 1, j] * turn_im + im[m - 1, j] * turn_re
+    return re, im
+
+
+@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _square_of_sum(weight, along_h, along_k, along_l):
+    """|sum of weight x h x k x l|^2 of waves of the atoms along three axes, real and imaginary part each."""
+    h_re, h_im = along_h
+    k_re, k_im = along_k
+    l_re, l_im = along_l
+    re, im = 0.0, 0.0
+    for j in range(weight.size):
+        hk_re = h_re[j] * k_re[j] - h_im[j] * k_im[j]
+        hk_im = h_re[j] * k_im[j] + h_im[j] * k_re[j]
+        re += weight[j] * (hk_re * l_re[j] - hk_im * l_im[j])
+        im += weight[j] * (hk_re * l_im[j] + hk_im * l_re[j])
+    return re * re + im * im
 
 
 @njit(cache=True)
@@ -273,43 +333,42 @@ def family_strengths(indices, families, d_star, atoms, settings):
     strengths = np.full(begins[-1], np.nan)
     if begins[-1] == len(begins) - 1:
         return strengths
-    biggest = np.zeros(3, np.int64)
+    biggest, smallest = np.zeros(3, np.int64), np.zeros(3, np.int64)
     for i in range(len(hkl)):
         for axis in range(3):
-            biggest[axis] = max(biggest[axis], abs(hkl[i, axis]))
-    along_h, along_k, along_l = (
-        _waves(frac[:, 0].copy(), biggest[0]),
-        _waves(frac[:, 1].copy(), biggest[1]),
-        _waves(frac[:, 2].copy(), biggest[2]),
-    )
+            biggest[axis] = max(biggest[axis], hkl[i, axis])
+            smallest[axis] = min(smallest[axis], hkl[i, axis])
+    h_re, h_im = _waves(frac[:, 0].copy(), biggest[0])
+    k_re, k_im = _waves(frac[:, 1].copy(), max(biggest[1], -smallest[1]))
+    l_re, l_im = _waves(frac[:, 2].copy(), max(biggest[2], -smallest[2]))
+    # Waves of negative indices are the conjugates.
+    k_back, l_back = -k_im, -l_im
     weight = np.empty(species.size)
     for line in range(len(begins) - 1):
-        if begins[line + 1] - begins[line] < 2:
+        first, last = begins[line], begins[line + 1]
+        if last - first < 2:
             continue
         s2 = 0.25 * d_star[line] ** 2
+        of_species, factor = -1, 0.0
         for j in range(species.size):
-            weight[j] = occupancy[j] * amplitude(settings.table[species[j]], s2, settings.width)
+            if species[j] != of_species:
+                of_species = species[j]
+                factor = amplitude(settings.table[of_species], s2, settings.width)
+            weight[j] = occupancy[j] * factor
         damping = math.exp(-2.0 * settings.b_iso * s2)
-        members = np.zeros(begins[line + 1] - begins[line])
-        strengths[begins[line] : begins[line + 1]] = 0.0
+        members = np.zeros(last - first)
+        strengths[first:last] = 0.0
         for i in range(starts[line], starts[line + 1]):
             family = family_of[i]
-            if families.alike and members[family - begins[line]] > 0.0:
+            if families.alike and members[family - first] > 0.0:
                 continue
             h, k, l = hkl[i, 0], hkl[i, 1], hkl[i, 2]  # noqa: E741
-            re, im = 0.0, 0.0
-            for j in range(species.size):
-                wave_k, wave_l = along_k[abs(k), j], along_l[abs(l), j]
-                if k < 0:
-                    wave_k = wave_k.conjugate()
-                if l < 0:
-                    wave_l = wave_l.conjugate()
-                wave = along_h[h, j] * wave_k * wave_l
-                re += weight[j] * wave.real
-                im += weight[j] * wave.imag
-            strengths[family] += (re * re + im * im) * damping
-            members[family - begins[line]] += 1.0
-        strengths[begins[line] : begins[line + 1]] /= members
+            along_h = h_re[h], h_im[h]
+            along_k = k_re[abs(k)], k_im[k] if k >= 0 else k_back[-k]
+            along_l = l_re[abs(l)], l_im[l] if l >= 0 else l_back[-l]
+            strengths[family] += _square_of_sum(weight, along_h, along_k, along_l) * damping
+            members[family - first] += 1.0
+        strengths[first:last] /= members
     return strengths
 
 
@@ -327,6 +386,23 @@ class StrongFamilies(NamedTuple):
 
 
 @njit(cache=True)
+def _strongest_first(sums, names, tolerance):
+    """Order of the families of a line; of equally strong ones the more usual name stands first."""
+    order = np.empty(sums.size, np.int64)
+    for one in range(sums.size):
+        place = one
+        while place > 0:
+            other = order[place - 1]
+            lead = sums[one] - sums[other]
+            if lead < -tolerance or (lead <= tolerance and not _before(names[one], names[other])):
+                break
+            order[place] = other
+            place -= 1
+        order[place] = one
+    return order
+
+
+@njit(cache=True)
 def strong_families(families, strengths, total):
     """`StrongFamilies` of lines: those that are more than rounding errors of their line.
 
@@ -338,10 +414,13 @@ def strong_families(families, strengths, total):
     for line in range(n):
         begins[line] = f
         first, last = families.begins[line], families.begins[line + 1]
-        sums = strengths[first:last] * families.sizes[first:last]
         if last == first + 1:
-            sums[0] = total[line]
-        order = np.argsort(-sums, kind="mergesort")
+            names[f], sizes[f] = families.names[first], families.sizes[first]
+            found[f] = total[line] / sizes[f]
+            f += 1
+            continue
+        sums = strengths[first:last] * families.sizes[first:last]
+        order = _strongest_first(sums, families.names[first:last], _EQUAL * total[line])
         for place in range(len(order)):
             one = order[place]
             if place == 0 or sums[one] > _ABSENT * total[line]:
@@ -350,3 +429,86 @@ def strong_families(families, strengths, total):
                 f += 1
     begins[n] = f
     return StrongFamilies(names[:f], sizes[:f], found[:f], begins)
+
+
+class Naming(NamedTuple):
+    """How hkl are put into families.
+
+    rotations   int64 (k, 3, 3) of the point group; none where no symmetry is known
+    hexagonal   without symmetry: whether the four indices h k i l of hexagonal axes are meant
+    """
+
+    rotations: np.ndarray
+    hexagonal: bool
+
+
+class LineContents(NamedTuple):
+    """What `line_contents` returns; (n,) each.
+
+    outcome       GOOD, or why nothing else counts
+    hkl           int64 (n, 3), usual name of the strongest family
+    multiplicity  int64, hkl of all families
+    d             angstrom
+    two_theta     degree
+    f_squared     mean |F|^2 of the hkl
+    intensity     multiplicity x f_squared x the geometric factor, the strongest 100
+    strong        the families of each line
+    """
+
+    outcome: int
+    hkl: np.ndarray
+    multiplicity: np.ndarray
+    d: np.ndarray
+    two_theta: np.ndarray
+    f_squared: np.ndarray
+    intensity: np.ndarray
+    strong: StrongFamilies
+
+
+class Beam(NamedTuple):
+    """Radiation and range: wavelength (angstrom), polarisation as in `geometric_factor`, least 1/d."""
+
+    wavelength: float
+    polarisation: float
+    lowest: float
+
+
+@njit(cache=True, nogil=True)
+def line_contents(cell, atoms, settings, naming, beam):
+    """Lines of a crystal with the hkl that make them up: `LineContents`.
+
+    cell   float64 (6,), angstrom and degree
+    atoms  species int64 (n,), frac float64 (n, 3), occupancy float64 (n,)
+    """
+    species, frac, occupancy = atoms
+    d_star, total, outcome, _ = lines_of_atoms(cell, species, frac, occupancy, settings)
+    if outcome != GOOD:
+        hkl, counts, begins = np.empty((0, 3), np.int64), np.empty(0, np.int64), np.zeros(1, np.int64)
+        none = StrongFamilies(hkl, counts, total, begins)
+        return LineContents(outcome, hkl, counts, total, total, total, total, none)
+    primitive = primitive_atoms(species, frac, occupancy)
+    indices = without_centred(hkl_of_lines(cell, d_star), primitive.translations)
+    if len(naming.rotations):
+        families = families_by_symmetry(indices, naming.rotations)
+    else:
+        families = families_by_permutation(indices, naming.hexagonal, True)
+    strengths = family_strengths(indices, families, d_star, primitive, settings)
+    strong = strong_families(families, strengths, total)
+    first = np.searchsorted(d_star, beam.lowest)
+    n, largest = d_star.size - first, 0.0
+    hkl, multiplicity = np.empty((n, 3), np.int64), np.zeros(n, np.int64)
+    d, two_theta, f_squared, intensity = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    begins = strong.begins[first:]
+    for line in range(n):
+        hkl[line] = strong.names[begins[line]]
+        for f in range(begins[line], begins[line + 1]):
+            multiplicity[line] += strong.sizes[f]
+        of_line, sine = total[first + line], 0.5 * beam.wavelength * d_star[first + line]
+        d[line], two_theta[line] = 1.0 / d_star[first + line], math.degrees(2.0 * math.asin(sine))
+        f_squared[line] = of_line / multiplicity[line]
+        intensity[line] = of_line * geometric_factor(sine, math.sqrt(1.0 - sine * sine), beam.polarisation)
+        largest = max(largest, intensity[line])
+    for line in range(n):
+        intensity[line] *= 100.0 / largest
+    kept = StrongFamilies(strong.names, strong.sizes, strong.strengths, begins)
+    return LineContents(outcome, hkl, multiplicity, d, two_theta, f_squared, intensity, kept)

@@ -32,6 +32,7 @@ from xtinct.linelists.structure_factors import (
     structure_lines,
 )
 from xtinct.symmetry.families import family_of
+from xtinct.symmetry.operations import group_name
 
 #: Columns of `structures.parquet` that lines are made from.
 _COLUMNS = (*STRUCTURE_COLUMNS, "spacegroup_number", "cif", "licence")
@@ -124,7 +125,8 @@ def structure_line_list(
     # A cell that is no cell at all (error not finite) is refused, with its own reason, below.
     if np.isfinite(error) and error > _METRIC_TOLERANCE:
         raise StructureRefusedError(
-            "cell_not_conventional", f"space group {spacegroup_number} on a cell {tuple(cell.tolist())}"
+            "cell_not_conventional",
+            f"space group {group_name(spacegroup_number)} on a cell {tuple(cell.tolist())}",
         )
     cell = conventional_cell(family, cell)
     common = {

@@ -24,6 +24,7 @@ from xtinct.linelists.structure_factors import (
 )
 from xtinct.randomness import integer, stream_key, subkey
 from xtinct.symmetry.families import space_groups
+from xtinct.symmetry.operations import group_name
 
 #: Draws for one crystal before the group counts as unreachable.
 _TRIES = 200
@@ -93,7 +94,7 @@ class CrystalStream:
         missing = sorted(set(self.groups.tolist()) - set(self._crystals.groups))
         if missing:
             raise XtinctError(
-                f"{occupations}: no confirmed occupation of the groups {', '.join(map(str, missing))}"
+                f"{occupations}: no confirmed occupation of the groups {', '.join(map(group_name, missing))}"
             )
         self._crystal_key = stream_key(seed, "gcdd-online", role, family, "crystal")
 
@@ -178,7 +179,7 @@ class CrystalLines:
     def _source(self, number: int) -> GroupSource:
         if number not in self._sources:
             if number not in self._occupations:
-                raise XtinctError(f"space group {number}: no confirmed occupation to draw from")
+                raise XtinctError(f"space group {group_name(number)}: no confirmed occupation to draw from")
             sampler = GroupSampler(number, self._statistics, **self._limits)
             self._sources[number] = GroupSource(
                 *self._occupations[number], sampler.tables, sampler.atomic_numbers, sampler.max_sites
@@ -194,8 +195,10 @@ def _flat(occupations: list) -> tuple[np.ndarray, np.ndarray]:
 
 def _unreached(number: int, outcome: int) -> XtinctError:
     if outcome == _NO_LINES:
-        return XtinctError(f"space group {number}: no crystal with lines in {_TRIES} draws")
-    return XtinctError(f"space group {number}: no crystal in {_TRIES} draws; loosen gcdd.min_distance_scale")
+        return XtinctError(f"space group {group_name(number)}: no crystal with lines in {_TRIES} draws")
+    return XtinctError(
+        f"space group {group_name(number)}: no crystal in {_TRIES} draws; loosen gcdd.min_distance_scale"
+    )
 
 
 @njit(cache=True, nogil=True)

@@ -23,6 +23,7 @@ from xtinct.randomness import integer, stream_key, subkey
 from xtinct.structures.cleaning import clean_row
 from xtinct.structures.crystal import Crystal, RejectedError, format_cif
 from xtinct.structures.isolated import isolated_map
+from xtinct.symmetry.operations import group_name
 
 #: The heaviest element of the seed paper's recipe.
 HEAVIEST = 94
@@ -66,7 +67,8 @@ def _hopeless(number: int) -> str:
     least = group_within(number, RECIPE_ATOMS[1])
     if least == number:
         return ""
-    return f"every crystal with at most {RECIPE_ATOMS[1]} atoms of each element has at least group {least}"
+    found = group_name(least)
+    return f"every crystal with at most {RECIPE_ATOMS[1]} atoms of each element has at least group {found}"
 
 
 def _one(

@@ -17,7 +17,7 @@ from xtinct.files import json_reading
 from xtinct.generators import draws
 from xtinct.lattices.shapes import FAMILY_CODE
 from xtinct.symmetry.families import FAMILIES, family_of, space_groups
-from xtinct.symmetry.operations import bravais_lattice, operations, wyckoff_positions
+from xtinct.symmetry.operations import bravais_lattice, group_name, operations, wyckoff_positions
 
 #: Weight, in observations, of the family's frequencies in a group's, and of all groups' in a family's.
 POOLING = 20.0
@@ -87,7 +87,7 @@ class GroupSampler:
         self.positions = wyckoff_positions(number)
         if min(position.multiplicity for position in self.positions) > max_sites:
             raise XtinctError(
-                f"gcdd.max_sites: {max_sites} is less than any position of group {number} holds"
+                f"gcdd.max_sites: {max_sites} is less than any position of group {group_name(number)} holds"
             )
         self.symbols = tuple(
             sorted(statistics["elements"], key=lambda s: statistics["elements"][s]["atomic_number"])

@@ -14,6 +14,7 @@ from xtinct.files.schema import CELL, LINES, check_table
 from xtinct.linelists.line_lists import LabelledLines, LineLists
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system, family_of
+from xtinct.symmetry.operations import group_name
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def read_lines(
             groups = table["spacegroup_number"].to_numpy().astype(np.int16)
             for group in np.unique(groups):
                 if family not in ("all", family_of(int(group))):
-                    raise XtinctError(f"{path}: space group {group} is not of the family {family}")
+                    name = group_name(int(group))
+                    raise XtinctError(f"{path}: space group {name} is not of the family {family}")
             columns = [table[name].combine_chunks() for name in ("d_star", "intensity")]
             d_star, intensity = (column.flatten().to_numpy(zero_copy_only=False) for column in columns)
             lengths = np.diff(columns[0].offsets.to_numpy())

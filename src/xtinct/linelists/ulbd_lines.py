@@ -16,6 +16,7 @@ from xtinct.linelists.wang2025 import CONVENTIONS, in_box
 from xtinct.randomness import uniform
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import FAMILIES, space_groups
+from xtinct.symmetry.operations import group_in_words
 
 #: uniform: U(0, 1) for every line, the same law for every group. wilson: Wilson's statistics of the
 #: line's orbits. physical: those with fall-off, weakened and lost lines (`intensity_laws`).
@@ -117,7 +118,9 @@ class UlbdLines:
         rows = groups - self.groups[0]  # the groups of a family are consecutive numbers
         if rows.size and (rows.min() < 0 or rows.max() >= len(self.groups)):
             bad = groups[(rows < 0) | (rows >= len(self.groups))][0]
-            raise XtinctError(f"space group {bad}: not a group of the {self.family} family")
+            raise XtinctError(
+                f"space group {group_in_words(int(bad))}: not a group of the {self.family} family"
+            )
         self._check_cells(cells)
         capacity = np.concatenate([[0], np.cumsum(np.diff(self._starts)[rows])]).astype(np.int64)
         d_star = np.empty(capacity[-1], dtype=np.float64)

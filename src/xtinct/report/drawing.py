@@ -15,11 +15,14 @@ from functools import wraps
 from html import escape
 
 import matplotlib as mpl
+import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from xtinct.files.writing import csv_text
+from xtinct.symmetry.operations import hermann_mauguin
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,18 @@ class Canvas:
         return re.sub(
             r'<svg (.*?)height="[^"]*pt" ?(.*?)width="[^"]*pt"', r"<svg \1\2", text, count=1, flags=re.DOTALL
         )
+
+
+#: Space groups that are written at an axis of WIDTH, at most.
+_NAMED_GROUPS = 4
+
+
+def name_groups(axes: Axes, groups: Sequence[int]) -> None:
+    """Write some of the space groups, which ascend, at the x axis where they stand by their numbers."""
+    places = np.unique(np.linspace(0, len(groups) - 1, _NAMED_GROUPS).round().astype(int))
+    shown = [groups[place] for place in places]
+    axes.set_xticks(shown, [f"{hermann_mauguin(group)}\n({group})" for group in shown])
+    axes.set_xlabel("space group")
 
 
 def styled(draw):

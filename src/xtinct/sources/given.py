@@ -13,7 +13,7 @@ from xtinct.errors import XtinctError
 from xtinct.linelists.scattering import scatterer_number
 from xtinct.sources.archives import decoded
 from xtinct.structures.crystal import Crystal, RejectedError, Species
-from xtinct.structures.filling import FilledCell, Listing, resolve
+from xtinct.structures.filling import CONTRADICTION, FilledCell, Listing, resolve
 from xtinct.structures.parsing import (
     listing_of_ase,
     listing_of_gemmi,
@@ -25,6 +25,8 @@ from xtinct.structures.standard import Standard, standardise
 #: angstrom; two atoms closer than this are an error of the structure, not a bond.
 _MIN_DISTANCE = 0.3
 _MAX_SITES = 10_000
+#: What somebody who has the file at hand can do about a cell that is not what its formula says.
+_HINT = "; mend the file, or take formula, Z and density out of it if its sites are right"
 
 
 def standard_of(structure: Any, *, symprec: float = 0.01) -> Standard:
@@ -53,7 +55,8 @@ def refused_in_one_line() -> Iterator[None]:
     try:
         yield
     except RejectedError as rejected:
-        raise XtinctError(f"structure: {rejected.reason}: {rejected.detail}") from None
+        hint = _HINT if rejected.reason == CONTRADICTION and " stated" in rejected.detail else ""
+        raise XtinctError(f"structure: {rejected.reason}: {rejected.detail}{hint}") from None
 
 
 def atoms_of(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,9 +64,12 @@ def atoms_of(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Scatterers are numbered as `scatterer_number` does: by atomic number, isotopes of hydrogen apart.
     """
-    atoms = [(z, row, share) for row, site in enumerate(crystal.species) for z, share in _scatterers(site)]
-    species, rows, occupancy = (np.array(column) for column in zip(*atoms, strict=True))
-    return species, crystal.frac[rows], occupancy
+    sites = list(map(_scatterers, crystal.species))
+    atoms = [atom for site in sites for atom in site]
+    species, occupancy = np.array([z for z, _ in atoms]), np.array([share for _, share in atoms])
+    if len(atoms) == len(sites):
+        return species, crystal.frac, occupancy
+    return species, np.repeat(crystal.frac, list(map(len, sites)), axis=0), occupancy
 
 
 @functools.lru_cache(maxsize=4096)

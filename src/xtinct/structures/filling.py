@@ -169,7 +169,7 @@ class _Filler:
 
     @cached_property
     def volume(self) -> float:
-        return abs(float(np.linalg.det(self.basis)))
+        return gemmi.UnitCell(*self.listing.cell).volume
 
     @cached_property
     def metric(self) -> np.ndarray:
@@ -306,9 +306,10 @@ def _checked_basis(cell: np.ndarray) -> np.ndarray:
     def bad(why: str = "") -> RejectedError:
         return RejectedError("bad_cell", f"cell parameters {' '.join(f'{value:g}' for value in cell)}{why}")
 
-    if not np.isfinite(cell).all() or (cell <= 0).any() or (cell[3:] >= 180).any():
+    given = cell.tolist()
+    if not all(0 < value < math.inf for value in given) or max(given[3:]) >= 180:
         raise bad()
-    unit_cell = gemmi.UnitCell(*cell)
+    unit_cell = gemmi.UnitCell(*given)
     if not (math.isfinite(unit_cell.volume) and unit_cell.volume > 0):
         raise bad(" enclose no volume")
     basis = np.array(unit_cell.orth.mat.tolist()).T
@@ -400,38 +401,49 @@ def _apart(one, other, basis):
 def _join_shared(
     listing: Listing, basis: np.ndarray, frac: np.ndarray, source: np.ndarray, min_distance: float
 ) -> Crystal:
-    symbols = [listing.symbols[i] for i in source]
-    occupancies = np.round(listing.occupancies[source], _OCCUPANCY_DECIMALS)
     first, second, distance = close_pairs(frac, basis, max(min_distance, SHARED_POSITION_RADIUS))
-    if not len(first) and (occupancies == 1.0).all():
-        return Crystal(cell=listing.cell, frac=frac, species=[((symbol, 1.0),) for symbol in symbols])
-    host = np.arange(len(frac))
+    occupancies = np.round(listing.occupancies, _OCCUPANCY_DECIMALS)
+    shares = list(zip(listing.symbols, occupancies.tolist(), strict=True))
+    sources = source.tolist()
+    if not len(first):
+        alone = [_occupants([share]) for share in shares]
+        return Crystal(cell=listing.cell, frac=frac, species=[alone[i] for i in sources])
+    host = list(range(len(frac)))
     for i, j, d in zip(first.tolist(), second.tolist(), distance.tolist(), strict=True):
-        together = occupancies[i] + occupancies[j]
+        (one, share), (other, other_share) = shares[sources[i]], shares[sources[j]]
+        together = share + other_share
         if d < min_distance and together > MAX_OCCUPANCY:
             raise RejectedError(
                 "atoms_too_close",
-                f"{symbols[i]} and {symbols[j]}: {d:.3f} angstrom, expected at least {min_distance:g}",
+                f"{one} and {other}: {d:.3f} angstrom, expected at least {min_distance:g}",
             )
         if d < SHARED_POSITION_RADIUS and together <= MAX_OCCUPANCY:
             host[j] = host[i]
-    species: list[Species] = []
-    positions = []
     members: dict[int, list[int]] = {}
-    for i, h in enumerate(host.tolist()):
-        members.setdefault(h, []).append(i)
-    for h, atoms in members.items():
-        amounts: dict[str, float] = {}
-        for i in atoms:
-            amounts[symbols[i]] = amounts.get(symbols[i], 0.0) + float(occupancies[i])
-        total = sum(amounts.values())
-        if total > MAX_OCCUPANCY:
-            raise RejectedError(
-                "bad_occupancy", f"a shared site ({'/'.join(sorted(amounts))}) holds {total:.3f} atoms"
-            )
-        scale = total if total > 1 else 1.0
-        species.append(
-            tuple((symbol, round(amounts[symbol] / scale, _OCCUPANCY_DECIMALS)) for symbol in sorted(amounts))
+    for i, h in enumerate(host):
+        members.setdefault(h, []).append(sources[i])
+    # Images of one shared site are alike.
+    known: dict[tuple[int, ...], Species] = {}
+    species: list[Species] = []
+    for atoms in map(tuple, members.values()):
+        if atoms not in known:
+            known[atoms] = _occupants([shares[i] for i in atoms])
+        species.append(known[atoms])
+    return Crystal(cell=listing.cell, frac=frac[list(members)], species=species)
+
+
+def _occupants(atoms: Sequence[tuple[str, float]]) -> Species:
+    """What a site holds on which these atoms with their occupancies are."""
+    if len(atoms) == 1:
+        symbol, occupancy = atoms[0]
+        return ((symbol, min(1.0, occupancy)),)
+    amounts: dict[str, float] = {}
+    for symbol, occupancy in atoms:
+        amounts[symbol] = amounts.get(symbol, 0.0) + occupancy
+    total = sum(amounts.values())
+    if total > MAX_OCCUPANCY:
+        raise RejectedError(
+            "bad_occupancy", f"a shared site ({'/'.join(sorted(amounts))}) holds {total:.3f} atoms"
         )
-        positions.append(frac[h])
-    return Crystal(cell=listing.cell, frac=np.array(positions), species=species)
+    scale = total if total > 1 else 1.0
+    return tuple((symbol, round(amounts[symbol] / scale, _OCCUPANCY_DECIMALS)) for symbol in sorted(amounts))

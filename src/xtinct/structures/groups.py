@@ -4,6 +4,7 @@ A name may leave open which origin, axes or cell choice it means; then every set
 returned, and the caller decides by the rest of the file.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from itertools import islice
 import gemmi
 import numpy as np
 
+from xtinct.compiling import njit
 from xtinct.structures.crystal import RejectedError
 
 #: gemmi lists the 530 settings of International Tables first, and further ones after them.
@@ -66,7 +68,12 @@ class NamedOperations:
     @cached_property
     def point_operations(self) -> np.ndarray:
         """float64 (k, 3, 3): the distinct rotations."""
-        return np.unique(self.rotations, axis=0).astype(np.float64)
+        return self.point_rotations.astype(np.float64)
+
+    @cached_property
+    def point_rotations(self) -> np.ndarray:
+        """int64 (k, 3, 3): the same."""
+        return np.unique(self.rotations, axis=0)
 
     @cached_property
     def tabulated(self) -> gemmi.SpaceGroup | None:
@@ -121,15 +128,48 @@ class NamedOperations:
 
     def keeps(self, metric: np.ndarray) -> bool:
         """Whether every operation is an isometry of the cell with this metric tensor, float64 (3, 3)."""
-        if len(self.rotations) == 1:
-            return True
-        moved = np.einsum("nki,kl,nlj->nij", self.point_operations, metric, self.point_operations)
-        lengths = np.sqrt(np.diag(metric))
-        return bool((np.abs(moved - metric) <= METRIC_TOLERANCE * np.outer(lengths, lengths)).all())
+        return len(self.rotations) == 1 or _are_isometries(self.point_operations, metric, METRIC_TOLERANCE)
+
+    def symmetrised(self, metric: np.ndarray) -> np.ndarray:
+        """The mean metric tensor over the point group, float64 (3, 3)."""
+        return _mean_metric(self.point_operations, metric)
 
     def contains(self, other: "NamedOperations") -> bool:
         """Whether every operation of `other` is one of these."""
         return bool(np.isin(other.codes, self.codes).all())
+
+
+@njit(cache=True)
+def _write_moved(rotation, metric, moved):
+    """The metric tensor of the cell whose axes a rotation has moved."""
+    for i in range(3):
+        for j in range(3):
+            total = 0.0
+            for k in range(3):
+                for m in range(3):
+                    total += rotation[k, i] * metric[k, m] * rotation[m, j]
+            moved[i, j] = total
+
+
+@njit(cache=True)
+def _are_isometries(rotations, metric, tolerance):
+    moved = np.empty((3, 3))
+    for rotation in rotations:
+        _write_moved(rotation, metric, moved)
+        for i in range(3):
+            for j in range(3):
+                if not abs(moved[i, j] - metric[i, j]) <= tolerance * math.sqrt(metric[i, i] * metric[j, j]):
+                    return False
+    return True
+
+
+@njit(cache=True)
+def _mean_metric(rotations, metric):
+    mean, moved = np.zeros((3, 3)), np.empty((3, 3))
+    for rotation in rotations:
+        _write_moved(rotation, metric, moved)
+        mean += moved
+    return mean / len(rotations)
 
 
 def _codes(rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
@@ -328,7 +368,9 @@ def _full_names() -> dict[str, tuple[TabulatedSetting, ...]]:
 
 def metric_tensor(cell: Sequence[float]) -> np.ndarray:
     """Metric tensor float64 (3, 3), angstrom^2, of cell parameters a b c alpha beta gamma (degrees)."""
-    lengths = np.asarray(cell[:3], dtype=np.float64)
-    alpha, beta, gamma = np.cos(np.radians(np.asarray(cell[3:], dtype=np.float64)))
-    cosines = np.array([[1.0, gamma, beta], [gamma, 1.0, alpha], [beta, alpha, 1.0]])
-    return np.outer(lengths, lengths) * cosines
+    a, b, c, alpha, beta, gamma = map(float, cell)
+    bc, ac, ab = (
+        one * other * math.cos(math.radians(angle))
+        for one, other, angle in ((b, c, alpha), (a, c, beta), (a, b, gamma))
+    )
+    return np.array([[a * a, ab, ac], [ab, b * b, bc], [ac, bc, c * c]])

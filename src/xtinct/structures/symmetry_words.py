@@ -14,6 +14,7 @@ from xtinct.structures.groups import (
     settings_numbered,
 )
 from xtinct.symmetry.families import TRICLINIC
+from xtinct.symmetry.operations import group_in_words, group_name
 
 _UNKNOWN = ("", "?", ".")
 
@@ -89,11 +90,11 @@ def _numbers(
     """Word for a person -> number of the group that it names."""
     numbers = {}
     if words.number:
-        numbers[f"number {words.number}"] = words.number
+        numbers[f"number {group_name(words.number)}"] = words.number
     if named:
-        numbers[f"symbol {words.symbol} ({named[0].number})"] = named[0].number
+        numbers[f"symbol {words.symbol} ({group_name(named[0].number)})"] = named[0].number
     if hall is not None and hall.closed:
-        numbers[f"Hall symbol {words.hall} ({hall.number})"] = hall.number
+        numbers[f"Hall symbol {words.hall} ({group_in_words(hall.number)})"] = hall.number
     return numbers
 
 
@@ -104,7 +105,9 @@ def _listed(words: Words, numbers: dict[str, int], declared: tuple[TabulatedSett
     others = [word for word, number in numbers.items() if listed.number and number != listed.number]
     problem = ""
     if others:
-        problem = f"the {len(listed)} listed operations form group {listed.number}, the file declares "
+        problem = (
+            f"the {len(listed)} listed operations form group {group_name(listed.number)}, the file declares "
+        )
         problem += " and ".join(others)
     settings = tuple(s for number in sorted(set(numbers.values())) for s in settings_numbered(number))
     named = settings_named(words.symbol)

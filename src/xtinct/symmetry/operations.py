@@ -103,7 +103,7 @@ def find_setting(number: int, symbol: str) -> Setting:
         if setting.symbol == symbol:
             return setting
     known = ", ".join(setting.symbol for setting in settings(number))
-    raise XtinctError(f"space group {number}: no setting {symbol!r}; known: {known}")
+    raise XtinctError(f"space group {group_name(number)}: no setting {symbol!r}; known: {known}")
 
 
 def operations(number: int) -> Operations:
@@ -140,6 +140,11 @@ def group_of_name(name: object) -> int | None:
 def group_name(number: int) -> str:
     """Number and symbol, as tables show a space group: "225 F m -3 m"."""
     return f"{number} {hermann_mauguin(number)}"
+
+
+def group_in_words(number: object) -> str:
+    """The same for messages: what is no number of a space group is shown as it is."""
+    return group_name(int(number)) if number in range(1, 231) else repr(number)
 
 
 def centring(number: int) -> str:

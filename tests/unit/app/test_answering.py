@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from xtinct.app.answering import answer_file
 from xtinct.app.desk import MOST_KEPT, MOST_WAITING, Desk
 from xtinct.app.questions import MOST_LINES, MOST_POINTS, PageQuestion, shown_name
 from xtinct.errors import XtinctError
+from xtinct.measurements.axes import NAMED
 
 
 def error_of(path, **told):
@@ -81,6 +83,13 @@ def test_damaged_archives_are_left_to_their_readers(tmp_path):
 )
 def test_names_are_shown_without_folders_and_control_characters(name, shown):
     assert shown_name(name) == shown
+
+
+def test_the_page_offers_every_axis(root):
+    """In the order of the command line's; the first leaves it to the file."""
+    page = (root / "src/xtinct/app/static/app.html").read_text()
+    (choice,) = re.findall(r'<select id="axis".*?</select>', page, re.DOTALL)
+    assert re.findall(r'value="([^"]*)"', choice) == ["", *(axis.value for axis in NAMED)]
 
 
 def test_long_names_keep_their_ends():

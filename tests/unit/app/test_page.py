@@ -131,6 +131,23 @@ def test_a_list_of_peaks_is_drawn_as_sticks(page):
     assert "4.12" in text(page, "#lattices")
 
 
+def test_an_axis_that_the_file_does_not_say_is_asked_for(page):
+    """d of the same lattice, numbers alone: they could be Q as well."""
+    squares = (1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14)
+    page.choose("#kind", "peaks")
+    drop(page, b"".join(b"%.5f %d\n" % (4.12 / n**0.5, 100 - n) for n in squares), "bare.txt")
+    until(page, "return document.querySelector('#status').className === 'refusal'")
+    assert "does not say whether its positions are 2theta, d or Q" in text(page, "#status")
+    assert "--" not in text(page, "#status")
+    assert page.script("return document.activeElement.id") == "axis"
+    assert page.script("return document.querySelector('.wanted').id") == "axis"
+    page.choose("#axis", "d")
+    page.click("#go")
+    answered(page)
+    assert "4.12" in text(page, "#lattices")
+    assert page.script("return document.querySelector('.wanted')") is None
+
+
 def test_a_telephone_shows_it_all_without_moving_sideways(page, salt):
     """400 px wide, light and dark."""
     try:
@@ -155,10 +172,10 @@ def test_a_telephone_shows_it_all_without_moving_sideways(page, salt):
 def test_everything_is_reached_by_keys(page):
     page.script("document.body.focus()")
     reached = []
-    for _ in range(8):
+    for _ in range(9):
         press(page, TAB)
         reached.append(page.script("return document.activeElement.id"))
-    assert reached[:6] == ["file", "wavelength", "family", "elements", "prior", "kind"]
+    assert reached[:7] == ["file", "wavelength", "family", "elements", "prior", "kind", "axis"]
     # The labels say what they are of.
     found = page.call("POST", "/elements", {"using": "css selector", "value": "input, select"})
     for one in found:

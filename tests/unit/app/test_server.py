@@ -93,6 +93,15 @@ def test_what_is_refused_is_said_in_one_line_with_what_would_help(server, salt):
     said = server.ask(uxd.encode(), name="two.uxd")
     assert said["needs"] == "scan"
     assert len(said["scans"]) == 2
+    bare = b"".join(b"%.5f\n" % (4.12 / n**0.5) for n in (1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12))
+    said = server.ask(bare, name="bare.txt", kind="peaks")
+    assert said["needs"] == "axis"
+    assert "--" not in said["error"]
+    # As d it has the lattice of 4.12 angstrom, as Q none like it.
+    for axis, found in (("d", True), ("q", False)):
+        said = server.ask(bare, name="bare.txt", kind="peaks", axis=axis, family="cubic")
+        lengths = [one["cell"][0] for one in said["answer"]["observation"]["lattices"]]
+        assert any(abs(length - 4.12) < 0.01 for length in lengths) is found
     said = server.ask(bytes(range(256)) * 400, name="rubbish.xy")
     assert said["error"].startswith("rubbish.xy: ")
     assert "\n" not in said["error"]
@@ -136,6 +145,7 @@ def test_pages_of_other_sites_cannot_ask(server, salt):
         ("family=quadratic", "crystal family 'quadratic'"),
         ("database=/etc/passwd", "no field 'database'"),
         ("kind=weights", "kind 'weights'"),
+        ("axis=energy", "axis: 'energy', expected one of 2theta"),
         (f"elements={'Si,' * 200}", "elements: 600 characters"),
     ],
 )

@@ -107,6 +107,16 @@ def test_families_add_up_to_their_line():
     assert sum(len(families) > 1 for families in lines.families) > 20
 
 
+def test_of_equally_strong_families_the_more_usual_one_names_the_line():
+    """Atoms at x x x of I m -3, which have the symmetry of I m -3 m: 312 and 321 differ by rounding alone."""
+    site = "Fe 0.137 0.137 0.137"
+    lines = xtinct.lines(CIF.format(symbol="I m -3", a=8.1, b=8.1, c=8.1, la=site, fe=""), 0.7093)
+    several = [[family.hkl for family in families] for families in lines.families if len(families) > 1]
+    assert [(3, 2, 1), (3, 1, 2)] in several
+    assert len(several) > 20
+    assert all(tuple(hkl) == tuple(sorted(hkl, reverse=True)) for hkl in lines.hkl.tolist())
+
+
 def test_absent_reflections_of_the_same_d_are_left_out():
     """Pyrite: of 221 and 300, which have one d, the glide planes of P a -3 leave 221; 320 and 230 differ."""
     sites = [[0, 0, 0], [0.385, 0.385, 0.385]]

@@ -56,6 +56,11 @@ def test_a_picture_is_written(salt, tmp_path, kind):
     [
         ("no crystal", [], "salt.cif: unreadable"),
         (ROCK_SALT.replace("Cl 0.5 0.5 0.5", "Cl 0.01 0 0"), [], "salt.cif: atoms_too_close"),
+        (
+            ROCK_SALT.replace("loop_", "_chemical_formula_sum 'Na3 Cl'\nloop_"),
+            [],
+            r"salt.cif: contradiction: .* stated .*; mend the file, or take formula, Z and density out of it",
+        ),
         (ROCK_SALT, ["--csv", "--json"], "exclude each other"),
         (ROCK_SALT, ["--wavelength", "0.154"], "did you mean"),
         (ROCK_SALT, ["--plot", "salt.pdf"], "a picture is written as"),

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ from xtinct.report.example_patterns import patterns_of_lattices
 from xtinct.report.inputs import read_line_labels, read_tables
 from xtinct.report.sections import generated
 from xtinct.report.sections.cell_parameters import lattice_histograms
+from xtinct.report.sections.generated import wrong_groups_figure
+from xtinct.report.sections.samples import counts_figure
+from xtinct.symmetry.operations import hermann_mauguin
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,22 @@ def test_charts_hold_every_crystal(evidence):
         assert chart["bin"] == 1
         for series in chart["series"]:
             assert sum(point[1] for point in series["points"]) == pytest.approx(1, abs=0.02)
+
+
+def test_axes_name_groups_by_symbol_and_number():
+    """Both charts of groups: no number stands at the axis alone."""
+    groups = range(195, 231)
+    bars = [{"group": g, "share": 0.5, "text": "", "reached": True} for g in groups]
+    charts = (
+        counts_figure("counts", "cubic", dict.fromkeys(groups, 3), groups, dict.fromkeys(groups, "")),
+        wrong_groups_figure("wrong", "cubic", bars),
+    )
+    for svg in charts:
+        texts = re.findall(r"<(?:text|tspan)[^>]*>([^<]+)<", svg)
+        numbers = [int(text[1:-1]) for text in texts if re.fullmatch(r"\(\d+\)", text)]
+        assert len(numbers) == 4
+        assert {hermann_mauguin(number) for number in numbers} < set(texts)
+        assert not {str(group) for group in groups} & set(texts)
 
 
 def test_saved_tables_of_groups_hold_every_group(evidence, report):

@@ -6,7 +6,7 @@ import { Chart } from "/static/chart.js";
 // Rows of a table, and space groups of a class, that are shown; the JSON has all.
 const TOLD = 6, SHOWN = 8;
 const at = (id) => document.getElementById(id);
-const fields = ["wavelength", "family", "elements", "prior", "kind", "scan"];
+const fields = ["wavelength", "family", "elements", "prior", "kind", "axis", "scan"];
 const chart = new Chart(at("chart"), at("readout"));
 let file = null, key = null, turn = 0, largest = 32 * 2 ** 20;
 

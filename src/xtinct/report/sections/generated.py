@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from xtinct.report.drawing import CEILING, GRID, SERIES, Canvas, Gallery, drawing, styled
+from xtinct.report.drawing import CEILING, GRID, SERIES, Canvas, Gallery, drawing, name_groups, styled
 from xtinct.report.formatting import Row, in_order
 from xtinct.report.results import Results
 from xtinct.report.section import Content
@@ -187,8 +187,7 @@ def wrong_groups_figure(title: str, bars: Sequence[Mapping]) -> str:
     axes.set_ylim(0, 1)
     axes.set_xlim(bars[0]["group"] - 0.8, bars[-1]["group"] + 0.8)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.set_xlabel("space group number")
+    name_groups(axes, [bar["group"] for bar in bars])
     axes.set_title(title)
     return panel.svg()
 

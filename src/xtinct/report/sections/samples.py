@@ -3,10 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from matplotlib.ticker import MaxNLocator
-
 from xtinct.files.schema import DATASETS, SPLITS
-from xtinct.report.drawing import CEILING, SERIES, Canvas, Gallery, drawing, styled
+from xtinct.report.drawing import CEILING, SERIES, Canvas, Gallery, drawing, name_groups, styled
 from xtinct.report.formatting import Row, in_order
 from xtinct.report.results import Results
 from xtinct.report.section import Content
@@ -86,7 +84,6 @@ def counts_figure(
     axes.yaxis.set_major_formatter(lambda n, _: f"{n:,.0f}")
     axes.set_ylim(0, max([1, *counts.values()]) * 1.6)
     axes.set_xlim(groups[0] - 0.8, groups[-1] + 0.8)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.set_xlabel("space group number")
+    name_groups(axes, groups)
     axes.set_title(title)
     return panel.svg()
