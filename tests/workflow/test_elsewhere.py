@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from xtinct.project.place import has_gpu
+
 pytestmark = pytest.mark.workflow
 
 CIF = "data_x\n_cell_length_a {0}\n"
@@ -175,7 +177,7 @@ def gpus_by_rule(planned):
     return found
 
 
-@pytest.mark.parametrize(("device", "asked"), [("cpu", 0), ("cuda", 1), ("auto", None)])
+@pytest.mark.parametrize(("device", "asked"), [("cpu", 0), ("cuda", 1), ("auto", 1)])
 def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
     """Whatever the machine has that submits: with a driver's program on its path, and without."""
     config = yaml.safe_load((clone.path / "config/config.yaml").read_text())
@@ -200,9 +202,16 @@ def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
         ]
         planned = clone.run("snakemake", *arguments)
         gpus = gpus_by_rule(planned.stdout + planned.stderr)
-        found.append({rule: gpus[rule] for rule in ("train_model", "evaluate_model-ulbd", "hybrid")})
-        assert gpus["cddd"] == gpus["observe"] == {0}
+        found.append({rule: asks for rule, asks in gpus.items() if asks != {0}})
+        assert len(gpus) > 30
     assert found[0] == found[1]
-    if asked is not None:
-        one, two = {asked}, {2 * asked}
-        assert found[0] == {"train_model": two, "evaluate_model-ulbd": one, "hybrid": one}
+    evaluated = {f"evaluate_model-{name}" for name in config["experiments"]}
+    using = {"train_model", "hybrid", "ask_networks"} | evaluated
+    assert found[0] == {rule: {2 if rule == "train_model" else 1} for rule in using if asked}
+
+
+def test_the_limit_of_gpus_holds_where_there_are_any(clone):
+    """Without one, trainings of `train.device: auto` share the processors."""
+    said = clone.run("snakemake", "--cores", "3", "--forcerun", "links", "--", "links").stderr
+    (provided,) = re.findall(r"Provided resources: .*gpu.*?(\d+)", said)
+    assert int(provided) == (1 if has_gpu() else 3)

@@ -18,7 +18,7 @@ from xtinct.files.schema import RAW
 from xtinct.sources.cod import COD, COD_MIRROR
 from xtinct.sources.entries import Source, SourceKind
 from xtinct.sources.folders import FILES, PROTOTYPES
-from xtinct.sources.listing import content_digest, local_path
+from xtinct.sources.listing import content_digest, is_address, local_path
 from xtinct.sources.mp import MP
 from xtinct.sources.optimade import OPTIMADE
 
@@ -47,7 +47,14 @@ def source_inputs(config: Mapping[str, Any], project: str | Path = "") -> list[s
     directory.
     """
     kind = _kind("sources", config)
-    return [str(Path(project, kind.carried))] if kind.carried else kind.inputs(config)
+    if kind.carried:
+        return [str(Path(project, kind.carried))]
+    return [str(path) for path in kind.inputs(config) if not is_address(path)]
+
+
+def source_addresses(config: Mapping[str, Any]) -> list[str]:
+    """Addresses of the files elsewhere that a configured source reads (for the workflow's inputs)."""
+    return [path for path in _kind("sources", config).inputs(config) if is_address(path)]
 
 
 def source_content(config: Mapping[str, Any], kept: str | Path, project: str | Path = "") -> list[str]:

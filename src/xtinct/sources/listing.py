@@ -34,6 +34,21 @@ def local_path(text: str | Path) -> Path:
     return Path(os.fsdecode(str(text).encode("utf-8", "surrogateescape")))
 
 
+def is_address(path: str | Path) -> bool:
+    """Whether a path is the address of a file elsewhere, as in https://example.org/structures.zip."""
+    return "://" in str(path)
+
+
+def existing_path(where: str, text: str | Path) -> Path:
+    """`local_path` of a file or folder that is there; XtinctError, which names the key `where`, if not."""
+    if is_address(text):
+        raise XtinctError(f"{where}: {text}: an address; only the workflow (snakemake) brings what is there")
+    path = local_path(text)
+    if not path.exists():
+        raise XtinctError(f"{where}: {path}: no such file or folder")
+    return path
+
+
 def printable(name: str) -> str:
     r"""A file's name as text: what is not UTF-8 and control characters as \xNN, so that it can be written."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
