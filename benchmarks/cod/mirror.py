@@ -3,9 +3,10 @@
     python benchmarks/cod/mirror.py cod/cif --entries 20000
     python benchmarks/cod/mirror.py cod/cif --entries 530000 --files 20000
 
-Every entry has a header as the COD writes it, and a table of reflections that brings its file to the size that
-is asked for. Of a hundred entries one is marked as a duplicate and one as retracted. With `--files`, entries
-beyond so many are further names (hard links) of the files before: enough to plan with, and no place on the disk.
+Every entry has a header as the COD writes it, and a table of reflections that brings its file to the size
+that is asked for. Of a hundred entries one is marked as a duplicate and one as retracted. With `--files`,
+entries beyond so many are further names (hard links) of the files before: enough to plan with, and no place
+on the disk.
 """
 
 import argparse

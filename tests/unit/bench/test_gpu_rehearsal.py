@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from xtinct.learning.training_settings import TrainingSettings
 
@@ -47,17 +49,15 @@ def others():
     """Top modules of all installed packages that an image with torch and the other three need not have."""
     needed, found = list(THERE), set()
     while needed:
-        name = needed.pop()
+        name = canonicalize_name(needed.pop())
         if name not in found:
             found.add(name)
-            plain = [text for text in requires(name) or [] if "extra ==" not in text]
-            needed += [
-                text.split(";")[0].split("[")[0].strip("()><=!~ 0123456789.,").strip() for text in plain
-            ]
+            asked = map(Requirement, requires(name) or [])
+            needed += [one.name for one in asked if one.marker is None or one.marker.evaluate({"extra": ""})]
     return {
         module
         for module, distributions in packages_distributions().items()
-        if not found & {name.lower().replace("_", "-") for name in distributions}
+        if not found & set(map(canonicalize_name, distributions))
     } - {"xtinct"}
 
 
