@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -160,6 +162,37 @@ def test_a_wrong_configuration_is_named_from_elsewhere(new_clone, tmp_path):
     stopped = there.run("snakemake", "-s", clone.path / "Snakefile", "--cores", "1", "all", check=False)
     assert stopped.returncode == 2
     assert f"xtinct: error: {clone.path}/config/config.yaml: unknown key cleaning.symprek" in stopped.stderr
+
+
+@pytest.mark.slow
+def test_an_archive_without_git_in_any_folder_and_language(clone, tmp_path):
+    """And a second run in the same folder stops at the lock of the first."""
+    folder = tmp_path / "weg mit größe ä"
+    for name in clone.run("git", "ls-files").stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clone.path / name, folder / name)
+    variables = {key: value for key, value in clone.environment.items() if key not in ("HOME", "LC_ALL")}
+    variables |= {"LANG": "C", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def snakemake(*targets):
+        command = ["snakemake", "--cores", "1", "--", *targets]
+        return subprocess.Popen(
+            command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True, umask=0o077
+        )
+
+    first = snakemake("fetch", "symmetry_tables")
+    end = time.monotonic() + 60
+    while not list(folder.glob(".snakemake/locks/*")):
+        assert first.poll() is None, first.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    second = snakemake("symmetry_tables")
+    assert "Directory cannot be locked" in second.communicate()[1]
+    assert second.returncode == 1
+    said = first.communicate()[1]
+    assert first.returncode == 0, said
+    assert (folder / "data/raw/aflow.parquet").stat().st_mode & 0o777 == 0o600
+    assert snakemake("fetch").wait() == 0
 
 
 # --- other machines --------------------------------------------------------------------------------
