@@ -67,12 +67,13 @@ def test_the_whole_measurement_in_small(tmp_path):
         pytest.skip("there is a GPU to measure")
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
+        "from importlib.machinery import PathFinder\n"
         f"ABSENT = {sorted(others())!r}\n"
-        "class Absent:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.partition('.')[0] in ABSENT:\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, Absent())\n"
+        "class Hiding:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        hidden = name.partition('.')[0] in ABSENT\n"
+        "        return None if hidden else PathFinder.find_spec(name, path, target)\n"
+        "sys.meta_path[:] = [Hiding if finder is PathFinder else finder for finder in sys.meta_path]\n"
     )
     out = tmp_path / "gpu.json"
     path = os.pathsep.join([str(tmp_path), str(ROOT / "src")])
