@@ -22,14 +22,6 @@ if workflow.modifier.is_main_snakefile():
         *(workflow.overwrite_configfiles or [CONFIG])
     )
     xtinct.project.place.exit_if_read_only()
-    if (
-        workflow.is_main_process
-        and workflow.local_exec
-        and "mem_mb" not in workflow.global_resources
-    ):
-        memory = xtinct.project.place.memory_limit(workflow.resource_settings.cores)
-        if memory is not None:
-            workflow.register_resource("mem_mb", memory)
 
 
 configfile: CONFIG
@@ -60,6 +52,23 @@ include: "rules/recognition.smk"
 include: "rules/measured.smk"
 include: "rules/measured_networks.smk"
 include: "rules/report.smk"
+
+# Jobs of a cluster are limited by their number (`nodes`); those of this machine by what it has.
+limits = workflow.resource_settings
+if (
+    workflow.modifier.is_main_snakefile()
+    and workflow.is_main_process
+    and limits.nodes is None
+):
+    if "mem_mb" not in workflow.global_resources:
+        memory = xtinct.project.place.memory_limit(limits.cores)
+        if memory is not None:
+            workflow.register_resource("mem_mb", memory)
+    # A profile limits GPUs. Where there are none, jobs take the processors that they ask for as well.
+    if not xtinct.project.place.has_gpu():
+        workflow.register_resource(
+            "gpu", max(limits.cores or 1, config["train"]["processes"])
+        )
 
 
 rule all:

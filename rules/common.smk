@@ -5,7 +5,6 @@ import xtinct.project.named_sets
 from xtinct.auditing.pattern_paths import pattern_content
 from xtinct.learning.import_paths import source_digest
 from xtinct.project.digests import code_digest
-from xtinct.project.job import has_gpu
 from xtinct.sources.fetching import source_content
 
 # The merged configuration: with values from the command line it may differ from the file.
@@ -234,14 +233,11 @@ def sized(least, per_read=0):
 
 
 def gpus(wildcards):
-    """GPUs that a job asks for, by train.device: none for cpu, one for cuda.
+    """GPUs that a job asks for: none for `train.device: cpu`, else one, whatever this machine has.
 
-    For auto, one on a cluster; where jobs run on this machine, one if it has any.
+    Where jobs run on a machine without any, the Snakefile lets as many ask as there are cores.
     """
-    device = config["train"]["device"]
-    if device == "auto" and workflow.local_exec:
-        return int(has_gpu())
-    return int(device != "cpu")
+    return int(config["train"]["device"] != "cpu")
 
 
 def training(wildcards):

@@ -1,3 +1,6 @@
+from xtinct.sources.fetching import source_addresses
+
+
 rule fetch:
     input:
         expand("data/raw/{source}.parquet", source=config["sources"]),
@@ -10,6 +13,11 @@ rule fetch_source:
         lambda wildcards: ancient(
             source_inputs(config["sources"][wildcards.source], PROJECT)
         ),
+        # What lies elsewhere is brought by Snakemake's storage plugin of its address.
+        brought=lambda wildcards: [
+            storage(address)
+            for address in source_addresses(config["sources"][wildcards.source])
+        ],
     output:
         "data/raw/{source}.parquet",
     log:

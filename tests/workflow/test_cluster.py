@@ -76,6 +76,9 @@ def test_a_job_that_is_killed_for_memory_or_time_is_tried_again_with_more(submit
         "data/symmetry/wyckoff.parquet",
         "models/ulbd/cubic/seed-0/model.safetensors",
     ]
+    planned = clone.run(*RUN, "-n", "--", *targets)
+    (asked,) = re.findall(r"rule train_model:.*?resources: (.*?)\n", planned.stdout + planned.stderr, re.S)
+    assert "gpu=1" in asked, "as it will be submitted"
     clone.run(*RUN, "--", *targets)
     assert all((clone.path / target).exists() for target in targets)
     jobs = jobs_of(clone)

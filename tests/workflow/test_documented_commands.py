@@ -163,6 +163,7 @@ COMMANDS = {
     "xtinct train ulbd cubic": "torchrun --standalone --nproc-per-node 1 --no-python xtinct train --help",
     "snakemake --workflow-profile profiles/slurm all": HELP,
     "make test-cluster": DRY,
+    "pip install '.[http]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[http]'",
     "pip install '.[s3]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[s3]'",
     "xtinct export data/ulbd/cubic.parquet --out patterns": (
         "xtinct export lines.parquet --out patterns && ls patterns/data/test.parquet patterns/README.md"

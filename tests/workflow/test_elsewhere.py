@@ -2,10 +2,14 @@
 
 import re
 import shutil
+import subprocess
+import time
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
+
+from xtinct.project.place import has_gpu
 
 pytestmark = pytest.mark.workflow
 
@@ -160,6 +164,38 @@ def test_a_wrong_configuration_is_named_from_elsewhere(new_clone, tmp_path):
     assert f"xtinct: error: {clone.path}/config/config.yaml: unknown key cleaning.symprek" in stopped.stderr
 
 
+@pytest.mark.slow
+def test_an_archive_without_git_in_any_folder_and_language(clone, tmp_path):
+    """And a second run in the same folder stops at the lock of the first."""
+    folder = tmp_path / "weg mit größe ä"
+    for name in clone.run("git", "ls-files").stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clone.path / name, folder / name)
+    variables = {key: value for key, value in clone.environment.items() if key not in ("HOME", "LC_ALL")}
+    variables |= {"LANG": "C", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def snakemake(*targets):
+        command = ["snakemake", "--cores", "1", "--", *targets]
+        return subprocess.Popen(
+            command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True, umask=0o077
+        )
+
+    first = snakemake("fetch", "symmetry_tables")
+    end = time.monotonic() + 60
+    while not list(folder.glob(".snakemake/locks/*")):
+        assert first.poll() is None, first.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    second = snakemake("symmetry_tables")
+    assert "Directory cannot be locked" in second.communicate()[1]
+    assert second.returncode == 1
+    said = first.communicate()[1]
+    assert first.returncode == 0, said
+    assert (folder / "data/raw/aflow.parquet").stat().st_mode & 0o777 == 0o600
+    again = snakemake("fetch")
+    assert "Nothing to be done" in again.communicate()[1]
+
+
 # --- other machines --------------------------------------------------------------------------------
 
 
@@ -175,7 +211,7 @@ def gpus_by_rule(planned):
     return found
 
 
-@pytest.mark.parametrize(("device", "asked"), [("cpu", 0), ("cuda", 1), ("auto", None)])
+@pytest.mark.parametrize(("device", "asked"), [("cpu", 0), ("cuda", 1), ("auto", 1)])
 def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
     """Whatever the machine has that submits: with a driver's program on its path, and without."""
     config = yaml.safe_load((clone.path / "config/config.yaml").read_text())
@@ -200,9 +236,16 @@ def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
         ]
         planned = clone.run("snakemake", *arguments)
         gpus = gpus_by_rule(planned.stdout + planned.stderr)
-        found.append({rule: gpus[rule] for rule in ("train_model", "evaluate_model-ulbd", "hybrid")})
-        assert gpus["cddd"] == gpus["observe"] == {0}
+        found.append({rule: asks for rule, asks in gpus.items() if asks != {0}})
+        assert len(gpus) > 30
     assert found[0] == found[1]
-    if asked is not None:
-        one, two = {asked}, {2 * asked}
-        assert found[0] == {"train_model": two, "evaluate_model-ulbd": one, "hybrid": one}
+    evaluated = {f"evaluate_model-{name}" for name in config["experiments"]}
+    using = {"train_model", "hybrid", "ask_networks"} | evaluated
+    assert found[0] == {rule: {2 if rule == "train_model" else 1} for rule in using if asked}
+
+
+def test_the_limit_of_gpus_holds_where_there_are_any(clone):
+    """Without one, trainings of `train.device: auto` share the processors."""
+    said = clone.run("snakemake", "--cores", "3", "--forcerun", "links", "--", "links").stderr
+    (provided,) = re.findall(r"Provided resources: .*gpu.*?(\d+)", said)
+    assert int(provided) == (1 if has_gpu() else 3)

@@ -1,17 +1,48 @@
-"""A build whose data lie in a bucket: DVC and Snakemake against an S3 server on loopback."""
+"""A build whose data lie elsewhere: DVC and Snakemake against servers of S3 and HTTP on loopback."""
 
 import importlib.util
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import pyarrow.parquet as pq
 import pytest
 
 pytestmark = [pytest.mark.workflow, pytest.mark.cluster, pytest.mark.slow]
 
 BUCKET = "xtinct"
+CIF = """data_x
+_symmetry_Int_Tables_number 221
+_symmetry_space_group_name_H-M 'P m -3 m'
+_cell_length_a {0}
+_cell_length_b {0}
+_cell_length_c {0}
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_symmetry_equiv_pos_as_xyz
+'x, y, z'
+'-x, -y, z'
+'z, x, y'
+'y, x, -z'
+'-x, -y, -z'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Cs1 Cs 0 0 0 1
+Cl1 Cl 0.5 0.5 0.5 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +160,69 @@ def test_the_profile_of_kubernetes_plans_jobs_in_the_bucket(outputs_in_the_bucke
     profile = ("--workflow-profile", "profiles/kubernetes")
     planned = clone.run("snakemake", *profile, *options, "-n", "--", "fetch", "symmetry")
     assert f"s3://{BUCKET}/outputs/data/raw/aflow.parquet" in planned.stdout + planned.stderr
+
+
+# --- sources that lie elsewhere ----------------------------------------------------------------------
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Files of a folder, whose requests nobody is told of."""
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A folder, and the address at which its files are served."""
+    if importlib.util.find_spec("snakemake_storage_plugin_http") is None:
+        pytest.skip("no snakemake-storage-plugin-http: pip install '.[http]'")
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield folder, f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join(20)
+
+
+def archive(path, edges):
+    """A zip of cubic structures of caesium chloride with these edges, in angstrom."""
+    with zipfile.ZipFile(path, "w") as whole:
+        for number, edge in enumerate(edges):
+            whole.writestr(f"{number}.cif", CIF.format(edge))
+
+
+def fetched(clone, name, *options):
+    """The rows of a source, and whether Snakemake had to fetch them."""
+    out = f"data/raw/{name}.parquet"
+    done = clone.run("snakemake", *options, "--cores", "1", "--", out)
+    return pq.read_table(clone.path / out), "rule fetch_source:" in done.stdout + done.stderr
+
+
+def test_a_source_is_read_through_http_and_from_a_bucket(new_clone, reaching, bucket, served):
+    folder, address = served
+    archive(folder / "mine.zip", [3.5, 4.0, 4.5])
+    store(bucket).upload_file(str(folder / "mine.zip"), BUCKET, "mine.zip")
+    places = {"here": folder / "mine.zip", "http": f"{address}/mine.zip", "s3": f"s3://{BUCKET}/mine.zip"}
+    sources = "".join(f"\n  {name}: {{kind: files, path: '{path}'}}" for name, path in places.items())
+    clone = reaching(new_clone(lambda text: text.replace("\nsources:", f"\nsources:{sources}", 1)))
+    options = ("--storage-s3-endpoint-url", bucket)
+
+    here, _ = fetched(clone, "here")
+    assert here.num_rows == 3
+    for name in ("http", "s3"):
+        rows, _ = fetched(clone, name, *options)
+        # Text by text the same, and of the same version: the digest of the content.
+        for column in ("cif", "source_version", "error"):
+            assert rows.column(column) == here.column(column), (name, column)
+        assert fetched(clone, name, *options) == (rows, False), "nothing has changed there"
+
+    archive(folder / "mine.zip", [3.5, 4.0, 4.5, 5.0])
+    later = time.time() + 60
+    os.utime(folder / "mine.zip", (later, later))
+    rows, again = fetched(clone, "http", *options)
+    assert (rows.num_rows, again) == (4, True), "the server says that its file is newer"

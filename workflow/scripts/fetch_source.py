@@ -4,6 +4,8 @@ from xtinct.project.job import job
 from xtinct.sources.fetching import fetch
 
 params = snakemake.params
+# What lies elsewhere was brought to this disk.
+source = {**params.source, **({"path": snakemake.input.brought[0]} if snakemake.input.brought else {})}
 
 with job(snakemake.log):
-    fetch(snakemake.wildcards.source, params.source, snakemake.output[0], project=params.project)
+    fetch(snakemake.wildcards.source, source, snakemake.output[0], project=params.project)

@@ -5,15 +5,15 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from xtinct.bench.timed_run import TimedRun
 from xtinct.learning.checkpoint import NAME, Checkpoint, Progress
 from xtinct.learning.device import describe, reproducible, resolve_device
 from xtinct.learning.fitting import Run
-from xtinct.learning.loading import Batch
 from xtinct.learning.optim import make_optimizers
 from xtinct.learning.parallel import Processes
 from xtinct.learning.training import make_network, make_run
@@ -38,41 +38,23 @@ SHARE = 0.99
 _STEPS, _STEPS_PER_PROCESSOR = 10, 20
 
 
-class _TimeOverError(Exception):
-    """The time of a race is over."""
-
-
 @dataclass
-class _Race(Run):
-    """A run that ends at SHARE of the ceiling, or after `limit` seconds; keeps (seconds, accuracy)."""
+class _Race(TimedRun):
+    """A run that ends at SHARE of the ceiling, or when its time is over."""
 
-    limit: float = 0.0
     reached: bool = False
     cpu_seconds: float = 0.0
-    curve: list[tuple[float, float]] = field(default_factory=list)
 
     def fit(self) -> Progress:
         """Train until the model is there or the time is over."""
-        self._started, cpu = time.perf_counter(), time.process_time()
-        try:
-            progress = super().fit()
-        except _TimeOverError:
-            progress = self._progress
-            progress.history.append(self._row(torch.zeros(3), progress))
-            self.finished(progress.history[-1])
+        cpu = time.process_time()
+        progress = super().fit()
         self.cpu_seconds = time.process_time() - cpu
         return progress
 
-    def gradients(self, batch: Batch, step: int, progress: Progress) -> torch.Tensor:
-        """As of any run while there is time: validations may be minutes apart."""
-        if step and time.perf_counter() - self._started > self.limit:
-            self._progress = progress
-            raise _TimeOverError
-        return super().gradients(batch, step, progress)
-
     def finished(self, row: dict) -> bool:
         """Whether the model is there; notes the accuracy."""
-        self.curve.append((round(time.perf_counter() - self._started, 1), row["validation_accuracy"]))
+        super().finished(row)
         self.reached = row["validation_accuracy"] >= SHARE * row["validation_ceiling"]
         return self.reached
 
@@ -98,7 +80,7 @@ def race(config: Mapping, *, limit: float, patterns: int = 150_000) -> list[dict
             run = contender.run(config, folder, _Race)
             run.limit = limit
             progress = run.fit()
-        seconds, accuracy = run.curve[-1]
+        seconds, _, accuracy = run.curve[-1]
         records.append(
             {
                 "model": name,
@@ -107,7 +89,7 @@ def race(config: Mapping, *, limit: float, patterns: int = 150_000) -> list[dict
                 "limit": limit,
                 "cpu_seconds": round(run.cpu_seconds, 1),
                 "patterns": progress.history[-1]["patterns"],
-                "curve": run.curve,
+                "curve": [(seconds, accuracy) for seconds, _, accuracy in run.curve],
                 "device": describe(run.network.device, run.network.precision),
             }
         )

@@ -23,12 +23,13 @@ def speeds(model: ModelFolder, lines: LineLists | None) -> dict[str, float | Non
 
     `1` and `256`: network alone, so many patterns at a time, from patterns that lie on the device to
     probabilities in the host's memory; `lines`: from line lists, 256 at a time. Medians of repetitions; the
-    first answer is not counted. None without any lines, and where there is no GPU.
+    first answer is not counted. None without any lines, and where there is no GPU or none is to be used.
     """
     found: dict[str, float | None] = {}
     for name, device in (("cpu", "cpu"), ("gpu", "cuda")):
         measured: dict[str, float | None] = dict.fromkeys(_WHAT)
-        if lines and (device == "cpu" or torch.cuda.is_available()):
+        # A job that is to keep to the processors has asked for no GPU.
+        if lines and (device == "cpu" or (model.device != "cpu" and torch.cuda.is_available())):
             measured = _patterns_per_second(replace(model, device=device).predictor(), lines)
         found |= {f"patterns_per_second_{name}_{what}": value for what, value in measured.items()}
     return found

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
@@ -14,6 +16,9 @@ from xtinct.files.writing import naming, written_whole
 
 #: Rows of a row group: large enough to compress, small enough to read one at a time.
 ROW_GROUP_ROWS = 4096
+#: Bytes of text of a row group, which ends sooner where texts are long: it is held in memory, and Arrow holds
+#: 2 GiB of a column at most.
+ROW_GROUP_TEXT = 1 << 26
 
 
 def write_parquet(
@@ -41,7 +46,8 @@ def parquet_writer(
 
     `metadata` values are stored as sorted JSON beside those of the schema. The file appears under
     its name only when it is complete (`files.written_whole`); XtinctError naming it where the disk does
-    not take it. `group_rows`: rows of a row group, which are held in memory until it is full.
+    not take it. `group_rows`: rows of a row group, which are held in memory until it is full; fewer where
+    they hold more than ROW_GROUP_TEXT bytes of text.
     """
     path = Path(path)
     extra = {key: json.dumps(value, sort_keys=True) for key, value in (metadata or {}).items()}
@@ -80,7 +86,7 @@ class RowGroupWriter:
     def __init__(self, path: Path, file: pq.ParquetWriter, group_rows: int) -> None:
         self._path, self._file, self._group_rows = path, file, group_rows
         self._held: list[pa.Table] = []
-        self._n_held = 0
+        self._n_held = self._text_held = 0
         #: Rows taken so far.
         self.rows = 0
 
@@ -89,21 +95,47 @@ class RowGroupWriter:
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         self._held.append(table.cast(self._file.schema))
         self._n_held += table.num_rows
+        self._text_held += _text_bytes(table)
         self.rows += table.num_rows
-        while self._n_held >= self._group_rows:
-            self._write_group(self._group_rows)
+        while rows := self._full():
+            self._write_group(rows)
 
     def flush(self) -> None:
         """Write the rows that are held, as the last row group."""
         if self._n_held:
             self._write_group(self._n_held)
 
+    def _full(self) -> int:
+        """Rows of the next group; 0 while it is not full. The same whatever the batches were."""
+        if self._text_held > ROW_GROUP_TEXT:
+            fitting = _rows_within(pa.concat_tables(self._held), ROW_GROUP_TEXT)
+            if fitting < min(self._n_held, self._group_rows):
+                return max(1, fitting)
+        return self._group_rows if self._n_held >= self._group_rows else 0
+
     def _write_group(self, rows: int) -> None:
         held = pa.concat_tables(self._held)
         with naming(self._path):
             self._file.write_table(held.slice(0, rows).combine_chunks(), row_group_size=rows)
+        rest = held.slice(rows)
         self._n_held -= rows
-        self._held = [held.slice(rows)] if self._n_held else []
+        self._text_held = _text_bytes(rest)
+        self._held = [rest] if self._n_held else []
+
+
+def _texts(table: pa.Table) -> list[pa.ChunkedArray]:
+    return [column for column in table.columns if pa.types.is_string(column.type)]
+
+
+def _text_bytes(table: pa.Table) -> int:
+    """At least the bytes of its texts."""
+    return sum(column.nbytes for column in _texts(table))
+
+
+def _rows_within(table: pa.Table, size: int) -> int:
+    """How many of its first rows hold at most `size` bytes of text."""
+    lengths = sum(np.asarray(pc.fill_null(pc.binary_length(column), 0), np.int64) for column in _texts(table))
+    return int(np.searchsorted(np.cumsum(lengths), size, side="right"))
 
 
 class ParquetFile(pq.ParquetFile):

@@ -7,6 +7,7 @@ there, in z, where nothing is singular. A peak becomes a sum of peaks at the nod
 quadrature over z, more of them the longer its tail is. The area stays. Written once for numpy and torch.
 """
 
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -53,20 +54,22 @@ def divided(xp: ModuleType, peaks: PlacedLines, asymmetry: Any) -> tuple[PlacedL
         count = count.astype(np.int64)
         source = np.repeat(np.arange(len(count)), count)
         place = np.arange(len(source)) - np.repeat(np.cumsum(count) - count, count)
-        nodes, weights = _NODES, _WEIGHTS
+        nodes, weights, added = _NODES, _WEIGHTS, lambda weight: np.bincount(source, weight, len(count))
     else:
         count = count.long()
         source = xp.repeat_interleave(xp.arange(len(count), device=count.device), count)
         place = xp.arange(len(source), device=count.device) - (xp.cumsum(count, 0) - count)[source]
         nodes, weights = (xp.from_numpy(x).to(count.device) for x in (_NODES, _WEIGHTS))
+        # On a GPU bincount adds in no certain order, which a reproducible training refuses.
+        nothing = xp.zeros(len(count), dtype=weights.dtype, device=count.device)
+        added = partial(nothing.index_add, 0, source)
     row = count[source] - 1
     z = z_max[source] * nodes[row, place]
     seen = _seen(xp, cosine[source], z)
     sine = xp.clip(xp.sin(xp.deg2rad(seen)), 1e-9, None)
     weight = weights[row, place] * (z_max[source] - z) / ((1.0 + z * z) * sine)
     weight = xp.where(plain[source], 1.0, weight)
-    total = xp.bincount(source, weight, len(count))
-    share = weight / total[source]
+    share = weight / added(weight)[source]
     return (
         PlacedLines(
             xp.where(plain[source], two_theta[source], seen),

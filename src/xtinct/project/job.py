@@ -18,11 +18,6 @@ from xtinct.files.writing import fault_of
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
-def has_gpu() -> bool:
-    """Whether this machine has an NVIDIA GPU and its driver."""
-    return Path("/proc/driver/nvidia/gpus").is_dir()
-
-
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn an XtinctError, a missing package, a full disk or memory into one line and exit status 2."""

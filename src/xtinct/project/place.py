@@ -7,6 +7,9 @@ from pathlib import Path
 from xtinct.errors import XtinctError
 from xtinct.project.job import one_line_errors
 
+#: What a driver of GPUs shows.
+_DRIVERS = ("/proc/driver/nvidia/gpus", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+
 
 def exit_if_read_only(folder: str | Path = ".") -> None:
     """End the process with one line and status 2 if the working directory takes no outputs.
@@ -20,6 +23,11 @@ def exit_if_read_only(folder: str | Path = ".") -> None:
                     f"{path.resolve()}: cannot be written; name another folder for the outputs: "
                     "snakemake --directory FOLDER"
                 )
+
+
+def has_gpu() -> bool:
+    """Whether this machine shows a GPU that torch could use: of NVIDIA, of AMD, or through Windows."""
+    return any(Path(path).exists() for path in _DRIVERS)
 
 
 def memory_limit(cores: int | None) -> int | None:

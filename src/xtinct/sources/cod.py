@@ -14,10 +14,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from xtinct.errors import XtinctError
 from xtinct.sources.archives import texts
 from xtinct.sources.entries import Entry, Source, SourceKind
-from xtinct.sources.listing import local_path
+from xtinct.sources.listing import existing_path
 from xtinct.sources.network import (
     LARGEST_LIST,
     MOST_ENTRIES,
@@ -95,9 +94,7 @@ def open_cod_mirror(where: str, config: Mapping[str, Any]) -> Source:
 
     `exclude` as for `cod`; `version` names the state of the mirror, for instance the day of the rsync.
     """
-    path = local_path(config["path"])
-    if not path.exists():
-        raise XtinctError(f"{where}.path: {path}: no such file or folder")
+    path = existing_path(f"{where}.path", config["path"])
     counts = {"not_selected": 0}
     entries = _mirrored(where, path, config["exclude"], counts)
     return Source(
@@ -248,6 +245,6 @@ COD = SourceKind(open_cod, required=("server", "cache", "query", "exclude", "net
 COD_MIRROR = SourceKind(
     open_cod_mirror,
     required=("path", "exclude", "version"),
-    inputs=lambda config: [str(config["path"])],
+    inputs=lambda config: [config["path"]],
     pattern=lambda config: _MIRRORED,
 )

@@ -41,8 +41,9 @@ class Source:
 
 @dataclass(frozen=True)
 class SourceKind:
-    """A kind of source: how to open it, what it may be told, and the local paths that it reads.
+    """A kind of source: how to open it, what it may be told, and the paths that it reads.
 
+    inputs    local paths; or addresses of files elsewhere, of which a copy is opened as `path`
     pattern   of the names of the files that it reads in a folder
     carried   the table that the project itself carries, relative to its folder; it is opened as `path`
     """

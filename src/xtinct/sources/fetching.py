@@ -5,8 +5,8 @@ received still gets a row, with `error` set, so that every entry is accounted fo
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from itertools import count, islice
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from xtinct.errors import XtinctError
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import RAW
 from xtinct.sources.cod import COD, COD_MIRROR
-from xtinct.sources.entries import Source, SourceKind
+from xtinct.sources.entries import Entry, Source, SourceKind
 from xtinct.sources.folders import FILES, PROTOTYPES
-from xtinct.sources.listing import content_digest, local_path
+from xtinct.sources.listing import content_digest, is_address, local_path
 from xtinct.sources.mp import MP
 from xtinct.sources.optimade import OPTIMADE
 
-#: Texts held in memory at a time.
-_BATCH = 256
+#: Texts held in memory at a time, fewer where they have more bytes than this together.
+_BATCH, _BATCH_TEXT = 256, 1 << 24
 
 
 #: All kinds of sources. A new one is a module of its own, a line here, and a model of its keys in
@@ -47,7 +47,14 @@ def source_inputs(config: Mapping[str, Any], project: str | Path = "") -> list[s
     directory.
     """
     kind = _kind("sources", config)
-    return [str(Path(project, kind.carried))] if kind.carried else kind.inputs(config)
+    if kind.carried:
+        return [str(Path(project, kind.carried))]
+    return [str(path) for path in kind.inputs(config) if not is_address(path)]
+
+
+def source_addresses(config: Mapping[str, Any]) -> list[str]:
+    """Addresses of the files elsewhere that a configured source reads (for the workflow's inputs)."""
+    return [path for path in _kind("sources", config).inputs(config) if is_address(path)]
 
 
 def source_content(config: Mapping[str, Any], kept: str | Path, project: str | Path = "") -> list[str]:
@@ -106,8 +113,7 @@ def _check_keys(where: str, config: Mapping[str, Any], kind: SourceKind) -> None
 
 def _tables(name: str, where: str, source: Source, counts: dict[str, int]) -> Iterator[pa.Table]:
     seen: set[str] = set()
-    entries = iter(source.entries)
-    while batch := list(islice(entries, _BATCH)):
+    for batch in _batches(source.entries):
         rows = []
         for entry in batch:
             identifier, error = entry.identifier, entry.error
@@ -131,6 +137,18 @@ def _tables(name: str, where: str, source: Source, counts: dict[str, int]) -> It
         yield pa.Table.from_pylist(rows, schema=RAW)
     if not counts["received"]:
         raise XtinctError(f"{where}: the source holds no structure")
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    batch, size = [], 0
+    for entry in entries:
+        batch.append(entry)
+        size += len(entry.text)
+        if len(batch) == _BATCH or size > _BATCH_TEXT:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _numbered(identifier: str, seen: set[str]) -> str:

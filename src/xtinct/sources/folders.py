@@ -11,7 +11,7 @@ from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.sources.archives import digest, texts
 from xtinct.sources.entries import Entry, Source, SourceKind
-from xtinct.sources.listing import local_path, printable
+from xtinct.sources.listing import existing_path, printable
 
 #: The embedded source, relative to the project's folder.
 PROTOTYPE_TABLE = "data/prototypes/aflow_prototypes.parquet"
@@ -38,10 +38,8 @@ def open_files(where: str, config: Mapping[str, Any]) -> Source:
     `cif_column` (default cif), `id_column` (default material_id) and `spacegroup_column` (default:
     none declared); `version` (default: SHA-256 of the content) and `licence`.
     """
-    path = local_path(config["path"])
+    path = existing_path(f"{where}.path", config["path"])
     pattern = _pattern(config)
-    if not path.exists():
-        raise XtinctError(f"{where}.path: {path}: no such file or folder")
     licence = config.get("licence", _NO_LICENCE)
     version = config.get("version") or digest(path, pattern)
     if path.suffix.lower() in (".parquet", ".pq"):
@@ -105,6 +103,6 @@ FILES = SourceKind(
     open_files,
     required=("path",),
     optional=("pattern", "cif_column", "id_column", "spacegroup_column", "version", "licence"),
-    inputs=lambda config: [str(config["path"])],
+    inputs=lambda config: [config["path"]],
     pattern=_pattern,
 )

@@ -54,8 +54,8 @@ def test_records_agree_with_the_predictions_and_keep_the_bounds(evaluate, write_
         assert record["ece_low"] <= record["ece"] <= record["ece_high"]
         for what in ("1", "256", "lines"):
             assert record[f"patterns_per_second_cpu_{what}"] > 0
-            on_gpu = record[f"patterns_per_second_gpu_{what}"]
-            assert on_gpu > 0 if torch.cuda.is_available() else on_gpu is None
+            # Whatever the machine has, the model was to keep to the processors.
+            assert record[f"patterns_per_second_gpu_{what}"] is None
         for k in range(1, 6):
             top = np.mean([row[truth] in row[ranked][:k] for row in rows])
             assert record[f"top{k}"] == pytest.approx(top)

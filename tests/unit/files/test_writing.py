@@ -135,6 +135,22 @@ def test_files_that_are_open_at_once_hold_what_each_was_given(tmp_path):
     assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [1000, 1000, 500]
 
 
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_long_texts_make_smaller_row_groups_whatever_the_batches(tmp_path, monkeypatch, batch):
+    """What is held in memory is bounded in bytes; Arrow itself holds 2 GiB of a column at most."""
+    monkeypatch.setattr("xtinct.files.parquet.ROW_GROUP_TEXT", 1000)
+    texts = ["a" * 300] * 7 + ["b" * 5000] + ["c"] * 50 + [None] + ["d" * 1000] * 2
+    rows = pa.table({"number": range(len(texts)), "cif": texts})
+    path = tmp_path / "texts.parquet"
+    with parquet_writer(path, rows.schema, group_rows=40) as writer:
+        for first in range(0, rows.num_rows, batch):
+            writer.write(rows.slice(first, batch))
+    file = open_parquet(path)
+    groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert groups == [3, 3, 1, 1, 40, 11, 1, 1]
+    assert file.read() == rows
+
+
 def test_a_fault_while_files_are_open_leaves_none_of_them(tmp_path):
     other = pa.table({"sample_id": ["a"]})
     with pytest.raises(ValueError, match="d_star"), parquet_writer(tmp_path / "a.parquet", SCHEMA) as a:

@@ -11,7 +11,7 @@ import pytest
 from xtinct.errors import XtinctError
 from xtinct.files.schema import RAW, check_table
 from xtinct.sources import archives
-from xtinct.sources.fetching import fetch, source_inputs
+from xtinct.sources.fetching import fetch, source_addresses, source_inputs
 
 CIF = "data_{0}\n_cell_length_a 5\n"
 
@@ -187,6 +187,7 @@ def test_a_tar_of_many_entries_takes_no_memory_for_them(tmp_path):
     """tarfile keeps 500 bytes for each entry that it has passed: half a gigabyte for a million."""
     path = tmp_path / "a.tar"
     write_tar(path, {f"{number}.txt": "" for number in range(8000)}, "w")
+    assert list(archives.texts(path, "*.cif", "s")) == []  # imports what it needs
     tracemalloc.start()
     assert list(archives.texts(path, "*.cif", "s")) == []
     peak = tracemalloc.get_traced_memory()[1]
@@ -291,6 +292,20 @@ def test_folders_of_poscars_are_read_and_other_names_are_named(tmp_path):
 def test_inputs_are_what_a_source_reads(tmp_path):
     assert source_inputs({"kind": "files", "path": "a/b"}) == ["a/b"]
     assert source_inputs({"kind": "prototypes"}) == ["data/prototypes/aflow_prototypes.parquet"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"kind": "files"}, {"kind": "cod-mirror", "exclude": [], "version": "1"}],
+    ids=["files", "cod-mirror"],
+)
+def test_what_lies_elsewhere_is_no_local_input(config, tmp_path):
+    """The workflow asks for it by its address, and opens the copy that it is given."""
+    config = {**config, "path": "https://example.org/structures.zip"}
+    assert source_inputs(config) == []
+    assert source_addresses(config) == ["https://example.org/structures.zip"]
+    with pytest.raises(XtinctError, match=r"^sources\.own\.path: https://.*: an address; only the workflow"):
+        fetch("own", config, tmp_path / "own.parquet")
 
 
 @pytest.mark.parametrize(
