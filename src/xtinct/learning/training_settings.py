@@ -88,7 +88,8 @@ def check_frequencies(prior: object, training: Mapping[str, Any], where: str) ->
     """XtinctError, beginning with `where`, if an experiment says twice how often space groups are drawn."""
     if prior is not None and training.get("sampling") == "class-balanced":
         raise XtinctError(
-            f"{where}: prior and training.sampling: class-balanced both say how often groups are drawn; take one"
+            f"{where}: prior and training.sampling: class-balanced both say how often groups are drawn; "
+            "take one"
         )
 
 
