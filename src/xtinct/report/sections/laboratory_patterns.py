@@ -24,6 +24,7 @@ def content(results: Results) -> Content | None:
             "targets": list(MEASURED_TARGETS.values()),
             "audit": audit_rows(audit),
             "reasons": reason_rows(audit),
+            "passed": passed_rows(audit),
             "published": published(),
         }
     )
@@ -52,6 +53,7 @@ def measured_rows(records: Sequence[Mapping]) -> list[Row]:
                 "cells": target_cells(of),
                 "top5": classes and classes["top5"],
                 "ceiling": classes and classes["ceiling1"],
+                "counted": [(of.get(x) or {}).get("counted1") for x in ("extinction_class", "spacegroup")],
                 "set_share": classes and classes["held"],
                 "ece": classes and classes["ece"],
                 "sure": classes and f"{classes['sure_right']} of {classes['sure_n']}",
@@ -71,6 +73,16 @@ def audit_rows(audit: Sequence[Mapping]) -> list[Row]:
     return [
         {"set": name, "laboratory": laboratory, "patterns": n, "passed": passed[name, laboratory]}
         for (name, laboratory), n in sorted(counts.items())
+    ]
+
+
+def passed_rows(audit: Sequence[Mapping]) -> list[Row]:
+    """The patterns that passed: their counts, peaks and range, and what these allow at best."""
+    names = ("counts", "peaks", "two_theta_min", "two_theta_max", "class_ceiling", "group_ceiling")
+    passed = [row for row in audit if row["verdict"] == "pass"]
+    return [
+        {"pattern": row["pattern_id"], **{name: row[name] for name in names}}
+        for row in sorted(passed, key=lambda row: row["pattern_id"])
     ]
 
 
