@@ -50,6 +50,7 @@ def test_what_passed_is_told_with_what_its_counts_allow(measured_records):
 def test_every_published_row_says_its_split_prior_and_patterns():
     for row in published():
         assert row["source"]
+        assert row["split"]
         assert row["types"]
         assert row["prior"]
         shares = [row[name] for name in ("crystal_system", "extinction_class", "class_top5", "spacegroup")]
