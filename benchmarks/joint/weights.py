@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from xtinct.joint.identification import SUMS
+from xtinct.joint.identification import SUM, SUM_APART
 from xtinct.observer.judging.weighing import FIGURES, SUGGESTED, Weights, sharpened, tempered, voted
 from xtinct.scores.metrics import wilson_interval
 from xtinct.symmetry.classes import class_symbol
@@ -56,6 +56,23 @@ def fitted(records):
         return total, slope
 
     return minimize(loss, np.zeros(sets[0][0].shape[1]), jac=True, method="L-BFGS-B").x
+
+
+def set_sum(record, share, temper):
+    """Sum of probabilities up to which classes are in the set: absences and votes may name two classes."""
+    if record["votes"] is None:
+        return SUM
+    absences = groups_of({**record, "votes": None}, share, temper, 0.0)
+    first = [max(sums, key=lambda name: sums[name]) for sums in map(_by_class, (absences, record["votes"]))]
+    return SUM if first[0] == first[1] else SUM_APART
+
+
+def _by_class(groups):
+    sums = {}
+    for g, p in groups.items():
+        name = (family_of(int(g)), class_symbol(int(g)))
+        sums[name] = sums.get(name, 0.0) + p
+    return sums
 
 
 def groups_of(record, share, temper, votes):
@@ -100,7 +117,7 @@ def answered(record, weights, temper, votes):
         out[f"p {level}"] = sums[of(number)]
         if level == "class":
             before = sum(sums[key] for key in ranked[:place])
-            out["set"] = before < SUMS[0.9]
+            out["set"] = before < set_sum(record, share, temper)
     return out
 
 

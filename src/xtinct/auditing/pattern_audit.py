@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from xtinct.auditing.calculated_profiles import is_calculated, turning_share
+from xtinct.auditing.counting_limits import counting_ceiling
 from xtinct.auditing.label_fits import LabelFit, fit_label
 from xtinct.auditing.pattern_sets import PASS, REJECT, LabelledMeasurement, labelled_measurements
 from xtinct.auditing.repeated_patterns import duplicates
@@ -214,6 +215,10 @@ def _label_on_pattern(audited: Audited, found: Found) -> None:
     }
     for check in _ON_PATTERN:
         check(audited, told, found)
+    if audited.verdict == PASS:
+        right = counting_ceiling(found, told, label.number).right
+        audited.figures["class_ceiling"] = round(right["extinction_class"][1], 9)
+        audited.figures["group_ceiling"] = round(right["spacegroup"][1], 9)
 
 
 def _lines(audited: Audited, told: LabelFit, found: Found) -> None:

@@ -4,7 +4,8 @@
 `xtinct.measurements`, each with its label, those that the audit rejected left out if its table is given.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,8 @@ class LabelledMeasurement:
 
     pattern_id   SET:identifier; laboratory, who measured or gave it; specimen, "" if unknown
     measurement  its radiation is None where nothing says it; label, of its crystal
+    ceilings     target ("extinction_class", "spacegroup") -> how often an ideal judge names it where counts,
+                 widths and range are these; as far as an audit said so
     """
 
     pattern_id: str
@@ -55,6 +58,7 @@ class LabelledMeasurement:
     specimen: str = ""
     licence: str = ""
     sha256: str = ""
+    ceilings: Mapping[str, float] = field(default_factory=dict)
 
 
 def labelled_measurements(patterns: str | Path, audit: str | Path | None = None) -> list[LabelledMeasurement]:
@@ -68,19 +72,19 @@ def labelled_measurements(patterns: str | Path, audit: str | Path | None = None)
     with open_parquet(patterns) as file:
         check_table(file.schema_arrow, MEASURED_PATTERNS, str(patterns))
         rows = file.read().to_pylist()
-    if audit is not None:
-        passed = {name for name, verdict in _verdicts(audit).items() if verdict == PASS}
-        rows = [row for row in rows if row["pattern_id"] in passed]
-    return [_of_row(row) for row in rows]
+    if audit is None:
+        return [_of_row(row, {}) for row in rows]
+    passed = {row["pattern_id"]: row for row in _audited(audit) if row["verdict"] == PASS}
+    return [_of_row(row, passed[row["pattern_id"]]) for row in rows if row["pattern_id"] in passed]
 
 
-def _verdicts(audit: str | Path) -> dict[str, str]:
+def _audited(audit: str | Path) -> list[dict]:
     table = read_table(audit)
     check_table(table, AUDIT, str(audit))
-    return dict(zip(*(table.column(name).to_pylist() for name in ("pattern_id", "verdict")), strict=True))
+    return table.to_pylist()
 
 
-def _of_row(row: dict) -> LabelledMeasurement:
+def _of_row(row: dict, audited: Mapping) -> LabelledMeasurement:
     cell = np.array([np.nan if row[name] is None else row[name] for name in CELL])
     label = PatternLabel(
         row["spacegroup_number"],
@@ -106,6 +110,11 @@ def _of_row(row: dict) -> LabelledMeasurement:
         row["specimen"],
         row["licence"],
         row["sha256"],
+        {
+            target: audited[name]
+            for target, name in (("extinction_class", "class_ceiling"), ("spacegroup", "group_ceiling"))
+            if audited.get(name) is not None
+        },
     )
 
 

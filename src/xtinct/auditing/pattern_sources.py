@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from xtinct.auditing.opxrd_files import opxrd_pattern
 from xtinct.auditing.pattern_labels import (
     LABEL_COLUMNS,
     label_of_cif,
@@ -365,6 +366,40 @@ def _fetched(
     return path
 
 
+# --- opXRD -----------------------------------------------------------------------------------------
+
+
+def _opxrd(where: str, config: Mapping[str, Any]) -> Iterator[PatternEntry]:
+    """Files of the opXRD collection, in its archive or in a folder; of some contributions, or all."""
+    path, chosen = local_path(config["path"]), config.get("contributions")
+    met = set()
+    for name, data, error in contents(path, "*.json", where):
+        folders = PurePosixPath(name).parts[:-1]
+        met |= set(folders)
+        if chosen is None or set(chosen) & set(folders):
+            yield PatternEntry(name, error=error) if error else _opxrd_entry(name, data, config)
+    missing = [one for one in chosen or () if one not in met]
+    if missing:
+        raise XtinctError(f"{where}.contributions: {path} has no folder {missing[0]!r} with patterns")
+
+
+def _opxrd_entry(name: str, data: bytes, config: Mapping[str, Any]) -> PatternEntry:
+    try:
+        read = opxrd_pattern(data)
+        measurement = Measurement(
+            *_checked_columns(read.two_theta, read.intensity),
+            None,
+            _told(read.wavelength) or _told(config.get("wavelength")),
+            (),
+            name,
+        )
+    except XtinctError as error:
+        return PatternEntry(name, error=f"unreadable: {error}")
+    if read.simulated:
+        return PatternEntry(name, error="calculated: the file says that it was simulated")
+    return PatternEntry(name, measurement, read.label, read.institution or None)
+
+
 #: All kinds of sets. A new one is a function here, a line, and a model of its keys in
 #: `xtinct.project.keys.pattern_keys`.
 PATTERN_KINDS: dict[str, Callable[[str, Mapping[str, Any]], Iterator[PatternEntry]]] = {
@@ -372,4 +407,5 @@ PATTERN_KINDS: dict[str, Callable[[str, Mapping[str, Any]], Iterator[PatternEntr
     "files": _files,
     "table": _table,
     "rruff": _rruff,
+    "opxrd": _opxrd,
 }

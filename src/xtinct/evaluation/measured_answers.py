@@ -251,6 +251,8 @@ def _record(answers: Sequence[MeasuredAnswer], target: str, confidence: float) -
         record |= {**proportion("lattice", sum(right), len(right), confidence), "lattice_n": len(right)}
     if target in ("extinction_class", "spacegroup"):
         record["ceiling1"] = _ceiling(answers, target)
+        counted = [x for one in answers if (x := one.pattern.ceilings.get(target)) is not None]
+        record["counted1"] = float(np.mean(counted)) if counted else None
     seconds = [one.seconds for one in answers]
     record["seconds"], record["seconds_90"] = (round(float(np.quantile(seconds, q)), 3) for q in (0.5, 0.9))
     return record

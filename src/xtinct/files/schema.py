@@ -35,6 +35,7 @@ _NULLABLE = {
     *(("measured_patterns", name) for name in ("a", "b", "c", "alpha", "beta", "gamma")),
     *(("audit", name) for name in ("unexplained", "weighted_r", "class_probability", "cell_change")),
     *(("audit", name) for name in ("foreign", "duplicate_of", "counts", "peaks")),
+    *(("audit", name) for name in ("class_ceiling", "group_ceiling")),
     *(("measured_predictions", name) for name in ("spacegroup_number", "extinction_class")),
     *(("measured_predictions", name) for name in ("crystal_system", "lattice_right")),
 }
@@ -178,6 +179,13 @@ AUDIT = _table(
     ("weighted_r", pa.float64(), "", "of the Pawley fit of the label's cell"),
     ("class_probability", pa.float64(), "", "of the label's extinction class among those of its family"),
     ("cell_change", pa.float64(), "", "largest relative change of a length in the fit"),
+    (
+        "class_ceiling",
+        pa.float64(),
+        "",
+        "how often an ideal judge names the label's class where counts, widths and range are these",
+    ),
+    ("group_ceiling", pa.float64(), "", "the same of the space group"),
     ("duplicate_of", pa.string(), "", "earlier pattern of the same content or specimen"),
 )
 

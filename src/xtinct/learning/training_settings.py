@@ -84,6 +84,15 @@ class TrainSettings:
         return values
 
 
+def check_frequencies(prior: object, training: Mapping[str, Any], where: str) -> None:
+    """XtinctError, beginning with `where`, if an experiment says twice how often space groups are drawn."""
+    if prior is not None and training.get("sampling") == "class-balanced":
+        raise XtinctError(
+            f"{where}: prior and training.sampling: class-balanced both say how often groups are drawn; "
+            "take one"
+        )
+
+
 @dataclass(frozen=True)
 class Experiment:
     """An entry of the configuration's `experiments`, with its name.
@@ -110,6 +119,9 @@ class Experiment:
     variation: Mapping[str, Any] = field(default_factory=dict)
     prior: str | Mapping[str, Any] | None = None
     transform: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_frequencies(self.prior, self.training, f"experiment {self.name!r}")
 
     @property
     def weights(self) -> dict[str, float]:

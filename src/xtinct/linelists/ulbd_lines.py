@@ -74,6 +74,11 @@ class UlbdLines:
         self._starts = np.concatenate([[0], np.cumsum(self.allowed.sum(axis=1))]).astype(np.int64)
         self._allowed_forms = np.ascontiguousarray(self.forms[np.nonzero(self.allowed)[1]])
 
+    @property
+    def multiplicity(self) -> np.ndarray:
+        """Reflections of every form, Friedel mates included: int64 (n_forms,)."""
+        return 2 * np.bincount(self._form_of_hkl, minlength=len(self.forms))
+
     def _reflections(self) -> np.ndarray:
         """One hkl of each Friedel pair that some lattice within the limits brings into reach."""
         reach = self.length_max * self.d_star_max * (1 + 1e-9)

@@ -8,7 +8,7 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.group_priors import GroupPrior
 from xtinct.learning.import_paths import source_digest
-from xtinct.learning.training_settings import TrainSettings, from_section
+from xtinct.learning.training_settings import TrainSettings, check_frequencies, from_section
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.pattern_transform import PatternTransform
 from xtinct.patterns.variation import Variation
@@ -190,6 +190,10 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         from_section(TrainSettings, {**config["train"], **experiment.get("training", {})}, "train")
     except XtinctError as error:
         yield f"{where}.{error}"
+    try:
+        check_frequencies(experiment.get("prior"), experiment.get("training", {}), where)
+    except XtinctError as error:
+        yield str(error)
 
 
 def _wrong_variation(config: Config, where: str, experiment: Config) -> Iterator[str]:

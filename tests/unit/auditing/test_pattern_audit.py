@@ -7,7 +7,7 @@ from rutile_patterns import CELL, counted, pattern, profile
 
 from xtinct.auditing.calculated_profiles import is_calculated, turning_share
 from xtinct.auditing.pattern_audit import REJECTING, REMARKS, audit, audit_patterns
-from xtinct.auditing.pattern_sets import PASS, REJECT, PatternLabel
+from xtinct.auditing.pattern_sets import PASS, REJECT, PatternLabel, labelled_measurements
 from xtinct.auditing.pattern_sources import collect_patterns
 from xtinct.auditing.repeated_patterns import duplicates
 from xtinct.files.schema import AUDIT
@@ -34,6 +34,16 @@ def test_a_good_measurement_passes_with_its_figures(good):
     assert one.figures["class_probability"] > 0.5
     assert one.figures["cell_change"] < 1e-3
     assert 3_000 < one.figures["counts"] < 30_000  # 10,100 counts
+    assert one.figures["class_ceiling"] > 0.9
+    # Three groups have the class of P 42/m n m.
+    assert one.figures["group_ceiling"] == pytest.approx(one.figures["class_ceiling"] / 3, abs=0.05)
+
+
+def test_fewer_counts_allow_less_of_a_class():
+    """A count a unit, over a background of 20 counts: only the highest lines stand out."""
+    one = told("weak", counted(profile()[1] + 19, 1.0))
+    assert one.verdict == PASS
+    assert one.figures["class_ceiling"] < 0.85
 
 
 def test_white_noise_has_two_turning_points_of_three_and_counts_do_not_change_that():
@@ -94,7 +104,9 @@ def test_a_group_that_forbids_seen_lines_is_wrong(good):
 
 
 def test_a_cell_that_is_none_of_its_group_is_inconsistent(good):
-    assert "label_inconsistent" in told("cell", good, labelled(225, CELL)).reasons
+    one = told("cell", good, labelled(225, CELL))
+    assert "label_inconsistent" in one.reasons
+    assert "class_ceiling" not in one.figures
 
 
 @pytest.mark.parametrize("heights", [[30, 6, 10, 6], [5, 5, 5, 5]])
@@ -152,5 +164,6 @@ def test_the_table_of_a_set_has_a_row_for_every_pattern(folder, tmp_path):
     rows = {row["pattern_id"]: row for row in found.to_pylist()}
     assert set(rows["mine:good.xy"]["reasons"]) == {"duplicate_content"}
     assert rows["mine:good.xy"]["duplicate_of"] == "mine:deep/other.xy"
+    assert labelled_measurements(table, out) == []
     assert rows["mine:deep/other.xy"]["reasons"] == ["no_label", "no_wavelength"][:1]
     assert all(reason in {**REJECTING, **REMARKS} for row in rows.values() for reason in row["reasons"])

@@ -103,6 +103,7 @@ def test_shares_are_counted_by_hand():
     # F m -3 m on its lattice: one class of five groups, all alike.
     assert of(records, "spacegroup", "a")["ceiling1"] == pytest.approx(1 / 5)
     assert of(records, "extinction_class", "a")["ceiling1"] == 1
+    assert of(records, "extinction_class", "a")["counted1"] is None
     assert of(records, "spacegroup", "a")["n"] == 2
     assert of(records, "crystal_system", "b")["n"] == 3
     assert records_of("set", "index", [])[0] == {
@@ -148,6 +149,7 @@ def judged(known_structures, tmp_path_factory):
     collect_patterns("mine", {"kind": "table", "path": str(table)}, patterns, folder / "quarantine.parquet")
     figures = {"points": 1, "two_theta_min": 0.0, "two_theta_max": 1.0, "turning": 1.0}
     said = {"laboratory": "mine", "reasons": [], "detail": ""}
+    figures |= {"class_ceiling": 0.75, "group_ceiling": 0.25}
     verdicts = [
         dict.fromkeys(AUDIT.names) | figures | said | {"pattern_id": f"mine:{name}", "verdict": verdict}
         for name, verdict in (("good", "pass"), ("bad", "reject"))
@@ -165,6 +167,9 @@ def test_a_known_crystal_is_named_and_a_rejected_pattern_is_not_asked(judged):
     assert of(records, "crystal_system", "mine")["top1"] == 1
     assert of(records, "bravais", "mine")["lattice"] == 1
     assert of(records, "spacegroup", "mine")["known"] == 1
+    # Of the audit.
+    assert of(records, "extinction_class", "mine")["counted1"] == 0.75
+    assert of(records, "spacegroup", "mine")["counted1"] == 0.25
     (row,) = pq.read_table(folder / "out.parquet").to_pylist()
     assert pq.read_schema(folder / "out.parquet").names == MEASURED_PREDICTIONS.names
     assert (row["pattern_id"], row["spacegroup_number"], row["lattice_right"]) == (

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import xtinct
 from xtinct.cli import cli
 from xtinct.errors import XtinctError
-from xtinct.joint.identification import SUMS
+from xtinct.joint.identification import SUM, SUM_APART
 from xtinct.joint.identifying import lattices_of, told_by
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.conventional import conventional_cell
@@ -97,7 +97,25 @@ def test_all_probabilities_are_sums_of_those_of_the_groups(answer):
     (family, symbol), probability = next(iter(answer.classes.items()))
     own = [p for g, p in answer.groups.items() if (family_of(g), class_symbol(g)) == (family, symbol)]
     assert probability == pytest.approx(sum(own))
-    assert sum(answer.classes[name] for name in answer.class_set) >= SUMS[0.9]
+
+
+def test_the_set_of_classes_is_larger_where_absences_and_known_structures_differ(answer):
+    """By the sums up to which classes are in it; 0.8 for the best one lies between them."""
+    best, *others = answer.classes
+    members = {
+        name: next(g for g in answer.groups if (family_of(g), class_symbol(g)) == name)
+        for name in answer.classes
+    }
+    shares = [(members[best], 0.8), *((members[name], 0.2 / len(others)) for name in others)]
+    observation = replace(answer.observation, groups=shares)
+    agreeing = replace(answer, observation=observation)
+    assert agreeing.class_set == [best]
+    recognition = replace(answer.recognition, groups={members[others[0]]: 1.0})
+    apart = replace(agreeing, recognition=recognition)
+    assert apart.agreement.startswith("Absences alone show")
+    total = sum(apart.classes[name] for name in apart.class_set)
+    assert SUM_APART <= total < SUM_APART + 0.2 / len(others) + 1e-9
+    assert SUM <= 0.8 < SUM_APART
 
 
 def test_who_said_what_is_told_apart(answer, simulated):

@@ -145,3 +145,9 @@ def test_what_is_drawn_while_training_cannot_be_balanced(settings, tmp_path):
     settings["experiment"]["training"] = {"sampling": "class-balanced"}
     with pytest.raises(XtinctError, match="class-balanced needs a stored training set, and ulbd-online has"):
         train_model(TrainingSettings.from_config(settings), tmp_path / "m")
+
+
+def test_a_prior_beside_balanced_outputs_is_refused_before_anything_is_read(settings):
+    settings["experiment"] |= {"prior": "balanced", "training": {"sampling": "class-balanced"}}
+    with pytest.raises(XtinctError, match=r"prior and training\.sampling: class-balanced both say"):
+        TrainingSettings.from_config(settings)

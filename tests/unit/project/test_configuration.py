@@ -248,6 +248,11 @@ def test_configuration_offers_what_the_library_knows():
             {"sampling": "class-balanced", "loss": "logit-adjusted"},
             "experiments.cddd.training: loss: logit-adjusted and sampling: class-balanced each do away",
         ),
+        (
+            "experiments.measured.training",
+            {"sampling": "class-balanced"},
+            "experiments.measured: prior and training.sampling: class-balanced both say how often",
+        ),
         ("observer.hybrid", "ulbdd", "observer.hybrid = 'ulbdd': must be a key of experiments"),
         ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
     ],

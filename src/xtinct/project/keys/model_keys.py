@@ -106,8 +106,8 @@ class TrainingKeys(Changes):
     )
     focusing: NotNegative = optional_key("exponent of the focal loss; without it 2")
     sampling: Literal["as-drawn", "class-balanced"] = optional_key(
-        "class-balanced draws every output of the model equally often from stored training sets. Without it "
-        "as-drawn"
+        "class-balanced draws every output of the model equally often from stored training sets, and "
+        "goes with no prior of the experiment. Without it as-drawn"
     )
     correction: Literal["none", "prior"] = optional_key(
         "prior divides the answers by each output's share in training. Without it none. Of logit-adjusted, "

@@ -73,4 +73,13 @@ class MineralPatterns(_PatternSet):
     network: NetworkKeys
 
 
-AnyPatternSet = by_kind(CarriedPatterns, PatternFiles, PatternTable, MineralPatterns)
+class OpxrdPatterns(_PatternSet):
+    """Measured patterns of the opXRD collection."""
+
+    kind: Literal["opxrd"] = key("measured patterns of the opXRD collection, as its archive has them")
+    path: str = key("opxrd.zip of https://zenodo.org/records/14278656, or the folder that it unpacks to")
+    contributions: Some[str] = optional_key("folders of contributions to take; without it all")
+    wavelength: Wavelength = optional_key("of patterns that tell none; without it such patterns have none")
+
+
+AnyPatternSet = by_kind(CarriedPatterns, PatternFiles, PatternTable, MineralPatterns, OpxrdPatterns)

@@ -6,17 +6,10 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from xtinct.report.formatting import Row, in_order
+from xtinct.report.measured_cells import MEASURED_TARGETS, target_cells
 from xtinct.report.results import Results
 from xtinct.report.section import Content
 
-#: What is shown of each set, in this order, with its heading.
-_TARGETS = {
-    "crystal_system": "crystal system",
-    "family": "family",
-    "bravais": "Bravais lattice",
-    "extinction_class": "extinction class",
-    "spacegroup": "space group",
-}
 _METHODS = ("index", "predict")
 
 
@@ -28,9 +21,10 @@ def content(results: Results) -> Content | None:
     return Content(
         {
             "measured": measured_rows(records),
-            "targets": list(_TARGETS.values()),
+            "targets": list(MEASURED_TARGETS.values()),
             "audit": audit_rows(audit),
             "reasons": reason_rows(audit),
+            "passed": passed_rows(audit),
             "published": published(),
         }
     )
@@ -56,9 +50,10 @@ def measured_rows(records: Sequence[Mapping]) -> list[Row]:
                 "n": max(record["n"] for record in of.values()),
                 "known": max(record["known"] for record in of.values()),
                 "failed": max(record["failed"] for record in of.values()),
-                "cells": [_cell(of.get(target)) for target in _TARGETS],
+                "cells": target_cells(of),
                 "top5": classes and classes["top5"],
                 "ceiling": classes and classes["ceiling1"],
+                "counted": [(of.get(x) or {}).get("counted1") for x in ("extinction_class", "spacegroup")],
                 "set_share": classes and classes["held"],
                 "ece": classes and classes["ece"],
                 "sure": classes and f"{classes['sure_right']} of {classes['sure_n']}",
@@ -66,17 +61,6 @@ def measured_rows(records: Sequence[Mapping]) -> list[Row]:
             }
         )
     return rows
-
-
-def _cell(record: Mapping | None) -> Row | None:
-    if record is None:
-        return None
-    return {
-        "n": record["n"],
-        "accuracy": record["top1"],
-        "low": record["top1_low"],
-        "high": record["top1_high"],
-    }
 
 
 def audit_rows(audit: Sequence[Mapping]) -> list[Row]:
@@ -89,6 +73,16 @@ def audit_rows(audit: Sequence[Mapping]) -> list[Row]:
     return [
         {"set": name, "laboratory": laboratory, "patterns": n, "passed": passed[name, laboratory]}
         for (name, laboratory), n in sorted(counts.items())
+    ]
+
+
+def passed_rows(audit: Sequence[Mapping]) -> list[Row]:
+    """The patterns that passed: their counts, peaks and range, and what these allow at best."""
+    names = ("counts", "peaks", "two_theta_min", "two_theta_max", "class_ceiling", "group_ceiling")
+    passed = [row for row in audit if row["verdict"] == "pass"]
+    return [
+        {"pattern": row["pattern_id"], **{name: row[name] for name in names}}
+        for row in sorted(passed, key=lambda row: row["pattern_id"])
     ]
 
 

@@ -3,24 +3,17 @@
 from collections.abc import Mapping, Sequence
 
 from xtinct.report.formatting import Row, in_order
+from xtinct.report.measured_cells import MEASURED_TARGETS, target_cells
 from xtinct.report.results import Results
 from xtinct.report.section import Content
 
-#: What is shown of each model, in this order, with its heading.
-_TARGETS = {
-    "crystal_system": "crystal system",
-    "family": "family",
-    "bravais": "Bravais lattice",
-    "extinction_class": "extinction class",
-    "spacegroup": "space group",
-}
 _PRIORS = {"training": "of training", "mp": "Materials Project", "mp alone": "these alone, no pattern"}
 
 
 def content(results: Results) -> Content | None:
     """A table of shares that are right; None without a model of all families or without measured patterns."""
     rows = network_rows(results.inputs.networks)
-    return Content({"networks": rows, "targets": list(_TARGETS.values())}) if rows else None
+    return Content({"networks": rows, "targets": list(MEASURED_TARGETS.values())}) if rows else None
 
 
 def network_rows(records: Sequence[Mapping]) -> list[Row]:
@@ -42,22 +35,11 @@ def _row(key: tuple, of: Mapping[str, Mapping]) -> Row:
         "prior": _PRIORS.get(key[-1], key[-1]),
         "n": max(record["n"] for record in of.values()),
         "failed": max(record["failed"] for record in of.values()),
-        "cells": [_cell(of.get(target)) for target in _TARGETS],
+        "cells": target_cells(of),
         "class5": classes.get("top5"),
         "group5": groups.get("top5"),
         "group10": groups.get("top10"),
         "held": classes.get("held"),
         "ece": classes.get("ece"),
         "sure": f"{classes['sure_right']} of {classes['sure_n']}" if classes else None,
-    }
-
-
-def _cell(record: Mapping | None) -> Row | None:
-    if record is None:
-        return None
-    return {
-        "n": record["n"],
-        "accuracy": record["top1"],
-        "low": record["top1_low"],
-        "high": record["top1_high"],
     }
