@@ -240,6 +240,24 @@ def gsas(one, folder):
     return [(cell[3:9], centring[cell[2]]) for cell in cells], time.process_time() - started > LIMIT
 
 
+def rietx(one, folder):
+    """rietx's index_pattern: dichotomy (as DICVOL), trial indices (as TREOR) and SVD, in its order."""
+    sys.path.insert(0, str(Path(folder) / "src"))
+    from rietx.indexing import engines as searches
+    from rietx.indexing.workflow import index_pattern
+    from rietx.schemas.indexing import PeakList
+
+    searches.time.monotonic = time.process_time  # a busy machine shall not shorten its time
+    known = {"two_theta_esd": np.array(one["error"])} if isinstance(one.get("error"), list) else {}
+    peaks = PeakList.from_positions(
+        np.array(one["two_theta"]), one["wavelength"], intensity=np.array(one["intensity"]), **known
+    )
+    started = time.process_time()
+    answer = index_pattern(peaks, spec=searches.SearchSpec(total_budget_seconds=LIMIT))
+    found = [(list(cell.cell), cell.centring) for cell in answer.candidates]
+    return found[:LATTICES], time.process_time() - started > LIMIT
+
+
 ENGINES = {
     "xtinct": xtinct,
     "xtinct20": xtinct20,
@@ -248,4 +266,5 @@ ENGINES = {
     "conograph": conograph,
     "conograph_log": conograph_log,
     "gsas": gsas,
+    "rietx": rietx,
 }

@@ -53,6 +53,19 @@ def test_every_indexed_line_obeys_braggs_law(measured_yttria):
             assert list(line.hkl) == sorted(line.hkl, reverse=True), "the conventional representative"
 
 
+def test_figures_of_merit_are_those_of_the_lines_that_are_told(measured_yttria):
+    """M20 = Q20 / (2 <|dQ|> N20) and F20 = 20 / (<|d2theta|> N20), of the first 20 indexed lines."""
+    lattice = measured_yttria.lattice
+    lines = [line for line in measured_yttria.lines if line.hkl][:20]
+    q = np.array([1 / line.d**2 for line in lines])
+    true = np.square([line.hkl for line in lines]).sum(axis=1) / lattice.cell[0] ** 2
+    sums = {sum(x * x for x in hkl) for hkl in np.ndindex(12, 12, 12) if sum(hkl) % 2 == 0} - {0}
+    possible = sum(s <= q[-1] * lattice.cell[0] ** 2 + 0.5 for s in sums)
+    assert lattice.m20 == pytest.approx(q[-1] / (2 * np.abs(q - true).mean() * possible), rel=0.15)
+    error = np.mean([abs(line.two_theta - line.calculated) for line in lines])
+    assert lattice.f20 == pytest.approx(len(lines) / (error * possible), rel=0.15)
+
+
 def test_deciding_lines_are_those_of_the_glide_plane(measured_yttria):
     lines = measured_yttria.deciding["I - - -"]
     assert lines

@@ -155,7 +155,7 @@ def _fullprof(answer: AnswerData) -> str:
         "\n".join(
             [
                 f"COMM {_one_word(answer.name)}: cell and group by Xtinct",
-                "! Data: columns of 2theta and intensity, or of uncertainties too (Ins 10), in a .dat file.",
+                "! Data (Ins 10): a .dat file, columns of 2theta, intensity and, if known, uncertainty.",
                 f"! Other groups with the same absences: {_alternatives(groups)}",
                 *_flags(_JOB_FLAGS, Npr=5, Nph=1, Nba=len(background), Dum=1, Aut=1),
                 *_flags(_OUTPUT_FLAGS, Ioc=1, Pcr=1, Ls3=4, Prf=1, Ins=10),
