@@ -106,12 +106,12 @@ def _first(one):
     return list(zip(one["two_theta"], one["intensity"], strict=True))[:FIRST]
 
 
-#: What Conograph's parameter file begins with; its own defaults, but the regular search and one thread.
+#: Conograph's parameters, as in the files of its own samples (with the quick search), on one thread.
 _CONOGRAPH = {
     "IsAngleDispersion": 1,
     "ConversionParameters": "",
     "ZeroPointShiftParameter": 0.0,
-    "SearchLevel": 1,
+    "SearchLevel": 0,
     "MaxNumberOfPeaks": "AUTO",
     "CriticalValueForLinearSum": 1.0,
     "MinPrimitiveUnitCellVolume": "AUTO",
@@ -145,7 +145,7 @@ _WIDTH = 0.1
 
 
 def conograph(one, folder):
-    """Conograph (Oishi-Tomiyasu) with its defaults and its regular search, all lines.
+    """Conograph (Oishi-Tomiyasu) with the parameters of its samples, all lines.
 
     First the solution that it selects itself, then all by the figure of merit of de Wolff.
     """

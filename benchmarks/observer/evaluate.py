@@ -7,8 +7,8 @@ PATTERNS is a table or a folder. A .parquet table has a row per pattern: id, sou
 (lists), wavelength (angstrom; null: copper is taken), spacegroup_number (null where only the cell is known),
 a b c alpha beta gamma (null where only the group is known). A folder holds files as instruments write them
 and truth.csv, with a row per file: file, source, wavelength (as for --wavelength; empty: the file says it),
-axis (likewise), spacegroup_number, a b c alpha beta gamma. A lattice is right when its reduced primitive cell
-agrees within 2.5 % and 2 degrees.
+axis and scan (likewise), spacegroup_number, a b c alpha beta gamma. A lattice is right when its reduced
+primitive cell agrees within 2.5 % and 2 degrees.
 """
 
 import argparse
@@ -53,8 +53,8 @@ def known(value: float | None) -> bool:
 def asked(row: dict, **told: object) -> "xtinct.observer.answer.observation.Observation":
     """The observer's answer to a file, or to the points of a row."""
     if "path" in row:
-        axis = {"axis": row["axis"]} if row.get("axis") else {}
-        return xtinct.index(row["path"], row["wavelength"] or None, **axis, **told)
+        told |= {key: row[key] for key in ("axis", "scan") if row.get(key)}
+        return xtinct.index(row["path"], row["wavelength"] or None, **told)
     points = (np.array(row["two_theta"], dtype=np.float64), np.array(row["intensity"], dtype=np.float64))
     return xtinct.index(points, row["wavelength"] if known(row["wavelength"]) else "Cu", **told)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 TABLE = Path(__file__).parent / "laboratories.csv"
 #: What evaluate.py reads of each file.
-FIELDS = "file source wavelength axis spacegroup_number a b c alpha beta gamma".split()  # noqa: SIM905
+FIELDS = "file source scan wavelength axis spacegroup_number a b c alpha beta gamma".split()  # noqa: SIM905
 
 
 def content(clones: Path, repository: str, path: str) -> bytes | None:
