@@ -189,9 +189,10 @@ def measured(path, options):
     from xtinct.observer.observe import peaks_of
     from xtinct.radiation.tubes import radiation_of
 
-    for row in pq.read_table(path).to_pylist():
-        if row["source"] != options.source or row["a"] is None:
-            continue
+    rows = [
+        r for r in pq.read_table(path).to_pylist() if r["source"] == options.source and r["a"] is not None
+    ]
+    for row in {"all": rows, "even": rows[::2], "odd": rows[1::2]}[options.rows]:
         radiation = radiation_of(row["wavelength"] or "Cu")
         points = (np.array(row[x], dtype=np.float64) for x in ("two_theta", "intensity"))
         try:
@@ -261,6 +262,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--perturbed", choices=KNOWN)
     parser.add_argument("--source", help="laboratory of measured patterns")
+    parser.add_argument("--rows", choices=["all", "even", "odd"], default="all", help="of that laboratory")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     lists = list(SOURCES[options.source](options.path, options))
