@@ -192,7 +192,7 @@ def measured(path, options):
     rows = [
         r for r in pq.read_table(path).to_pylist() if r["source"] == options.source and r["a"] is not None
     ]
-    for row in {"all": rows, "even": rows[::2], "odd": rows[1::2]}[options.rows]:
+    for row in {"all": rows, "even": rows[::2], "odd": rows[1::2]}[options.rows][: options.most]:
         radiation = radiation_of(row["wavelength"] or "Cu")
         points = (np.array(row[x], dtype=np.float64) for x in ("two_theta", "intensity"))
         try:
@@ -263,6 +263,7 @@ def main():
     parser.add_argument("--perturbed", choices=KNOWN)
     parser.add_argument("--source", help="laboratory of measured patterns")
     parser.add_argument("--rows", choices=["all", "even", "odd"], default="all", help="of that laboratory")
+    parser.add_argument("--most", type=int, help="patterns of it")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     lists = list(SOURCES[options.source](options.path, options))
