@@ -2,8 +2,9 @@
 
     python benchmarks/indexing/league.py ENGINE LISTS.json OUT.json [--program FOLDER] [--most N] [--seed 1]
 
-ENGINE: xtinct, xtinct20, mcmaille, gsas. Lists are taken in a random order, so that the first N are a fair
-sample; what OUT.json holds already is kept.
+ENGINE: xtinct, xtinct20, conograph, mcmaille, gsas, rietx; mcmaille_log and
+conograph_log read published answers. Lists
+are taken in a random order, so that the first N are a fair sample; what OUT.json holds already is kept.
 """
 
 import argparse

@@ -4,13 +4,18 @@
     python benchmarks/indexing/lists.py mcmaille TESTS/ mcmaille.json
     python benchmarks/indexing/lists.py conograph SAMPLES/ conograph.json
     python benchmarks/indexing/lists.py mli LISTS/ mli.json
+    python benchmarks/indexing/lists.py bethanechol bethanechol_indexing.json bethanechol.json
+    python benchmarks/indexing/lists.py measured PATTERNS.parquet measured.json --source NAME
     python benchmarks/indexing/lists.py simulated SIMULATED.parquet simulated.json [--perturbed KIND]
 
 CIFS: the folder data/MP-100samples-benchmark of pxrd-cell-indexer; TESTS: the .dat files that come with
 McMaille; SAMPLES: the folder Conograph/src/sample of Conograph; LISTS: the folder data/experimental_data of
-MLI; SIMULATED: what benchmarks/observer/simulated.py writes. Lattices that these do not state are in
-truth.csv. A list has name, wavelength (angstrom), two_theta (degrees), intensity, and of the true lattice:
-cell (6) and centring of the conventional cell, family.
+MLI; bethanechol_indexing.json: tests/data of rietx, which transcribes Bergmann, Le Bail, Shirley and Zlokazov
+(2004, Z. Kristallogr. 219, 783); PATTERNS: measured patterns as for benchmarks/observer/evaluate.py, whose
+peaks the observer finds; SIMULATED: what benchmarks/observer/simulated.py writes. Lattices that these do not
+state are in truth.csv. A list has name, wavelength (angstrom), two_theta (degrees), intensity, and of the
+true lattice: cell (6) and centring of the conventional cell, family; where they are known error and fwhm of
+the lines (degrees).
 """
 
 import argparse
@@ -166,6 +171,42 @@ def mli(folder, _):
         yield listed(f"mli/{name}", 1.5405929, two_theta, np.ones(len(d)), truth)
 
 
+def bethanechol(path, _):
+    """The ten lists of bethanechol chloride, positions alone: shifted zeros, and lines of impurities."""
+    table = json.loads(Path(path).read_text(encoding="utf-8"))
+    answer = table["answer"]
+    truth = {"cell": [answer[x] for x in ("a", "b", "c", "alpha", "beta", "gamma")], "centring": "P"}
+    for name, one in table["sets"].items():
+        yield listed(
+            f"bethanechol/{name}", one["wavelength"], one["two_theta"], np.ones(len(one["two_theta"])), truth
+        )
+
+
+def measured(path, options):
+    """Peaks of measured patterns, as the observer hands them to its search; positions of K-alpha1."""
+    from xtinct.errors import XtinctError
+    from xtinct.observer.asking import as_measurement
+    from xtinct.observer.observe import peaks_of
+    from xtinct.radiation.tubes import radiation_of
+
+    rows = [
+        r for r in pq.read_table(path).to_pylist() if r["source"] == options.source and r["a"] is not None
+    ]
+    for row in {"all": rows, "even": rows[::2], "odd": rows[1::2]}[options.rows][: options.most]:
+        radiation = radiation_of(row["wavelength"] or "Cu")
+        points = (np.array(row[x], dtype=np.float64) for x in ("two_theta", "intensity"))
+        try:
+            peaks = peaks_of(as_measurement(*points), radiation).peaks
+        except XtinctError as error:
+            print(f"{row['id']}: {error}")
+            continue
+        cell = [row[x] for x in ("a", "b", "c", "alpha", "beta", "gamma")]
+        truth = {"cell": cell, "centring": centring_of(int(row["spacegroup_number"]))}
+        one = listed(f"measured/{row['id']}", peaks.wavelength, peaks.two_theta, peaks.area, truth)
+        known = {"error": peaks.error.round(5).tolist(), "fwhm": peaks.fwhm.round(4).tolist()}
+        yield {**one, **known, "family": family_of(int(row["spacegroup_number"]))}
+
+
 def simulated(path, options):
     """Lines of simulated measurements' crystals, as they are or as AIdex-R2 perturbs them."""
     for row in pq.read_table(path).to_pylist():
@@ -211,7 +252,7 @@ def centring_of(number):
     return "P" if symbol == "H" else symbol
 
 
-SOURCES = {one.__name__: one for one in (mp100, mcmaille, conograph, mli, simulated)}
+SOURCES = {one.__name__: one for one in (mp100, mcmaille, conograph, mli, bethanechol, measured, simulated)}
 
 
 def main():
@@ -220,6 +261,9 @@ def main():
     parser.add_argument("path")
     parser.add_argument("out")
     parser.add_argument("--perturbed", choices=KNOWN)
+    parser.add_argument("--source", help="laboratory of measured patterns")
+    parser.add_argument("--rows", choices=["all", "even", "odd"], default="all", help="of that laboratory")
+    parser.add_argument("--most", type=int, help="patterns of it")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     lists = list(SOURCES[options.source](options.path, options))

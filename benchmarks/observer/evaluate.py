@@ -1,15 +1,20 @@
 """What the observer makes of measured patterns with known cells, per laboratory.
 
-    python benchmarks/observer/evaluate.py PATTERNS.parquet [--source NAME ...] [--rows even|odd|all]
+    python benchmarks/observer/evaluate.py PATTERNS [--source NAME ...] [--rows even|odd|all]
         [--cell-given] [--out results.json]
 
-PATTERNS.parquet has a row per pattern: id, source, two_theta and intensity (lists), wavelength (angstrom;
-null: copper is taken), spacegroup_number (null where only the cell is known), a b c alpha beta gamma.
-A lattice is right when its reduced primitive cell agrees within 2.5 % and 2 degrees.
+PATTERNS is a table or a folder. A .parquet table has a row per pattern: id, source, two_theta and intensity
+(lists), wavelength (angstrom; null: copper is taken), spacegroup_number (null where only the cell is known),
+a b c alpha beta gamma (null where only the group is known). A folder holds files as instruments write them
+and truth.csv, with a row per file: file, source, wavelength (as for --wavelength; empty: the file says it),
+axis and scan (likewise), spacegroup_number, a b c alpha beta gamma. A lattice is right when its reduced
+primitive cell agrees within 2.5 % and 2 degrees.
 """
 
 import argparse
+import csv
 import json
+import resource
 import time
 import traceback
 from pathlib import Path
@@ -26,24 +31,55 @@ from xtinct.symmetry.operations import centring
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
+def rows_of(patterns: Path) -> list[dict]:
+    """Patterns whose cell or group is known, of a table or of a folder with truth.csv."""
+    if not patterns.is_dir():
+        return [
+            r for r in pq.read_table(patterns).to_pylist() if known(r["a"]) or known(r["spacegroup_number"])
+        ]
+    with (patterns / "truth.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    for row in rows:
+        row |= {"id": row["file"], "path": patterns / row["file"]}
+        row |= {x: float(row[x]) if row[x] else None for x in (*_CELL, "spacegroup_number")}
+    return rows
+
+
+def known(value: float | None) -> bool:
+    """Whether a number is told."""
+    return value is not None and np.isfinite(value)
+
+
+def asked(row: dict, **told: object) -> "xtinct.observer.answer.observation.Observation":
+    """The observer's answer to a file, or to the points of a row."""
+    if "path" in row:
+        told |= {key: row[key] for key in ("axis", "scan") if row.get(key)}
+        return xtinct.index(row["path"], row["wavelength"] or None, **told)
+    points = (np.array(row["two_theta"], dtype=np.float64), np.array(row["intensity"], dtype=np.float64))
+    return xtinct.index(points, row["wavelength"] if known(row["wavelength"]) else "Cu", **told)
+
+
 def judged(row: dict, *, cell_given: bool) -> dict:
     """What the observer says of one pattern, beside the truth."""
     number = row["spacegroup_number"]
-    cell = np.array([row[name] for name in _CELL], dtype=np.float64)
-    letter = centring(int(number)) if number is not None and np.isfinite(number) else "P"
-    true = reduced(cell, letter)
+    cell = np.array([row[name] for name in _CELL], dtype=np.float64) if known(row["a"]) else None
+    letter = centring(int(number)) if known(number) else "P"
+    true = None if cell is None else reduced(cell, letter)
     begun = time.process_time()
     told = {"cell": cell.tolist(), "family": family_of(int(number))} if cell_given else {}
-    wavelength = row["wavelength"] if row["wavelength"] and np.isfinite(row["wavelength"]) else "Cu"
-    out = {"id": row["id"], "source": row["source"], "spacegroup_number": number}
+    out = {
+        "id": row["id"],
+        "source": row["source"],
+        "spacegroup_number": number,
+        "cell_known": true is not None,
+    }
     try:
-        points = (np.array(row["two_theta"], dtype=np.float64), np.array(row["intensity"], dtype=np.float64))
-        answer = xtinct.index(points, wavelength, **told)
+        answer = asked(row, **told)
     except Exception as error:  # a benchmark goes on and says what failed
         traceback.print_exc()
         return {**out, "error": f"{type(error).__name__}: {error}", "seconds": time.process_time() - begun}
     out["seconds"] = time.process_time() - begun
-    right = [same(reduced(x.cell, x.centring), true) for x in answer.lattices]
+    right = [true is not None and same(reduced(x.cell, x.centring), true) for x in answer.lattices]
     rank = right.index(True) + 1 if True in right else 0
     out |= {
         "peaks": len(answer.lines),
@@ -54,7 +90,7 @@ def judged(row: dict, *, cell_given: bool) -> dict:
         if answer.lattice
         else None,
     }
-    if number is None or not np.isfinite(number):
+    if not known(number):
         return out
     family = family_of(int(number))
     best = max(answer.families, key=lambda f: answer.families[f])
@@ -81,15 +117,18 @@ def share(rows: list[dict], right: list[bool]) -> str:
 
 def summary(rows: list[dict]) -> dict[str, str]:
     """The columns of the table for some rows; a failure counts as wrong."""
-    labelled = [
-        r for r in rows if r.get("spacegroup_number") is not None and np.isfinite(r["spacegroup_number"])
-    ]
-    lattice = [r.get("rank", 0) == 1 for r in rows]
-    both = [r.get("rank", 0) == 1 and r.get("class_rank") == 1 for r in labelled]
+    labelled = [r for r in rows if known(r.get("spacegroup_number"))]
+    cells = [r for r in rows if r["cell_known"]]
+    lattice = [r.get("rank", 0) == 1 for r in cells]
+    both = [r.get("rank", 0) == 1 and r.get("class_rank") == 1 for r in labelled if r["cell_known"]]
     seconds = sorted(r["seconds"] for r in rows)
     sure = {
-        name: [r for r in rows if r.get(p, 0) > 0.9]
-        for name, p in (("lattice", "p_lattice"), ("family", "p_family"), ("class", "p_class"))
+        name: [r for r in part if r.get(p, 0) > 0.9]
+        for name, p, part in (
+            ("lattice", "p_lattice", cells),
+            ("family", "p_family", labelled),
+            ("class", "p_class", labelled),
+        )
     }
     correct = {
         "lattice": lambda r: r["rank"] == 1,
@@ -98,10 +137,10 @@ def summary(rows: list[dict]) -> dict[str, str]:
     }
     return {
         "n": str(len(rows)),
-        "lattice": share(rows, lattice),
-        "top-5": share(rows, [0 < r.get("rank", 0) <= 5 for r in rows]),
+        "lattice": share(cells, lattice),
+        "top-5": share(cells, [0 < r.get("rank", 0) <= 5 for r in cells]),
         "family": share(labelled, [r.get("family_right", False) for r in labelled]),
-        "class, lattice right": share(labelled, both),
+        "class, lattice right": share(both, both),
         "class": share(labelled, [r.get("class_rank") == 1 for r in labelled]),
         "class top-5": share(labelled, [0 < r.get("class_rank", 0) <= 5 for r in labelled]),
         **{
@@ -111,20 +150,19 @@ def summary(rows: list[dict]) -> dict[str, str]:
         "median s": f"{np.median(seconds):.1f}",
         "90 % s": f"{np.quantile(seconds, 0.9):.1f}",
         "longest s": f"{seconds[-1]:.1f}",
+        "GB": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f}",
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("patterns", type=Path)
-    parser.add_argument("--source", action="append", help="laboratory; all that have a cell without it")
+    parser.add_argument("patterns", type=Path, help="table, or folder with truth.csv")
+    parser.add_argument("--source", action="append", help="laboratory; all without it")
     parser.add_argument("--rows", choices=["all", "even", "odd"], default="all", help="of each laboratory")
     parser.add_argument("--cell-given", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    rows = [
-        r for r in pq.read_table(options.patterns).to_pylist() if r["a"] is not None and np.isfinite(r["a"])
-    ]
+    rows = rows_of(options.patterns)
     results: list[dict] = []
     for source in options.source or sorted({r["source"] for r in rows}):
         own = [r for r in rows if r["source"] == source]

@@ -34,7 +34,8 @@ _CIF = click.option("--cif", type=click.Path(dir_okay=False), help="Write cell a
 _PROGRAM_INPUT = click.option(
     "--program-input",
     type=click.Path(dir_okay=False),
-    help="Write the input of the next program, with cell and group: .inp (TOPAS) or .exp (EXPO).",
+    help="Write the input of the next program, with cell and group: .inp (TOPAS), .pcr (FullProf), .cif "
+    "(GSAS-II) or .exp (EXPO).",
 )
 
 

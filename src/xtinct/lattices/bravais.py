@@ -16,6 +16,8 @@ from xtinct.symmetry.operations import centring as centring_of_group
 POINTS = {"P": 1, "A": 2, "B": 2, "C": 2, "I": 2, "R": 3, "F": 4}
 #: Two lattices are the same if lengths agree within this share and angles within so many degrees.
 SAME_LENGTH, SAME_ANGLE = 0.025, 2.0
+#: Least distance of lattice points, angstrom: atoms are no closer.
+SHORTEST = 1.0
 #: Indices of sublattices and superlattices that are looked for.
 INDICES = (2, 3, 4, 6, 8)
 
@@ -103,8 +105,11 @@ def bravais(family: str, centring: str) -> str:
 def lifted(cell: np.ndarray, tolerance: float) -> Lifted | None:
     """The lattice of a primitive cell (6,) in its highest symmetry within a distance of atoms, angstrom.
 
-    None if moyo finds no symmetry (one atom in the cell: the symmetry of the lattice alone).
+    None if moyo finds no symmetry (one atom in the cell: the symmetry of the lattice alone), and where the
+    lattice repeats within SHORTEST: no crystal does, and moyo's search in such a cell may never end.
     """
+    if reduced(cell)[:3].min() < SHORTEST:
+        return None
     basis = np.linalg.cholesky(direct_tensor(cell))
     try:
         data = moyopy.MoyoDataset(moyopy.Cell(basis.tolist(), [[0.0, 0.0, 0.0]], [1]), symprec=tolerance)

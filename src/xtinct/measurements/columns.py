@@ -17,6 +17,8 @@ from xtinct.radiation.tubes import Radiation, radiation_of
 
 #: Rows of numbers above a section in brackets that are settings, not the columns.
 _FEW = 20
+#: Most columns of one pattern: wider tables hold many patterns, in rows or in columns.
+_MOST_COLUMNS = 50
 #: Characters of the longest row of columns.
 _LONGEST_ROW = 20_000
 _PLAIN = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d{1,3})?$")
@@ -122,6 +124,11 @@ def read_columns(text: str, name: str, suffix: str = "") -> list[Scan]:
             raise XtinctError(f"{name}: row {i + 1}: {len(lines[i])} characters are no row of a few columns")
     dialect = _dialect(lines, numeric, name)
     rows, values, width = _table(lines, numeric, dialect, name)
+    if width > _MOST_COLUMNS:
+        raise XtinctError(
+            f"{name}: row {rows[0]}: {width} numbers; a table of many patterns is not read, save one of them "
+            "as two columns, 2theta and intensity"
+        )
     wavelengths = _first_row_of_wavelengths(values)
     if wavelengths is not None or _is_row_of_a_grid(values):
         rows, values = rows[1:], values[1:]
@@ -130,7 +137,7 @@ def read_columns(text: str, name: str, suffix: str = "") -> list[Scan]:
     # Foots of files have words, too: those of a comment are the file's as well.
     foot = [line for line in lines[rows[-1] :] if line.strip() and not _starts_with_number(line)]
     said = said_of(header + foot[:50])
-    labels = _labels(header, dialect, width)
+    labels = _labels(header, dialect, width, len(dialect.fields(lines[rows[0] - 1])))
     scan = _scan(values, np.array(rows), labels, said, name, suffix)
     if "(" in lines[rows[0] - 1] and scan.x_error is None and values.shape[1] < 3:
         scan.x_error = _errors(lines, rows, dialect)
@@ -274,8 +281,11 @@ def _table(
     return rows, table, width
 
 
-def _labels(header: list[str], dialect: Dialect, width: int) -> list[str] | None:
-    """Names of the columns: of the last line of the header that has as many as there are columns."""
+def _labels(header: list[str], dialect: Dialect, width: int, fields: int) -> list[str] | None:
+    """Names of the columns: of the last line of the header that has as many as there are columns.
+
+    Columns of words (dates) behind the `width` columns of numbers may have names too: `fields` of them all.
+    """
     for line in reversed(header[-6:]):
         if _starts_with_number(line) and not re.match(r"\W*2[\s-]*(?:th|θ)", line, re.IGNORECASE):
             continue
@@ -299,6 +309,8 @@ def _labels(header: list[str], dialect: Dialect, width: int) -> list[str] | None
                 names = [n.strip().strip("\"'").strip() for n in names]
                 while len(names) > width and not names[-1]:
                     names.pop()
+                if len(names) == fields:
+                    names = names[:width]
                 if len(names) != width or any(dialect.number(n) is not None for n in names):
                     continue
                 axes = [axis_of(n) for n in names]

@@ -10,6 +10,8 @@ from xtinct.errors import XtinctError
 
 #: Largest file, unpacked, that is read, bytes: a powder pattern has a few megabytes at most.
 LARGEST = 256 * 2**20
+#: Most lines of a text that is read: the longest pattern that we know has 60,000 points.
+MOST_LINES = 1_000_000
 #: First bytes of contents that are recognised and not read, with what to do instead.
 _FOREIGN = (
     (b"\x89HDF", "an HDF5 or NeXus file; export the reduced pattern as text (xye)"),
@@ -127,6 +129,15 @@ def decoded(data: bytes, path: Path) -> str:
         return data.decode("cp1252")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def refuse_long(text: str) -> None:
+    """XtinctError for a text of more lines than a powder pattern has."""
+    lines = max(text.count("\n"), text.count("\r"))
+    if lines > MOST_LINES:
+        raise XtinctError(
+            f"holds {lines:,} lines, expected at most {MOST_LINES:,}; join neighbouring points or split scans"
+        )
 
 
 def _shown(data: bytes) -> str:

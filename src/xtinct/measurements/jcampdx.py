@@ -24,6 +24,9 @@ def read_jcamp(text: str, name: str, suffix: str) -> list[Scan]:
     """The blocks of a JCAMP-DX file, unpacked by the package jcamp."""
     import jcamp
 
+    kind = re.search(r"^##\s*DATA\s*TYPE\s*=(.*)$", text, re.IGNORECASE | re.MULTILINE)
+    if kind and re.search(r"\b(?:NMR|INFRARED|IR|RAMAN|UV|MASS|FID)\b", kind[1], re.IGNORECASE):
+        raise XtinctError(f"a JCAMP-DX file of another measurement ({kind[1].strip()}), no powder pattern")
     blocks = re.split(r"(?im)^(?=##\s*TITLE\s*=)", text)
     scans = []
     for block in blocks:

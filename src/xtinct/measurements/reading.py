@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis, axis_named
-from xtinct.measurements.decoding import content_of, decoded, read_bytes, refuse_foreign
+from xtinct.measurements.decoding import content_of, decoded, read_bytes, refuse_foreign, refuse_long
 from xtinct.measurements.finishing import finished, is_peak_list
 from xtinct.measurements.formats import binary_reader, text_reader
 from xtinct.measurements.records import Measurement, PeakTable, Scan
@@ -116,6 +116,7 @@ def _scans_in(data: bytes, path: Path) -> list[Scan]:
         if reader is None:
             refuse_foreign(data, path)
             text = decoded(data, path)
+            refuse_long(text)
             scans = text_reader(text, path.suffix.lower())(text, str(path), path.suffix.lower())
         else:
             scans = reader(data, str(path))

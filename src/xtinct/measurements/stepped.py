@@ -13,8 +13,12 @@ from xtinct.radiation.anodes import ANODES
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _THREE = re.compile(rf"^\s*({_NUMBER})[\s,]+({_NUMBER})[\s,]+({_NUMBER})(?=[\s,]|$)")
+#: A field of counters (2 characters) and their mean counts (6).
+_COUNTERS = re.compile(r"([ \d]\d)( *\d+(?:\.\d*)?)")
 #: Among so many lines the one with start, step and end is looked for.
 _HEADER = 8
+#: Share of the points by which a file may hold more than its grid: FullProf reads to the end that is said.
+_SURPLUS = 0.02
 #: Ends of data in files of FullProf and its ancestors.
 _END = (-1000.0, -10000.0)
 _MDI = re.compile(
@@ -65,8 +69,10 @@ def _columns(lines: list[str]) -> bool:
 def _fits(lines: list[str], points: int) -> bool:
     """Whether rows hold as many intensities as a grid has points, or twice as many numbers."""
     found = len(_numbers(lines, 0, 3 * points + 100)[0])
+    more = max(10, int(_SURPLUS * points))
     return (
-        any(k * points - 1 <= found <= k * points + 10 for k in (1, 2)) or _counted(lines, points) is not None
+        any(k * points - 1 <= found <= k * points + more for k in (1, 2))
+        or _counted(lines, points) is not None
     )
 
 
@@ -90,6 +96,9 @@ def _numbers(lines: list[str], first: int, most: int) -> tuple[list[float], int]
 def read_grid(text: str, name: str, suffix: str) -> list[Scan]:
     """Intensities on the grid that a line of the header gives; a second set is their uncertainties."""
     lines = _without_comment(lines_of(text))
+    summed = summed_line(lines)
+    if summed is not None:
+        return [_summed(lines, *summed, name)]
     i, start, step, points = grid_line(lines)
     said = said_of(lines[: i + 1])
     numbers, _ = _numbers(lines, i + 1, 10**9)
@@ -105,6 +114,8 @@ def read_grid(text: str, name: str, suffix: str) -> list[Scan]:
         if rest >= points - 1 and rest <= points + 10:
             sigma = np.array(numbers[points : 2 * points])
             sigma = np.concatenate([sigma, np.full(len(y) - len(sigma), np.nan)])
+        elif rest > 10:
+            notes.append(f"{rest} intensities beyond the end that the header says were left out")
     scan = Scan(
         start + step * np.arange(len(y)), y, Axis.TWO_THETA, sigma, peaks=False, name=name, notes=notes
     )
@@ -121,7 +132,7 @@ def _counted(lines: list[str], points: int) -> tuple[np.ndarray, np.ndarray] | N
             continue
         for place in range(0, len(line), 8):
             field = line[place : place + 8]
-            match = re.fullmatch(r"([ \d]\d)( *\d+(?:\.\d*)?)", field)
+            match = _COUNTERS.fullmatch(field)
             if len(counts) == points:
                 break
             if len(field) != 8 or not match:
@@ -133,6 +144,66 @@ def _counted(lines: list[str], points: int) -> tuple[np.ndarray, np.ndarray] | N
     if len(counts) != points or min(counters) < 1:
         return None
     return np.array(counters), np.array(counts)
+
+
+def summed_line(lines: list[str]) -> tuple[int, float, float] | None:
+    """(line, step, start) of a text as D1A and D2B of the ILL write it (FullProf's INSTRM = 6); else None.
+
+    The line holds the step as its third number; the next one the first angle alone, the third the
+    monitors; then come counters and counts, up to -1000.
+    """
+    for i in range(min(4, len(lines) - 3)):
+        try:
+            conditions, first, monitors = ([float(x) for x in lines[i + k].split()] for k in range(3))
+        except ValueError:
+            continue
+        if len(conditions) < 3 or len(first) != 1 or not 2 <= len(monitors) <= 6:
+            continue
+        if 0 < conditions[2] < 5 and -180 < first[0] < 180 and _fields_of_counters(lines[i + 3 : i + 4]):
+            return i, conditions[2], first[0]
+    return None
+
+
+def _summed(lines: list[str], i: int, step: float, start: float, name: str) -> Scan:
+    """The pattern under a `summed_line`."""
+    end = next((k for k in range(i + 3, len(lines)) if _ends(lines[k])), len(lines))
+    found = [_fields_of_counters([line]) for line in lines[i + 3 : end]]
+    bad = next((k for k, row in enumerate(found) if row is None), None)
+    if bad is not None:
+        raise XtinctError(
+            f"row {i + 4 + bad}: {lines[i + 3 + bad].strip()[:40]!r} has no counters and counts (I2, F6)"
+        )
+    counters, y = np.array([pair for row in found for pair in row], dtype=np.float64).T
+    sigma = np.sqrt(np.maximum(y, 1 / counters) / counters)
+    said = said_of(lines[: i + 1])
+    notes = [*said.notes, "each intensity is the mean of so many counters as stand before it"]
+    x = start + step * np.arange(len(y))
+    if x[-1] > 180:
+        raise XtinctError(f"says steps of {step:g} from {start:g} degrees; its {len(y)} points pass 180")
+    scan = Scan(x, y, Axis.TWO_THETA, sigma, peaks=False, name=name, notes=notes)
+    said.give(scan)
+    return scan
+
+
+def _ends(line: str) -> bool:
+    """Whether a line ends the data."""
+    try:
+        return float(line) in _END
+    except ValueError:
+        return False
+
+
+def _fields_of_counters(lines: list[str]) -> list[tuple[float, float]] | None:
+    """(counters, counts) of rows of fields of 2 + 6 characters, None if a row is not of that form."""
+    found = []
+    for line in lines:
+        line = line.rstrip()
+        for place in range(0, len(line), 8):
+            match = _COUNTERS.fullmatch(line[place : place + 8])
+            if not match or int(match[1]) < 1 or len(line[place : place + 8]) != 8:
+                return None
+            found.append((float(match[1]), float(match[2])))
+    return found
 
 
 def _without_comment(lines: list[str]) -> list[str]:
@@ -147,7 +218,8 @@ def _without_comment(lines: list[str]) -> list[str]:
 
 def is_grid(text: str) -> bool:
     """Whether a text is one that `read_grid` reads."""
-    return grid_line(_without_comment(lines_of(text[:8_000_000]))) is not None
+    lines = _without_comment(lines_of(text[:8_000_000]))
+    return summed_line(lines) is not None or grid_line(lines) is not None
 
 
 def read_cpi(text: str, name: str, suffix: str) -> list[Scan]:

@@ -447,7 +447,10 @@ def standard_metric(fit: LatticeFit, posterior: ClassPosterior) -> np.ndarray | 
 
 def _fitted_lattice(one: Judged, letter: str, probability: float, peaks: Peaks) -> LatticeAnswer:
     cell, error = one.fit.cell()
-    lattice = _lattice(replace(one.candidate, metric=one.fit.metric), letter, probability, peaks)
+    # Where the fit moves the lines to: the shift of the search belongs to the metric of the search.
+    straight = replace(peaks, two_theta=peaks.two_theta - shift(peaks.two_theta, one.fit.profile))
+    refined = replace(one.candidate, metric=one.fit.metric, shift=0.0)
+    lattice = _lattice(refined, letter, probability, straight)
     return replace(lattice, cell=cell, cell_error=error)
 
 

@@ -96,3 +96,10 @@ def test_general_metric_gives_the_spacing_of_gemmi():
         h = np.array([2, -1, 3])
         tensor = reciprocal_tensor(metric @ FAMILIES[family].general)
         assert h @ tensor @ h == pytest.approx(gemmi.UnitCell(*cell).calculate_1_d2(h.tolist()), rel=1e-9)
+
+
+@pytest.mark.parametrize("cell", [(1.8773, 0.4693, 36.3767, 90, 90, 120), (0.9, 9, 9, 90, 90, 90)])
+def test_lattices_that_repeat_within_an_atom_are_not_lifted(cell):
+    """In the first, a candidate of a measured pattern, the search for symmetry never ends."""
+    assert bravais.lifted(np.array(cell), 0.06) is None
+    assert bravais.lifted(np.array(cell) * [9, 9, 1, 1, 1, 1], 0.06) is not None

@@ -577,3 +577,21 @@ def test_negative_angles_alone_are_refused(file, rows, profile):
 )
 def test_words_that_are_no_wavelength(same, rows, profile, header):
     assert same(header + rows(profile.x, profile.y)).radiation is None
+
+
+def test_names_of_columns_hold_where_dates_follow_the_numbers(same, profile):
+    """A beamline's table: numbers of images, two angles, d, counts, then date and time."""
+    d = 0.8 / (2 * np.sin(np.radians(profile.x / 2)))
+    rows = "".join(
+        f"     0 {x:10.5f} {x + 1:10.5f} {space:10.5f} {y:10.2f} 1 07/07/2022 19:15:30\n"
+        for x, space, y in zip(profile.x, d, profile.y, strict=True)
+    )
+    names = "imagenum twotheta twotheta_cuka dspacing intensity frame date time\n"
+    found = same(names + rows, "a.dat", off=1e-4)
+    assert found.radiation.wavelength == pytest.approx(0.8, abs=1e-4)
+
+
+def test_a_table_of_many_patterns_is_refused(file):
+    rows = "".join(",".join(f"{x:.3f}" for x in 0.4 + 0.01 * np.arange(80) + k) + "\n" for k in range(20))
+    with pytest.raises(XtinctError, match="80 numbers; a table of many patterns"):
+        read_measurement(file(rows, "a.csv"))

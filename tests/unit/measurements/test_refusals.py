@@ -115,6 +115,14 @@ def test_a_long_line_does_not_hang(file):
     refused(file("k alpha " * 50_000))
 
 
+def test_more_lines_than_a_pattern_has(file):
+    """A file of 4 million points would take minutes and gigabytes: it is refused before it is taken apart."""
+    begun = time.process_time()
+    with pytest.raises(XtinctError, match="holds 1,500,000 lines, expected at most 1,000,000"):
+        read_measurement(file("10 2\n" * 1_500_000))
+    assert time.process_time() - begun < 1.0
+
+
 def test_numbers_out_of_reach(file):
     refused(file("".join(f"1e{300 + k} 1e400\n" for k in range(20))))
     refused(file("10.0 0.0000001 45.0\n" + "1 2 3 4\n" * 10))

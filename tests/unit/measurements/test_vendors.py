@@ -593,6 +593,30 @@ def test_fullprof_of_many_counters(same, profile):
     np.testing.assert_allclose(found.sigma, np.sqrt(profile.y / 3))
 
 
+def test_fullprof_of_d1a_and_d2b(same, file, profile):
+    """INSTRM = 6: the step in the second line, the first angle in the third, counters and counts to -1000."""
+    head = "20/04/1996 Y2O3 (RT-3T2, Lambda: 1.2272 angstroms)\n     100       0   0.020      20       0\n"
+    head += "  10.000\n  34000.      0.    0.00    0.00\n"
+    body = eights([f" 3{y:6.0f}" for y in profile.y], 10)
+    found = same(head + body + "   -1000\n  -10000\n", "a.dat")
+    assert found.radiation.wavelength == 1.2272
+    np.testing.assert_allclose(found.sigma, np.sqrt(profile.y / 3))
+    damaged = body.splitlines()
+    damaged[7] = damaged[7][:30] + "x" + damaged[7][31:]
+    with pytest.raises(XtinctError, match=r"row 12: .* has no counters and counts"):
+        read_measurement(file(head + "\n".join(damaged) + "\n   -1000\n"))
+
+
+def test_fullprof_reads_to_the_end_that_is_said(same, file, profile):
+    """INSTRM = 0 with an intensity a line and blank lines: what goes beyond the end is left out, and said."""
+    rows = [*profile.y, *profile.y[:30]]
+    body = "".join(f"\n{y:8.0f}.\n" for y in rows)
+    found = same("10.00 0.02 45.00\n" + body, "a.dat")
+    assert any("30 intensities beyond the end" in note for note in found.notes)
+    with pytest.raises(XtinctError):
+        read_measurement(file("10.00 0.02 45.00\n" + "".join(f"{y:8.0f}.\n" for y in [*rows, *rows[:200]])))
+
+
 def test_fullprof_in_columns(same, profile):
     """INSTRM = 10: XYDATA, a few lines of words, then x, y, e."""
     head = "XYDATA\nINTER   1.0 1.0 0 0.02\nTEMP 300\n! 2theta y e\n"
@@ -653,6 +677,12 @@ def test_jcamp(same, file, profile):
     text = JCAMP.format(factor=1.0).replace("2-THETA (DEGREES)", "1/CM") + "##XYDATA=(X++(Y..Y))\n" + rows
     with pytest.raises(XtinctError, match="XUNITS '1/CM'"):
         read_measurement(file(text + "##END=\n"))
+
+
+def test_jcamp_of_another_measurement_is_refused_by_name(file):
+    text = JCAMP.format(factor=1.0).replace("X-RAY DIFFRACTION", "NMR SPECTRUM")
+    with pytest.raises(XtinctError, match=r"another measurement \(NMR SPECTRUM\)"):
+        read_measurement(file(text + "##XYDATA=(X++(Y..Y))\n10 1 2 3\n##END=\n"))
 
 
 def test_jcamp_packed(same, profile):

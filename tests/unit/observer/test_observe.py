@@ -53,6 +53,19 @@ def test_every_indexed_line_obeys_braggs_law(measured_yttria):
             assert list(line.hkl) == sorted(line.hkl, reverse=True), "the conventional representative"
 
 
+def test_figures_of_merit_are_those_of_the_lines_that_are_told(measured_yttria):
+    """M20 = Q20 / (2 <|dQ|> N20) and F20 = 20 / (<|d2theta|> N20), of the first 20 indexed lines."""
+    lattice = measured_yttria.lattice
+    lines = [line for line in measured_yttria.lines if line.hkl][:20]
+    q = np.array([1 / line.d**2 for line in lines])
+    true = np.square([line.hkl for line in lines]).sum(axis=1) / lattice.cell[0] ** 2
+    sums = {sum(x * x for x in hkl) for hkl in np.ndindex(12, 12, 12) if sum(hkl) % 2 == 0} - {0}
+    possible = sum(s <= q[-1] * lattice.cell[0] ** 2 + 0.5 for s in sums)
+    assert lattice.m20 == pytest.approx(q[-1] / (2 * np.abs(q - true).mean() * possible), rel=0.15)
+    error = np.mean([abs(line.two_theta - line.calculated) for line in lines])
+    assert lattice.f20 == pytest.approx(len(lines) / (error * possible), rel=0.15)
+
+
 def test_deciding_lines_are_those_of_the_glide_plane(measured_yttria):
     lines = measured_yttria.deciding["I - - -"]
     assert lines
@@ -96,8 +109,107 @@ def test_inputs_of_the_next_programs_carry_cell_and_group(measured_yttria, tmp_p
     assert [float(x) for x in fields["cell"].split()] == pytest.approx([10.604] * 3 + [90] * 3, abs=0.01)
     assert fields["spacegroup"].startswith("i ")
     assert gemmi.find_spacegroup_by_name(fields["spacegroup"].upper().replace("A ", "a ")).number in groups
-    with pytest.raises(XtinctError, match=r"\.inp for TOPAS or \.exp for EXPO"):
-        measured_yttria.to_input(tmp_path / "yttria.pcr")
+    with pytest.raises(XtinctError, match=r"\.inp for TOPAS, \.pcr for FullProf, \.cif for GSAS-II or \.exp"):
+        measured_yttria.to_input(tmp_path / "yttria.res")
+
+
+#: Lines of FullProf's .pcr of one pattern and one phase without atoms, in the order in which they are read.
+PCR = {
+    "job": "job npr nph nba nex nsc nor dum iwg ilo ias res ste nre cry uni cor opt aut",
+    "output": "ipr ppl ioc mat pcr ls1 ls2 ls3 nli prf ins rpa sym hkl fou sho ana",
+    "radiation": "lambda1 lambda2 ratio bkpos wdt cthm mur asylim rpolarz mur2",
+    "cycles": "ncy eps r_at r_an r_pr r_gl thmin step thmax psd sent0",
+    "background": None,
+    "count": "refined",
+    "zero": "zero zero_code sycos sycos_code sysin sysin_code slot slot_code more",
+    "name": None,
+    "phase": "nat dis ang pr1 pr2 pr3 jbt irf isy str furth atz nvk npr more",
+    "group": None,
+    "scale": "scale shape1 bov str1 str2 str3 strain_model",
+    "scale_codes": "scale shape1 bov str1 str2 str3",
+    "widths": "u v w x y gausiz lorsiz size_model",
+    "width_codes": "u v w x y gausiz lorsiz",
+    "cell": "a b c alpha beta gamma",
+    "cell_codes": "a b c alpha beta gamma",
+    "texture": "pref1 pref2 asy1 asy2 asy3 asy4",
+    "texture_codes": "pref1 pref2 asy1 asy2 asy3 asy4",
+    "range": "first last pattern",
+}
+
+
+def read_pcr(text):
+    """What FullProf takes from a .pcr: the format is positional, and every line has its number of fields."""
+    title, *rows = text.splitlines()
+    assert title.startswith("COMM ")
+    rows = [row.partition("!")[0].partition("<--")[0].strip() for row in rows]
+    rows = iter([row for row in rows if row])
+    found = {}
+    for line, fields in PCR.items():
+        if line == "background":
+            found[line] = [[float(x) for x in next(rows).split()] for _ in range(int(found["job"]["nba"]))]
+        elif fields is None:
+            found[line] = next(rows)
+        else:
+            values = next(rows).split()
+            found[line] = dict(zip(fields.split(), map(float, values), strict=True))
+    assert next(rows, None) is None
+    return found
+
+
+def test_fullprof_reads_a_le_bail_fit(measured_yttria, tmp_path):
+    measured_yttria.to_input(tmp_path / "yttria.pcr")
+    found = read_pcr((tmp_path / "yttria.pcr").read_text())
+    assert (found["job"]["job"], found["phase"]["jbt"], found["phase"]["nat"]) == (0, 2, 0)
+    assert found["job"]["npr"] == found["phase"]["npr"] == 5
+    assert found["output"]["ins"] == 10
+    radiation, profile = found["radiation"], measured_yttria.fit.profile
+    assert [radiation[x] for x in ("lambda1", "lambda2", "ratio")] == pytest.approx(
+        [1.5406, 1.5444, 0.5], 1e-4
+    )
+    assert list(found["cell"].values()) == pytest.approx([10.604] * 3 + [90] * 3, abs=0.01)
+    assert gemmi.find_spacegroup_by_name(found["group"]).number == 206
+    assert found["zero"]["zero"] + found["zero"]["sycos"] == pytest.approx(0.03, abs=0.015)
+    # Widths and shape as FullProf computes them are those of the fit, at two angles.
+    for angle in (30.0, 60.0):
+        tan, w = np.tan(np.radians(angle / 2)), found["widths"]
+        assert w["u"] * tan**2 + w["v"] * tan + w["w"] == pytest.approx(
+            profile.U * tan**2 + profile.V * tan + profile.W, abs=1e-5
+        )
+        eta = profile.eta0 + profile.eta1 * (angle - 40) / 40
+        assert found["scale"]["shape1"] + w["x"] * angle == pytest.approx(eta, abs=1e-3)
+    measured = measured_yttria.measured
+    angles, heights, _ = np.transpose(found["background"])
+    assert heights == pytest.approx(np.interp(angles, measured.two_theta, measured.background), abs=0.01)
+
+
+def test_fullprof_refines_the_free_numbers_of_the_family(measured_yttria, tmp_path):
+    measured_yttria.to_input(tmp_path / "yttria.pcr")
+    found = read_pcr((tmp_path / "yttria.pcr").read_text())
+    cell = list(found["cell_codes"].values())
+    assert cell[0] == cell[1] == cell[2] > 0, "one parameter drives a, b and c"
+    assert cell[3:] == [0, 0, 0]
+    codes = [
+        found["zero"]["zero_code"],
+        *(row[2] for row in found["background"]),
+        *found["scale_codes"].values(),
+        *found["width_codes"].values(),
+        *cell,
+    ]
+    numbers = {int(code) // 10 for code in codes if code}
+    assert all(code % 10 == 1 for code in codes if code)
+    assert numbers == set(range(1, int(found["count"]["refined"]) + 1))
+    assert found["scale_codes"]["scale"] == 0, "the scale follows the intensities of a Le Bail fit"
+
+
+def test_gsas_reads_the_phase(measured_yttria, tmp_path):
+    """GSAS-II takes no block of a CIF without positions of atoms: the one here is marked a dummy."""
+    measured_yttria.to_input(tmp_path / "yttria.cif")
+    (block,) = gemmi.cif.read(str(tmp_path / "yttria.cif"))
+    (atom,) = block.find("_atom_site_", ["fract_x", "fract_y", "fract_z", "occupancy", "calc_flag"])
+    assert list(atom) == ["0", "0", "0", "0", "dum"]
+    small = gemmi.make_small_structure_from_block(block)
+    assert small.cell.a == pytest.approx(10.604, abs=0.01)
+    assert block.find_value("_space_group_name_H-M_alt") == "'I a -3'"
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,11 @@ class Observation(AnswerData):
         return text
 
     def to_input(self, path: str | Path) -> None:
-        """Write the input of the program that `path` is named for: .inp (TOPAS) or .exp (EXPO)."""
+        """Write the input of the program that `path` is named for.
+
+        .inp: a Pawley fit in TOPAS; .pcr: a Le Bail fit in FullProf; .cif: a phase for GSAS-II; .exp: data of
+        EXPO.
+        """
         write_program_input(self, path)
 
     def plot(self, path: str | Path) -> None:
