@@ -62,6 +62,15 @@ include: "rules/measured_networks.smk"
 include: "rules/report.smk"
 
 
+if workflow.modifier.is_main_snakefile() and workflow.is_main_process:
+    xtinct.project.place.exit_if_from_the_future(
+        lambda path: any(
+            output.match(path) for rule in workflow.rules for output in rule.output
+        ),
+        given_paths(),
+    )
+
+
 rule all:
     default_target: True
     input:

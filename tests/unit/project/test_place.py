@@ -1,8 +1,10 @@
 import os
+import subprocess
+import time
 
 import pytest
 
-from xtinct.project.place import exit_if_read_only, memory_limit
+from xtinct.project.place import exit_if_from_the_future, exit_if_read_only, memory_limit
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -32,3 +34,38 @@ def test_more_jobs_than_processors_may_claim_the_memory_of_the_machine_and_no_mo
     assert memory_limit(processors + 62) == pytest.approx(kib * 1.024e-3, rel=1e-3)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"xtinct: --cores {processors + 62} on {processors} processors")
+
+
+def outputs(folder, ahead):
+    """Files of a build, and seconds by which each is ahead of the clock."""
+    for name, seconds in ahead.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+        os.utime(path, (time.time() + seconds,) * 2)
+
+
+def test_outputs_newer_than_the_clock_stop_the_build_and_the_line_says_what_to_do(tmp_path, capsys):
+    """What is made anew before them would be older, and they would be taken for made from it."""
+    late = {"data/ulbd/cubic.parquet": 3600, "results/a b.json": 86400, "models/m/card.json": 60}
+    outputs(tmp_path, {**late, "data/raw/a.parquet": -10, "data/links/a.json": 2})
+    with pytest.raises(SystemExit) as stopped:
+        exit_if_from_the_future(lambda path: True, (), tmp_path)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("xtinct: error: results/a b.json and 2 more outputs: made at ")
+    before = {path: path.stat().st_mtime for path in tmp_path.rglob("*.*")}
+    subprocess.run(line[line.index("find ") :], shell=True, cwd=tmp_path, check=True)
+    exit_if_from_the_future(lambda path: True, (), tmp_path)
+    now = {path: path.stat().st_mtime for path in before}
+    assert {
+        path.relative_to(tmp_path).as_posix() for path in now if now[path] != before[path]
+    } == late.keys() | {"data/links/a.json"}
+
+
+def test_times_of_what_is_no_output_do_not_count(tmp_path):
+    """Structures of one's own may have any times: their content counts."""
+    outputs(tmp_path, {"data/mine/a.parquet": 3600, "data/notes.txt": 3600, "docs/x.parquet": 3600})
+    exit_if_from_the_future(lambda path: path.endswith(".parquet"), [tmp_path / "data/mine"], tmp_path)
+    with pytest.raises(SystemExit):
+        exit_if_from_the_future(lambda path: path.endswith(".parquet"), (), tmp_path)
