@@ -109,7 +109,7 @@ def main() -> int:
         known = result in ("read", "refused")
         counts[outcome.item.kind][result if known else "findings"] += 1
         if not known:
-            _keep(given.out, outcome.item, result, signs)
+            keep(given.out, outcome.item, result, signs)
     for kind in kinds:
         n = counts[kind]
         print(f"{kind:14} {n.total():8,} inputs: {n['read']:,} read, {n['refused']:,} refused", end=", ")
@@ -119,7 +119,7 @@ def main() -> int:
     return 1 if signs else 0
 
 
-def _keep(out: Path, item: Input, result: str, signs: Counter) -> None:
+def keep(out: Path, item: Input, result: str, signs: Counter) -> None:
     """A finding in files; of those with the same last lines only the first five."""
     lines = [line.strip() for line in result.strip().splitlines() if line.strip()]
     place = next((line for line in reversed(lines) if line.startswith("File ")), "")

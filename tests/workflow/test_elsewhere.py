@@ -1,7 +1,9 @@
 """The workflow away from its own folder, on folders that change, and for machines that are not this one."""
 
+import os
 import re
 import shutil
+import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -158,6 +160,19 @@ def test_a_wrong_configuration_is_named_from_elsewhere(new_clone, tmp_path):
     stopped = there.run("snakemake", "-s", clone.path / "Snakefile", "--cores", "1", "all", check=False)
     assert stopped.returncode == 2
     assert f"xtinct: error: {clone.path}/config/config.yaml: unknown key cleaning.symprek" in stopped.stderr
+
+
+def test_an_output_newer_than_the_clock_stops_snakemake_with_one_line(clone):
+    """A stale result would be kept: what is made anew before it were older."""
+    output = clone.path / "data/splits/structures.parquet"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(b"")
+    os.utime(output, (time.time() + 3600,) * 2)
+    stopped = clone.run("snakemake", "-n", "all", check=False)
+    output.unlink()
+    assert stopped.returncode == 2
+    (line,) = [line for line in stopped.stderr.splitlines() if line.startswith("xtinct: error: ")]
+    assert line.startswith("xtinct: error: data/splits/structures.parquet: made at ")
 
 
 # --- other machines --------------------------------------------------------------------------------
