@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from builds import ENVIRONMENT, ROOT, Build, differences, last_line
@@ -107,12 +108,8 @@ class Campaign:
         if self.given.full:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "xtinct", folder], check=True)
         war = self._build("small/war").clone()
-        start = time.monotonic()
-        war.run("snakemake", "-n", "all")
-        # Most of the build is still to be done at most of the faults.
-        longest = 2 * (time.monotonic() - start + took / len(faults))
         for number, fault in enumerate(faults, 1):
-            said = getattr(self, f"_{fault}")(war, self.rng.uniform(2, longest))
+            said = self._disturbed(war, fault, 2 * took / len(faults))
             print(f"{fault} {number}: {said}; {len(war.files())} files", flush=True)
             war.unlock()
         done = war.run(*war.command())
@@ -130,46 +127,51 @@ class Campaign:
                 stdout=subprocess.DEVNULL, stderr=file,
             )  # fmt: skip
 
-    def _kill(self, war: Build, after: float) -> str:
-        """Start the build, kill a part of it after some seconds, and say what happened."""
+    def _disturbed(self, war: Build, fault: str, longest: float) -> str:
+        """Start the build, disturb it at a random moment, and say what happened.
+
+        One moment of five is in Snakemake's own start; the others are up to `longest` seconds, such that most
+        of the build is still to be done at most of the faults, after its first job began.
+        """
         started = self._started(war)
+        early = self.rng.random() < 0.2
+        after = self.rng.uniform(1, 8) if early else self.rng.uniform(0, longest)
+        while not early and started.poll() is None and not jobs(started.pid):
+            time.sleep(0.2)
         try:
             started.wait(after)
-            return f"ended by itself before {after:.1f} s, status {started.returncode}"
+            return f"ended by itself, status {started.returncode}"
         except subprocess.TimeoutExpired:
-            pass
+            when = f"{after:.1f} s after {'the start' if early else 'a first job began'}"
+            return f"{when}: {getattr(self, f'_{fault}')(war, started)}"
+
+    def _kill(self, war: Build, started: subprocess.Popen) -> str:
+        """Kill a part of a running build."""
         victim = self.rng.choice(("all", "master", "job"))
         running = jobs(started.pid)
         if victim == "job" and running:
-            os.kill(self.rng.choice(running), signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.rng.choice(running), signal.SIGKILL)
             started.wait()
         elif victim == "master":
             started.kill()
             started.wait()
             # Orphans are ended as docs/interruptions.md says; the lock stays.
             for pid in jobs(started.pid):
-                try:
+                with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
-                except ProcessLookupError:
-                    continue
         else:
             victim = "all"
             os.killpg(started.pid, signal.SIGKILL)
             started.wait()
         while jobs(started.pid):
             time.sleep(0.1)
-        return f"{victim} after {after:.1f} s, {len(running)} processes at work"
+        return f"{victim}, {len(running)} processes at work"
 
-    def _full(self, war: Build, after: float) -> str:
-        """Start the build, fill its disk after some seconds, wait for its end, and make room again."""
-        started = self._started(war)
+    def _full(self, war: Build, started: subprocess.Popen) -> str:
+        """Fill the disk of a running build, wait for its end, and make room again."""
         ballast = war.folder.parent / "ballast"
         left = self.rng.choice((0, 4096, 65536, 2**20))
-        try:
-            started.wait(after)
-            return f"ended by itself before {after:.1f} s, status {started.returncode}"
-        except subprocess.TimeoutExpired:
-            pass
         try:
             _fill(ballast, left)
             started.wait(PATIENCE)
@@ -179,8 +181,9 @@ class Campaign:
         finally:
             ballast.unlink(missing_ok=True)
         said = (self.folder / "said").read_text(errors="replace")
-        (self.folder / f"said_{after:.3f}").write_text(said)
-        return f"{left} bytes left after {after:.1f} s, status {started.returncode}: {last_line(said)}"
+        with (self.folder / "said_full").open("a") as file:
+            file.write(f"{said}\n{'-' * 80}\n")
+        return f"{left} bytes left, status {started.returncode}: {last_line(said)}"
 
 
 def _fill(ballast: Path, left: int) -> None:
