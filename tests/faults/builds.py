@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,13 @@ class Build:
             if path.is_file()
         }
 
+    def empty(self) -> None:
+        """Remove all that was built."""
+        for name in ("data", "models", "results", "shards", "logs", ".snakemake"):
+            for path in (self.folder / name).glob("*"):
+                if name != "data" or path.name not in ("prototypes", "patterns"):
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
     def unlock(self) -> None:
         """Remove the lock of a run that was killed, as `snakemake --unlock` does after some seconds."""
         for path in (self.folder / ".snakemake/locks").glob("*"):
@@ -88,6 +96,7 @@ def differences(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
 def last_line(text: str) -> str:
     """The line of a message that tells most: the project's own, or the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if line.startswith("xtinct: error")), lines[-1] if lines else "")[
-        :300
-    ]
+    return next(
+        (line for line in lines if line.startswith("xtinct: error")),
+        ([line for line in lines if "rror" in line] or lines)[-1] if lines else "",
+    )[:300]

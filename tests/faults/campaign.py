@@ -109,16 +109,24 @@ class Campaign:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "xtinct", folder], check=True)
         war = self._build("small/war").clone()
         for number, fault in enumerate(faults, 1):
-            said = self._disturbed(war, fault, 2 * took / len(faults))
+            while (said := self._disturbed(war, fault, 2 * took / len(faults))) is None:
+                # Complete before the fault came: compared, and begun anew.
+                self._compared(war)
+                war.empty()
             print(f"{fault} {number}: {said}; {len(war.files())} files", flush=True)
             war.unlock()
+        self._compared(war)
+
+    def _compared(self, war: Build) -> None:
+        """Continue the build to its end; what is not as in peace."""
         done = war.run(*war.command())
-        self.wrong += differences(self.peace.contents(), war.contents())
+        wrong = differences(self.peace.contents(), war.contents())
         if done.returncode:
-            self.wrong.append(f"the continued build ended with {done.returncode}: {done.stderr[-1000:]}")
+            wrong.append(f"the continued build ended with {done.returncode}: {done.stderr[-1000:]}")
         left = [path for path in war.folder.rglob(".*.part") if ".snakemake" not in path.parts]
-        self.wrong += [f"left behind: {path.relative_to(war.folder)}" for path in left]
-        print(f"continued: {len(war.files())} files, {len(self.wrong)} differences", flush=True)
+        wrong += [f"left behind: {path.relative_to(war.folder)}" for path in left]
+        print(f"continued to the end: {len(war.files())} files, {len(wrong)} differences", flush=True)
+        self.wrong += wrong
 
     def _started(self, war: Build) -> subprocess.Popen:
         with (self.folder / "said").open("wb") as file:
@@ -127,8 +135,8 @@ class Campaign:
                 stdout=subprocess.DEVNULL, stderr=file,
             )  # fmt: skip
 
-    def _disturbed(self, war: Build, fault: str, longest: float) -> str:
-        """Start the build, disturb it at a random moment, and say what happened.
+    def _disturbed(self, war: Build, fault: str, longest: float) -> str | None:
+        """Start the build, disturb it at a random moment, and say what happened; None if it ended before.
 
         One moment of five is in Snakemake's own start; the others are up to `longest` seconds, such that most
         of the build is still to be done at most of the faults, after its first job began.
@@ -140,7 +148,9 @@ class Campaign:
             time.sleep(0.2)
         try:
             started.wait(after)
-            return f"ended by itself, status {started.returncode}"
+            if started.returncode:
+                self.wrong.append(f"ended with {started.returncode} before any fault")
+            return None
         except subprocess.TimeoutExpired:
             when = f"{after:.1f} s after {'the start' if early else 'a first job began'}"
             return f"{when}: {getattr(self, f'_{fault}')(war, started)}"
@@ -171,7 +181,7 @@ class Campaign:
     def _full(self, war: Build, started: subprocess.Popen) -> str:
         """Fill the disk of a running build, wait for its end, and make room again."""
         ballast = war.folder.parent / "ballast"
-        left = self.rng.choice((0, 4096, 65536, 2**20))
+        left = self.rng.choice((0, 0, 4096, 16384))
         try:
             _fill(ballast, left)
             started.wait(PATIENCE)
@@ -187,12 +197,15 @@ class Campaign:
 
 
 def _fill(ballast: Path, left: int) -> None:
-    """Take all room of a file system but some bytes."""
-    room = os.statvfs(ballast.parent)
-    size = room.f_bavail * room.f_frsize - left
+    """Take all room of a file system but some bytes, while others write there too."""
+    size = 0
     with ballast.open("wb") as file:
-        if size > 0:
-            os.posix_fallocate(file.fileno(), 0, size)
+        for step in (2**24, 2**18, 4096):
+            with suppress(OSError):
+                while True:
+                    os.posix_fallocate(file.fileno(), size, step)
+                    size += step
+        file.truncate(max(0, size - left))
 
 
 def main() -> int:
