@@ -1,4 +1,4 @@
-"""Damage to one file of each kind that a build writes, and to DVC's cache: found, named, refused, made again.
+"""Damage to one file of each kind that a build writes, and to DVC's cache: found, named, refused.
 
 A kind is a rule and the end of its files' names. "cut": half of a file. "changed": one bit in its middle, its
 length and times as they were.
@@ -49,7 +49,6 @@ def damage_faults(build: Build, rng: random.Random) -> list[str]:
         wrong += _verified(build, some)
         wrong += _from_cache(build, some)
         wrong += _refused(build, some)
-    wrong += _made_again(build, [Damaged(name, rule, "cut") for name, rule in chosen])
     return wrong
 
 
@@ -157,6 +156,11 @@ def _refused(build: Build, some: list[Damaged]) -> list[str]:
     pending = [
         (one, min(readers[one.name], key=lambda n: _cost(records[n]))) for one in some if readers[one.name]
     ]
+    # Files with the same end are read in the same way within a job: two of each are enough.
+    alike: dict[tuple[str, str], list[tuple[Damaged, str]]] = defaultdict(list)
+    for one, reader in pending:
+        alike[records[reader]["rule"], Path(one.name).suffix].append((one, reader))
+    pending = [pair for pairs in alike.values() for pair in pairs[:2]]
     wrong, counts = [], defaultdict(int)
     while pending:
         taken: list[tuple[Damaged, str]] = []
@@ -219,20 +223,3 @@ def _round(build: Build, records: dict, pairs: list[tuple[Damaged, str]]) -> Ite
         else:
             yield one, "no part of it"
     shutil.rmtree(trial.folder)
-
-
-def _made_again(build: Build, some: list[Damaged]) -> list[str]:
-    """Snakemake makes damaged files again, when it is told to, with the bytes that they had."""
-    sound = build.contents()
-    trial = Build(build.folder.with_name("trial"), build.cores)
-    shutil.copytree(build.folder, trial.folder, symlinks=True, ignore=shutil.ignore_patterns("cache", ".git"))
-    for one in some:
-        path = trial.folder / one.name
-        _write(path, one.content(path.read_bytes()), path.stat())
-    done = trial.run(*trial.command("--forcerun", *sorted({one.name for one in some}), "--", "all"))
-    wrong = differences(sound, trial.contents())
-    print(f"made again: status {done.returncode}, {len(wrong)} of {len(some)} differ", flush=True)
-    shutil.rmtree(trial.folder)
-    return [f"not made again: {name}" for name in wrong] + (
-        [last_line(done.stderr)] if done.returncode else []
-    )
