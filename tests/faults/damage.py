@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from builds import COMPARED, Build, differences, last_line
+from builds import COMPARED, Build, last_line
 
 #: Kinds in which no reader can see a changed digit: only `xtinct verify` does, which reads every byte.
 WITHOUT_CHECKSUM = (".json", ".csv", ".html", ".safetensors")
