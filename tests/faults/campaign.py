@@ -108,11 +108,17 @@ class Campaign:
         if self.given.full:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "xtinct", folder], check=True)
         war = self._build("small/war").clone()
+        least = longest = 2 * took / len(faults)
+        before = 0
         for number, fault in enumerate(faults, 1):
-            while (said := self._disturbed(war, fault, 2 * took / len(faults))) is None:
+            while (said := self._disturbed(war, fault, longest)) is None:
                 # Complete before the fault came: compared, and begun anew.
                 self._compared(war)
                 war.empty()
+                longest = least
+            # No job would ever end that takes longer.
+            longest = least if (now := len(war.records())) != before else 1.5 * longest
+            before = now
             print(f"{fault} {number}: {said}; {len(war.files())} files", flush=True)
             war.unlock()
         self._compared(war)
@@ -138,8 +144,8 @@ class Campaign:
     def _disturbed(self, war: Build, fault: str, longest: float) -> str | None:
         """Start the build, disturb it at a random moment, and say what happened; None if it ended before.
 
-        One moment of five is in Snakemake's own start; the others are up to `longest` seconds, such that most
-        of the build is still to be done at most of the faults, after its first job began.
+        One moment of five is in Snakemake's own start; the others are up to `longest` seconds after its first
+        job began.
         """
         started = self._started(war)
         early = self.rng.random() < 0.2
