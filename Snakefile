@@ -22,6 +22,7 @@ if workflow.modifier.is_main_snakefile():
         *(workflow.overwrite_configfiles or [CONFIG])
     )
     xtinct.project.place.exit_if_read_only()
+    xtinct.project.place.exit_if_full()
     if (
         workflow.is_main_process
         and workflow.local_exec

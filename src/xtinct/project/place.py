@@ -26,6 +26,25 @@ def exit_if_read_only(folder: str | Path = ".") -> None:
                 )
 
 
+#: Bytes of room without which no build starts: Snakemake's own records need as much.
+_LEAST_ROOM = 2**20
+
+
+def exit_if_full(folder: str | Path = ".") -> None:
+    """End the process with one line and status 2 if the disk of the working directory has no room.
+
+    Snakemake itself would end with a traceback at its own files.
+    """
+    disk = os.statvfs(folder)
+    room = disk.f_frsize * (disk.f_bfree if os.geteuid() == 0 else disk.f_bavail)
+    if disk.f_blocks and room < _LEAST_ROOM:
+        with one_line_errors():
+            raise XtinctError(
+                f"{Path(folder).resolve()}: {room} bytes are free on its disk; make room, or name another "
+                "folder for the outputs: snakemake --directory FOLDER"
+            )
+
+
 #: Seconds that files may be ahead of the clock, for a file server's own.
 _AHEAD = 5
 #: Folders of outputs, whose order in time Snakemake goes by.

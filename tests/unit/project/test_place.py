@@ -1,5 +1,6 @@
 import os
 import subprocess
+import sys
 import time
 
 import pytest
@@ -22,6 +23,27 @@ def test_a_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path, caps
     (line,) = capsys.readouterr().err.splitlines()
     assert str((tmp_path / locked).resolve()) in line
     assert "--directory" in line
+
+
+def test_a_full_disk_stops_the_build_before_snakemake_writes_to_it(tmp_path):
+    """A file system in memory, in a name space of mounts that ends with the process."""
+    command = (
+        "import os, subprocess, sys; from xtinct.project.place import exit_if_full\n"
+        "subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=2m', 'x', sys.argv[1]], check=True)\n"
+        "exit_if_full(sys.argv[1])\n"
+        "open(f'{sys.argv[1]}/ballast', 'wb').write(b'x' * 2 * 2**20)\n"
+        "exit_if_full(sys.argv[1])\n"
+    )
+    who = [] if os.geteuid() == 0 else ["--map-root-user"]
+    if subprocess.run(["unshare", "--mount", *who, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no name spaces of mounts here")
+    done = subprocess.run(
+        ["unshare", "--mount", *who, sys.executable, "-c", command, tmp_path],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"xtinct: error: {tmp_path}: 0 bytes are free on its disk; make room")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_more_jobs_than_processors_may_claim_the_memory_of_the_machine_and_no_more(capsys):
