@@ -14,7 +14,7 @@ endif
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: all env test test-slow test-cluster test-faults fuzz check docs lock
+.PHONY: all env test test-slow test-cluster test-faults fuzz fuzz-guided check docs lock
 .DELETE_ON_ERROR:
 
 all: env
@@ -54,15 +54,23 @@ test-cluster: env
 	pip install --quiet --no-deps --upgrade --target .packages-cluster --requirement tests/cluster/requirements.txt
 	PYTHONPATH=.packages-cluster pytest -m cluster
 
-# A build that is killed at random moments and continued, and damaged files: an hour, of the last commit.
+# The last commit built through kills, full disks, jumps of the clock, limits of memory and damaged files: an hour or two.
 KILLS ?= 30
+FULL ?= 10
+CLOCKS ?= 10
 test-faults: env
-	python tests/faults/kills.py --kills $(KILLS) --damage
+	python tests/faults/campaign.py --kills $(KILLS) --full $(FULL) --clocks $(CLOCKS) --memory --damage
 
 # Mutated inputs through every reader for so many seconds; findings go to the folder fuzz/.
 SECONDS ?= 900
 fuzz: env
 	python tests/faults/fuzz.py --seconds $(SECONDS)
+
+# The same, led by the code that the inputs reach: KIND is structure, measured, archive or configuration.
+KIND ?= structure
+fuzz-guided: env
+	pip install --quiet --no-deps --upgrade --target .packages-fuzz atheris==3.0.0
+	PYTHONPATH=.packages-fuzz python tests/faults/guided.py $(KIND) -max_total_time=$(SECONDS)
 
 # The reference is made from the code; the pages need no network.
 docs: env

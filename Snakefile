@@ -22,6 +22,7 @@ if workflow.modifier.is_main_snakefile():
         *(workflow.overwrite_configfiles or [CONFIG])
     )
     xtinct.project.place.exit_if_read_only()
+    xtinct.project.place.exit_if_full()
 
 
 configfile: CONFIG
@@ -69,6 +70,15 @@ if (
         workflow.register_resource(
             "gpu", max(limits.cores or 1, config["train"]["processes"])
         )
+
+
+if workflow.modifier.is_main_snakefile() and workflow.is_main_process:
+    xtinct.project.place.exit_if_from_the_future(
+        lambda path: any(
+            output.match(path) for rule in workflow.rules for output in rule.output
+        ),
+        given_paths(),
+    )
 
 
 rule all:

@@ -2,10 +2,10 @@ from functools import cache
 
 import xtinct.project.experiments
 import xtinct.project.named_sets
-from xtinct.auditing.pattern_paths import pattern_content
+from xtinct.auditing.pattern_paths import pattern_content, pattern_inputs
 from xtinct.learning.import_paths import source_digest
 from xtinct.project.digests import code_digest
-from xtinct.sources.fetching import source_content
+from xtinct.sources.fetching import source_content, source_inputs
 
 # The merged configuration: with values from the command line it may differ from the file.
 xtinct.project.configuration.exit_if_wrong_values(config)
@@ -284,6 +284,18 @@ def final_targets():
         "data/recognition/table.parquet",
         "results/generated/comparison.csv",
         *[f"data/{copies}/manifest.json" for copies in COPIES],
+    ]
+
+
+def given_paths():
+    """What sources and sets of measured patterns read on this disk."""
+    return [
+        *[p for of in config["sources"].values() for p in source_inputs(of, PROJECT)],
+        *[
+            p
+            for of in config.get("patterns", {}).values()
+            for p in pattern_inputs(of, PROJECT)
+        ],
     ]
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -22,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 # The worker imports the module by its name.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 
-from mutations import LONGEST, READERS, TIME_LIMIT, Input, Warmed, archives_of, mutated  # noqa: E402
+from mutations import LONGEST, PATIENCE, READERS, Input, Warmed, archives_of, mutated  # noqa: E402
 
 from xtinct.structures.isolated import isolated_map  # noqa: E402
 from xtinct.structures.parsing import read_listing  # noqa: E402
@@ -74,19 +75,18 @@ def _measured(work: Path) -> Iterator[Path]:
 
 
 def inputs(found: dict[str, list[Input]], seed: int, kinds: list[str], stop: float) -> Iterator[Input]:
-    """Mutated inputs until the time `stop`; every seed of a kind has its turn before any has a second."""
+    """Mutated inputs until the time `stop`; long seeds have their turn as often as their length allows."""
     rng = random.Random(seed)
     for kind in kinds:
         yield from found[kind]  # as they are
-    turns = Counter()
     # Structures and measured files are what comes from elsewhere most.
     weights = [{"structure": 8, "measured": 8}.get(kind, 1) for kind in kinds]
+    # A reader takes as long as its input: 40 short ones tell more than one of 300 kB.
+    turns = {kind: list(accumulate(1 / (5000 + len(one.data)) for one in found[kind])) for kind in kinds}
     while time.monotonic() < stop:
         (kind,) = rng.choices(kinds, weights)
-        some = found[kind]
-        chosen = some[turns[kind] % len(some)]
-        turns[kind] += 1
-        yield chosen._replace(data=mutated(rng, chosen.data, rng.choice(some).data))
+        chosen, other = rng.choices(found[kind], cum_weights=turns[kind], k=2)
+        yield chosen._replace(data=mutated(rng, chosen.data, other.data))
 
 
 def main() -> int:
@@ -104,12 +104,12 @@ def main() -> int:
     counts: dict[str, Counter] = {kind: Counter() for kind in kinds}
     signs = Counter()
     stop = time.monotonic() + given.seconds
-    for outcome in isolated_map(Warmed(), inputs(found, given.seed, kinds, stop), time_limit=TIME_LIMIT):
+    for outcome in isolated_map(Warmed(), inputs(found, given.seed, kinds, stop), time_limit=PATIENCE):
         result = outcome.result or f"{outcome.failure}: {outcome.detail}"
         known = result in ("read", "refused")
         counts[outcome.item.kind][result if known else "findings"] += 1
         if not known:
-            _keep(given.out, outcome.item, result, signs)
+            keep(given.out, outcome.item, result, signs)
     for kind in kinds:
         n = counts[kind]
         print(f"{kind:14} {n.total():8,} inputs: {n['read']:,} read, {n['refused']:,} refused", end=", ")
@@ -119,7 +119,7 @@ def main() -> int:
     return 1 if signs else 0
 
 
-def _keep(out: Path, item: Input, result: str, signs: Counter) -> None:
+def keep(out: Path, item: Input, result: str, signs: Counter) -> None:
     """A finding in files; of those with the same last lines only the first five."""
     lines = [line.strip() for line in result.strip().splitlines() if line.strip()]
     place = next((line for line in reversed(lines) if line.startswith("File ")), "")

@@ -75,6 +75,25 @@ def test_an_answer_without_end_is_left(kind, tmp_path, monkeypatch, effect):
     assert "an answer of more than 8,388,608 bytes; no success in 4 tries" in refused(config, tmp_path)
 
 
+@pytest.mark.parametrize("size", [10**10, 10], ids=["10 GB", "10 bytes"])
+def test_an_answer_that_lies_about_its_size(kind, tmp_path, size):
+    """More is announced than comes before the connection ends, or less than the answer has."""
+    server, target, config = kind
+
+    def announced(handler, answer):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(size))
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            handler.wfile.write(answer.body)
+        handler.close_connection = True
+
+    config["network"] = {**NETWORK, "patience": 0.2}
+    server.faults = [Fault(target, announced, times=float("inf"))]
+    assert "no success within" in refused(config, tmp_path)
+
+
 def test_brackets_in_brackets(kind, tmp_path):
     server, target, config = kind
     config["network"] = {**NETWORK, "patience": 0.2}

@@ -3,6 +3,7 @@
 import json
 import random
 import time
+import zipfile
 
 import mutations
 import numpy as np
@@ -15,6 +16,7 @@ from xtinct.learning.card import load_model, save_model
 from xtinct.learning.models import build_model
 from xtinct.measurements import reading
 from xtinct.patterns.instrument import Instrument
+from xtinct.sources.archives import texts
 
 ROWS = b"".join(b"%d.00 5\n" % k for k in range(10, 70))
 
@@ -38,6 +40,41 @@ def test_a_word_of_thousands_of_characters_takes_no_time(word, end):
 def test_a_poscar_whose_vectors_are_beyond_all_numbers(length):
     text = f"Po\n1.0\n{length} 0 0\n0 3 0\n0 0 3\nPo\n1\ndirect\n0 0 0\n"
     assert examined(Input("structure", "poscar", text.encode())) == "refused"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# d(A) I\n1e308 5\n",
+        "# d I\n1e308 5\n2 3\n1e-308 1\n",
+        "".join(f"{x} 5\n" for x in (*range(10, 30), "1e999", 31, "1e999", 40)),
+        "# 2theta d I\n"
+        + "".join(f"{x} {40 - x} 5\n" for x in range(10, 30))
+        + "1e308 -1e308 5\n-1e308 1 5\n",
+        "# 2theta d I\n" + "".join(f"{x} 1e999 5\n" for x in range(10, 30)),
+        "".join(f"{x} {x} 1e200\n" for x in range(10, 80)),
+        "".join(f"{x} 1e-307 {x}\n" for x in range(10, 80)),
+        "".join(f"{x} 1e307 -1e307\n{x}.5 -1e308 1e308\n" for x in range(10, 80)),
+    ],
+)
+def test_positions_beyond_all_numbers_are_read_or_refused_without_a_warning(text):
+    assert examined(Input("measured", "a.xy", text.encode())) in ("read", "refused")
+
+
+def test_a_member_of_an_archive_without_a_name(tmp_path):
+    """`zipfile` stops at it; a member beside it is read."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("x"), "none")
+        archive.writestr("b.cif", "data_b")
+    content = (tmp_path / "a.zip").read_bytes()
+    # The length of the first name in the directory, and the name, are taken away.
+    place = content.index(b"PK\x01\x02")
+    content = content[: place + 28] + b"\0\0" + content[place + 30 : place + 46] + content[place + 47 :]
+    end = content.rindex(b"PK\x05\x06")
+    size = int.from_bytes(content[end + 12 : end + 16], "little") - 1
+    (tmp_path / "a.zip").write_bytes(content[: end + 12] + size.to_bytes(4, "little") + content[end + 16 :])
+    assert list(texts(tmp_path / "a.zip", "*.cif", "sources.s")) == [("b.cif", "data_b", "")]
+    assert [name for name, _, _ in texts(tmp_path / "a.zip", "*", "sources.s")] == ["", "b.cif"]
 
 
 INSTRUMENT = {

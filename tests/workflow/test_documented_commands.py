@@ -71,6 +71,7 @@ COMMANDS = {
     # docs/reliability.md
     "make fuzz": DRY,
     "make test-faults": DRY,
+    "make fuzz-guided KIND=measured": DRY,
     "source .venv/bin/activate": "grep -q '^VENV := .venv$' Makefile",
     "snakemake --cores 64 all": DRY,
     "snakemake -n all": AS_IT_IS,

@@ -1,5 +1,6 @@
 """The workflow away from its own folder, on folders that change, and for machines that are not this one."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -194,6 +195,19 @@ def test_an_archive_without_git_in_any_folder_and_language(clone, tmp_path):
     assert (folder / "data/raw/aflow.parquet").stat().st_mode & 0o777 == 0o600
     again = snakemake("fetch")
     assert "Nothing to be done" in again.communicate()[1]
+
+
+def test_an_output_newer_than_the_clock_stops_snakemake_with_one_line(clone):
+    """A stale result would be kept: what is made anew before it were older."""
+    output = clone.path / "data/splits/structures.parquet"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(b"")
+    os.utime(output, (time.time() + 3600,) * 2)
+    stopped = clone.run("snakemake", "-n", "all", check=False)
+    output.unlink()
+    assert stopped.returncode == 2
+    (line,) = [line for line in stopped.stderr.splitlines() if line.startswith("xtinct: error: ")]
+    assert line.startswith("xtinct: error: data/splits/structures.parquet: made at ")
 
 
 # --- other machines --------------------------------------------------------------------------------

@@ -166,5 +166,5 @@ def to_two_theta(x: np.ndarray, axis: Axis, wavelength: float | None) -> np.ndar
         return np.asarray(x, dtype=np.float64)
     if axis is Axis.THETA:
         return 2 * np.asarray(x, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return 2 * np.degrees(np.arcsin(wavelength / (2 * to_d(x, axis, wavelength))))

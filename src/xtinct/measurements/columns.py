@@ -436,6 +436,11 @@ def _by_values(scan: Scan, values: np.ndarray, suffix: str) -> None:
         scan.notes.append(f"{count - 3} further columns without names were not used")
 
 
+def _usual(values: np.ndarray) -> np.ndarray:
+    """Where numbers are positive and their squares and quotients are numbers too."""
+    return (values > 1e-100) & (values < 1e100)
+
+
 def _like_uncertainties(y: np.ndarray, third: np.ndarray, suffix: str) -> bool:
     """Whether a column without a name is one of standard uncertainties of `y`."""
     good = np.isfinite(third) & np.isfinite(y)
@@ -443,7 +448,7 @@ def _like_uncertainties(y: np.ndarray, third: np.ndarray, suffix: str) -> bool:
         return False
     if suffix in (".xye", ".xyd", ".fxye"):
         return True
-    use = good & (y > 0) & (third > 0)
+    use = good & _usual(y) & _usual(third)
     if np.count_nonzero(use) < 10:
         return False
     # Poisson counts, scaled or summed over detectors: the square grows with the intensity.
@@ -460,7 +465,7 @@ def _like_uncertainties(y: np.ndarray, third: np.ndarray, suffix: str) -> bool:
 
 def _spacings_of(two_theta: np.ndarray, d: np.ndarray) -> float | None:
     """The wavelength if `d` are the spacings of angles `two_theta` (n,), else None."""
-    use = (two_theta > 0) & (two_theta < 180) & (d > 0)
+    use = (two_theta > 0) & (two_theta < 180) & _usual(d)
     if np.count_nonzero(use) < max(3, 0.9 * len(d)):
         return None
     wavelength = 2 * d[use] * np.sin(np.radians(two_theta[use] / 2))

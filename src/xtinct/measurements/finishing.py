@@ -152,13 +152,15 @@ def is_peak_list(x: np.ndarray) -> bool:
         return False
     if len(x) < _FEWEST:
         return True
-    steps = np.abs(np.diff(x))
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.abs(np.diff(x))
     if not (steps > 0).all():
         steps = steps[steps > 0]
         if len(steps) < _FEWEST - 1:
             return True
-    uneven = np.median(np.abs(np.diff(np.log(steps))))
-    coarse = np.ptp(x) / (len(x) - 1) > _COARSE * abs(x.max() + x.min()) / 2
+    with np.errstate(over="ignore", invalid="ignore"):  # positions beyond all numbers are refused later
+        uneven = np.median(np.abs(np.diff(np.log(steps))))
+        coarse = np.ptp(x) / (len(x) - 1) > _COARSE * abs(x.max() + x.min()) / 2
     return bool(uneven > _UNEVEN or (uneven > _ALIKE and coarse))
 
 

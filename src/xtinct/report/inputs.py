@@ -1,6 +1,7 @@
 """What the other stages left for the report: where it stands, and reading and checking it."""
 
 import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,12 +191,17 @@ def all_records(evaluations: Iterable[EvaluationFile]) -> list[dict]:
 
 
 def read_csv(path: str | Path) -> list[dict[str, str]]:
-    """Rows of a CSV file with a header, or XtinctError naming it."""
+    """Rows of a CSV file with a header, or XtinctError naming it, also where its last line is torn."""
     try:
-        with Path(path).open(newline="", encoding="utf-8") as handle:
-            return list(csv.DictReader(handle))
+        text = Path(path).read_bytes().decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except FileNotFoundError:
         raise XtinctError(f"{path}: no such file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise XtinctError(f"{path}: not readable CSV ({error})") from None
+    if (text and not text.endswith("\n")) or any(None in row or None in row.values() for row in rows):
+        raise XtinctError(f"{path}: not readable CSV (a line is not whole)")
+    return rows
 
 
 def read_quarantine(paths: Iterable[str | Path]) -> pa.Table:

@@ -118,7 +118,8 @@ def _zip(path: Path, pattern: str, where: str) -> Iterator[tuple[str, bytes, str
     budget = _Budget(path, where)
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            if member.is_dir() or not matches(member.filename, pattern):
+            # A name may be empty, which is_dir takes for an error of its own.
+            if member.filename.endswith("/") or not matches(member.filename, pattern):
                 continue
             if _unsafe(member.filename):
                 yield (

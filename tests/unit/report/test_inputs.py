@@ -6,6 +6,7 @@ import pytest
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import PREDICTIONS
+from xtinct.files.writing import write_csv
 from xtinct.report import inputs
 
 GOOD = {
@@ -71,3 +72,20 @@ def test_predictions_without_a_record_are_refused(tmp_path, predictions_of):
     (tmp_path / "a.json").write_text(json.dumps(GOOD))
     with pytest.raises(XtinctError, match=r"b\.parquet: no evaluation record"):
         inputs.read_evaluations([tmp_path / "a.json"], [tmp_path / "b.parquet"])
+
+
+def test_a_table_that_was_cut_within_a_line_is_refused_by_name(tmp_path):
+    """No line of it may be taken for whole: 0.12 of 0.125 is a number too."""
+    path, rows = tmp_path / "a.csv", [{"kept": 0.5, "risk": 0.125}, {"kept": 1.0, "risk": 0.25}]
+    write_csv(path, rows)
+    sound = path.read_bytes()
+    assert [float(row["risk"]) for row in inputs.read_csv(path)] == [0.125, 0.25]
+    ends = [place + 1 for place, byte in enumerate(sound) if byte == ord("\n")]
+    for size in set(range(1, len(sound))) - set(ends):
+        path.write_bytes(sound[:size])
+        with pytest.raises(XtinctError, match=r"a\.csv: not readable CSV"):
+            inputs.read_csv(path)
+    for damaged in (sound.replace(b"0.25", b"0,25"), sound.replace(b"1.0,", b"1.0"), b"\xff" + sound):
+        path.write_bytes(damaged)
+        with pytest.raises(XtinctError, match=r"a\.csv: not readable CSV"):
+            inputs.read_csv(path)
