@@ -248,6 +248,16 @@ def test_configuration_offers_what_the_library_knows():
             {"sampling": "class-balanced", "loss": "logit-adjusted"},
             "experiments.cddd.training: loss: logit-adjusted and sampling: class-balanced each do away",
         ),
+        (
+            "experiments.cddd.libraries",
+            2,
+            "experiments.cddd.libraries: training crystals are measured anew by `variation`, which is",
+        ),
+        (
+            "experiments.ulbd.libraries",
+            2,
+            "experiments.ulbd.libraries: one stored training set holds the crystals",
+        ),
         ("observer.hybrid", "ulbdd", "observer.hybrid = 'ulbdd': must be a key of experiments"),
         ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
     ],
@@ -292,6 +302,7 @@ def test_experiments_name_datasets_and_variants_that_fit(default, changes, expec
     ("variant", "expected"),
     [
         ({"of": "cddd", "ranges": "cddd"}, "variants.new.ranges: not a setting of cddd"),
+        ({"of": "ulbd", "least": 50}, "variants.new.least: not a setting of ulbd"),
         ({"of": "gcdd"}, "variants.new.of = 'gcdd': must be one of ulbd, cddd"),
         ({"of": "ulbd", "lattices": {"lengths": [9, 5]}}, "expected 0 < min <= max"),
     ],
