@@ -289,7 +289,9 @@ def for_figures():
         of_model = "results/evaluation/{experiment}/{family}/seed-{seed}"
         if asks_for(experiment, "figures"):
             for table in ("features", "descriptors"):
-                tables += for_evaluations(f"{of_model}/{{test}}.{table}.csv", experiment)
+                tables += for_evaluations(
+                    f"{of_model}/{{test}}.{table}.csv", experiment
+                )
         if asks_for(experiment, "libraries"):
             tables += for_models(f"{of_model}/libraries.csv", experiment)
         for path in of_trees(experiment):

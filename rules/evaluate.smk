@@ -35,9 +35,7 @@ for name in config["experiments"]:
                     )
                 ],
             ),
-            features=of_tests(
-                name, "{test}.features.csv", among=drawn_crystals(name)
-            ),
+            features=of_tests(name, "{test}.features.csv", among=drawn_crystals(name)),
             descriptors=of_tests(
                 name, "{test}.descriptors.csv", among=drawn_crystals(name)
             ),

@@ -194,34 +194,32 @@ def write_lines(
             for family, out in lines_out.items()
         }
         for batch in iter_rows(structures, rows, _COLUMNS, batch_size=_HELD):
-            places = range(first, first + batch.num_rows)
-            first = places.stop
-            found = _with_parts(batch.to_pylist(), places, total, settings)
-            found = _without_rare(found, rare, settings.least, quarantine)
-            of_family = _with_lines(found, settings.lines, frozenset(writers), quarantine)
+            found = [{**row, "place": place} for place, row in enumerate(batch.to_pylist(), first)]
+            first += len(found)
+            kept = _without_rare(found, rare, settings.least, quarantine)
+            of_family = _with_lines(kept, settings.lines, frozenset(writers), quarantine)
             for family, found in of_family.items():
-                writers[family].write(_table(found, settings))
+                writers[family].write(_table(found, settings, total))
     accepted = sum(writer.rows for writer in writers.values())
     if accepted + len(quarantine) - rejected != len(rows):
         raise AssertionError(f"{structures}: {accepted} accepted, {len(quarantine)} quarantined of {rows}")
     return len(rows), accepted
 
 
-def _with_parts(
-    rows: list[dict[str, Any]], places: range, total: int, settings: CrystalSettings
-) -> list[dict[str, Any]]:
-    """The rows, `places` of the `total` of the table, each with its part as `split`."""
-    parts = structure_parts(
-        settings.split, rows, places, total=total, fractions=settings.fractions, seed=settings.seed
-    )
-    return [{**row, "split": part} for row, part in zip(rows, parts, strict=True)]
-
-
 def _rare(file: pq.ParquetFile, settings: CrystalSettings) -> dict[int, int]:
     """Space groups that are left out, and how many structures of each are in the training part."""
     rows = file.read(columns=[*STRUCTURE_COLUMNS, "spacegroup_number"]).to_pylist()
-    rows = _with_parts(rows, range(len(rows)), len(rows), settings)
-    return rare_groups(((row["spacegroup_number"], row["split"]) for row in rows), settings.least)
+    parts = _parts(rows, range(len(rows)), len(rows), settings)
+    return rare_groups(zip((row["spacegroup_number"] for row in rows), parts, strict=True), settings.least)
+
+
+def _parts(
+    rows: Sequence[Mapping[str, Any]], places: Sequence[int], total: int, settings: CrystalSettings
+) -> list[str]:
+    """Part of each row, which is number `places` of the `total` of the table."""
+    return structure_parts(
+        settings.split, rows, places, total=total, fractions=settings.fractions, seed=settings.seed
+    )
 
 
 def _without_rare(
@@ -263,12 +261,12 @@ def sample_id(dataset: str, structure_id: str) -> str:
     return f"{dataset}-{structure_id.removeprefix(f'{dataset}:')}"
 
 
-def _table(rows: Sequence[Mapping[str, Any]], settings: CrystalSettings) -> pa.Table:
+def _table(rows: Sequence[Mapping[str, Any]], settings: CrystalSettings, total: int) -> pa.Table:
     ids = [row["structure_id"] for row in rows]
     samples = Samples(
         ids=[sample_id(settings.dataset, structure_id) for structure_id in ids],
         numbers=[row["spacegroup_number"] for row in rows],
-        splits=[row["split"] for row in rows],
+        splits=_parts(rows, [row["place"] for row in rows], total, settings),
         cells=np.stack([row["cell"] for row in rows]),
         origins=ids,
         sources=[(row["source"], row["licence"]) for row in rows],

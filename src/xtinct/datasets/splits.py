@@ -60,7 +60,7 @@ def _bounds(fractions: Mapping[str, float]) -> list[tuple[str, float]]:
 def structure_parts(
     kind: str,
     rows: Sequence[Mapping[str, Any]],
-    places: range,
+    places: Sequence[int],
     *,
     total: int,
     fractions: Mapping[str, float],

@@ -236,10 +236,15 @@ def test_a_cif_that_is_not_one():
 
 def test_contiguous_parts_are_those_of_the_table_in_any_number_of_shards(structures, tmp_path):
     """Rejected structures keep their place, so that the parts agree with those of the table of splits."""
-    write_structure_splits(structures, tmp_path / "splits.parquet", fractions=FRACTIONS, seed=3)
+    # Some rows of ROWS have a label that is none.
+    unlabelled = pa.Table.from_pylist([r | {"protostructure": None} for r in ROWS], schema=STRUCTURES)
+    write_parquet(tmp_path / "unlabelled.parquet", [unlabelled], STRUCTURES)
+    write_structure_splits(
+        tmp_path / "unlabelled.parquet", tmp_path / "splits.parquet", fractions=FRACTIONS, seed=3
+    )
     splits = pq.read_table(tmp_path / "splits.parquet").to_pydict()
     expected = dict(zip(splits["structure_id"], splits["contiguous"], strict=True))
-    assert Counter(expected.values()) == {"train": 7, "validation": 2, "test": 3}
+    assert Counter(expected.values()) == {"train": 7, "validation": 3, "test": 2}
     settings = CrystalSettings("cddd", LINE_SETTINGS, "contiguous", FRACTIONS, seed=3)
     for count in (1, 5):
         found = {}
