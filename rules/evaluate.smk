@@ -72,7 +72,7 @@ for name in config["experiments"]:
             code=code_digest(
                 "xtinct.evaluation.networks",
                 "xtinct.evaluation.robustness",
-                "xtinct.evaluation.portraits",
+                "xtinct.evaluation.model_figures",
                 "xtinct.evaluation.libraries",
             ),
         script:

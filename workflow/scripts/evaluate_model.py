@@ -22,7 +22,7 @@ tables = dict(zip(sorted({*params.drawn.values()} - {""}), inputs.structures, st
 with job(snakemake.log):
     if params.drawn:
         # What it imports takes a second, which most experiments can do without.
-        from xtinct.evaluation.portraits import write_importances, write_portrait
+        from xtinct.evaluation.model_figures import write_importances, write_portrait
     model = ModelFolder(Path(inputs.model).parent, params.device, params.precision, params.threads)
     speed = None
     for index, name in enumerate(params.tests):

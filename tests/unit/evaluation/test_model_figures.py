@@ -9,7 +9,7 @@ import torch
 
 from xtinct.errors import XtinctError
 from xtinct.evaluation.methods import ModelFolder
-from xtinct.evaluation.portraits import (
+from xtinct.evaluation.model_figures import (
     DESCRIPTORS,
     descriptor_rows,
     feature_map,
@@ -41,7 +41,13 @@ def read(path):
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("logq", {}), ("fcn13", {}), ("parkcnn", {}), ("report", {"name": "cnn"}), ("simxrd", {"name": "CNN5"})],
+    [
+        ("logq", {}),
+        ("fcn13", {}),
+        ("parkcnn", {}),
+        ("report", {"name": "cnn"}),
+        ("simxrd", {"name": "CNN5", "version": "as-published"}),
+    ],
 )
 def test_the_last_features_and_the_last_layer_give_the_answer(kind, options):
     """Whatever a network is made of: its logits are a linear function of these features."""
@@ -55,7 +61,7 @@ def test_the_last_features_and_the_last_layer_give_the_answer(kind, options):
     last = next(m for m in reversed(layers) if len(m.weight) == 5)
     weight = last.weight.detach().numpy().astype(np.float64).reshape(5, -1)
     found = features @ weight.T + last.bias.detach().numpy()
-    # A published network may end in a softmax, which this undoes up to a shift.
+    # As published it ends in a softmax, which this undoes up to a shift.
     if kind == "simxrd":
         logits = np.log(logits)
         found, logits = (x - x.mean(axis=1, keepdims=True) for x in (found, logits))
