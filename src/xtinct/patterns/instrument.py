@@ -280,14 +280,6 @@ class Instrument:
         last = min(180.0, self.two_theta_max + tail)
         return 2.0 * math.sin(math.radians(last / 2.0)) / min(x for x, _ in self.wavelengths)
 
-    def check_exact(self) -> None:
-        """XtinctError unless the observer of patterns without noise can read what it shows."""
-        if not self.plain or self.sigma < 2 * self.step:
-            raise XtinctError(
-                "observer: needs an instrument with one wavelength, Gaussian peaks of one width, two points "
-                "a standard deviation or more, and no background, shift or noise"
-            )
-
     def check_reach(self, d_star_max: float) -> None:
         """XtinctError if lines up to `d_star_max` (1/angstrom) would leave the grid's end empty."""
         if d_star_max < self.d_star_reach:

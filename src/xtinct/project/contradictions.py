@@ -232,23 +232,8 @@ def _no_key_of(section: str, config: Config, path: str, name: str) -> Iterator[s
         )
 
 
-def _wrong_optics(settings: Config) -> Iterator[str]:
-    """An instrument whose patterns the observer cannot read."""
-    try:
-        instrument = Instrument.from_config(settings)
-    except XtinctError:
-        # Said where the instrument is checked.
-        return
-    try:
-        instrument.check_exact()
-    except XtinctError as error:
-        yield f"{error}; write observer.families: [] to do without it"
-
-
 def _wrong_observer(config: Config) -> Iterator[str]:
     observer, families = config["observer"], config["families"]
-    if observer["families"] and observer["laws"]:
-        yield from _wrong_optics(config["instrument"])
     for family in observer["families"]:
         if family not in families:
             yield f"observer.families: {family!r} is not in families ({', '.join(families)})"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xtinct.errors import XtinctError
 from xtinct.lattices.cells import GENERAL, figure_of_merit
 from xtinct.lattices.metric import cell_of
 from xtinct.observer.exact.lattice_judge import JudgedLattice, LatticeJudge
@@ -73,7 +74,11 @@ class LatticeFinder:
     """
 
     def __init__(self, instrument: Instrument, families: Sequence[str], judge: LatticeJudge) -> None:
-        instrument.check_exact()
+        if not instrument.plain or instrument.sigma < 2 * instrument.step:
+            raise XtinctError(
+                "observer: needs an instrument with one wavelength, Gaussian peaks of one width, two points "
+                "a standard deviation or more, and no background, shift or noise"
+            )
         self.instrument = instrument
         self.judge = judge
         self._families = tuple(families)
