@@ -54,6 +54,7 @@ include: "rules/measured.smk"
 include: "rules/measured_networks.smk"
 include: "rules/report.smk"
 
+
 # Jobs of a cluster are limited by their number (`nodes`); those of this machine by what it has.
 limits = workflow.resource_settings
 if (

@@ -63,7 +63,7 @@ rule cddd:
         mem_mb=sized(1000, 8),
         runtime=sized(30, 0.1),
     params:
-        config=part("lines", "splits.cddd", "splits.fractions"),
+        config=part("lines", "splits.cddd", "splits.fractions", *least_of()),
         seed=config["seed"],
         families=FAMILIES,
         code=code_digest("xtinct.datasets.cddd", "xtinct.datasets.manifest"),

@@ -59,10 +59,15 @@ def line_list_file(dataset, family):
     return xtinct.project.experiments.line_list_file(config, dataset, family)
 
 
+def least_of(of=config):
+    """The path of `splits.least`, where it leaves space groups out."""
+    return ["splits.least"] if of["splits"].get("least") else []
+
+
 def cddd_part(wildcards):
     """What the lines of real structures depend on, in this version of them."""
     of = xtinct.project.named_sets.with_variant(config, wildcards.cddd)
-    return part("lines", "splits.cddd", "splits.fractions", of=of)
+    return part("lines", "splits.cddd", "splits.fractions", *least_of(of), of=of)
 
 
 def ulbd_part(wildcards):
@@ -230,6 +235,67 @@ def sized(least, per_read=0):
         return round(attempt * (least + (per_read and per_read * input.size_mb)))
 
     return amount
+
+
+def asks_for(experiment, key):
+    """What a key of an experiment says; nothing where it is missing."""
+    return config["experiments"][experiment].get(key)
+
+
+def crystals_of(test):
+    """The structures that a test set is of; none for lattices, and for crystals with something drawn anew."""
+    of = VARIANTS.get(test, {"of": test})["of"]
+    tables = {
+        "cddd": "data/structures/structures.parquet",
+        "gcdd": "data/gcdd/structures.parquet",
+    }
+    return tables.get(of, "")
+
+
+def drawn_crystals(experiment):
+    """Tables of structures that the figures of an experiment's models need, by test set."""
+    tests = config["experiments"][experiment]["tests"]
+    asked = tests if asks_for(experiment, "figures") else []
+    return {test: crystals_of(test) for test in asked}
+
+
+def of_trees(experiment):
+    """The importances of an experiment's models, where these are trees and their figures are asked for."""
+    kind = config["models"][config["experiments"][experiment]["model"]]["kind"]
+    drawn = asks_for(experiment, "figures") and kind == "extratrees"
+    return (
+        ["results/evaluation/{experiment}/{family}/seed-{seed}/importances.csv"]
+        if drawn
+        else []
+    )
+
+
+def library_files(wildcards):
+    """Line lists of the crystals of training, for experiments that are judged on them as well."""
+    if not asks_for(wildcards.experiment, "libraries"):
+        return []
+    (train,) = xtinct.project.named_sets.training_sets(
+        config["experiments"][wildcards.experiment]
+    )
+    families = xtinct.project.experiments.families_of(wildcards.family)
+    return [line_list_file(train, family) for family in families]
+
+
+def for_figures():
+    """Tables that figures of single models, and comparisons of libraries, are made from."""
+    tables = []
+    for experiment in config["experiments"]:
+        of_model = "results/evaluation/{experiment}/{family}/seed-{seed}"
+        if asks_for(experiment, "figures"):
+            for table in ("features", "descriptors"):
+                tables += for_evaluations(
+                    f"{of_model}/{{test}}.{table}.csv", experiment
+                )
+        if asks_for(experiment, "libraries"):
+            tables += for_models(f"{of_model}/libraries.csv", experiment)
+        for path in of_trees(experiment):
+            tables += for_models(path, experiment)
+    return tables
 
 
 def gpus(wildcards):

@@ -22,7 +22,7 @@ rule cddd_copies:
         mem_mb=sized(2000, 8),
         runtime=sized(30, 2),
     params:
-        config=part("lines", "splits.cddd", "cleaning.symprec"),
+        config=part("lines", "splits.cddd", "cleaning.symprec", *least_of()),
         seed=config["seed"],
         families=FAMILIES,
         code=code_digest("xtinct.datasets.cddd_copies", "xtinct.datasets.manifest"),

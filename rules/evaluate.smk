@@ -17,6 +17,8 @@ for name in config["experiments"]:
             model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
             card="models/{experiment}/{family}/seed-{seed}/card.json",
             datasets=test_files,
+            library=library_files,
+            structures=sorted({*drawn_crystals(name).values()} - {""}),
         output:
             metrics=of_tests(name, "{test}.json"),
             predictions=of_tests(name, "{test}.parquet"),
@@ -24,8 +26,24 @@ for name in config["experiments"]:
                 name,
                 *[
                     f"{{test}}.{table}.csv"
-                    for table in ("reliability", "labels", "sets", "abstention")
+                    for table in (
+                        "reliability",
+                        "labels",
+                        "sets",
+                        "abstention",
+                        "confusion",
+                    )
                 ],
+            ),
+            features=of_tests(name, "{test}.features.csv", among=drawn_crystals(name)),
+            descriptors=of_tests(
+                name, "{test}.descriptors.csv", among=drawn_crystals(name)
+            ),
+            importances=of_trees(name),
+            libraries=(
+                ["results/evaluation/{experiment}/{family}/seed-{seed}/libraries.csv"]
+                if asks_for(name, "libraries")
+                else []
             ),
             robustness=of_tests(
                 name, "{test}.robustness.csv", among=config["robustness"]["tests"]
@@ -44,13 +62,18 @@ for name in config["experiments"]:
         params:
             tests=config["experiments"][name]["tests"],
             robustness=curves_of(name),
+            drawn=drawn_crystals(name),
+            libraries=asks_for(name, "libraries"),
             instrument=config["instrument"],
             device=config["train"]["device"],
             precision=config["train"]["precision"],
             threads=config["train"]["threads"],
             confidence=config["report"]["confidence"],
             code=code_digest(
-                "xtinct.evaluation.networks", "xtinct.evaluation.robustness"
+                "xtinct.evaluation.networks",
+                "xtinct.evaluation.robustness",
+                "xtinct.evaluation.model_figures",
+                "xtinct.evaluation.libraries",
             ),
         script:
             "../workflow/scripts/evaluate_model.py"

@@ -24,6 +24,10 @@ rule report:
             *for_evaluations(
                 "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.abstention.csv"
             ),
+            *for_evaluations(
+                "results/evaluation/{experiment}/{family}/seed-{seed}/{test}.confusion.csv"
+            ),
+            *for_figures(),
             *for_robustness(),
             *expand(
                 "results/generated/{table}.csv",

@@ -1,7 +1,6 @@
 """Tables of a build of config/zoo.yaml: `python benchmarks/zoo/collect.py BUILD CONFIG --out FOLDER`.
 
-zoo.csv        model x training set x split x target: size, patterns seen, CPU seconds, accuracy with
-               interval, macro F1, calibration error, ceiling of the test set, published accuracies
+zoo.csv        model x training set x split x target: the rows of the report's section "All models"
 confusion.csv  samples of each true label by the label that was given most often in its place
 frequency.csv  accuracy of the labels that training has most, fewer and fewest samples of
 
@@ -19,10 +18,8 @@ import numpy as np
 import yaml
 
 from xtinct.files.writing import write_csv
+from xtinct.report.sections.all_models import model_rows
 from xtinct.scores.frequency import by_frequency, label_counts
-
-SHARES = ("top1", "macro_f1", "ece")
-PUBLISHED = Path(__file__).with_name("published.csv")
 
 
 def main() -> None:
@@ -56,42 +53,25 @@ def _evaluations(build: Path, config: dict) -> Iterator[dict[str, list[dict]]]:
 
 def _evaluation(build: Path, config: dict, model: Path, path: Path) -> dict[str, list[dict]]:
     card = json.loads((build / "models" / model / "card.json").read_text(encoding="utf-8"))
-    target, test = card["target"], path.stem
-    record = next(r for r in json.loads(path.read_text(encoding="utf-8")) if r["target"] == target)
-    kind = config["models"][card["architecture"]["name"]]
-    variant = config["variants"].get(test, {"of": test})
-    identity = {
-        "experiment": card["experiment"],
-        "model": kind.get("name", kind["kind"]),
-        "version": kind.get("version") or kind.get("input") or "",
-        "train_set": card["train_set"],
-        "test_set": test,
-        "split": variant.get("split", config["splits"][variant["of"]]),
-        "target": target,
-        "seed": card["seed"],
-    }
-    training = config["experiments"][card["experiment"]].get("training", {})
-    measures = {
-        "remedy": next((str(training[k]) for k in ("loss", "sampling", "correction") if k in training), ""),
-        "learning_rate": "" if kind["kind"] == "extratrees" else _rate(config, training),
-        "parameters": card["architecture"]["parameters"],
-        "patterns": card["patterns"],
-        "cpu_seconds": _cpu_seconds(build, model),
-        "n": record["n"],
-        **{f"{s}{end}": f"{record[f'{s}{end}']:.4f}" for s in SHARES for end in ("", "_low", "_high")},
-        "ceiling": f"{record['ceiling1']:.4f}",
-        **_published(kind, target),
-    }
-    labels = [row for row in _read(path.with_suffix(".labels.csv")) if row["target"] == target]
+    # Of a card that was written before it said so itself.
+    card.setdefault("cpu_seconds", _cpu_seconds(build, model))
+    records = [r for r in json.loads(path.read_text(encoding="utf-8")) if r["target"] == card["target"]]
+    cards = {(card["experiment"], card["family"], card["seed"]): card}
+    (row,) = model_rows(records, cards, config)
+    published = {protocol: accuracy for protocol, accuracy, _ in row.pop("published")}
+    identity = {key: row[key] for key in _IDENTITY}
+    row = {key: _short(value) for key, value in row.items()}
+    row["published"] = "; ".join(f"{protocol} {accuracy:g}" for protocol, accuracy in published.items())
+    labels = [r for r in _read(path.with_suffix(".labels.csv")) if r["target"] == card["target"]]
     confusion = [
-        {**identity, **{key: row[key] for key in ("label", "n", "right", "mistaken_for", "n_mistaken")}}
-        for row in labels
+        {**identity, **{key: r[key] for key in ("label", "n", "right", "mistaken_for", "n_mistaken")}}
+        for r in labels
     ]
-    frequency = [
-        {**identity, **{key: _short(value) for key, value in row.items()}}
-        for row in _by_frequency(card, labels)
-    ]
-    return {"zoo": [identity | measures], "confusion": confusion, "frequency": frequency}
+    frequency = [{**identity, **{k: _short(v) for k, v in r.items()}} for r in _by_frequency(card, labels)]
+    return {"zoo": [row], "confusion": confusion, "frequency": frequency}
+
+
+_IDENTITY = ("experiment", "name", "version", "train_set", "test_set", "split", "target", "seed")
 
 
 def _by_frequency(card: dict, rows: list[dict]) -> list[dict]:
@@ -108,25 +88,10 @@ def _by_frequency(card: dict, rows: list[dict]) -> list[dict]:
     return by_frequency(np.array(predicted), np.array(labels), trained)
 
 
-def _published(kind: dict, target: str) -> dict[str, str]:
-    found = {
-        row["protocol"]: row["accuracy"]
-        for row in _read(PUBLISHED)
-        if kind["kind"] == "simxrd" and (row["model"], row["target"]) == (kind["name"], target)
-    }
-    return {
-        f"published_{key.replace('-', '_')}": found.get(key, "") for key in ("in-library", "out-of-library")
-    }
-
-
-def _rate(config: dict, training: dict) -> float:
-    return training.get("learning_rate", config["train"]["learning_rate"])
-
-
-def _cpu_seconds(build: Path, model: Path) -> str:
-    """Of the training, as Snakemake has noted it; empty where it has not."""
+def _cpu_seconds(build: Path, model: Path) -> float | None:
+    """Of the training, as Snakemake has noted it; None where it has not."""
     path = build / "logs/train_model" / model.with_suffix(".tsv")
-    return _read(path, "\t")[0].get("cpu_time", "") if path.exists() else ""
+    return float(_read(path, "\t")[0]["cpu_time"]) if path.exists() else None
 
 
 def _read(path: Path, delimiter: str = ",") -> list[dict]:
@@ -135,7 +100,7 @@ def _read(path: Path, delimiter: str = ",") -> list[dict]:
 
 
 def _short(value: object) -> object:
-    return f"{value:.4f}" if isinstance(value, float) else value
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ A structure that has no lines, or too many, becomes a row of quarantine with its
 lost: accepted + quarantined = received.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import Any
 import gemmi
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from xtinct.datasets.merging import Identity
-from xtinct.datasets.splits import STRUCTURE_COLUMNS, split_of, structure_keys
+from xtinct.datasets.splits import STRUCTURE_COLUMNS, rare_groups, structure_parts
 from xtinct.files.parquet import open_parquet, parquet_writer
 from xtinct.files.quarantine import Quarantine
 from xtinct.files.schema import LINES, STRUCTURES, check_table
@@ -48,6 +49,7 @@ REASONS = {
     "unreadable_cif": "the CIF does not parse into atoms",
     "cell_not_conventional": "the cell does not have the metric of its space group's family",
     "family_not_built": "a crystal family that the configuration does not list",
+    "rare_group": "a space group with fewer structures in the training part than `least`",
 }
 
 
@@ -60,6 +62,8 @@ class CrystalSettings:
     split      of `splits.STRUCTURE_KINDS`: which crystals share a part
     fractions  `splits.fractions`
     seed       of the configuration
+    least      structures of a space group in the training part that it takes to keep the group, in all parts;
+               0 keeps all
     """
 
     dataset: str
@@ -67,17 +71,20 @@ class CrystalSettings:
     split: str
     fractions: Mapping[str, float]
     seed: int
+    least: int = 0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], seed: int, dataset: str = "cddd") -> "CrystalSettings":
         """Those of a dataset in a configuration that has at least `lines` and `splits`."""
         splits = config["splits"]
-        return cls(dataset, dict(config["lines"]), splits[dataset], dict(splits["fractions"]), seed)
+        lines, fractions = dict(config["lines"]), dict(splits["fractions"])
+        return cls(dataset, lines, splits[dataset], fractions, seed, splits.get("least", 0))
 
     @property
     def identity(self) -> Identity:
         """What the files say of themselves."""
         config = {"lines": self.lines, "split": self.split, "fractions": self.fractions}
+        config |= {"least": self.least} if self.least else {}
         return Identity(self.dataset, self.seed, config)
 
 
@@ -178,21 +185,55 @@ def write_lines(
     """`build_shard` with the rejected structures added to `quarantine`; returns received and accepted."""
     file = open_parquet(structures)
     check_table(file.schema_arrow, STRUCTURES, str(structures))
-    rows = shard.rows(file.metadata.num_rows)
+    total = file.metadata.num_rows
+    rows = shard.rows(total)
+    first = rows.start
     rejected = len(quarantine)
+    rare = _rare(file, settings) if settings.least else {}
     with ExitStack() as files:
         writers = {
             family: files.enter_context(parquet_writer(out, LINES, group_rows=_GROUP_ROWS))
             for family, out in lines_out.items()
         }
         for batch in iter_rows(structures, rows, _COLUMNS, batch_size=_HELD):
-            of_family = _with_lines(batch.to_pylist(), settings.lines, frozenset(writers), quarantine)
+            found = [{**row, "place": place} for place, row in enumerate(batch.to_pylist(), first)]
+            first += len(found)
+            kept = _without_rare(found, rare, settings.least, quarantine)
+            of_family = _with_lines(kept, settings.lines, frozenset(writers), quarantine)
             for family, found in of_family.items():
-                writers[family].write(_table(found, settings))
+                writers[family].write(_table(found, settings, total))
     accepted = sum(writer.rows for writer in writers.values())
     if accepted + len(quarantine) - rejected != len(rows):
         raise AssertionError(f"{structures}: {accepted} accepted, {len(quarantine)} quarantined of {rows}")
     return len(rows), accepted
+
+
+def _rare(file: pq.ParquetFile, settings: CrystalSettings) -> dict[int, int]:
+    """Space groups that are left out, and how many structures of each are in the training part."""
+    rows = file.read(columns=[*STRUCTURE_COLUMNS, "spacegroup_number"]).to_pylist()
+    parts = _parts(rows, range(len(rows)), len(rows), settings)
+    return rare_groups(zip((row["spacegroup_number"] for row in rows), parts, strict=True), settings.least)
+
+
+def _parts(
+    rows: Sequence[Mapping[str, Any]], places: Sequence[int], total: int, settings: CrystalSettings
+) -> list[str]:
+    """Part of each row, which is number `places` of the `total` of the table."""
+    return structure_parts(
+        settings.split, rows, places, total=total, fractions=settings.fractions, seed=settings.seed
+    )
+
+
+def _without_rare(
+    rows: Iterable[dict[str, Any]], rare: Mapping[int, int], least: int, quarantine: Quarantine
+) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        number = row["spacegroup_number"]
+        if number in rare:
+            detail = f"space group {number} has {rare[number]} structures for training, fewer than {least}"
+            quarantine.add(row["structure_id"], "rare_group", detail)
+        else:
+            yield row
 
 
 def _with_lines(
@@ -222,12 +263,12 @@ def sample_id(dataset: str, structure_id: str) -> str:
     return f"{dataset}-{structure_id.removeprefix(f'{dataset}:')}"
 
 
-def _table(rows: Sequence[Mapping[str, Any]], settings: CrystalSettings) -> pa.Table:
+def _table(rows: Sequence[Mapping[str, Any]], settings: CrystalSettings, total: int) -> pa.Table:
     ids = [row["structure_id"] for row in rows]
     samples = Samples(
         ids=[sample_id(settings.dataset, structure_id) for structure_id in ids],
         numbers=[row["spacegroup_number"] for row in rows],
-        splits=split_of(structure_keys(settings.split, rows), settings.fractions, settings.seed),
+        splits=_parts(rows, [row["place"] for row in rows], total, settings),
         cells=np.stack([row["cell"] for row in rows]),
         origins=ids,
         sources=[(row["source"], row["licence"]) for row in rows],

@@ -14,6 +14,8 @@ from typing import Any
 from xtinct.datasets.cddd import CrystalSettings, write_lines
 from xtinct.datasets.gcdd_statistics import ids_of_part
 from xtinct.datasets.merging import Identity, merge_lines
+from xtinct.datasets.splits import rare_groups
+from xtinct.files.parquet import open_parquet
 from xtinct.files.quarantine import Quarantine
 from xtinct.files.shards import Shard
 from xtinct.generators.randomised import Randomisation, randomised_copies
@@ -29,6 +31,7 @@ class CopySettings:
     lines    the configuration's `lines`
     symprec  `cleaning.symprec`: tolerance at which moyo must find the group of the original in the copy
     seed     of the configuration
+    least    `splits.least`: test crystals of rarer space groups are no test crystals
     """
 
     kind: str
@@ -36,16 +39,20 @@ class CopySettings:
     lines: Mapping[str, Any]
     symprec: float
     seed: int
+    least: int = 0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], seed: int, kind: str) -> "CopySettings":
         """Those of a configuration that has at least `lines`, `splits.cddd` and `cleaning.symprec`."""
-        return cls(kind, config["splits"]["cddd"], dict(config["lines"]), config["cleaning"]["symprec"], seed)
+        splits = config["splits"]
+        symprec, least = config["cleaning"]["symprec"], splits.get("least", 0)
+        return cls(kind, splits["cddd"], dict(config["lines"]), symprec, seed, least)
 
     @property
     def identity(self) -> Identity:
         """What the files say of themselves; the dataset is called cddd-`kind`."""
         config = {"lines": self.lines, "split": self.split, "kind": self.kind, "symprec": self.symprec}
+        config |= {"least": self.least} if self.least else {}
         return Identity(f"cddd-{self.kind}", self.seed, config)
 
     @property
@@ -80,7 +87,7 @@ def build_copies(
             Randomisation(settings.kind, settings.seed, settings.symprec),
             structures_out=structures_out,
             quarantine_out=Path(folder, "copies.parquet"),
-            only=ids_of_part(splits, part="test", split=settings.split),
+            only=_test_crystals(structures, splits, settings),
         )
         quarantine.read(Path(folder, "copies.parquet"))
         parts = {family: Path(folder, f"{family}.parquet") for family in lines_out}
@@ -89,3 +96,16 @@ def build_copies(
             merge_lines([parts[family]], out, settings.identity)
     quarantine.write(quarantine_out)
     return {"received": copies["received"], "accepted": accepted, "quarantined": len(quarantine)}
+
+
+def _test_crystals(structures: str | Path, splits: str | Path, settings: CopySettings) -> set[str]:
+    """Ids of the test crystals, those of rare groups left out as CDDD does."""
+    test = ids_of_part(splits, part="test", split=settings.split)
+    if not settings.least:
+        return test
+    with open_parquet(structures) as file:
+        columns = file.read(columns=["structure_id", "spacegroup_number"]).to_pydict()
+    train = ids_of_part(splits, part="train", split=settings.split)
+    pairs = list(zip(columns["structure_id"], columns["spacegroup_number"], strict=True))
+    rare = rare_groups(((number, "train" if i in train else "") for i, number in pairs), settings.least)
+    return test - {i for i, number in pairs if number in rare}

@@ -2,9 +2,12 @@
 
 A sample belongs to a group, named by a key; the part is a function of the key alone, so samples
 of one group always share a part, whichever rows happen to be present, in any order. Fractions are
-therefore met in expectation over groups, not exactly over samples.
+therefore met in expectation over groups, not exactly over samples. The exception is the split of
+others by contiguous index, kept to compare with: there the place in the table decides.
 """
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -54,8 +57,43 @@ def _bounds(fractions: Mapping[str, float]) -> list[tuple[str, float]]:
     return bounds
 
 
+def structure_parts(
+    kind: str,
+    rows: Sequence[Mapping[str, Any]],
+    places: Sequence[int],
+    *,
+    total: int,
+    fractions: Mapping[str, float],
+    seed: int,
+) -> list[str]:
+    """Part of each structure (rows of STRUCTURES) by one of STRUCTURE_KINDS.
+
+    places   rows of the whole table, ordered by structure_id and of `total` rows, that these are
+
+    contiguous cuts the table where it stands, the first share of its rows for training, the next for
+    validation: the out-of-library split of SimXRD-4M. Near relatives stand near each other in a
+    database, and the same crystal may still fall into two parts. `structure_keys` explains the other kinds.
+    """
+    if kind != CONTIGUOUS:
+        return split_of(structure_keys(kind, rows), fractions, seed)
+    bounds = _bounds(fractions)
+    uppers = [upper for _, upper in bounds]
+    return [bounds[bisect_right(uppers, (place + 0.5) / total)][0] for place in places]
+
+
+def rare_groups(structures: Iterable[tuple[int, str]], least: int) -> dict[int, int]:
+    """Space groups with fewer than `least` structures in the training part, and how many these are.
+
+    structures   space group and part of each
+    """
+    trained: Counter[int] = Counter()
+    for number, part in structures:
+        trained[number] += part == "train"
+    return {number: n for number, n in sorted(trained.items()) if n < least}
+
+
 def structure_keys(kind: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Group keys of structures (rows of STRUCTURES) for a split of one of STRUCTURE_KINDS.
+    """Group keys of structures (rows of STRUCTURES) for a split of one of STRUCTURE_KINDS but contiguous.
 
     random          every structure is a group of its own
     formula         all structures of one reduced formula
@@ -82,7 +120,9 @@ _GROUP_OF: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "protostructure": _prototype,
     "source": itemgetter("source"),
 }
+#: The split by place in the table.
+CONTIGUOUS = "contiguous"
 #: Ways to split structures, and columns of STRUCTURE_SPLITS.
-STRUCTURE_KINDS = tuple(_GROUP_OF)
+STRUCTURE_KINDS = (*_GROUP_OF, CONTIGUOUS)
 #: Columns of STRUCTURES that they need.
 STRUCTURE_COLUMNS = ("structure_id", "formula", "protostructure", "source")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from xtinct.datasets.splits import STRUCTURE_COLUMNS, STRUCTURE_KINDS, split_of, structure_keys
+from xtinct.datasets.splits import STRUCTURE_COLUMNS, STRUCTURE_KINDS, structure_parts
 from xtinct.files.parquet import open_parquet, write_parquet
 from xtinct.files.schema import CELL, STRUCTURE_SPLITS, STRUCTURES, check_table
 
@@ -37,7 +37,9 @@ def write_structure_splits(
     }
     columns = {"structure_id": rows["structure_id"]}
     for kind in STRUCTURE_KINDS:
-        columns[kind] = split_of(structure_keys(kind, _rows(rows)), fractions, seed)
+        columns[kind] = structure_parts(
+            kind, list(_rows(rows)), range(len(first)), total=len(first), fractions=fractions, seed=seed
+        )
     columns["duplicate_of"] = first
     table = pa.Table.from_pydict(columns, schema=STRUCTURE_SPLITS)
     write_parquet(out, [table], STRUCTURE_SPLITS, {"seed": seed, "fractions": dict(fractions)})

@@ -12,6 +12,7 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.test_sets import TestSet
+from xtinct.files.writing import write_csv
 from xtinct.learning.predictor import Predictor
 from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
@@ -58,6 +59,16 @@ def by_library(
             }
         )
     return rows
+
+
+def write_libraries(
+    model: ModelFolder, paths: Sequence[str | Path], out: str | Path, *, times: int, confidence: float
+) -> None:
+    """Write the rows of `by_library` as CSV, each with what tells the model from others."""
+    card = model.predictor().card
+    identity = {key: card[key] for key in ("experiment", "train_set", "target", "family", "seed")}
+    rows = by_library(model, paths, times=times, confidence=confidence)
+    write_csv(out, [identity | row for row in rows])
 
 
 def _variation(predictor: Predictor) -> Variation:

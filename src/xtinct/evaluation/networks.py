@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +23,7 @@ from xtinct.scores.calibration import COVERAGES, prediction_sets, reliability, s
 from xtinct.scores.metrics import abstention_curve, average, label_table, share
 
 #: Tables beside the records of an evaluation: `<test set>.<table>.csv`.
-TABLES = ("reliability", "labels", "sets", "abstention")
+TABLES = ("reliability", "labels", "sets", "abstention", "confusion")
 #: Shares of the answers that are kept in the abstention curve.
 KEPT = (1.0, 0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 
@@ -164,6 +165,8 @@ def evaluation_tables(
                  those of training; the promise holds for a test set of the same law) or validation (the
                  validation part of the test set itself, `n_calibration` samples)
     abstention   accuracy and risk when the least certain are left out: `metrics.abstention_curve`
+    confusion    cells of the confusion matrix of crystal systems: `count` samples of the `true` label that
+                 were said to be of the `predicted` one; of classes and groups the predictions hold them
     """
     tables: dict[str, list[dict]] = {name: [] for name in TABLES}
     if not len(evaluation.samples):
@@ -171,6 +174,13 @@ def evaluation_tables(
     for target in evaluation.targets:
         for name, rows in _tables_of(evaluation, target).items():
             tables[name] += [{"target": target, **row} for row in rows]
+    if "crystal_system" in evaluation.targets:
+        choices = evaluation.choices("crystal_system", evaluation.found)
+        pairs = Counter(zip(choices.labels.tolist(), choices.first.tolist(), strict=True))
+        tables["confusion"] = [
+            {"target": "crystal_system", "true": choices.names[t], "predicted": choices.names[p], "count": n}
+            for (t, p), n in sorted(pairs.items())
+        ]
     tables["sets"] = _sets(evaluation, predictor, true_class)
     return tables
 

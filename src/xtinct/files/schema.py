@@ -91,6 +91,7 @@ STRUCTURE_SPLITS = _table(
     ("formula", pa.string(), "", "part when structures of one reduced formula stay together"),
     ("protostructure", pa.string(), "", "part when structures of one prototype stay together"),
     ("source", pa.string(), "", "part when structures of one source stay together"),
+    ("contiguous", pa.string(), "", "part when the table, ordered by structure_id, is cut where it stands"),
     ("duplicate_of", pa.string(), "", "first structure of the same crystal; its own id if there is none"),
 )
 

@@ -1,7 +1,7 @@
 """How like real crystals the generated ones are: distributions and statistics by crystal system."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,30 @@ def quantities(
 
     `only`: ids of the crystals to look at, all by default.
     """
-    file = _structures(structures)
     found: dict[str, dict[str, list[float]]] = {
         system: {name: [] for name in QUANTITIES} for system in CRYSTAL_SYSTEMS
     }
+    for _, system, values in _described(structures, only):
+        for name, value in values.items():
+            found[system][name].append(float(value))
+    return {
+        system: {name: np.array(values) for name, values in of_system.items()}
+        for system, of_system in found.items()
+    }
+
+
+def crystal_quantities(
+    structures: str | Path, only: Collection[str] | None = None
+) -> dict[str, dict[str, float]]:
+    """Structure id -> QUANTITIES of the crystals in a table of STRUCTURES, `only` those by default all."""
+    return {structure_id: values for structure_id, _, values in _described(structures, only)}
+
+
+def _described(
+    structures: str | Path, only: Collection[str] | None
+) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Structure id, crystal system and QUANTITIES of every crystal."""
+    file = _structures(structures)
     columns = ["structure_id", "crystal_system", "cif", *CELL]
     for batch in read_batches(file, 256, columns):
         for row in batch.to_pylist():
@@ -75,12 +95,7 @@ def quantities(
                 "ln(b/a)": np.log(b / a),
                 "beta": beta,
             }
-            for name, value in values.items():
-                found[row["crystal_system"]][name].append(float(value))
-    return {
-        system: {name: np.array(values) for name, values in of_system.items()}
-        for system, of_system in found.items()
-    }
+            yield row["structure_id"], row["crystal_system"], values
 
 
 def matched(real: str | Path, generated: str | Path) -> tuple[set[str], set[str]]:

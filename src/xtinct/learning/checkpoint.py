@@ -23,6 +23,7 @@ NAME = "checkpoint.safetensors"
 class Progress:
     """Where a run stands: next step, seconds spent, and the rows of the history so far.
 
+    cpu      seconds of this process's CPU time, of all its threads
     waited   of the seconds, those in which the model waited for data: drawn, or on a CPU also rendered
     skipped  steps without an update, because the gradient was not finite
     in_a_row of these, those since the last update
@@ -31,6 +32,7 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
+    cpu: float = 0.0
     waited: float = 0.0
     skipped: int = 0
     in_a_row: int = 0

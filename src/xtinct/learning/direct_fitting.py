@@ -27,14 +27,16 @@ def fit_at_once(run: Run) -> Progress:
     """Fit the run's model on the samples of its budget; the progress has one row of history.
 
     They are kept in memory together. XtinctError where they do not fit, for several processes, and for a
-    loss, which such a model does not minimise. Nothing is kept of a run that was interrupted.
+    loss or a penalty, which such a model does not minimise. Nothing is kept of a run that was interrupted.
     """
     model, settings = run.network.model, run.settings
     if run.processes.count > 1:
         raise XtinctError("train.processes: a model that is fitted at once takes one process")
+    if settings.l1 or settings.l2:
+        raise XtinctError("training.l1, training.l2: a model that is fitted at once has no such penalty")
     if settings.loss != "cross-entropy":
         raise XtinctError(f"training.loss: a model that is fitted at once knows no loss {settings.loss!r}")
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     progress = Progress()
     count = run.n_steps * settings.batch_size
     try:
@@ -54,5 +56,6 @@ def fit_at_once(run: Run) -> Progress:
     log.info("fitting %s patterns at once", f"{count:,}")
     model.fit(patterns, labels, run.seed)
     progress.step, progress.seconds = run.n_steps, time.perf_counter() - started
+    progress.cpu = time.process_time() - cpu
     progress.history.append(run.row(torch.zeros(3), progress))
     return progress

@@ -18,7 +18,7 @@ from xtinct.learning.loading import Batch, Loader
 from xtinct.learning.losses import make_loss, output_log_prior
 from xtinct.learning.memory import Portion, is_out_of_memory
 from xtinct.learning.models.normalisation import set_ghost_batch
-from xtinct.learning.optim import clip_gradients, make_optimizers, schedule
+from xtinct.learning.optim import RateCourse, add_penalty, clip_gradients, make_optimizers
 from xtinct.learning.parallel import Processes
 from xtinct.learning.training_settings import TrainSettings
 from xtinct.learning.validation import Validation, not_finite
@@ -78,6 +78,8 @@ class Run:
         self.forward = compiled(self.network.model, self.settings.compile, device, self.n_steps)
         samples, loader = self.data.validation, self.data.loader
         self.validation = Validation(self.network, samples, loader, self.n_steps * batch, batch)
+        if self.settings.schedule == "plateau" and self.processes.first and samples is None:
+            raise XtinctError("training.schedule: plateau follows the validation, which has no sample here")
 
     def _divide(self, batch: int) -> None:
         """Set the samples of this process's part of a batch, and the size of ghost batches."""
@@ -102,17 +104,18 @@ class Run:
         progress = self._restored(optimizers)
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         peaks = [group["lr"] for group in groups]
+        course = RateCourse(settings, self.n_steps, progress.history)
         sums = torch.tensor(progress.sums, device=device, dtype=torch.float64)
-        started = time.perf_counter() - progress.seconds
+        started, cpu = time.perf_counter() - progress.seconds, time.process_time() - progress.cpu
         told = saved = time.perf_counter()
         source = self.batches(progress)
         for step in range(progress.step, self.n_steps):
-            share = schedule(step, self.n_steps, kind=settings.schedule, warmup=settings.warmup)
             for group, peak in zip(groups, peaks, strict=True):
-                group["lr"] = peak * share
+                group["lr"] = peak * course.share(step)
             sums += self._step(source, step, optimizers, progress)
             now = time.perf_counter()
             progress.step, progress.seconds = step + 1, now - started
+            progress.cpu = time.process_time() - cpu
             row = self.row(sums, progress) if step + 1 in self.validated_after else None
             if self.processes.first and (row or now - told > PROGRESS_SECONDS):
                 told = now
@@ -120,6 +123,9 @@ class Run:
             if row is not None:
                 sums.zero_()
                 progress.history.append(row)
+                if course.follows_validation:
+                    accuracy = row["validation_accuracy"] or 0.0
+                    course.validated(self.processes.told(accuracy, device))
                 if self.processes.agree(self.finished(row), device) and step + 1 < self.n_steps:
                     log.info(
                         "stopping after step %d: the interval of the validation holds the ceiling", step + 1
@@ -160,6 +166,7 @@ class Run:
         totals = self.gradients(batch, step, progress)
         parameters = [p for p in self.network.model.parameters() if p.requires_grad]
         self.processes.add_up([*(p.grad for p in parameters), totals])
+        add_penalty(self.network.model, self.settings.l1, self.settings.l2)
         if clip_gradients(parameters, self.settings.gradient_clip):
             self._take_step(optimizers)
             progress.in_a_row = 0

@@ -1,6 +1,7 @@
-"""Optimisers and the learning-rate schedule."""
+"""Optimisers, penalties on weights, and the course of the learning rate."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -77,6 +78,62 @@ def clip_gradients(parameters: list[nn.Parameter], limit: float) -> bool:
     return True
 
 
+@torch.no_grad()
+def add_penalty(model: nn.Module, l1: float, l2: float) -> None:
+    """Add the gradient of l1 * sum |w| + l2 * sum w^2 to those that the parameters have.
+
+    w: every number of the matrices and kernels. Norms and biases go free, as in Keras, whose
+    `kernel_regularizer` this is.
+    """
+    if not (l1 or l2):
+        return
+    for parameter in model.parameters():
+        if parameter.ndim >= 2 and parameter.grad is not None:
+            parameter.grad += l1 * parameter.sign() + 2 * l2 * parameter
+
+
+class RateCourse:
+    """Share of the peak learning rate at each step of a run.
+
+    n_steps   of the run
+    history   rows of the validations so far, of a run that goes on
+
+    "cosine" and "constant": as `schedule`. "plateau": torch's ReduceLROnPlateau on the validation
+    accuracy: times `settings.factor` once it has not risen by more than 1e-4 (Keras's least change) in
+    more than `settings.patience` validations in a row.
+    """
+
+    def __init__(self, settings: TrainSettings, n_steps: int, history: Sequence[Mapping] = ()) -> None:
+        self.settings, self.n_steps = settings, n_steps
+        self._rate = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=1.0)
+        self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self._rate,
+            mode="max",
+            factor=settings.factor,
+            patience=settings.patience,
+            threshold=1e-4,
+            threshold_mode="abs",
+        )
+        for row in history:
+            self.validated(row["validation_accuracy"])
+
+    @property
+    def follows_validation(self) -> bool:
+        """Whether it needs `validated` after every validation."""
+        return self.settings.schedule == "plateau"
+
+    def validated(self, accuracy: float) -> None:
+        """Take note of a validation's accuracy."""
+        if self.follows_validation:
+            self._plateau.step(accuracy)
+
+    def share(self, step: int) -> float:
+        """Share at `step` (from 0)."""
+        if self.follows_validation:
+            return self._rate.param_groups[0]["lr"]
+        return schedule(step, self.n_steps, kind=self.settings.schedule, warmup=self.settings.warmup)
+
+
 def schedule(step: int, n_steps: int, *, kind: str, warmup: float) -> float:
     """Share of the peak learning rate at `step` (from 0).
 
@@ -86,7 +143,7 @@ def schedule(step: int, n_steps: int, *, kind: str, warmup: float) -> float:
     if kind == "constant":
         return 1.0
     if kind != "cosine":
-        raise XtinctError(f"train.schedule: {kind!r}, expected cosine or constant")
+        raise XtinctError(f"train.schedule: {kind!r}, expected cosine, constant or plateau")
     rise = warmup * n_steps
     if step < rise:
         return (step + 1) / (rise + 1)

@@ -40,11 +40,15 @@ class Processes:
 
     def agree(self, answer: bool, device: torch.device) -> bool:
         """What the first process answers."""
+        return bool(self.told(float(answer), device))
+
+    def told(self, number: float, device: torch.device) -> float:
+        """The number that the first process has."""
         if self.count == 1:
-            return answer
-        told = torch.tensor([float(answer)], device=device)
+            return number
+        told = torch.tensor([number], dtype=torch.float64, device=device)
         distributed.broadcast(told, src=0)
-        return bool(told.item())
+        return float(told.item())
 
     def require_same(self, state: object, what: str) -> None:
         """XtinctError that begins with `what`, in every process, unless `state` is the same in all."""

@@ -57,6 +57,11 @@ class Predictor:
         self._network = Network(model, self.outputs, self.render, self.precision, log_prior)
 
     @property
+    def model(self) -> torch.nn.Module:
+        """The network, in evaluation mode: patterns float32 (n, points) to logits (n, n_outputs)."""
+        return self._network.model
+
+    @property
     def temperature(self) -> float:
         """What divides the logarithms of the model's probabilities; 1 without a calibration."""
         return self.calibration.temperature if self.calibrated and self.calibration else 1.0

@@ -215,6 +215,7 @@ def _outcome(progress: Progress) -> dict[str, Any]:
         "metrics": {key: value for key, value in last.items() if key not in ("step", "patterns")},
         "patterns": last["patterns"],
         "seconds": round(progress.seconds, 1),
+        "cpu_seconds": round(progress.cpu, 1),
         "data_share": round(progress.data_share, 4),
     }
 

@@ -34,8 +34,8 @@ class TrainSettings:
     """How a network is fitted: the configuration's `train`, which explains every key, and what an
     experiment's `training` says otherwise.
 
-    XtinctError for a loss, a sampling or a correction that does not exist, and for two that both do away
-    with the prior.
+    XtinctError for a loss, a sampling or a correction that does not exist, for two that both do away
+    with the prior, and for a rate that follows a validation which there is not.
     """
 
     device: str
@@ -59,6 +59,10 @@ class TrainSettings:
     focusing: float = 2.0
     sampling: str = "as-drawn"
     correction: str = "none"
+    patience: int = 10
+    factor: float = 0.1
+    l1: float = 0.0
+    l2: float = 0.0
 
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():
@@ -67,6 +71,10 @@ class TrainSettings:
         remedies = self.remedies()
         if len(remedies) > 1:
             raise XtinctError(f"training: {' and '.join(remedies)} each do away with the prior; take one")
+        if self.schedule == "plateau" and not self.validation_patterns:
+            raise XtinctError(
+                "training.schedule: plateau follows the validation; set train.validation_patterns"
+            )
 
     def remedies(self) -> list[str]:
         """Settings that make the answers those for outputs of equal frequency."""
@@ -81,6 +89,9 @@ class TrainSettings:
                 del values[f.name]
         if self.loss != "focal":
             values.pop("focusing", None)
+        if self.schedule != "plateau":
+            values.pop("patience", None)
+            values.pop("factor", None)
         return values
 
 

@@ -22,7 +22,7 @@ Config = Mapping[str, Any]
 _DATASETS = ("ulbd", "cddd", "gcdd")
 _ONLINE = ("ulbd-online", "wilson-online", "physical-online", "gcdd-online")
 #: Keys of a variant that are no settings of its dataset.
-_FOREIGN = {"ulbd": (), "cddd": ("lattices", "ranges", "intensities")}
+_FOREIGN = {"ulbd": ("least",), "cddd": ("lattices", "ranges", "intensities")}
 
 
 def contradictions(config: Config) -> Iterator[str]:
@@ -186,6 +186,8 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
     yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
     yield from _wrong_variation(config, where, experiment)
+    if "libraries" in experiment:
+        yield from _wrong_libraries(where, experiment)
     try:
         from_section(TrainSettings, {**config["train"], **experiment.get("training", {})}, "train")
     except XtinctError as error:
@@ -194,6 +196,14 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         check_frequencies(experiment.get("prior"), experiment.get("training", {}), where)
     except XtinctError as error:
         yield str(error)
+
+
+def _wrong_libraries(where: str, experiment: Config) -> Iterator[str]:
+    """Crystals of training that there are none of, or that cannot be measured anew."""
+    if not experiment.get("variation"):
+        yield f"{where}.libraries: training crystals are measured anew by `variation`, which is missing"
+    if len(training_sets(experiment)) > 1 or training_sets(experiment)[0].endswith("-online"):
+        yield f"{where}.libraries: one stored training set holds the crystals; write it as train"
 
 
 def _wrong_variation(config: Config, where: str, experiment: Config) -> Iterator[str]:

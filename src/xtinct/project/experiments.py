@@ -9,8 +9,8 @@ from xtinct.learning.group_priors import GroupPrior
 from xtinct.project.configuration import CONFIG, load
 from xtinct.project.named_sets import is_own_set, training_sets
 
-#: Keys of an experiment that say which models there are and what they are tested on, not what one is.
-_NOT_OF_A_MODEL = ("families", "seeds", "tests")
+#: Keys of an experiment that say which models there are and how they are judged, not what one is.
+_NOT_OF_A_MODEL = ("families", "seeds", "tests", "figures", "libraries")
 #: Training sets whose lattices are drawn while training.
 _LATTICES = {"ulbd-online", "wilson-online", "physical-online"}
 

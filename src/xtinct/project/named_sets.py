@@ -40,6 +40,8 @@ def with_variant(config: Mapping[str, Any], version: str) -> dict[str, Any]:
     if variant is not None:
         if "split" in variant:
             changed["splits"][variant["of"]] = variant["split"]
+        if "least" in variant:
+            changed["splits"]["least"] = variant["least"]
         if "intensities" in variant:
             changed["ulbd"]["intensities"] = variant["intensities"]
         changed["lines"].update(variant.get("lines", {}))

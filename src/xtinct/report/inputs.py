@@ -267,7 +267,8 @@ def read_trainings(history_paths: Iterable[str | Path]) -> list[dict]:
     """The card of every model with its history, ordered by experiment, family and seed.
 
     The card stands beside the history, as card.json. Histories have columns patterns,
-    validation_accuracy and validation_ceiling; the last two are empty where nothing was validated.
+    validation_accuracy and validation_ceiling; the last two are empty where nothing was validated. `points`
+    are the validations alone, `curve` all rows: patterns, and loss, accuracy and validation accuracy or None.
     """
     trainings = []
     for path in sorted(map(Path, history_paths)):
@@ -298,7 +299,16 @@ def read_trainings(history_paths: Iterable[str | Path]) -> list[dict]:
             if row["validation_accuracy"]
         ]
         patterns = max((int(row["patterns"]) for row in rows), default=0)
-        trainings.append({"card": card, "patterns": patterns, "points": points})
+        curve = [
+            {
+                "patterns": int(row["patterns"]),
+                "loss": float(row["loss"]) if row.get("loss") else None,
+                "accuracy": float(row["accuracy"]) if row.get("accuracy") else None,
+                "validation": float(row["validation_accuracy"]) if row["validation_accuracy"] else None,
+            }
+            for row in rows
+        ]
+        trainings.append({"card": card, "patterns": patterns, "points": points, "curve": curve})
     return sorted(trainings, key=lambda t: (t["card"]["experiment"], t["card"]["family"], t["card"]["seed"]))
 
 
@@ -369,6 +379,11 @@ def read_tables(paths: Iterable[str | Path]) -> dict[str, list[dict[str, str]]]:
         "comparison": {"quantity", "ks", "ks_critical"},
         "histograms": {"quantity", "real", "generated"},
         "groups": {"spacegroup_number", "draws", "wrong_group_share"},
+        "confusion": {"true", "predicted", "count"},
+        "libraries": {"protocol", "crystals", "top1"},
+        "features": {"x", "y", "crystal_system"},
+        "descriptors": {"quantity", "error", "right"},
+        "importances": {"two_theta_low", "importance"},
     }
     tables: dict[str, list[dict[str, str]]] = {kind: [] for kind in kinds}
     for path in sorted(map(Path, paths)):

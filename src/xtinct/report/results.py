@@ -78,8 +78,8 @@ class Results:
 
     @cached_property
     def confusion(self) -> list[Row]:
-        """Rows of `confusion_rows`."""
-        return confusion_rows(self.inputs.evaluations)
+        """Rows of `confusion_rows`, and those of crystal systems that models were trained on."""
+        return confusion_rows(self.inputs.evaluations) + system_rows(self.inputs.tables["confusion"])
 
     @cached_property
     def training(self) -> list[Row]:
@@ -235,6 +235,20 @@ def confusion_rows(evaluations: Iterable[EvaluationFile]) -> list[Row]:
                 for (t, p), count in sorted(pairs.items())
             ]
     return rows
+
+
+def system_rows(confusion: Iterable[Mapping[str, str]]) -> list[Row]:
+    """The cells of the tables `confusion` of `read_tables` as rows of `confusion_rows`."""
+    return [
+        {
+            **{key: row[key] for key in ("experiment", "train_set", "test_set", "family", "model")},
+            "seed": int(row["seed"]),
+            "kind": row["target"],
+            **{key: row[key] for key in ("true", "predicted")},
+            "count": int(row["count"]),
+        }
+        for row in confusion
+    ]
 
 
 def training_rows(trainings: Iterable[Mapping]) -> list[Row]:

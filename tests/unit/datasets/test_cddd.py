@@ -13,6 +13,7 @@ from xtinct.datasets import cddd
 from xtinct.datasets.cddd import CrystalSettings, build_shard
 from xtinct.datasets.manifest import write_manifest
 from xtinct.datasets.merging import merge_lines, merge_quarantine
+from xtinct.datasets.structure_splits import write_structure_splits
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import LINES, QUARANTINE, STRUCTURES, check_table
@@ -231,3 +232,63 @@ def test_a_cif_that_is_not_one():
         with pytest.raises(StructureRefusedError) as refused:
             cddd.read_atoms(text)
         assert refused.value.reason == "unreadable_cif"
+
+
+def test_contiguous_parts_are_those_of_the_table_in_any_number_of_shards(structures, tmp_path):
+    """Rejected structures keep their place, so that the parts agree with those of the table of splits."""
+    # Some rows of ROWS have a label that is none.
+    unlabelled = pa.Table.from_pylist([r | {"protostructure": None} for r in ROWS], schema=STRUCTURES)
+    write_parquet(tmp_path / "unlabelled.parquet", [unlabelled], STRUCTURES)
+    write_structure_splits(
+        tmp_path / "unlabelled.parquet", tmp_path / "splits.parquet", fractions=FRACTIONS, seed=3
+    )
+    splits = pq.read_table(tmp_path / "splits.parquet").to_pydict()
+    expected = dict(zip(splits["structure_id"], splits["contiguous"], strict=True))
+    assert Counter(expected.values()) == {"train": 7, "validation": 3, "test": 2}
+    settings = CrystalSettings("cddd", LINE_SETTINGS, "contiguous", FRACTIONS, seed=3)
+    for count in (1, 5):
+        found = {}
+        for number in range(count):
+            out = {family: tmp_path / f"{family}-{count}-{number}.parquet" for family in FAMILIES}
+            quarantine = tmp_path / "quarantine.parquet"
+            build_shard(structures, settings, Shard(number, count), lines_out=out, quarantine_out=quarantine)
+            for path in out.values():
+                rows = pq.read_table(path).to_pydict()
+                found |= dict(zip(rows["origin"], rows["split"], strict=True))
+        assert len(found) == 4
+        assert found.items() <= expected.items()
+
+
+def test_groups_too_rare_in_training_are_quarantined_in_all_parts_and_shards(tmp_path):
+    """Cut where it stands: three of group 225 and one of 221 are in training; of two at least, 225 stays."""
+    rows = [row(f"s:{i}", 225, rock_salt("K", "Cl", 5 + i / 10)) for i in (1, 2, 3, 8)]
+    rows += [row(f"s:{i}", 221, p1_cif((4, 4, 4, 90, 90, 90), [("Fe", 0, 0, 0, 1)])) for i in (4, 9)]
+    rows.sort(key=lambda r: r["structure_id"])
+    structures = tmp_path / "s.parquet"
+    write_parquet(structures, [pa.Table.from_pylist(rows, schema=STRUCTURES)], STRUCTURES)
+    fractions = {"train": 4 / 6, "validation": 0.0, "test": 2 / 6}
+
+    def built(least, count=1):
+        settings = CrystalSettings("cddd", LINE_SETTINGS, "contiguous", fractions, seed=3, least=least)
+        lines, rejected = [], []
+        for number in range(count):
+            out, quarantine = tmp_path / "lines.parquet", tmp_path / "q.parquet"
+            build_shard(
+                structures,
+                settings,
+                Shard(number, count),
+                lines_out={"cubic": out},
+                quarantine_out=quarantine,
+            )
+            lines += pq.read_table(out).to_pylist()
+            rejected += pq.read_table(quarantine).to_pylist()
+        return {r["origin"]: r["split"] for r in lines}, {r["structure_id"]: r for r in rejected}
+
+    kept, rejected = built(2)
+    assert kept == {"s:1": "train", "s:2": "train", "s:3": "train", "s:8": "test"}
+    assert set(rejected) == {"s:4", "s:9"}
+    assert rejected["s:9"]["reason"] == "rare_group"
+    assert rejected["s:9"]["detail"] == "space group 221 has 1 structures for training, fewer than 2"
+    assert (built(2, count=3)[0], set(built(2, count=3)[1])) == (kept, set(rejected))
+    assert len(built(0)[0]) == len(built(1)[0]) == 6
+    assert built(4)[0] == {}

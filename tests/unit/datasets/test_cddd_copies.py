@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,13 +63,13 @@ def folder(tmp_path_factory):
     return folder
 
 
-def build(folder, out, kind):
+def build(folder, out, kind, least=0):
     outs = {family: out / f"{family}.parquet" for family in FAMILIES}
     counts = build_copies(
         folder / "structures.parquet",
         folder / "splits.parquet",
         folder / "statistics.json",
-        CopySettings(kind, "protostructure", LINE_SETTINGS, symprec=0.01, seed=1),
+        CopySettings(kind, "protostructure", LINE_SETTINGS, symprec=0.01, seed=1, least=least),
         structures_out=out / "structures.parquet",
         lines_out=outs,
         quarantine_out=out / "quarantine.parquet",
@@ -88,6 +90,20 @@ def test_nothing_is_learned_from_test_crystals(folder):
     assert read_statistics(folder / "statistics.json") == kept
     assert kept["structures"] + sum(kept["left_out"].values()) == len(ids["train"])
     assert everything["structures"] > kept["structures"]
+
+
+def test_test_crystals_of_groups_rare_in_training_are_not_copied(folder, tmp_path):
+    splits, structures = folder / "splits.parquet", pq.read_table(folder / "structures.parquet")
+    group_of = dict(
+        zip(*(structures[c].to_pylist() for c in ("structure_id", "spacegroup_number")), strict=True)
+    )
+    train, test = (ids_of_part(splits, part=p, split="protostructure") for p in ("train", "test"))
+    counts = Counter(group_of[i] for i in train)
+    least = 1 + min(counts.values())
+    kept = [i for i in test if counts[group_of[i]] >= least]
+    assert 0 < len(kept) < len(test)
+    found, _ = build(folder, tmp_path, "coordinates", least=least)
+    assert found["received"] == len(kept)
 
 
 def test_an_unknown_split_is_named(folder):

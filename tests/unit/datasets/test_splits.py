@@ -1,7 +1,9 @@
+import itertools
+
 import numpy as np
 import pytest
 
-from xtinct.datasets.splits import STRUCTURE_KINDS, split_of, structure_keys
+from xtinct.datasets.splits import STRUCTURE_KINDS, rare_groups, split_of, structure_keys, structure_parts
 from xtinct.errors import XtinctError
 from xtinct.files.schema import STRUCTURE_SPLITS
 
@@ -117,3 +119,22 @@ def test_unknown_split_is_named():
 
 def test_every_kind_is_a_column_of_the_table_of_splits():
     assert set(STRUCTURE_KINDS) <= set(STRUCTURE_SPLITS.names)
+
+
+def test_contiguous_parts_are_the_first_share_the_next_and_the_rest():
+    """As many rows as the shares say, whatever the seed, and the same in any pieces."""
+    rows = [{"structure_id": f"a:{i}"} for i in range(200)]
+    fractions = {"train": 0.7, "validation": 0.1, "test": 0.2}
+    parts = structure_parts("contiguous", rows, range(200), total=200, fractions=fractions, seed=1)
+    assert parts == ["train"] * 140 + ["validation"] * 20 + ["test"] * 40
+    pieces = [
+        structure_parts("contiguous", rows[a:b], range(a, b), total=200, fractions=fractions, seed=5)
+        for a, b in ((0, 139), (139, 150), (150, 200))
+    ]
+    assert list(itertools.chain(*pieces)) == parts
+
+
+def test_a_group_is_rare_by_its_training_part_alone():
+    structures = [(1, "train"), (1, "test"), (2, "test"), (2, "test"), (3, "train"), (3, "train")]
+    assert rare_groups(structures, 2) == {1: 1, 2: 0}
+    assert rare_groups(structures, 0) == {}

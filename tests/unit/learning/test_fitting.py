@@ -19,6 +19,7 @@ from xtinct.learning.models.logq import LogQ
 from xtinct.learning.parallel import Processes, launch
 from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import TrainingSettings, TrainSettings
+from xtinct.learning.validation import Validation
 from xtinct.patterns.instrument import Instrument
 from xtinct.scores.outputs import Outputs
 
@@ -293,3 +294,59 @@ def test_a_key_too_many_or_missing_is_named(settings):
     settings["train"] = {key: value for key, value in whole.items() if key != "warmup"}
     with pytest.raises(XtinctError, match="train: the key 'warmup' is missing"):
         TrainingSettings.from_config(settings)
+
+
+def test_the_rate_of_a_run_falls_with_its_plateau_also_after_an_interruption(short, tmp_path, monkeypatch):
+    """A factor of nearly 0 stops all learning after the first validation that is no better."""
+    short["experiment"]["training"] = {"schedule": "plateau", "patience": 0, "factor": 1e-6}
+    short["train"]["validations"] = 5
+    monkeypatch.setattr(Validation, "accuracy", lambda *_: {"validation_n": 9, "validation_accuracy": 0.5})
+    weights = {}
+    take_step = Run._take_step
+
+    def noted(run, optimizers):
+        take_step(run, optimizers)
+        weights[len(weights)] = next(run.network.model.parameters()).detach().clone()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_take_step", noted)
+        whole, _ = trained(short, tmp_path / "whole")
+    assert len(weights) == 10
+    # Validated after 2, 4, ... steps; the second one is no better than the first.
+    moves = [float((weights[i + 1] - weights[i]).norm()) for i in range(9)]
+    assert min(moves[:3]) > 1e-3
+    assert max(moves[4:]) < 1e-4
+
+    def interrupted(run, batch, step, progress):
+        if step == 6 and not (tmp_path / "again").exists():
+            run.checkpoint.save(run.network.model, made[0], progress)
+            (tmp_path / "again").touch()
+            raise KeyboardInterrupt
+        return gradients(run, batch, step, progress)
+
+    gradients, made = Run.gradients, []
+    restored = Run._restored
+    monkeypatch.setattr(
+        Run, "_restored", lambda run, optimizers: (made.insert(0, optimizers), restored(run, optimizers))[1]
+    )
+    monkeypatch.setattr(Run, "gradients", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained(short, tmp_path / "broken")
+    assert distance(whole, trained(short, tmp_path / "broken")[0]) < 1e-7
+
+
+def test_a_penalty_makes_weights_smaller_and_trees_know_none(short, tmp_path):
+    free, _ = trained(short, tmp_path / "free")
+    short["experiment"]["training"] = {"l1": 0.05}
+    held, card = trained(short, tmp_path / "held")
+    assert card["training"]["train"]["l1"] == 0.05
+    sizes = [sum(abs(w).sum() for w in weights.values() if w.ndim >= 2) for weights in (free, held)]
+    assert sizes[1] < sizes[0]
+    short["models"] = {"small": {"kind": "extratrees", "trees": 3, "min_leaf": 1}}
+    with pytest.raises(XtinctError, match="has no such penalty"):
+        trained(short, tmp_path / "trees")
+
+
+def test_a_card_tells_what_the_training_has_cost(short, tmp_path):
+    _, card = trained(short, tmp_path)
+    assert 0 < card["cpu_seconds"] < 600

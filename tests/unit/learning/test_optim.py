@@ -6,7 +6,14 @@ from torch import nn
 
 from xtinct.errors import XtinctError
 from xtinct.learning.models import MODELS, build_model
-from xtinct.learning.optim import KernelMuon, clip_gradients, make_optimizers, schedule
+from xtinct.learning.optim import (
+    KernelMuon,
+    RateCourse,
+    add_penalty,
+    clip_gradients,
+    make_optimizers,
+    schedule,
+)
 from xtinct.learning.training_settings import TrainSettings
 from xtinct.patterns.instrument import Instrument
 
@@ -122,3 +129,47 @@ def test_unknown_names_are_refused(options):
         make_optimizers(Net(), replace(options, optimizer="sgd"))
     with pytest.raises(XtinctError, match=r"train\.schedule: 'step'"):
         schedule(0, 1, kind="step", warmup=0.1)
+
+
+def test_a_penalty_is_the_gradient_of_what_is_added_to_the_loss():
+    """torch's autograd differentiates the penalty written out; biases go free."""
+    torch.manual_seed(0)
+    net = Net()
+    x = torch.randn(5, 2, 9)
+    weights = [p for p in net.parameters() if p.ndim >= 2]
+    loss = net(x).square().sum()
+    loss = loss + sum(0.3 * w.abs().sum() + 0.05 * w.square().sum() for w in weights)
+    expected = torch.autograd.grad(loss, list(net.parameters()))
+    net(x).square().sum().backward()
+    add_penalty(net, 0.3, 0.05)
+    for parameter, gradient in zip(net.parameters(), expected, strict=True):
+        assert torch.allclose(parameter.grad, gradient, rtol=1e-5, atol=1e-5)
+
+
+def test_the_rate_falls_when_the_validation_stays_and_goes_on_where_it_was(options):
+    """Patience 1: the second validation in a row that is no better lowers it."""
+    follows = replace(options, schedule="plateau", patience=1, factor=0.5)
+    accuracies = [0.2, 0.3, 0.3, 0.30005, 0.4, 0.4, 0.1, 0.39, 0.4]
+    expected = [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
+    course = RateCourse(follows, 100)
+    shares = []
+    for accuracy in accuracies:
+        course.validated(accuracy)
+        shares.append(course.share(7))
+    assert shares == expected
+    history = [{"validation_accuracy": accuracy} for accuracy in accuracies[:5]]
+    again = RateCourse(follows, 100, history)
+    assert again.share(0) == 0.5
+    again.validated(0.4)
+    again.validated(0.1)
+    assert again.share(0) == 0.25
+    for kind in ("constant", "cosine"):
+        course = RateCourse(replace(options, schedule=kind), 100)
+        assert course.share(3) == schedule(3, 100, kind=kind, warmup=options.warmup)
+        course.validated(0.0)
+        assert not course.follows_validation
+
+
+def test_a_rate_that_follows_the_validation_needs_one(options):
+    with pytest.raises(XtinctError, match=r"training\.schedule: plateau"):
+        replace(options, schedule="plateau", validation_patterns=0)

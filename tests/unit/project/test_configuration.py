@@ -253,6 +253,16 @@ def test_configuration_offers_what_the_library_knows():
             {"sampling": "class-balanced"},
             "experiments.measured: prior and training.sampling: class-balanced both say how often",
         ),
+        (
+            "experiments.cddd.libraries",
+            2,
+            "experiments.cddd.libraries: training crystals are measured anew by `variation`, which is",
+        ),
+        (
+            "experiments.ulbd.libraries",
+            2,
+            "experiments.ulbd.libraries: one stored training set holds the crystals",
+        ),
         ("observer.hybrid", "ulbdd", "observer.hybrid = 'ulbdd': must be a key of experiments"),
         ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
     ],
@@ -297,6 +307,7 @@ def test_experiments_name_datasets_and_variants_that_fit(default, changes, expec
     ("variant", "expected"),
     [
         ({"of": "cddd", "ranges": "cddd"}, "variants.new.ranges: not a setting of cddd"),
+        ({"of": "ulbd", "least": 50}, "variants.new.least: not a setting of ulbd"),
         ({"of": "gcdd"}, "variants.new.of = 'gcdd': must be one of ulbd, cddd"),
         ({"of": "ulbd", "lattices": {"lengths": [9, 5]}}, "expected 0 < min <= max"),
     ],

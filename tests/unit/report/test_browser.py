@@ -92,6 +92,35 @@ def test_figures_are_saved_as_svg_and_csv(browser, name):
     assert len({len(row) for row in rows}) == 1
 
 
+def test_the_table_of_models_is_sorted_filtered_and_opens_a_matrix(browser):
+    shown = (
+        "return [...document.querySelectorAll('#models-table tbody tr')].filter(r => !r.hidden)"
+        ".map(r => r.children[{}].dataset.value ?? r.children[{}].textContent)"
+    )
+    accuracies = shown.format(9, 9)
+    heading = "#models-table thead th:nth-child(10) button"
+    browser.click(heading)
+    rising = [float(value) for value in browser.script(accuracies)]
+    assert rising == sorted(rising)
+    assert len(rising) == 16
+    browser.click(heading)
+    assert [float(value) for value in browser.script(accuracies)] == rising[::-1]
+    browser.choose("#models-form select[name=tested]", "CDDD")
+    assert set(browser.script(shown.format(3, 3))) == {"CDDDby protostructure"}
+    assert browser.script("return document.querySelector('#models-count').textContent") == "8 of 16 rows"
+    browser.script(
+        "const f = document.querySelector('#models-form input'); f.value = 'ulbd tetragonal space';"
+        "f.dispatchEvent(new Event('input', { bubbles: true }))"
+    )
+    assert browser.script("return document.querySelector('#models-count').textContent") == "1 of 16 rows"
+    browser.click("#models-table tbody tr:not([hidden]) a[data-matrix]")
+    chosen = (
+        "return ['family', 'experiment', 'test_set', 'kind']"
+        ".map(n => document.querySelector(`#confusion-form [name=${n}]`).value)"
+    )
+    assert browser.script(chosen) == ["tetragonal", "ulbd", "cddd", "spacegroup"]
+
+
 def test_the_saved_confusion_counts_every_sample(browser):
     browser.choose("#confusion-form select[name=kind]", "extinction_class")
     (browser.downloads / "confusion.csv").unlink(missing_ok=True)

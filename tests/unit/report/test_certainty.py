@@ -4,7 +4,7 @@ import pytest
 
 from xtinct.files.writing import write_csv
 from xtinct.report.inputs import read_tables
-from xtinct.report.sections.certainty import evaluation_charts
+from xtinct.report.sections.certainty import budget_charts, evaluation_charts
 
 
 def test_sets_are_drawn_with_their_intervals(tmp_path):
@@ -30,3 +30,24 @@ def test_sets_are_drawn_with_their_intervals(tmp_path):
     assert held["points"][0][:4] == pytest.approx([0.8, 0.8, 0.77, 0.81])
     assert size["points"][1][:4] == pytest.approx([0.9, 1.2, 1.1, 1.3])
     assert size["points"][0][4] == "1.20 classes, 75.0 % with one, 5.0 % with none"
+
+
+def test_a_learning_curve_follows_its_power_law():
+    """Error 3 N^-0.5: the line through the points has that exponent, and ends on them."""
+    rows, budgets = [], {}
+    for i, patterns in enumerate((100, 1000, 10_000)):
+        error = 3 * patterns**-0.5
+        row = {"experiment": f"e{i}", "family": "all", "test_set": "cddd", "train_set": "gcdd-online"}
+        row |= {"model": "resnet-10", "target": "spacegroup", "k": 1, "accuracy": 1 - error}
+        rows.append(row | {"low": 0.9 - error, "high": 1.0})
+        budgets[f"e{i}", "all"] = patterns
+    (chart,) = budget_charts(rows, budgets)
+    points, line = chart["series"]
+    assert [p[0] for p in points["points"]] == [100, 1000, 10_000]
+    assert line["name"].endswith("exponent -0.500")
+    assert [p[1] for p in line["points"]] == pytest.approx([0.3, 0.03])
+    # Two budgets make no law, one no curve, and a perfect answer has no logarithm.
+    assert len(budget_charts(rows[:2], budgets)[0]["series"]) == 1
+    assert budget_charts(rows[:1], budgets) == []
+    assert budget_charts([row | {"accuracy": 1.0} for row in rows], budgets) == []
+    assert budget_charts([row | {"trained_target": "crystal_system"} for row in rows], budgets) == []

@@ -30,7 +30,7 @@ class ReportNetwork(nn.Module):
     cnn              three convolutions with pooling, a dense layer
 
     The report also has L1 and L2 penalties and a learning rate that falls when the validation accuracy stays:
-    `weight_decay` and `schedule` of the training stand for these.
+    `l1`, `l2` and `schedule: plateau` of the training. It does not say how large they are.
     """
 
     def __init__(

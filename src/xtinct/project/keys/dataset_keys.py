@@ -25,8 +25,9 @@ Convention = Literal["standard", "wang2025"]
 IntensityLaw = Literal["uniform", "wilson", "physical"]
 Spacing = one_of(SPACINGS)
 #: What never falls into two parts of a dataset: of real structures, and of uniform lattices.
-StructureSplit = Literal["random", "formula", "protostructure", "source"]
+StructureSplit = Literal["random", "formula", "protostructure", "source", "contiguous"]
 LatticeSplit = Literal["lattice", "draw"]
+Least = Annotated[int, Field(ge=0)]
 BIso = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -42,12 +43,18 @@ class Splits(StrictSection):
     """Parts of the stored datasets."""
 
     fractions: Fractions
-    cddd: StructureSplit = key("what never falls into two parts of CDDD")
+    cddd: StructureSplit = key(
+        "what never falls into two parts of CDDD; contiguous cuts their table where it stands, as SimXRD-4M"
+    )
     ulbd: LatticeSplit = key(
         "what never falls into two parts of ULBD; draw shares lattices between parts, as in the seed paper"
     )
     gcdd: Literal["random", "formula", "protostructure"] = key(
         "what never falls into two parts of GCDD; random makes every crystal its own key"
+    )
+    least: Least = optional_key(
+        "structures of a space group in the training part of CDDD that it takes to keep the group; those of "
+        "other groups go to quarantine, in all parts. 0, as without it, keeps all"
     )
 
 
@@ -184,9 +191,10 @@ class Variant(StrictSection):
     """A further version of a dataset, given by what differs."""
 
     of: Literal["ulbd", "cddd"] = key("the dataset that it is a version of")
-    split: Literal["lattice", "draw", "random", "formula", "protostructure", "source"] = optional_key(
-        "in place of splits.<of>"
+    split: Literal["lattice", "draw", "random", "formula", "protostructure", "source", "contiguous"] = (
+        optional_key("in place of splits.<of>")
     )
+    least: Least = optional_key("of cddd, in place of splits.least")
     intensities: IntensityLaw = optional_key("in place of ulbd.intensities")
     lattices: LatticeChanges = optional_key("in place of the same keys of ulbd.lattices, for every family")
     ranges: Literal["cddd"] = optional_key(

@@ -81,7 +81,10 @@ class Train(StrictSection):
     learning_rate: LearningRate = key("of AdamW (head, norms and biases)")
     muon_learning_rate: LearningRate = key("of Muon (matrices and kernels)")
     weight_decay: float = key("decoupled weight decay of both optimisers", ge=0, le=1)
-    schedule: Literal["cosine", "constant"] = key("course of the learning rate after its rise")
+    schedule: Literal["cosine", "constant", "plateau"] = key(
+        "course of the learning rate: cosine after its rise, constant, or plateau, which lowers it when the "
+        "validation accuracy stays"
+    )
     warmup: Part = key("share of the steps over which the learning rate rises")
     validation_patterns: int = key("patterns that the model is validated on; 0 for none", ge=0)
     validations: Count = key("number of times the model is validated on the way")
@@ -98,7 +101,17 @@ class TrainingKeys(Changes):
     learning_rate: LearningRate = optional_key("in place of train.learning_rate")
     muon_learning_rate: LearningRate = optional_key("in place of train.muon_learning_rate")
     weight_decay: Share = optional_key("in place of train.weight_decay")
-    schedule: Literal["cosine", "constant"] = optional_key("in place of train.schedule")
+    schedule: Literal["cosine", "constant", "plateau"] = optional_key("in place of train.schedule")
+    patience: Annotated[int, Field(ge=0)] = optional_key(
+        "of plateau: validations in a row without a higher accuracy that leave the rate alone; without it 10"
+    )
+    factor: Annotated[float, Field(gt=0, lt=1)] = optional_key(
+        "of plateau: what the rate is multiplied by then; without it 0.1"
+    )
+    l1: NotNegative = optional_key(
+        "penalty on the sum of the absolute weights of matrices and kernels; without it 0"
+    )
+    l2: NotNegative = optional_key("penalty on the sum of their squares; without it 0")
     warmup: Part = optional_key("in place of train.warmup")
     loss: Literal["cross-entropy", "focal", "logit-adjusted"] = optional_key(
         "what is minimised; focal weighs down what is known already, logit-adjusted adds the logarithm of "
@@ -334,6 +347,16 @@ class ExperimentKeys(StrictSection):
     tests: Some[Name] = key(
         "datasets and keys of variants whose test part the models are judged on; cddd-coordinates, "
         "cddd-lattice and cddd-both are the test crystals of cddd with these drawn anew"
+    )
+    libraries: Count = optional_key(
+        "judges the models on the crystals that they were trained on as well, each measured so many times "
+        "anew under the law of `variation`, beside the test crystals of the training set; needs `variation` "
+        "and one stored training set. Without it not"
+    )
+    figures: bool = optional_key(
+        "true draws each model in the report: curves, certainties, a map of its last features, errors by "
+        "descriptors of the crystals, importances of trees; needs pip install 'xtinct[classical]'. Without "
+        "it false"
     )
 
 

@@ -9,6 +9,7 @@ The text of the other sections stands in templates/sections, one file each, name
 from xtinct.report.section import Section
 from xtinct.report.sections import (
     accuracy,
+    all_models,
     build,
     ceilings,
     cell_parameters,
@@ -24,6 +25,7 @@ from xtinct.report.sections import (
     laboratory_patterns,
     learning_curves,
     network_answers,
+    portraits,
     remaining,
     samples,
     summary,
@@ -37,9 +39,11 @@ SECTIONS = (
     Section("remaining", "Limitations", "What a measurement leaves of the ceiling", remaining.content),
     Section("accuracy", "Measured", "Measured against the ceiling", accuracy.content),
     Section("cross", "Train × test", "Trained on × tested on", cross.content),
+    Section("all_models", "All models", "Every model on every test set", all_models.content),
     Section("confusion", "Confusion", "Confusion matrices", confusion.content),
     Section("learning_curves", "Training", "Training curves", learning_curves.content, "figures.html"),
     Section("certainty", "Certainty", "Certainty, robustness, training sets", certainty.content),
+    Section("portraits", "Figures", "Figures of single models", portraits.content),
     Section("laboratory_patterns", "Laboratory", "Measured patterns", laboratory_patterns.content),
     Section("network_answers", "Networks", "Networks on measured patterns", network_answers.content),
     Section("samples", "Data", "Data", samples.content),

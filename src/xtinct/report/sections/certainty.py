@@ -1,11 +1,14 @@
-"""Charts of calibration, abstention, prediction sets, robustness and sizes of the training set.
+"""Charts of calibration, abstention, prediction sets, robustness, and of how much training was given.
 
 A chart is a dictionary for the page's script: `what` it shows, the `scope` (family or crystal system) and
 the thing it is shown `on` (test set or quantity), the `target`, both axes and the series. A point is
 [x, y, low, high, text]; low and high are null where there is no interval.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
 
 from xtinct.report.formatting import ALL, in_order, percent, set_name, set_place
 from xtinct.report.results import Results
@@ -19,6 +22,7 @@ def content(results: Results) -> Content | None:
     """All charts; None where there is none."""
     charts = [
         *size_charts(results.averaged, training_sizes(results.inputs.manifests)),
+        *budget_charts(results.averaged, training_budgets(results.inputs.trainings)),
         *evaluation_charts(results.inputs.tables),
     ]
     return Content({"confidence": results.confidence}, {"charts": charts}) if charts else None
@@ -202,3 +206,61 @@ def size_charts(averaged: Iterable[Mapping], sizes: Mapping[tuple[str, str], int
         )
         if len(points) > 1
     ]
+
+
+def training_budgets(trainings: Iterable[Mapping]) -> dict[tuple[str, str], int]:
+    """(experiment, family) -> patterns that its models have seen."""
+    return {(t["card"]["experiment"], t["card"]["family"]): t["patterns"] for t in trainings}
+
+
+def budget_charts(averaged: Iterable[Mapping], budgets: Mapping[tuple[str, str], int]) -> list[dict]:
+    """Error over the patterns seen in training, with the power law through three budgets or more.
+
+    Experiments of one network, training set and target that differ in their budget: the learning curve of
+    Schopmans et al. (2023), on logarithmic axes, where a power law is a straight line.
+    """
+    found: dict[tuple, dict[str, list[list]]] = {}
+    for row in averaged:
+        seen = budgets.get((row["experiment"], row["family"]))
+        own = row.get("trained_target", row["target"]) == row["target"]
+        if row["k"] != 1 or not seen or not own or row["accuracy"] >= 1:
+            continue
+        error, low, high = (1 - row[key] for key in ("accuracy", "high", "low"))
+        # An error of 0 has no place on a logarithmic axis.
+        point = [seen, error, max(low, error / 10), high, row["experiment"]]
+        series = found.setdefault((row["family"], row["test_set"], row["target"]), {})
+        series.setdefault(f"{row['model']}, trained on {set_name(row['train_set'])}", []).append(point)
+    charts = []
+    for key, every in sorted(
+        found.items(), key=lambda item: (str(item[0][0]), set_place(item[0][1]), item[0][2])
+    ):
+        curves = {name: sorted(p) for name, p in every.items() if len({point[0] for point in p}) > 1}
+        if curves:
+            charts.append(
+                {
+                    **dict(zip(("scope", "on", "target"), key, strict=True)),
+                    "what": "learning curve",
+                    "x": {"title": "training patterns seen", "log": True},
+                    "y": {"title": "share that is wrong", "percent": True, "log": True},
+                    "diagonal": False,
+                    "series": [s for name, points in sorted(curves.items()) for s in _with_law(name, points)],
+                }
+            )
+    return charts
+
+
+def _with_law(name: str, points: list[list]) -> list[dict]:
+    """The points, and the power law error = a * patterns^-b through them, least squares of the logarithms."""
+    series = [{"name": name, "points": points, "scatter": True}]
+    if len({point[0] for point in points}) > 2:
+        slope, offset = power_law([point[0] for point in points], [point[1] for point in points])
+        ends = points[0][0], points[-1][0]
+        line = [[n, math.exp(offset) * n**slope, None, None, f"exponent {slope:.3f}"] for n in ends]
+        series.append({"name": f"{name}: power law, exponent {slope:.3f}", "points": line})
+    return series
+
+
+def power_law(patterns: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:
+    """Exponent and logarithm of the factor of error = factor * patterns^exponent, by least squares."""
+    slope, offset = np.polyfit(np.log(patterns), np.log(errors), 1)
+    return float(slope), float(offset)

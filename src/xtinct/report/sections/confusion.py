@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from xtinct.report.formatting import ALL, METHODS, SET_NAMES, in_order, set_name, set_place
 from xtinct.report.results import Results
 from xtinct.report.section import Content
-from xtinct.symmetry.families import FAMILIES
+from xtinct.symmetry.families import CRYSTAL_SYSTEMS, FAMILIES, crystal_system
 
 
 def content(results: Results) -> Content:
@@ -24,6 +24,9 @@ def _labels(classes: Sequence[Mapping], symbols: Sequence[str]) -> dict:
         "spacegroup": [member for c in classes for member in c["members"]],
         "class_of": [i for i, c in enumerate(classes) for _ in c["members"]],
         "opens": [c["members"][0] for c in classes],
+        "crystal_system": in_order(
+            (crystal_system(member) for c in classes for member in c["members"]), CRYSTAL_SYSTEMS
+        ),
     }
 
 
@@ -44,7 +47,7 @@ def confusion_data(confusion: Sequence[Mapping], classes: Sequence[Mapping]) -> 
     index = {
         (family, kind): {label: i for i, label in enumerate(labels[family][kind])}
         for family in labels
-        for kind in ("extinction_class", "spacegroup")
+        for kind in ("extinction_class", "spacegroup", "crystal_system")
     }
     matrices: dict[tuple, dict] = {}
     head = ("family", "experiment", "train_set", "test_set", "model", "seed", "kind")

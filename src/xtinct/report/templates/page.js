@@ -113,12 +113,13 @@
   }
 
   // ---- confusion matrices --------------------------------------------------------------------
-  const KINDS = { extinction_class: "extinction class", spacegroup: "space group" };
+  const KINDS = { extinction_class: "extinction class", spacegroup: "space group", crystal_system: "crystal system" };
+  const ORDER = ["family", "experiment", "test_set", "kind", "seed"];
   function confusionMatrix() {
     const form = $("#confusion-form");
     if (!form) return;
     const all = data.confusion.matrices;
-    const order = ["family", "experiment", "test_set", "kind", "seed"];
+    const order = ORDER;
     const shown = {
       kind: (value) => KINDS[value],
       test_set: (value) => data.sets[value] ?? value,
@@ -128,13 +129,13 @@
         return matrix.train_set === value ? value : `${value} (trained on ${data.sets[matrix.train_set] ?? matrix.train_set})`;
       },
     };
-    function choose() {
+    function choose(wanted = {}) {
       // Each choice narrows the next; what is still possible stays chosen.
       let left = all;
       for (const key of order) {
         const select = form.elements[key];
         const values = distinct(left.map((m) => m[key]));
-        fill(select, values.map((v) => [v, (shown[key] ?? String)(v)]), select.value);
+        fill(select, values.map((v) => [v, (shown[key] ?? String)(v)]), wanted[key] ?? select.value);
         select.parentElement.hidden = key === "seed" && values.length < 2;
         left = left.filter((m) => String(m[key]) === select.value);
       }
@@ -181,7 +182,9 @@
       for (let i = 0; i < n; i++) {
         const y = top + (i + 0.5) * cell, x = left + (i + 0.5) * cell;
         const opens = groups ? labels[i] : data.confusion.labels[matrix.family].opens[i];
-        const common = { "font-size": font.toFixed(1), class: "hit", "data-group": opens, "data-tip": name(i) };
+        // A crystal system is no entry of the explorer.
+        const link = matrix.kind === "crystal_system" ? {} : { class: "hit", "data-group": opens };
+        const common = { "font-size": font.toFixed(1), ...link, "data-tip": name(i) };
         svg.append(text(left - 4, y, String(labels[i]), { ...common, "text-anchor": "end", "dominant-baseline": "central" }));
         svg.append(text(0, 0, String(labels[i]), { ...common, "dominant-baseline": "central",
           transform: `translate(${x.toFixed(2)} ${top - 4}) rotate(-90)` }));
@@ -202,8 +205,56 @@
       }
       current.confusion = rows;
     }
-    form.addEventListener("change", choose);
+    form.addEventListener("change", () => choose());
     choose();
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest("[data-matrix]");
+      if (!link) return;
+      const values = JSON.parse(link.dataset.matrix);
+      choose(Object.fromEntries(ORDER.map((key, i) => [key, values[i]])));
+    });
+  }
+
+  // ---- the table of all models: sorted by a click on a heading, restricted by choices and words ------
+  function modelTable() {
+    const table = $("#models-table");
+    if (!table) return;
+    const form = $("#models-form"), body = $("tbody", table);
+    const rows = $$("tr", body);
+    const words = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+    function restrict() {
+      const asked = form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of rows) {
+        const chosen = $$("select", form).every((select) => !select.value || row.dataset[select.name] === select.value);
+        row.hidden = !(chosen && asked.every((word) => words.get(row).includes(word)));
+        shown += !row.hidden;
+      }
+      $("#models-count").textContent = `${shown} of ${rows.length} rows`;
+    }
+    const value = (row, i) => row.children[i].dataset.value ?? row.children[i].textContent.trim();
+    function sort(heading, i) {
+      const down = heading.getAttribute("aria-sort") === "ascending";
+      for (const other of $$("thead th", table)) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const missing = (text) => text === "–";
+      const order = (a, b) => {
+        const [x, y] = [value(a, i), value(b, i)];
+        // What has no number stands last, whichever way.
+        if (missing(x) || missing(y)) return missing(x) - missing(y);
+        const numbers = x !== "" && y !== "" && !isNaN(x) && !isNaN(y);
+        return (down ? -1 : 1) * (numbers ? x - y : x.localeCompare(y, "en", { numeric: true }));
+      };
+      body.append(...[...rows].sort(order));
+    }
+    $$("thead th", table).forEach((heading, i) => {
+      if ("plain" in heading.dataset) return;
+      const button = html("button", { type: "button" }, heading.textContent);
+      heading.replaceChildren(button);
+      button.addEventListener("click", () => sort(heading, i));
+    });
+    form.addEventListener("input", restrict);
+    restrict();
   }
 
   // ---- lattice parameters of a group ---------------------------------------------------------
@@ -513,6 +564,8 @@
   });
 
   confusionMatrix();
+  modelTable();
+  if (data.portraits) chartChooser("portraits", data.portraits, ["experiment", "what", "on"]);
   chartChooser("certainty", data.charts, ["what", "scope", "on", "target"]);
   chartChooser("generated", data.generated, ["scope", "on"]);
   latticeHistograms();
