@@ -200,10 +200,10 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
 
 def _wrong_libraries(where: str, experiment: Config) -> Iterator[str]:
     """Crystals of training that there are none of, or that cannot be measured anew."""
-    if not experiment.get("variation"):
-        yield f"{where}.libraries: training crystals are measured anew by `variation`, which is missing"
     if len(training_sets(experiment)) > 1 or training_sets(experiment)[0].endswith("-online"):
         yield f"{where}.libraries: one stored training set holds the crystals; write it as train"
+    if not experiment.get("variation"):
+        yield f"{where}.libraries: training crystals are measured anew by `variation`, which is missing"
 
 
 def _wrong_variation(config: Config, where: str, experiment: Config) -> Iterator[str]:
