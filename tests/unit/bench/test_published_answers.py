@@ -69,3 +69,15 @@ def test_a_group_that_holds_two_classes_is_refused(compare, tmp_path):
     path.write_text("Space Group,Extinction Group\n" + "".join(f"{group},1\n" for group in range(1, 231)))
     with pytest.raises(SystemExit, match="these extinction groups hold several classes"):
         compare.read_groups(path)
+
+
+def test_every_scan_says_what_it_allows_at_best():
+    rows = _rows("rruff.csv")
+    assert len(rows) == len({row["rruff_id"] for row in rows}) == 130
+    for row in rows:
+        assert 0 <= float(row["group_ceiling"]) <= 1
+        assert 0 <= float(row["class_ceiling"]) <= 1
+    # The means that the page states, of odd and of even rows.
+    for part, mean in (("test", 0.945), ("tuning", 0.959)):
+        own = [float(row["class_ceiling"]) for row in rows if row["part"] == part]
+        assert sum(own) / len(own) == pytest.approx(mean, abs=1e-3)
