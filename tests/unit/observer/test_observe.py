@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import gemmi
 import numpy as np
@@ -8,6 +9,9 @@ from pymatgen.core import Lattice, Structure
 
 import xtinct
 from xtinct.errors import XtinctError
+from xtinct.observer.indexing.candidates import candidates
+from xtinct.observer.judging.court import Court
+from xtinct.observer.observe import Question
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.radiation.tubes import radiation_of
 from xtinct.symmetry.absences import absent
@@ -245,6 +249,15 @@ def test_pairs_of_weak_lines_that_could_be_doublets_are_said(doublet):
     assert not found.measured.radiation.ratio
     said = [note for note in found.notes if "tell the doublet (--wavelength CuKa)" in note]
     assert len(said) == doublet
+
+
+def test_a_candidate_of_too_many_lines_is_passed_over():
+    """At short wavelengths a large cell has more lines than can be fitted: the others are judged."""
+    found = find(*pattern(rock_salt()), radiation_of("Cu"))
+    best = candidates(found.peaks, ("cubic",))[0]
+    court = Court.of(found, [best], Question().of_family)
+    assert court.judge(best) is not None
+    assert court.judge(replace(best, metric=np.array([1 / 400.0**2]))) is None
 
 
 def test_patterns_without_noise_are_read_by_the_exact_law():

@@ -35,12 +35,17 @@ def cif_of(answer: AnswerData) -> str:
 
 def cell_on_axes_of(answer: AnswerData, number: int) -> list[str]:
     """The six numbers of the best cell on the axes of a group's standard setting, without uncertainties."""
-    return [text.partition("(")[0] for text in _on_axes(answer.lattices[0], answer.axes.get(number))]
+    lattice = answer.lattices[0]
+    return _exchanged([f"{x:.7g}" for x in lattice.cell], lattice, answer.axes.get(number))
 
 
 def _on_axes(lattice: LatticeAnswer, matrix: np.ndarray | None) -> list[str]:
-    """The six numbers of a cell; those of an orthorhombic one with its axes exchanged by `matrix`."""
-    text = lattice.cell_text()
+    """The six numbers of a cell with their uncertainties, on the axes of `matrix`."""
+    return _exchanged(lattice.cell_text(), lattice, matrix)
+
+
+def _exchanged(text: list[str], lattice: LatticeAnswer, matrix: np.ndarray | None) -> list[str]:
+    """Six numbers of a cell; those of an orthorhombic one with its axes exchanged by `matrix`."""
     if matrix is None or lattice.family != ORTHORHOMBIC:
         return text
     return [text[i] for i in np.abs(matrix).argmax(axis=0)] + text[3:]

@@ -154,11 +154,11 @@ def _fullprof(answer: AnswerData) -> str:
     return (
         "\n".join(
             [
-                f"COMM {_one_word(answer.name)}: cell and group by Xtinct",
+                f"COMM {_one_word(Path(answer.name).name)}: cell and group by Xtinct",
                 "! Data (Ins 10): a .dat file, columns of 2theta, intensity and, if known, uncertainty.",
                 f"! Other groups with the same absences: {_alternatives(groups)}",
                 *_flags(_JOB_FLAGS, Npr=5, Nph=1, Nba=len(background), Dum=1, Aut=1),
-                *_flags(_OUTPUT_FLAGS, Ioc=1, Pcr=1, Ls3=4, Prf=1, Ins=10),
+                *_flags(_OUTPUT_FLAGS, Ioc=1, Pcr=1, Ls2=4, Prf=1, Ins=10),
                 *_fullprof_radiation(answer, first, last),
                 "!2Theta   Background   Code",
                 *background,
@@ -225,7 +225,7 @@ def _fullprof_phase(answer: AnswerData, groups: list[int], profile: Profile, cod
     eta, widths = codes.new(), [codes.new() for _ in range(3)]
     symbol = hermann_mauguin(groups[0]).partition(":")[0]
     return [
-        _one_word(answer.name),
+        _one_word(Path(answer.name).name),
         "!Nat Dis Ang Pr1 Pr2 Pr3 Jbt Irf Isy Str Furth ATZ Nvk Npr More",
         " 0 0 0 0.0 0.0 1.0 2 0 0 0 0 0.0 0 5 0",
         f"{symbol:20s}    <--Space group symbol",
@@ -250,7 +250,7 @@ def _gsas(answer: AnswerData) -> str:
     document = gemmi.cif.Document()
     block = document.add_new_block(f"group_{groups[0]}")
     block.set_pair("_audit_creation_method", gemmi.cif.quote("Xtinct: cell and group, no structure"))
-    block.set_pair("_pd_phase_name", gemmi.cif.quote(answer.name))
+    block.set_pair("_pd_phase_name", gemmi.cif.quote(Path(answer.name).name))
     names = [f"_cell_length_{x}" for x in "abc"] + [f"_cell_angle_{x}" for x in CELL[3:]]
     for name, text in zip(names, cell_on_axes_of(answer, groups[0]), strict=True):
         block.set_pair(name, text)

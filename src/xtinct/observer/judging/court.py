@@ -99,8 +99,9 @@ class Court:
         settings = FitSettings(
             refine=("zero", "displacement"), steps=4, range=(self.low, self.high), variance=self.variance
         )
-        metric, foreign = candidate.metric, self._foreign(candidate, candidate.metric, profile)
+        metric = candidate.metric
         try:
+            foreign = self._foreign(candidate, metric, profile)
             for steps in (4, 1):
                 settings = replace(settings, steps=steps)
                 fit = fit_lattice(
