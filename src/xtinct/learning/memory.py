@@ -17,6 +17,8 @@ T = TypeVar("T")
 _MESSAGES = (
     "can't allocate memory",  # torch's allocator on a CPU; "not enough memory" outside of Linux
     "not enough memory",
+    "could not create a primitive",  # oneDNN on a CPU, whose reason does not come through
+    "could not create a memory object",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
