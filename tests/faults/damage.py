@@ -8,7 +8,8 @@ import json
 import os
 import random
 import shutil
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from builds import COMPARED, Build, last_line
 WITHOUT_CHECKSUM = (".json", ".csv", ".html", ".safetensors")
 
 
+#: Outputs that git keeps, or that are no more than links.
+NOT_IN_DVC = ("data/links/", "results/summary/", "results/metrics.json")
 #: Outputs of jobs that are the same every time.
 TIMELESS = (*COMPARED, ".csv")
 
@@ -42,6 +45,10 @@ class Damaged(NamedTuple):
 def damage_faults(build: Build, rng: random.Random) -> list[str]:
     """Damage files of a whole build; what is not as it must be, one line each."""
     build.run("xtinct", "snapshot")
+    build.run("git", "add", "--all")
+    build.run(
+        "git", "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "-m", "Build"
+    )
     chosen = kinds(build, rng)
     wrong = []
     for what in ("cut", "changed"):
@@ -89,23 +96,30 @@ def _write(path: Path, content: bytes, found: os.stat_result) -> None:
 
 
 def _verified(build: Build, some: list[Damaged]) -> list[str]:
-    """`xtinct verify` names every damaged file, and `dvc checkout` brings each back."""
+    """`xtinct verify` names every damaged file; those that are then deleted come back as they were."""
     sound = build.contents()
     with damage(build.folder, some):
         named = {line.split()[1] for line in build.run("xtinct", "verify").stdout.splitlines() if " " in line}
-        build.run("dvc", "checkout", "--force")
-        back = build.contents()
+        for one in some:
+            (build.folder / one.name).unlink()
+        back = Counter()
+        # What DVC does not keep is kept by git, or made from nothing but the configuration.
+        missing = [one.name for one in some]
+        for tool in (["dvc", "checkout", "--force"], ["git", "checkout", "--quiet", "results"], None):
+            build.run(*(tool or build.command(*missing)))
+            found = build.contents()
+            left = [name for name in missing if found.get(name) != sound[name]]
+            back[tool[0] if tool else "snakemake"] = len(missing) - len(left)
+            missing = left
     wrong = [f"{one.what}, not named by verify: {one.name}" for one in some if one.name not in named]
-    wrong += [
-        f"{one.what}, not brought back: {one.name}" for one in some if back.get(one.name) != sound[one.name]
-    ]
-    print(f"{some[0].what}: verify named {len(named)} of {len(some)}, {len(wrong)} faults", flush=True)
+    wrong += [f"{some[0].what}, not brought back: {name}" for name in missing]
+    print(f"{some[0].what}: verify named {len(named)} of {len(some)}; back by {dict(back)}", flush=True)
     return wrong
 
 
 def _from_cache(build: Build, some: list[Damaged]) -> list[str]:
     """What DVC brings from a damaged cache is named by verify, and adopt refuses it."""
-    objects = cached(build)
+    objects = {name: path for name, path in cached(build).items() if not name.startswith(NOT_IN_DVC)}
     there = [(one, objects[one.name]) for one in some if one.name in objects]
     damaged = [one._replace(name=path) for one, path in there]
     with damage(build.folder, damaged), damage(build.folder, [one for one, _ in there]):
@@ -170,7 +184,7 @@ def _refused(build: Build, some: list[Damaged]) -> list[str]:
         pending = [pair for pair in pending if pair not in taken]
         for one, outcome in _round(build, records, taken):
             counts[outcome] += 1
-            if outcome not in ("refused", "no part of it"):
+            if outcome not in ("refused", "made again", "no part of it"):
                 wrong.append(f"{one.what}, {outcome}: {one.name}")
             print(f"{one.what:8}{outcome:12}{one.name}", flush=True)
     print(f"{some[0].what}, read by a job: {dict(counts)}", flush=True)
@@ -206,7 +220,8 @@ def _round(build: Build, records: dict, pairs: list[tuple[Damaged, str]]) -> Ite
     for one, _ in pairs:
         path = trial.folder / one.name
         _write(path, one.content(path.read_bytes()), path.stat())
-    trial.run(*trial.command("--keep-going", "--force", *[reader for _, reader in pairs]))
+    start = time.time()
+    said = trial.run(*trial.command("--keep-going", "--force", *[reader for _, reader in pairs])).stderr
     made = trial.contents()
     logs = [path.read_text(errors="replace") for path in (trial.folder / "logs").rglob("*.log")]
     # Not those of whole trees of calls, which name files too.
@@ -214,7 +229,11 @@ def _round(build: Build, records: dict, pairs: list[tuple[Damaged, str]]) -> Ite
     for one, reader in pairs:
         log = records[reader]["log"]
         outputs = [name for name in sound if records.get(name, {"log": None})["log"] == log]
-        if one.name in errors:
+        if (trial.folder / log[0]).stat().st_mtime < start:
+            yield one, f"not read ({last_line(said)})"
+        elif (trial.folder / one.name).read_bytes() == sound[one.name]:
+            yield one, "made again"  # its own job ran too, because of inputs that are not kept
+        elif one.name in errors:
             yield one, "refused"
         elif not all(name in made for name in outputs):
             yield one, f"stopped ({last_line((trial.folder / log[0]).read_text())})"
