@@ -3,7 +3,7 @@
     python benchmarks/joint/collect.py TABLE.parquet OUT.pickle --patterns PATTERNS.parquet
         [--source NAME ...] [--rows even|odd|all]
     python benchmarks/joint/collect.py TABLE.parquet OUT.pickle --structures STRUCTURES.parquet
-        [--per-system 12] [--seed 1]
+        [--per-system 12] [--seed 1] [--other]
 
 For each pattern and each setting (all: whole table; own: the sample's composition left out; type: its
 structure type left out) the candidates of the observer and those that recognition suggests are judged on the
@@ -21,6 +21,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "recognition"))
+sys.path.append(str(Path(__file__).resolve().parent.parent / "observer"))
+from simulated import OTHER
 from truth import Truth
 from weights import strained
 
@@ -178,7 +180,8 @@ def simulated_rows(options, truth):
             crystal = strained(standard_of(cifs[name]), random)
             other = standard_of(cifs[table.names([random.integers(len(table))])[0]["structure_id"]])
             number = int(random.integers(1 << 30))
-            pattern = simulate_measurement(crystal, number, Settings(counts=(200.0, 1e5)), second=other)
+            settings = OTHER if options.other else Settings(counts=(200.0, 1e5))
+            pattern = simulate_measurement(crystal, number, settings, second=other)
         except XtinctError as error:
             print(error, file=sys.stderr)
             continue
@@ -205,6 +208,7 @@ def main():
     parser.add_argument("--structures", type=Path)
     parser.add_argument("--per-system", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--other", action="store_true", help="as other laboratories measure")
     options = parser.parse_args()
     truth = Truth(load_table(options.table))
     records = []

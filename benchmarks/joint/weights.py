@@ -21,7 +21,7 @@ from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system, family_of
 
 _RIDGE, _FOLDS = 0.3, 10
-_LEFT = [FIGURES.index(name) for name in ("spurious", "foreign", "strong")]
+_LEFT = [FIGURES.index(name) for name in ("spurious", "foreign", "strong", "left")]
 
 
 def design(record):
@@ -30,7 +30,7 @@ def design(record):
     if record["second"] is not None:
         each[record["first"], _LEFT] = 0.0
         none[1] += record["second"] / 10
-        none[-1] = 0.0
+        none[3:5] = 0.0
     both = np.hstack([each, record["suggestions"]])
     n, k = both.shape
     out = np.zeros((n + 1, k + len(none)))

@@ -85,6 +85,7 @@ def judged(row: dict, *, cell_given: bool) -> dict:
         "peaks": len(answer.lines),
         "rank": rank,
         "p_lattice": answer.lattices[0].probability if answer.lattices else 0.0,
+        "p_cell": answer.lattices[0].cell_probability if answer.lattices else 0.0,
         "statements": [s.kind for s in answer.statements],
         "found": f"{answer.lattice.bravais} {' '.join(answer.lattice.cell_text())}"
         if answer.lattice
@@ -125,7 +126,7 @@ def summary(rows: list[dict]) -> dict[str, str]:
     sure = {
         name: [r for r in part if r.get(p, 0) > 0.9]
         for name, p, part in (
-            ("lattice", "p_lattice", cells),
+            ("lattice", "p_cell", cells),
             ("family", "p_family", labelled),
             ("class", "p_class", labelled),
         )

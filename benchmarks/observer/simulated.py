@@ -1,8 +1,10 @@
 """Build a set of simulated measurements of crystals, equally many of each crystal system.
 
     python benchmarks/observer/simulated.py STRUCTURES.parquet OUT.parquet [--per-system 30] [--seed 1]
-        [--largest 2500]
+        [--largest 2500] [--other]
 
+With --other the patterns are those of other laboratories: other tubes and ranges, broad and uneven peaks,
+more processing, and in more than half of them a second phase whose highest peak has 5 to 30 % of the first's.
 STRUCTURES has the columns cif, formula, a .. gamma of the conventional cell, and the space group in
 `spacegroup_number` (or `spacegroup_symprec_0p01`). Within a system crystals are drawn as they come, so groups
 are as frequent as there. OUT has a row per pattern: two_theta, intensity, wavelength, second, ratio, what it
@@ -20,13 +22,25 @@ import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import write_parquet
-from xtinct.observer.simulation import as_plain, simulate_measurement
+from xtinct.observer.simulation import Settings, as_plain, simulate_measurement
 from xtinct.randomness import stream_key
 from xtinct.sources.given import standard_of
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 GROUP = "spacegroup_number", "spacegroup_symprec_0p01"
+OTHER = Settings(
+    anodes=("Cu", "Cu", "Co"),
+    first=(5.0, 20.0),
+    last=(60.0, 110.0),
+    fwhm=(0.06, 0.5),
+    counts=(200.0, 50_000.0),
+    foreign_lines=0.15,
+    second_phase=0.6,
+    foreign=(0.05, 0.3),
+    processed=0.6,
+    uneven=0.25,
+)
 SCHEMA = pa.schema(
     [
         ("seed", pa.int64()),
@@ -62,10 +76,10 @@ def candidates(table, largest):
     }
 
 
-def row_of(table, at, other, seed, system):
+def row_of(table, at, other, seed, system, settings):
     crystal = standard_of(table["cif"][int(at)].as_py())
     second = standard_of(table["cif"][int(other)].as_py())
-    pattern = simulate_measurement(crystal, seed, second=second)
+    pattern = simulate_measurement(crystal, seed, settings, second=second)
     truth = pattern.truth
     return {
         "seed": seed,
@@ -85,7 +99,7 @@ def row_of(table, at, other, seed, system):
     }
 
 
-def build(table, per_system, seed, largest):
+def build(table, per_system, seed, largest, settings):
     rows, refused = [], Counter()
     for system, choice in candidates(table, largest).items():
         random = np.random.default_rng(int(stream_key(seed, "simulated", system)))
@@ -96,7 +110,7 @@ def build(table, per_system, seed, largest):
                 break
             number = int(stream_key(seed, system, found) >> np.uint64(33))
             try:
-                rows.append(row_of(table, at, random.choice(choice), number, system))
+                rows.append(row_of(table, at, random.choice(choice), number, system, settings))
                 found += 1
             except XtinctError as error:
                 refused[str(error).split(":")[1].strip()] += 1
@@ -112,9 +126,11 @@ def main():
     parser.add_argument("--per-system", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--largest", type=float, default=2500.0, help="volume of a cell, cubic angstrom")
+    parser.add_argument("--other", action="store_true", help="as other laboratories measure")
     options = parser.parse_args()
+    settings = OTHER if options.other else Settings()
     rows, refused = build(
-        pq.read_table(options.structures), options.per_system, options.seed, options.largest
+        pq.read_table(options.structures), options.per_system, options.seed, options.largest, settings
     )
     write_parquet(options.out, [pa.Table.from_pylist(rows, schema=SCHEMA)], SCHEMA)
     print(f"{len(rows)} patterns", *(f"{n} refused: {reason}" for reason, n in refused.items()), sep="\n")

@@ -80,6 +80,7 @@ def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> 
         cell=lattice.cell,
         cell_error=np.full(6, np.nan),
         probability=1.0,
+        cell_probability=1.0,
         m20=lattice.merit,
         f20=_f20(lattice, answer.lines.two_theta, wavelength),
         score=math.inf,

@@ -8,7 +8,7 @@ import numpy as np
 
 from xtinct.ceiling.extinction import Weight
 from xtinct.errors import XtinctError
-from xtinct.lattices.bravais import bravais, same
+from xtinct.lattices.bravais import bravais, reduced, same
 from xtinct.lattices.conventional import conventional_cell_errors
 from xtinct.lattices.metric import cell_of, cells_of_tensors, direct_tensor, form_metric
 from xtinct.measurements.records import Measurement
@@ -29,6 +29,8 @@ from xtinct.observer.judging.weighing import (
     SUGGESTED,
     WEIGHTS,
     Beside,
+    distinct,
+    of_cells,
     probabilities,
     sharpened,
     tempered,
@@ -40,7 +42,15 @@ from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import extinction_classes, relabellings
-from xtinct.symmetry.families import FAMILIES, MONOCLINIC, ORTHORHOMBIC, family_of, space_groups
+from xtinct.symmetry.families import (
+    CRYSTAL_SYSTEMS,
+    FAMILIES,
+    MONOCLINIC,
+    ORTHORHOMBIC,
+    crystal_system,
+    family_of,
+    space_groups,
+)
 from xtinct.symmetry.operations import bravais_lattice, centring
 
 #: Candidates that are held against the list of peaks, how far below the best their score may be, and what
@@ -204,7 +214,7 @@ def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> 
     weight = np.exp(np.array([c.score - best for c in found[:_JUDGED]]) * 0.3)
     unknown = float(np.exp(-0.3 * best))
     share = weight / (weight.sum() + unknown)
-    lattices = [_lattice(c, c.centring, p, peaks) for c, p in zip(found, share, strict=False)]
+    lattices = _with_cells([_lattice(c, c.centring, p, peaks) for c, p in zip(found, share, strict=False)])
     groups: dict[int, float] = dict.fromkeys(question.weights(), 0.0)
     for lattice in lattices:
         _add(groups, lattice.family, lattice.probability, question, lattice.bravais)
@@ -221,7 +231,8 @@ def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> 
 
 @dataclass(frozen=True)
 class _Weighed:
-    """Judged candidates, most probable first, their probabilities, and that it is none of them.
+    """Judged candidates, the best of the most probable cell first, then by probability, and these
+    probabilities, and that it is none of them.
 
     second: the lattice of a second phase, None without one
     """
@@ -242,13 +253,19 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
     judged = [one for c in pool if (one := court.judge(c)) is not None]
     if not judged:
         return None
+    if not question.suggested:
+        # The weights of suggestions were fitted on all descriptions.
+        judged = distinct(judged)
     first = max(judged, key=lambda x: x.candidate.score)
     second = second_phase(court.left_over(first), found.peaks, question.families)
     beside = Beside(second.score if second else None, question.trust)
     share, unknown = probabilities(
         judged, len(found.peaks), SUGGESTED if question.suggested else WEIGHTS, beside
     )
-    order = np.argsort(-share, kind="stable")
+    # First the best lattice of the most probable cell: a cell of several possible symmetries is one cell.
+    cell = of_cells([one.reduced for one in judged], share)
+    leading = max(range(len(judged)), key=lambda i: (round(float(cell[i]), 9), share[i]))
+    order = sorted(range(len(judged)), key=lambda i: (i != leading, -share[i]))
     return _Weighed([judged[i] for i in order], share[order], unknown, second)
 
 
@@ -322,6 +339,7 @@ def _told(found: Found, question: Question) -> Judged:
         listed=None,
         foreign=len(fit.foreign),
         strong=0,
+        left=0.0,
         centring="P",
         reduced=candidate.reduced,
     )
@@ -345,9 +363,9 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         told = (fit, posterior) if i == 0 else (one.fit, _by_votes(one.posterior, one.posterior, question))
         letter = centring_of(told[0].lines, told[1].allowed(told[1].symbols[0]))
         lattices.append(_fitted_lattice(replace(one, fit=told[0]), letter, p, found.peaks))
-    for number, weight in question.weights().items():
-        absences[number] += weighed.unknown * weight
-    for number, share in _prior_heard(question).items():
+    for number, share in _unfound(question).items():
+        absences[number] += weighed.unknown * share
+    for number, share in _prior_heard(question, _unfound(question)).items():
         groups[number] += weighed.unknown * share
     best = posterior.symbols[0]
     allowed = posterior.allowed(best)
@@ -380,9 +398,25 @@ def _heard(question: Question, groups: np.ndarray, probability: np.ndarray) -> n
     return voted(probability, votes, SUGGESTED.votes)
 
 
-def _prior_heard(question: Question) -> dict[int, float]:
-    """The prior of the space groups with the votes, where there are any."""
-    prior = question.weights()
+def _unfound(question: Question) -> dict[int, float]:
+    """Probability of every space group where the lattice is none of those that were found.
+
+    That of the prior where one is told, or where known structures vote. All groups alike would make half of
+    what was not found tetragonal or orthorhombic and hardly any triclinic: without a prior, crystal systems
+    are alike here, as they were where the weights were fitted.
+    """
+    weights = question.weights()
+    if question.prior is not None or question.votes is not None:
+        return weights
+    total = dict.fromkeys(CRYSTAL_SYSTEMS, 0.0)
+    for number, weight in weights.items():
+        total[crystal_system(number)] += weight
+    systems = sum(x > 0 for x in total.values())
+    return {number: w / total[crystal_system(number)] / systems for number, w in weights.items()}
+
+
+def _prior_heard(question: Question, prior: Mapping[int, float]) -> dict[int, float]:
+    """A prior of the space groups with the votes, where there are any."""
     heard = _heard(question, np.array(list(prior)), np.array(list(prior.values())))
     return dict(zip(prior, heard.tolist(), strict=True))
 
@@ -479,7 +513,10 @@ def _volume_factor(cell: np.ndarray) -> float:
 
 
 def _merged(lattices: list[LatticeAnswer]) -> list[LatticeAnswer]:
-    """The lattices without repetitions of one Bravais lattice and cell, whose probabilities are added."""
+    """The lattices without repetitions of one Bravais lattice and cell, whose probabilities are added.
+
+    The first stays first, the others follow by their probability.
+    """
     kept: list[LatticeAnswer] = []
     for lattice in lattices:
         for i, other in enumerate(kept):
@@ -488,12 +525,19 @@ def _merged(lattices: list[LatticeAnswer]) -> list[LatticeAnswer]:
                 break
         else:
             kept.append(lattice)
-    return sorted(kept, key=lambda lattice: -lattice.probability)
+    return _with_cells([kept[0], *sorted(kept[1:], key=lambda lattice: -lattice.probability)])
+
+
+def _with_cells(lattices: list[LatticeAnswer]) -> list[LatticeAnswer]:
+    """The lattices with the probabilities of their cells."""
+    cells = [reduced(lattice.cell, lattice.centring) for lattice in lattices]
+    total = of_cells(cells, np.array([lattice.probability for lattice in lattices]))
+    return [replace(x, cell_probability=p) for x, p in zip(lattices, total.tolist(), strict=True)]
 
 
 def _nothing(name: str, radiation: Radiation | None, question: Question) -> Observation:
     """The answer of the prior, with the votes where there are any."""
-    groups = _prior_heard(question)
+    groups = _prior_heard(question, question.weights())
     return Observation(
         name=name, radiation=radiation, lattices=[], unknown=1.0, lines=[], **_spread(groups, question)
     )

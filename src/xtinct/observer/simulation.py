@@ -56,6 +56,7 @@ class Settings:
     foreign_lines, second_phase, ghosts    shares of patterns with them
     foreign, ghost    their height, in units of the highest peak
     processed         share of patterns that were smoothed, resampled, scaled and so on
+    uneven            most that the widths of lines scatter, as a share: strain differs with direction
     """
 
     anodes: tuple[str, ...] = ("Cu",)
@@ -75,6 +76,7 @@ class Settings:
     ghosts: float = 0.15
     ghost: tuple[float, float] = (0.005, 0.02)
     processed: float = 1 / 3
+    uneven: float = 0.0
 
 
 class Background(NamedTuple):
@@ -115,6 +117,7 @@ class Setup:
     ratio is K-alpha2's true share (0: none), while files tell a half. grain: relative scatter of intensities,
     as few crystallites give. foreign: 2theta of the first wavelength and height of foreign lines.
     second_phase: height of its highest peak, 0 without. beta, tungsten: height of these ghosts.
+    uneven: relative scatter of the lines' widths.
     """
 
     anode: str
@@ -135,6 +138,7 @@ class Setup:
     beta: float
     tungsten: float
     processing: Processing
+    uneven: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -220,6 +224,7 @@ def draw_setup(seed: int, settings: Settings, *, second_phase: bool = False) -> 
         beta=_decades(other, settings.ghost) if other.random() < settings.ghosts and ratio else 0.0,
         tungsten=_decades(other, settings.ghost) if other.random() < settings.ghosts / 2 and ratio else 0.0,
         processing=_processing(_random(seed, "processing"), settings, step),
+        uneven=float(_random(seed, "uneven").uniform(0.0, settings.uneven)),
     )
 
 
@@ -373,7 +378,9 @@ def _render(
     true, area = true[shown], area[shown]
     lines = peak_shapes.doublet(true, radiation, setup.profile)
     forms = peak_shapes.shapes(true, setup.profile, 1e-3)
-    made = peak_shapes.columns(grid, lines, forms.fwhm, forms.eta, forms.skew, _REACH, False)
+    # The same line is as broad in every wavelength and every pattern.
+    wider = np.exp(setup.uneven * np.random.default_rng(0).standard_normal(len(shown)))[shown]
+    made = peak_shapes.columns(grid, lines, forms.fwhm * wider, forms.eta, forms.skew, _REACH, False)
     return peak_shapes.add_up(made, 0, np.ascontiguousarray(area), grid.points)
 
 

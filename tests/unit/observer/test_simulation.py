@@ -205,3 +205,16 @@ def test_a_range_without_lines_is_refused(silicon):
 def test_what_is_no_structure_is_refused():
     with pytest.raises(XtinctError, match="structure: "):
         simulate_measurement("data_x\n_cell_length_a 3\n", 1)
+
+
+def test_uneven_lines_differ_in_width_and_keep_their_areas(silicon):
+    even, uneven = (measure(silicon, setup(uneven=share), 1) for share in (0.0, 0.3))
+    ratio = []
+    for angle in (28.443, 47.303, 56.123):
+        near = np.abs(even.two_theta - angle) < 1.5
+        heights = [pattern.intensity[near].max() for pattern in (even, uneven)]
+        areas = [pattern.intensity[near].sum() for pattern in (even, uneven)]
+        # Both are scaled by their highest peak: shares of area over height are those of the widths.
+        ratio.append(areas[1] / heights[1] / (areas[0] / heights[0]))
+    assert np.std(np.log(ratio)) > 0.05
+    assert max(ratio) / min(ratio) < 5

@@ -51,7 +51,9 @@ class LatticeAnswer:
     family, bravais  crystal family and Bravais lattice (aP ... cF)
     centring         letter of the centring on the axes of `cell` (P A B C I F R)
     cell             float64 (6,), angstrom and degrees; cell_error, standard uncertainties, NaN where unknown
-    probability      that this is the lattice of the crystal
+    probability      that this is the lattice of the crystal, its symmetry included
+    cell_probability that this is its cell, whatever the symmetry: the sum over the lattices of the answer
+                     with the same primitive cell within 2.5 % and 2 degrees
     m20, f20         figures of merit of de Wolff (1968) and of Smith and Snyder (1979), over up to 20 lines
     score            log-likelihood ratio of the lines over chance, less the costs of the metric's numbers
     volume           of the conventional cell, angstrom^3
@@ -67,6 +69,7 @@ class LatticeAnswer:
     f20: float
     score: float
     volume: float
+    cell_probability: float = math.nan
 
     def to_dict(self) -> dict[str, object]:
         """Plain values; unknown uncertainties are None."""
@@ -78,6 +81,7 @@ class LatticeAnswer:
             "cell_uncertainty": [float(x) if math.isfinite(x) else None for x in self.cell_error],
             "volume": self.volume,
             "probability": self.probability,
+            "cell_probability": self.cell_probability,
             "M20": self.m20,
             "F20": self.f20,
             "score": self.score,
@@ -133,7 +137,8 @@ class AnswerData:
 
     name         of the pattern
     radiation    taken; None for a list of d values
-    lattices     candidates, most probable first; empty where none was found
+    lattices     candidates, the best of the most probable cell first, then by probability; empty where none
+                 was found
     unknown      probability that the lattice is none of them
     families     probability of every crystal family
     classes      extinction classes, most probable first; groups, (number, probability) likewise
@@ -181,7 +186,7 @@ class AnswerData:
 
     @property
     def lattice(self) -> LatticeAnswer | None:
-        """The most probable lattice, None where none was found."""
+        """The best lattice of the most probable cell, None where none was found."""
         return self.lattices[0] if self.lattices else None
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -23,10 +24,12 @@ from xtinct.symmetry.families import FAMILIES
 _PEAKS, _BEYOND, _LINES = 40, 1.0, 230
 #: Distance from every line of the lattice beyond which a peak is foreign: degree, and in widths.
 _FOREIGN = 0.06, 0.65
-#: Charge of a foreign line, and more for every factor of ten above a share of the highest.
-_CHARGE, _PER_TEN, _FROM = 2.0, 2.5, 0.003
+#: Foreign lines that are expected, and their law of areas as shares of the strongest line.
+_EXPECTED, _FOREIGN_MEANS = 3.0, np.array([0.01, 0.05, 0.2])
 #: Logarithm of the prior range of a number of the metric over its error.
 _PARAMETER = 8.0
+#: Widths within which residuals are correlated.
+_CORRELATED = 2.0
 
 
 def all_alike(family: str) -> None:
@@ -42,6 +45,7 @@ class Judged:
     evidence    log p(pattern | lattice), foreign lines and the numbers of the metric charged
     listed      what the list of peaks says of the lattice, None where it has too few or too many lines
     foreign     number of lines that are not the lattice's; strong, of those among the ten highest peaks
+    left        share of the peaks' area, within the range, that is not the lattice's
     centring    most probable by the classes; reduced, float64 (6,), Niggli cell of that lattice
     """
 
@@ -52,6 +56,7 @@ class Judged:
     listed: PeakEvidence | None
     foreign: int
     strong: int
+    left: float
     centring: str
     reduced: np.ndarray
 
@@ -113,13 +118,13 @@ class Court:
         except (XtinctError, np.linalg.LinAlgError, ValueError):
             return None
         posterior = class_posterior(fit, self.prior_of(fit.family))
-        highest = float(fit.area.max(initial=1e-300))
-        share = fit.area[len(fit.lines) :] / highest
-        charge = _CHARGE + _PER_TEN * np.clip(np.log10(np.maximum(share, 1e-9) / _FROM), 0, 3)
-        evidence = posterior.evidence - float(charge.sum()) - _PARAMETER * len(metric)
+        evidence = (
+            posterior.whole_evidence(fit, self.inflation) - self._charge(fit) - _PARAMETER * len(metric)
+        )
         letter = centring_of(fit.lines, posterior.allowed(posterior.symbols[0]))
         strong = np.sort(np.argsort(-peaks.area, kind="stable")[:10])
-        missed = self._away(candidate, metric, profile)[strong]
+        away = self._away(candidate, metric, profile)
+        area = np.where(peaks.two_theta < self.high, peaks.area, 0.0)
         return Judged(
             replace(candidate, metric=metric, shift=profile.zero),
             fit,
@@ -127,7 +132,8 @@ class Court:
             evidence,
             peak_evidence(peaks, candidate.family, metric, profile.zero),
             len(foreign),
-            int(missed.sum()),
+            int(away[strong].sum()),
+            float(area[away].sum() / max(float(area.sum()), 1e-300)),
             letter,
             reduced_of(candidate.family, metric, letter),
         )
@@ -151,6 +157,38 @@ class Court:
             np.abs(peaks.two_theta - lines[right]), np.abs(peaks.two_theta - lines[np.maximum(right - 1, 0)])
         )
         return near > np.maximum(_FOREIGN[0], _FOREIGN[1] * peaks.fwhm)
+
+    def _charge(self, fit: LatticeFit) -> float:
+        """What the prior of foreign lines costs: so few are expected, anywhere, and most of them weak.
+
+        Each is integrated over its place and its area, whose errors are those of the peak.
+        """
+        peaks = self.found.peaks
+        own = np.abs(fit.foreign[:, None] - peaks.two_theta).argmin(axis=1)
+        span = float(fit.two_theta[-1] - fit.two_theta[0])
+        place = _EXPECTED * math.sqrt(2 * math.pi) * peaks.error[own] / span
+        means = _FOREIGN_MEANS * float(fit.area.max(initial=1e-300))
+        area = np.maximum(fit.area[len(fit.lines) :], 0.0)[:, None]
+        height = np.mean(np.exp(-area / means) / means, axis=1)
+        height *= math.sqrt(2 * math.pi) * peaks.area_error[own]
+        return -float(np.log(np.minimum(place, 1.0) * np.minimum(height, 1.0)).sum())
+
+    @cached_property
+    def inflation(self) -> float:
+        """Variance of the mean of correlated residuals over that of independent ones, 1 or more.
+
+        Of the residuals of the peaks fitted one by one, so that no lattice has a say in it: the sum of their
+        covariances over a peak (Newey and West 1987, Econometrica 55, 703).
+        """
+        pattern, fit = self.found.measured, self.found.fit
+        first = int(np.searchsorted(pattern.two_theta, self.found.fit_start))
+        z = fit.residual / np.sqrt(self.variance[first : first + len(fit.residual)])
+        z = z[: int(np.searchsorted(pattern.two_theta, self.high)) - first]
+        lags = min(max(2, round(_CORRELATED * pattern.width / pattern.step)), len(z) - 1)
+        total = float(z @ z)
+        for lag in range(1, lags + 1):
+            total += 2 * (1 - lag / (lags + 1)) * float(z[lag:] @ z[:-lag])
+        return max(1.0, total / len(z))
 
     def _foreign(self, candidate: Candidate, metric: np.ndarray, profile: Profile) -> np.ndarray:
         peaks = self.found.peaks

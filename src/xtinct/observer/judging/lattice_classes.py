@@ -14,6 +14,8 @@ from xtinct.observer.judging.pattern_evidence import LAW, Law, SetEvidence, heig
 _DECIBANS = 10.0 / math.log(10.0)
 #: Share of the prior that is spread evenly, so that no table rules a group out.
 _EVEN = 1e-3
+#: Absence sets that the evidence of a lattice is summed over.
+_SETS = 6
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,19 @@ class ClassPosterior:
         order = sorted(range(len(self.symbols)), key=lambda i: -sums[self.symbols[i]])
         symbols = tuple(self.symbols[i] for i in order)
         return replace(self, symbols=symbols, probability=self.probability[order])
+
+    def whole_evidence(self, fit: LatticeFit, inflation: float, *, law: Law = LAW) -> float:
+        """log p(pattern | lattice), comparable between all lattices of a pattern.
+
+        Relative to no line at all, with one inflation of the variance for all lattices; foreign lines count
+        with the likelihood that they were fitted with. Of the absence sets those that matter are summed over.
+        """
+        weight = self._of_sets.total + np.log(self._sets.share.sum(axis=1) / self._sets.share.sum())
+        likely = np.argsort(-weight, kind="stable")[:_SETS]
+        heights = heights_of(fit, law, inflation=inflation)
+        total = set_evidence(heights, self._sets.allowed[likely], law).total
+        total += np.log(self._sets.share.sum(axis=1)[likely] / self._sets.share.sum())
+        return float(np.logaddexp.reduce(total)) + heights.foreign
 
     def _best_set(self, symbol: str) -> int:
         """The absence set by which a class explains the pattern best."""

@@ -70,6 +70,7 @@ class Heights:
     angle, fwhm       degree
     chance            probability that a foreign line stands by chance where a line of the lattice is expected
     strongest         largest area
+    foreign           logarithm of the likelihood of the foreign lines as fitted, over that of no line at all
     """
 
     precision: np.ndarray
@@ -81,6 +82,7 @@ class Heights:
     fwhm: np.ndarray
     chance: float
     strongest: float
+    foreign: float = 0.0
 
 
 def lorentz_polarization(two_theta: np.ndarray) -> np.ndarray:
@@ -89,19 +91,30 @@ def lorentz_polarization(two_theta: np.ndarray) -> np.ndarray:
     return geometric_factor(np.sin(theta), np.cos(theta), UNPOLARISED)
 
 
-def heights_of(fit: LatticeFit, law: Law = LAW, narrowest: float = 0.03) -> Heights:
-    """What the fit says of the heights; errors widened by the local misfit where that exceeds the noise."""
+def heights_of(
+    fit: LatticeFit, law: Law = LAW, narrowest: float = 0.03, inflation: float | None = None
+) -> Heights:
+    """What the fit says of the heights.
+
+    inflation  of the variance of all points, the same for whatever is compared; None: errors are widened by
+               the local misfit of this fit where that exceeds the noise
+    """
     m, f = len(fit.lines), len(fit.foreign)
     N, right = fit.normal, fit.right
     X, background = N[: m + f, m + f :], N[m + f :, m + f :]
     solved = np.linalg.solve(background, np.column_stack([X.T, right[m + f :]]))
     P = N[: m + f, : m + f] - X @ solved[:, :-1]
     b = right[: m + f] - X @ solved[:, -1]
-    factor = np.sqrt(_local_misfit(fit, fit.centre))
+    if inflation is None:
+        factor = np.sqrt(_local_misfit(fit, fit.centre))
+    else:
+        factor = np.full(m + f, math.sqrt(inflation))
     P = P / np.outer(factor, factor)
     # Neighbours' factors vary slowly: a line's own factor serves for its cross terms too.
     b = b / factor**2
-    b = b[:m] - P[:m, m:] @ fit.area[m:]
+    other = fit.area[m:]
+    of_foreign = float(b[m:] @ other - 0.5 * other @ P[m:, m:] @ other)
+    b = b[:m] - P[:m, m:] @ other
     P = P[:m, :m]
     angle = fit.angle[:m]
     area = fit.area[:m]
@@ -112,7 +125,8 @@ def heights_of(fit: LatticeFit, law: Law = LAW, narrowest: float = 0.03) -> Heig
     fwhm = shapes(angle, fit.profile, narrowest).fwhm
     span = float(fit.two_theta[-1] - fit.two_theta[0])
     chance = min(0.2, (law.foreign + f) * 1.2 * float(np.median(fwhm)) / span)
-    return Heights(P, b, area, scale * geometry, geometry, angle, fwhm, chance, float(fit.area.max()))
+    highest = float(fit.area.max())
+    return Heights(P, b, area, scale * geometry, geometry, angle, fwhm, chance, highest, of_foreign)
 
 
 def _local_misfit(fit: LatticeFit, at: np.ndarray) -> np.ndarray:

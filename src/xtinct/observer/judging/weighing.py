@@ -6,6 +6,7 @@ measurements of known crystals (`benchmarks/observer/`), and is checked on measu
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -60,24 +61,30 @@ FIGURES = (
     "lower twin",
     "volume",
     "misfit",
+    "far below",
+    "left",
 )
 
 
+#: Share of lengths and degrees within which two candidates are one lattice, refined twice.
+_ONE = 0.004, 0.3
 #: Figures that speak of what a lattice leaves of the lines.
-_LEFT = [FIGURES.index(name) for name in ("spurious", "foreign", "strong")]
+_LEFT = [FIGURES.index(name) for name in ("spurious", "foreign", "strong", "left")]
 
 
 def figures(judged: list[Judged]) -> np.ndarray:
-    """What speaks for each candidate, float64 (n, 11), as FIGURES names them.
+    """What speaks for each candidate, float64 (n, 13), as FIGURES names them.
 
     score         below the best one, over 10
     listed        evidence of the list of peaks below the best one, over 10
     missing       lines that should have been seen, over 3; spurious, peaks left over, over 5
-    evidence      of the whole pattern: minus half the logarithm of what it lacks, over 5
+    evidence      of the whole pattern: minus half the logarithm of what it lacks, over 5; far below, the same
+                  itself, over 20
     foreign       peaks beside the lattice's lines, over 5; strong, of the ten highest ones, over 2
     higher twin   whether the same lattice is judged in a higher family too; lower twin, in a lower one
     volume        logarithm of the primitive cell's volume over 500 angstrom^3
     misfit        logarithm of chi^2 over the best one's
+    left          logarithm of the share of the intensity that is not the lattice's, over 1 %
     """
     score = np.array([x.candidate.score for x in judged])
     evidence = np.array([x.evidence for x in judged])
@@ -86,22 +93,55 @@ def figures(judged: list[Judged]) -> np.ndarray:
     listed = np.array([x.listed.value if x.listed else -np.inf for x in judged])
     best = listed.max() if np.isfinite(listed).any() else 0.0
     twins = _twins(judged)
+    below = evidence - evidence.max()
     return np.stack(
         [
             np.clip((score - score.max()) / 10, -4, 0),
             np.clip((listed - best) / 10, -6, 0),
             np.minimum([x.listed.missing if x.listed else 9.0 for x in judged], 12) / 3,
             np.minimum([x.listed.spurious if x.listed else 15.0 for x in judged], 15) / 5,
-            -0.5 * np.log1p(np.minimum(evidence.max() - evidence, 3000) / 5),
+            -0.5 * np.log1p(np.minimum(-below, 3000) / 5),
             np.minimum([x.foreign for x in judged], 15) / 5,
             np.array([x.strong for x in judged]) / 2,
             (twins & (rank[None] < rank[:, None])).any(axis=1).astype(float),
             (twins & (rank[None] > rank[:, None])).any(axis=1).astype(float),
             np.log(np.array([x.candidate.volume for x in judged]) / 500),
             np.clip(np.log(misfit / misfit.min()), 0, 2),
+            np.clip(below / 20, -3, 0),
+            _of_share(np.array([x.left for x in judged])),
         ],
         axis=1,
     )
+
+
+def _of_share(left: np.ndarray) -> np.ndarray:
+    """0 for nothing, 1 for all of the intensity; a tenth of it counts half."""
+    return np.log1p(100 * left) / np.log(101)
+
+
+def distinct(judged: list[Judged]) -> list[Judged]:
+    """The lattices without further descriptions of one in the same family, as by a cell twice as large whose
+    absences show its centring: the one of the highest score stays, with the strongest suggestion."""
+    kept: list[Judged] = []
+    for one in sorted(judged, key=lambda x: -x.candidate.score):
+        for i, other in enumerate(kept):
+            if one.candidate.family == other.candidate.family and same(one.reduced, other.reduced, *_ONE):
+                told = [s for x in (one, other) if (s := x.candidate.suggestion) is not None]
+                if told:
+                    kept[i] = replace(other, candidate=replace(other.candidate, suggestion=max(told)))
+                break
+        else:
+            kept.append(one)
+    return kept
+
+
+def of_cells(cells: list[np.ndarray], probability: np.ndarray) -> np.ndarray:
+    """Probability (n,) of each reduced cell: those of lattices (n,) that have about the same one added."""
+    alike = np.eye(len(cells))
+    for i, one in enumerate(cells):
+        for j in range(i):
+            alike[i, j] = alike[j, i] = same(one, cells[j])
+    return alike @ probability
 
 
 def _twins(judged: list[Judged]) -> np.ndarray:
@@ -132,10 +172,25 @@ def suggestions(judged: list[Judged], trust: float) -> np.ndarray:
 
 
 def none_of_them(judged: list[Judged], peaks: int) -> np.ndarray:
-    """What speaks for a lattice that is not among the candidates, float64 (4,)."""
+    """What speaks for a lattice that is not among the candidates, float64 (6,).
+
+    1, the best score over 10, the number of peaks over 30 less 1; of the candidate of that score, those of
+    the ten highest peaks that it leaves, over 2, and the logarithm of the intensity that it leaves; and how
+    far the evidence of the best cell lies above that of all others: where none is right, several are alike.
+    """
     best = max(x.candidate.score for x in judged)
     first = max(judged, key=lambda x: x.candidate.score)
-    return np.array([1.0, max(best, -10.0) / 10, min(peaks, 60) / 30 - 1, first.strong / 2])
+    left = float(_of_share(np.array(first.left)))
+    return np.array(
+        [1.0, max(best, -10.0) / 10, min(peaks, 60) / 30 - 1, first.strong / 2, left, _ahead(judged)]
+    )
+
+
+def _ahead(judged: list[Judged]) -> float:
+    """Logarithm of how far the best evidence lies above that of every other cell, over 5, bounded."""
+    best = max(judged, key=lambda x: x.evidence)
+    others = [x.evidence for x in judged if not same(x.reduced, best.reduced)]
+    return float(np.log1p(min(best.evidence - max(others, default=-np.inf), 60.0) / 5))
 
 
 def probabilities(
@@ -147,7 +202,7 @@ def probabilities(
         first = int(np.argmax([x.candidate.score for x in judged]))
         each[first, _LEFT] = 0.0
         none[1] += beside.second / 10
-        none[-1] = 0.0
+        none[3:5] = 0.0
     value = each @ np.array(weights.candidate)
     value += suggestions(judged, beside.trust) @ np.array(weights.suggestion)
     with_none = np.append(value, none @ np.array(weights.none))
@@ -156,17 +211,17 @@ def probabilities(
     return share[:-1], float(share[-1])
 
 
-#: Fitted on simulated measurements; see `benchmarks/observer/README.md`.
+#: Fitted on simulated and measured patterns; see `benchmarks/observer/README.md`.
 WEIGHTS = Weights(
-    candidate=(2.19, 0.25, 0.16, 0.74, 0.67, -2.44, -0.26, -0.45, 0.69, -0.05, -2.26),
-    none=(-0.48, -1.18, -2.28, 0.34),
+    candidate=(1.37, 0.12, 0.0, 0.0, 0.75, -0.83, -0.3, -0.55, 1.35, 0.0, 0.0, 0.37, -0.5),
+    none=(0.43, -0.52, -0.85, 0.03, 1.06, -1.0),
     temper=0.8,
 )
 
 #: The same where lattices are suggested by structures that were recognised; see `benchmarks/joint/README.md`.
 SUGGESTED = Weights(
-    candidate=(0.95, 0.06, 0.11, -0.3, 0.51, -0.61, -0.77, -0.96, 1.06, -0.07, -2.69),
-    none=(0.01, -0.42, -1.4, -1.12),
+    candidate=(0.95, 0.06, 0.11, -0.3, 0.51, -0.61, -0.77, -0.96, 1.06, -0.07, -2.69, 0.0, 0.0),
+    none=(0.01, -0.42, -1.4, -1.12, 0.0, 0.0),
     temper=0.5,
     suggestion=(2.83, 1.67, 0.15),
     votes=1.0,

@@ -13,6 +13,8 @@ from xtinct.radiation.tubes import Radiation, doublet_of
 
 #: A peak must lower chi^2 by this, and other wavelengths the sum by this share, and by so much.
 _PEAK_COST, _CLEARLY, _LEAST = 10.0, 0.1, 100.0
+#: The sum's drop that suffices where most strong peaks have companions as those of a doublet.
+_PAIRED = 20.0
 #: Relative difference within which a wavelength is that of an anode.
 _SAME = 1e-3
 #: Peaks that are looked at for their K-alpha2 lines.
@@ -58,7 +60,8 @@ def find(
         # Background and noise are those of the points: the wavelengths agree to a thousandth.
         tried = _found(replace(pattern, radiation=other), width)
         margin = _cost(best) - _cost(tried)
-        if margin > max(_CLEARLY * _cost(best), _LEAST) and not _companions(tried, radiation):
+        least = _PAIRED if _paired(told, other) else max(_CLEARLY * _cost(best), _LEAST)
+        if margin > least and not _companions(tried, radiation):
             best, note = tried, text
     if note is None:
         note = next((doubled for d in _doublets(radiation) if (doubled := _unasked(told, d))), None)
@@ -77,13 +80,19 @@ def _cost(found: tuple[Measured, Peaks, PeakFit | None]) -> float:
 
 def _unasked(found: tuple[Measured, Peaks, PeakFit | None], doublet: Radiation) -> str | None:
     """What to say where one wavelength was told and taken, and yet most peaks look like doublets."""
-    if found[2] is None or len(found[2].two_theta) < _PAIRS or not _companions(found, doublet, _SHARES):
+    if not _paired(found, doublet):
         return None
     return (
         "Most strong lines have a companion, about half as strong, where the K-alpha2 line of "
         f"{doublet.anode} lies: unless the beam was monochromatic, tell the doublet "
         f"(--wavelength {doublet.anode}Ka)."
     )
+
+
+def _paired(found: tuple[Measured, Peaks, PeakFit | None], doublet: Radiation) -> bool:
+    """Whether most strong peaks, found as single ones, have companions as the lines of a doublet would."""
+    enough = found[2] is not None and len(found[2].two_theta) >= _PAIRS
+    return enough and _companions(found, doublet, _SHARES)
 
 
 def _companions(

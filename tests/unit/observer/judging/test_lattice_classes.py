@@ -1,6 +1,7 @@
 """Classes of simulated patterns: absent lines recognised, calibration, what decides."""
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -197,3 +198,22 @@ def test_probabilities_are_calibrated():
     error = np.sqrt(np.sum(best * (1 - best))) / len(best)
     assert abs(best.mean() - right.mean()) < 2.5 * error + 0.03
     assert right[best > 0.9].mean() > 0.85
+
+
+def test_a_foreign_line_counts_as_much_as_it_lowers_chi2():
+    """The logarithm of a likelihood ratio of normal noise is half the difference of chi^2."""
+    family, cell = "cubic", CELLS["cubic"]
+    m, metric, _, _ = simulated(family, cell, of_group(221, 400.0), TRUE, 5)
+    grid = m.two_theta
+    extra = 300.0 * np.exp(-4 * np.log(2) * ((grid - 27.9) / 0.12) ** 2)
+    m = replace(m, intensity=m.intensity + extra)
+    settings = FitSettings(misfit=0.0, steps=0, refine=(), metric=False, variance=m.intensity + 25.0)
+    fit = fit_lattice(m, family, metric, TRUE, settings=settings)
+    known = fit_lattice(m, family, metric, TRUE, foreign=[27.9], settings=settings)
+    drop = 0.5 * ((fit.residual**2 / fit.variance).sum() - (known.residual**2 / known.variance).sum())
+    assert drop > 100
+    # So the evidence of a lattice does not sink with a line of something else in the pattern.
+    for inflation in (1.0, 4.0):
+        alone = class_posterior(fit).whole_evidence(fit, inflation)
+        both = class_posterior(known).whole_evidence(known, inflation)
+        assert both - alone == pytest.approx(drop / inflation, rel=0.05)

@@ -1,9 +1,12 @@
-"""Sharpened probabilities: classes to a power, groups of a class in their shares."""
+"""Probabilities: classes to a power, groups of a class in their shares; one lattice counted once."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from xtinct.observer.judging.weighing import sharpened
+from xtinct.lattices.bravais import reduced
+from xtinct.observer.judging.weighing import distinct, of_cells, sharpened
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import family_of
 
@@ -38,3 +41,45 @@ def test_classes_are_brought_to_a_power_and_groups_keep_their_shares(groups, pow
 def test_a_class_of_no_probability_keeps_none(groups):
     without = {number: 0.0 if number == 19 else p for number, p in groups.items()}
     assert sharpened(without, 1.1)[19] == 0.0
+
+
+@dataclass(frozen=True)
+class Described:
+    """A lattice as far as `distinct` looks at it."""
+
+    candidate: object
+    reduced: np.ndarray
+
+
+@dataclass(frozen=True)
+class Told:
+    family: str
+    score: float
+    suggestion: float | None = None
+
+
+#: Rock salt by its own cell and by one twice as large, of which only lines of even h, k and l show.
+HALITE = reduced(np.array([5.64, 5.64, 5.64, 90, 90, 90]), "F")
+STRAINED = reduced(np.array([5.64, 5.64, 5.70, 90, 90, 90]), "F")
+OTHER = reduced(np.array([4.2, 4.2, 4.2, 90, 90, 90]), "P")
+
+
+def test_a_lattice_described_twice_counts_once():
+    judged = [
+        Described(Told("cubic", 20.0), HALITE * np.array([1.001] * 3 + [1] * 3)),
+        Described(Told("cubic", 25.0, 1.0), HALITE),
+        Described(Told("cubic", 21.0, 3.0), HALITE),
+        Described(Told("tetragonal", 15.0), HALITE),
+        Described(Told("cubic", 18.0), OTHER),
+        Described(Told("tetragonal", 14.0), STRAINED),
+    ]
+    kept = distinct(judged)
+    assert [one.candidate.score for one in kept] == [25.0, 18.0, 15.0, 14.0]
+    # The suggestion of a description that went stays with its lattice, the strongest of them.
+    assert kept[0].candidate.suggestion == 3.0
+    assert kept[1].candidate.suggestion is None
+
+
+def test_symmetries_of_one_cell_are_summed():
+    total = of_cells([HALITE, OTHER, STRAINED], np.array([0.5, 0.2, 0.1]))
+    assert total == pytest.approx([0.6, 0.2, 0.6])
