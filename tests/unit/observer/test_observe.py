@@ -428,7 +428,8 @@ def test_lattices_that_are_not_fitted_to_the_end_know_the_prior():
     answer = xtinct.index(pattern(rutile(), height=300.0), "Cu", prior=prior)
     assert all(lattice.family == "tetragonal" for lattice in answer.lattices[:3])
     assert answer.families["orthorhombic"] > 0.03
-    assert dict(answer.groups)[62] > 0.5 * answer.families["orthorhombic"]
+    # Without a prior each of the 59 groups would have a sixtieth of it.
+    assert dict(answer.groups)[62] > 0.2 * answer.families["orthorhombic"]
 
 
 def test_peaks_of_a_list_have_no_lattice_of_a_family_without_weight(tmp_path):
