@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,15 +61,13 @@ class Build:
         return {name: (self.folder / name).read_bytes() for name in self.files()}
 
     def records(self) -> dict[str, dict]:
-        """What Snakemake has recorded of each output: its rule, inputs, log and more."""
-        return {
-            base64.urlsafe_b64decode(
-                path.relative_to(folder).as_posix().replace("/@", "")
-            ).decode(): json.loads(path.read_text())
-            for folder in [self.folder / ".snakemake/metadata"]
-            for path in folder.rglob("*")
-            if path.is_file()
-        }
+        """What Snakemake has recorded of each output: its rule, inputs, log and more. No torn ones."""
+        folder, found = self.folder / ".snakemake/metadata", {}
+        for path in folder.rglob("*"):
+            with suppress(OSError, ValueError):  # a folder, or written while the disk was full
+                name = path.relative_to(folder).as_posix().replace("/@", "")
+                found[base64.urlsafe_b64decode(name).decode()] = json.loads(path.read_text())
+        return found
 
     def empty(self) -> None:
         """Remove all that was built."""

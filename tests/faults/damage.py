@@ -8,7 +8,7 @@ import json
 import os
 import random
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +42,10 @@ class Damaged(NamedTuple):
 def damage_faults(build: Build, rng: random.Random) -> list[str]:
     """Damage files of a whole build; what is not as it must be, one line each."""
     build.run("xtinct", "snapshot")
+    build.run("git", "add", "--all")
+    build.run(
+        "git", "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "-m", "Build"
+    )
     chosen = kinds(build, rng)
     wrong = []
     for what in ("cut", "changed"):
@@ -89,17 +93,24 @@ def _write(path: Path, content: bytes, found: os.stat_result) -> None:
 
 
 def _verified(build: Build, some: list[Damaged]) -> list[str]:
-    """`xtinct verify` names every damaged file, and `dvc checkout` brings each back."""
+    """`xtinct verify` names every damaged file; those that are then deleted come back as they were."""
     sound = build.contents()
     with damage(build.folder, some):
         named = {line.split()[1] for line in build.run("xtinct", "verify").stdout.splitlines() if " " in line}
-        build.run("dvc", "checkout", "--force")
-        back = build.contents()
+        for one in some:
+            (build.folder / one.name).unlink()
+        back = Counter()
+        # What DVC does not keep is kept by git, or made from nothing but the configuration.
+        missing = [one.name for one in some]
+        for tool in (["dvc", "checkout", "--force"], ["git", "checkout", "--quiet", "results"], None):
+            build.run(*(tool or build.command(*missing)))
+            found = build.contents()
+            left = [name for name in missing if found.get(name) != sound[name]]
+            back[tool[0] if tool else "snakemake"] = len(missing) - len(left)
+            missing = left
     wrong = [f"{one.what}, not named by verify: {one.name}" for one in some if one.name not in named]
-    wrong += [
-        f"{one.what}, not brought back: {one.name}" for one in some if back.get(one.name) != sound[one.name]
-    ]
-    print(f"{some[0].what}: verify named {len(named)} of {len(some)}, {len(wrong)} faults", flush=True)
+    wrong += [f"{some[0].what}, not brought back: {name}" for name in missing]
+    print(f"{some[0].what}: verify named {len(named)} of {len(some)}; back by {dict(back)}", flush=True)
     return wrong
 
 
