@@ -20,6 +20,8 @@ from builds import COMPARED, Build, last_line
 WITHOUT_CHECKSUM = (".json", ".csv", ".html", ".safetensors")
 
 
+#: Outputs that git keeps, or that are no more than links.
+NOT_IN_DVC = ("data/links/", "results/summary/", "results/metrics.json")
 #: Outputs of jobs that are the same every time.
 TIMELESS = (*COMPARED, ".csv")
 
@@ -116,7 +118,7 @@ def _verified(build: Build, some: list[Damaged]) -> list[str]:
 
 def _from_cache(build: Build, some: list[Damaged]) -> list[str]:
     """What DVC brings from a damaged cache is named by verify, and adopt refuses it."""
-    objects = cached(build)
+    objects = {name: path for name, path in cached(build).items() if not name.startswith(NOT_IN_DVC)}
     there = [(one, objects[one.name]) for one in some if one.name in objects]
     damaged = [one._replace(name=path) for one, path in there]
     with damage(build.folder, damaged), damage(build.folder, [one for one, _ in there]):
