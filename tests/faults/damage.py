@@ -8,6 +8,7 @@ import json
 import os
 import random
 import shutil
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -219,7 +220,8 @@ def _round(build: Build, records: dict, pairs: list[tuple[Damaged, str]]) -> Ite
     for one, _ in pairs:
         path = trial.folder / one.name
         _write(path, one.content(path.read_bytes()), path.stat())
-    trial.run(*trial.command("--keep-going", "--force", *[reader for _, reader in pairs]))
+    start = time.time()
+    said = trial.run(*trial.command("--keep-going", "--force", *[reader for _, reader in pairs])).stderr
     made = trial.contents()
     logs = [path.read_text(errors="replace") for path in (trial.folder / "logs").rglob("*.log")]
     # Not those of whole trees of calls, which name files too.
@@ -227,7 +229,9 @@ def _round(build: Build, records: dict, pairs: list[tuple[Damaged, str]]) -> Ite
     for one, reader in pairs:
         log = records[reader]["log"]
         outputs = [name for name in sound if records.get(name, {"log": None})["log"] == log]
-        if one.name in errors:
+        if (trial.folder / log[0]).stat().st_mtime < start:
+            yield one, f"not read ({last_line(said)})"
+        elif one.name in errors:
             yield one, "refused"
         elif not all(name in made for name in outputs):
             yield one, f"stopped ({last_line((trial.folder / log[0]).read_text())})"
