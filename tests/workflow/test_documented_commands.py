@@ -71,6 +71,7 @@ COMMANDS = {
     # docs/reliability.md
     "make fuzz": DRY,
     "make test-faults": DRY,
+    "make fuzz-guided": DRY,
     "make fuzz-guided KIND=measured": DRY,
     "source .venv/bin/activate": "grep -q '^VENV := .venv$' Makefile",
     "snakemake --cores 64 all": DRY,
@@ -183,9 +184,11 @@ COMMANDS = {
     # docs/interruptions.md
     "snakemake ...": HELP,
     "snakemake --unlock": HELP,
-    "snakemake --cores all --force FILE": HELP,
+    "snakemake --cores all FILE": HELP,
+    "snakemake --cores all --forceall all": DRY,
+    "python tests/faults/campaign.py --help": AS_IT_IS,
     "dvc status": HELP,
-    "dvc checkout --force FILE": HELP,
+    "dvc checkout FILE": HELP,
     "dvc checkout": HELP,
     "dvc checkout --force": HELP,
     "snakemake --force": HELP,
