@@ -191,7 +191,6 @@ COMMANDS = {
     "dvc checkout FILE": HELP,
     "dvc checkout": HELP,
     "dvc checkout --force": HELP,
-    "snakemake --force": HELP,
     "snakemake --directory FOLDER": HELP,
     "git init": "git init --quiet ../fresh",
     "dvc config --local core.no_scm true": "dvc config --help | grep -e --local",
