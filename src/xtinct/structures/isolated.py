@@ -8,6 +8,7 @@ are its threads and locks copied.
 import contextlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -40,20 +41,31 @@ def isolated_map(
 
     `function` and the items must be picklable, the function importable by its module's name.
     `time_limit`: seconds for one item; after that the worker is replaced and the item fails.
+    An item whose worker was killed (SIGKILL: by hand, or for memory that others took) has a second try, so
+    that it is not the item that fails for it.
     XtinctError if a worker cannot start.
     """
     worker = _Worker(function)
     try:
         for chunk in _chunks(items):
+            second_try = False
             while chunk:
+                if worker.process.poll() is not None:  # it was killed while it was idle
+                    worker.kill()
+                    worker = _Worker(function)
                 worker.connection.send(chunk)
                 for i, item in enumerate(chunk):
                     outcome = worker.receive(item, time_limit)
+                    if worker.process.returncode == -signal.SIGKILL and not (second_try and i == 0):
+                        worker.kill()
+                        worker = _Worker(function)
+                        chunk, second_try = chunk[i:], True
+                        break
                     yield outcome
                     if outcome.failure in ("crashed", "timeout"):
                         worker.kill()
                         worker = _Worker(function)
-                        chunk = chunk[i + 1 :]
+                        chunk, second_try = chunk[i + 1 :], False
                         break
                 else:
                     chunk = []

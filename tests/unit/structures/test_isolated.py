@@ -33,6 +33,18 @@ def test_a_segmentation_fault_costs_one_item():
     assert "-11" in outcomes[0].detail
 
 
+def test_a_worker_that_somebody_killed_costs_no_item(tmp_path):
+    """By hand, or for memory that others took: a structure would go to quarantine for nothing."""
+    kill = "__import__('os').kill(__import__('os').getpid(), 9)"
+    once = f"{kill} if not __import__('os').path.exists(%r) and open(%r, 'w') else 'well'"
+    items = ["1", *(once % ((str(tmp_path / name),) * 2) for name in "ab"), "2", kill, "3"]
+    outcomes = list(isolated_map(eval, items, time_limit=60))
+    assert [outcome.result for outcome in outcomes] == [1, "well", "well", 2, None, 3]
+    assert [outcome.item for outcome in outcomes] == items
+    assert outcomes[4].failure == "crashed"
+    assert "-9" in outcomes[4].detail
+
+
 def test_a_caller_that_stops_early_leaves_no_process(tmp_path):
     outcomes = isolated_map(math.sqrt, range(1000), time_limit=20)
     next(outcomes)
