@@ -4,6 +4,7 @@ import json
 import random
 import time
 import zipfile
+from pathlib import Path
 
 import mutations
 import numpy as np
@@ -18,6 +19,7 @@ from xtinct.measurements import reading
 from xtinct.patterns.instrument import Instrument
 from xtinct.sources.archives import texts
 
+SEEDS = Path(__file__).parent / "seeds"
 ROWS = b"".join(b"%d.00 5\n" % k for k in range(10, 70))
 
 
@@ -59,6 +61,12 @@ def test_a_poscar_whose_vectors_are_beyond_all_numbers(length):
 )
 def test_positions_beyond_all_numbers_are_read_or_refused_without_a_warning(text):
     assert examined(Input("measured", "a.xy", text.encode())) in ("read", "refused")
+
+
+@pytest.mark.parametrize("seed", sorted(SEEDS.iterdir()), ids=lambda path: path.name)
+def test_structures_at_which_a_reader_or_the_symmetry_finder_gave_up(seed):
+    """A panic of Rust is no Exception of Python; and a count may be a mere dot."""
+    assert examined(Input("structure", seed.name, seed.read_bytes())) in ("read", "refused")
 
 
 def test_a_member_of_an_archive_without_a_name(tmp_path):

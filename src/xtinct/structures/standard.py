@@ -67,8 +67,10 @@ def standardise(crystal: Crystal, *, symprec: float, protostructures: bool = Tru
     cell = moyopy.Cell(crystal.basis.tolist(), crystal.frac.tolist(), numbers)
     try:
         found = moyopy.MoyoDataset(cell, symprec=symprec, setting=moyopy.Setting.standard())
-    except Exception as error:
-        # moyo raises plain ValueError or a panic, with the reason as its text.
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        # moyo raises plain ValueError or a panic, which is no Exception, with the reason as its text.
         raise RejectedError("no_symmetry", f"moyo: {' '.join(str(error).split())[:300]}") from None
     conventional = found.std_cell
     symmetrised = Crystal(

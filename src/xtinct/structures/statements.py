@@ -16,8 +16,8 @@ TOLERANCE = 0.05
 _HYDROGEN_SHARE = 1.05
 #: Masses of isotopes that have a symbol of their own, atomic mass units.
 _MASSES = {"D": 2.014, "T": 3.016}
-_TERM = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*)", re.ASCII)
-_GROUP = re.compile(r"\(([A-Za-z0-9.\s]*)\)\s*(\d*\.?\d*)", re.ASCII)
+_TERM = re.compile(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+|)", re.ASCII)
+_GROUP = re.compile(r"\(([A-Za-z0-9.\s]*)\)\s*(\d+\.?\d*|\.\d+|)", re.ASCII)
 
 AGREES, RESOLVED, CONTRADICTS, SILENT = "agreeing", "resolved", "contradicting", "silent"
 #: The ways in which a structure can stand to what its file says of it.
@@ -75,7 +75,7 @@ def read_formula(text: str) -> Mapping[str, float] | None:
     amounts: dict[str, float] = {}
     for symbol, count in _TERM.findall(text):
         element = "H" if symbol in ("D", "T") else symbol
-        if not _known(element) or count == ".":
+        if not _known(element):
             return None
         amounts[element] = amounts.get(element, 0.0) + (float(count) if count else 1.0)
     amounts = {symbol: amount for symbol, amount in amounts.items() if amount}
@@ -89,7 +89,9 @@ def _known(symbol: str) -> bool:
 
 
 def _unfold(group: re.Match[str]) -> str:
-    """`(H2 O)6` as `H12 O6`."""
+    """`(H2 O)6` as `H12 O6`; what is no formula stays none."""
+    if _TERM.sub("", group[1]).strip():
+        return "?"
     times = float(group[2] or 1)
     return (
         " ".join(f"{symbol}{float(count or 1) * times:g}" for symbol, count in _TERM.findall(group[1])) + " "
