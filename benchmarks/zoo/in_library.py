@@ -2,19 +2,18 @@
 
     python benchmarks/zoo/in_library.py BUILD CONFIG --out FILE.csv
 
-One row for each protocol and model of a build of config/zoo.yaml that was trained on stored samples under
-varying conditions.
+One row for each protocol and model of the experiments of a build of config/zoo.yaml that have `libraries`. An
+experiment that was not evaluated is named and left out.
 """
 
 import argparse
+import csv
+import sys
 from pathlib import Path
 
 import yaml
 
-from xtinct.evaluation.libraries import by_library
-from xtinct.evaluation.methods import ModelFolder
 from xtinct.files.writing import write_csv
-from xtinct.project.experiments import families_of, line_list_file
 
 
 def main() -> None:
@@ -27,19 +26,24 @@ def main() -> None:
     config = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
     rows = []
     for name, experiment in config["experiments"].items():
-        train = experiment["train"]
-        if "variation" not in experiment or not isinstance(train, str) or train.endswith("-online"):
-            continue
-        for family in experiment["families"]:
-            paths = [arguments.build / line_list_file(config, train, each) for each in families_of(family)]
+        for family in experiment["families"] if "libraries" in experiment else ():
             for seed in experiment["seeds"]:
-                folder = arguments.build / f"models/{name}/{family}/seed-{seed}"
-                if (folder / "card.json").exists():
-                    identity = {"experiment": name, "train_set": train, "family": family, "seed": seed}
-                    for row in by_library(ModelFolder(folder, "cpu", "float32"), paths):
-                        short = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
-                        rows.append(identity | short)
+                model = f"results/evaluation/{name}/{family}/seed-{seed}"
+                rows += _rows(arguments.build / model / "libraries.csv")
     write_csv(arguments.out, rows)
+
+
+def _rows(path: Path) -> list[dict]:
+    """Rows of the evaluation, numbers with four digits."""
+    if not path.exists():
+        print(f"{path}: not run", file=sys.stderr)
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{key: _short(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _short(value: str) -> str:
+    return f"{float(value):.4f}" if "." in value else value
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ CHANGES = {
     "sources": None,
     "cleaning": {"max_sites": 6},
     "splits": {"fractions": {"train": 0.6, "validation": 0.1, "test": 0.3}, "least": 2},
-    "gcdd": {"per_group": 1, "occupations": 1, "max_sites": 40, "max_attempts": 50},
+    "gcdd": {"per_group": 1, "occupations": 1, "max_sites": 200, "max_attempts": 500},
     "instrument": {"two_theta": {"min": 5, "max": 90, "points": 1701}},
     "ceilings": {"lattices": 2, "wilson_lattices": 2},
     "train": {"batch_size": 2, "ghost_batch": 2, "validation_patterns": 4, "validations": 1},

@@ -122,6 +122,7 @@ def test_every_evaluation_of_the_build_has_its_row(results):
     shown = all_models.content(results).shown["models"]
     assert len(shown) == len(results.records)
     assert all(row["matrix"] for row in shown)
+    assert {row["called"] for row in shown} == {"logq"}
     assert {row["trained"] for row in shown} == {"CDDD", "ULBD (streamed)"}
 
 

@@ -13,8 +13,14 @@ from xtinct.report.section import Content
 SHARES = ("top1", "macro_f1", "ece")
 #: Keys of an experiment's `training` that meet rare groups, and what they say where they do not.
 _REMEDIES = {"loss": "cross-entropy", "sampling": "as-drawn", "correction": "none"}
-#: Columns that the reader may restrict the rows by: key of a row -> title.
-FILTERS = {"name": "Model", "trained": "Trained on", "tested": "Tested on", "split": "Split", "of": "Target"}
+#: What the reader may restrict the rows by: key of a row -> title.
+FILTERS = {
+    "called": "Model",
+    "trained": "Trained on",
+    "tested": "Tested on",
+    "split": "Split",
+    "of": "Target",
+}
 
 
 def content(results: Results) -> Content | None:
@@ -31,6 +37,7 @@ def content(results: Results) -> Content | None:
     }
     for row in rows:
         row |= {
+            "called": _called(row),
             "trained": trained_on(row["train_set"]),
             "tested": set_name(row["test_set"]),
             "of": TARGET_NAMES.get(row["target"], row["target"]),
@@ -139,6 +146,13 @@ def _model(record: Mapping, card: Mapping) -> Row:
     name = next((str(options[key]) for key in ("name", "size", "depth") if key in options), "")
     version = next((str(options[key]) for key in ("version", "input") if key in options), "")
     return {"kind": kind, "name": name, "version": version}
+
+
+def _called(row: Mapping) -> str:
+    """What the table calls a network: SimXRD's names tell it alone, `small` and `dense` need their kind."""
+    if row["kind"] in (*METHODS, "simxrd"):
+        return row["name"]
+    return f"{row['kind']} {row['name']}".strip()
 
 
 def _split(test: str, config: Mapping) -> str:
