@@ -42,6 +42,7 @@ SUBCOMMANDS = {
     "app",
     "adopt",
     "bench",
+    "classes",
     "checkout",
     "commit",
     "describe",

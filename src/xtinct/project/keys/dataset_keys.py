@@ -52,9 +52,9 @@ class Splits(StrictSection):
     gcdd: Literal["random", "formula", "protostructure"] = key(
         "what never falls into two parts of GCDD; random makes every crystal its own key"
     )
-    least: Least = optional_key(
+    least: Least = key(
         "structures of a space group in the training part of CDDD that it takes to keep the group; those of "
-        "other groups go to quarantine, in all parts. 0, as without it, keeps all"
+        "other groups go to quarantine, in all parts. 0 keeps all"
     )
 
 
