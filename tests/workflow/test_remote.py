@@ -158,7 +158,7 @@ def test_the_profile_of_kubernetes_plans_jobs_in_the_bucket(outputs_in_the_bucke
         pytest.skip("no snakemake-executor-plugin-kubernetes")
     clone, options = outputs_in_the_bucket
     profile = ("--workflow-profile", "profiles/kubernetes")
-    planned = clone.run("snakemake", *profile, *options, "-n", "--", "fetch", "symmetry")
+    planned = clone.run("snakemake", *profile, *options, "-n", "--forceall", "--", "fetch", "symmetry")
     assert f"s3://{BUCKET}/outputs/data/raw/aflow.parquet" in planned.stdout + planned.stderr
 
 
