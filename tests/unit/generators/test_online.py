@@ -143,7 +143,7 @@ def test_a_family_with_a_group_that_was_not_reached_is_refused(statistics_path, 
     gcdd = {**GCDD, "occupations": 1}
     write_occupations(statistics_path, path, gcdd=gcdd, families=("triclinic",), seed=1, symprec=0.01)
     CrystalStream(path, family="triclinic", lines=LINES, seed=1, role="train")
-    with pytest.raises(XtinctError, match=r"occupations\.json.* 195, "):
+    with pytest.raises(XtinctError, match=r"occupations\.json.* 195 P 2 3, "):
         CrystalStream(path, family="cubic", lines=LINES, seed=1, role="train")
 
 
