@@ -240,9 +240,11 @@ READERS = {
 }
 
 
-@functools.cache
-def _limit_memory() -> None:
-    """Once for each process, after its first input has imported what there is to import."""
+def limit_memory() -> None:
+    """Bound this process for good, after its first inputs have imported what there is to import.
+
+    For a process that does nothing else: whatever it does or starts later has no more memory either.
+    """
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
 
@@ -263,7 +265,6 @@ def examined(given: Input) -> str:
         result = traceback.format_exc()
     if (taken := time.process_time() - start) > TIME_LIMIT:
         result = f"{taken:.0f} s for one input"
-    _limit_memory()
     return result
 
 
@@ -286,6 +287,7 @@ def _warmed():
         Input("configuration", "config.yaml", b"seed: 1\n"),
     ):
         assert examined(given) in ("read", "refused")
+    limit_memory()
     return examined
 
 

@@ -44,7 +44,7 @@ def run_script(root, settings, code):
 def contents(folder):
     """Bytes of a model's files; of the card without what the clock says."""
     card = json.loads((folder / "card.json").read_text())
-    del card["seconds"], card["data_share"]
+    del card["seconds"], card["cpu_seconds"], card["data_share"]
     return card, *((folder / name).read_bytes() for name in ("model.safetensors", "history.csv"))
 
 
