@@ -22,6 +22,7 @@ pytestmark = pytest.mark.workflow
 #: What differs between two runs without meaning anything.
 CLOCK = (
     "seconds",
+    "seconds_90",
     *(f"patterns_per_second_{on}_{what}" for on in ("cpu", "gpu") for what in ("1", "256", "lines")),
 )
 

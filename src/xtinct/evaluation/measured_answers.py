@@ -32,6 +32,8 @@ from xtinct.symmetry.operations import bravais_lattice, centring
 #: What is judged of an answer; `lattice` is whether its best cell is the label's.
 TARGETS = ("crystal_system", "family", "bravais", "extinction_class", "spacegroup")
 _KS = (1, 2, 3, 4, 5)
+#: Decimals of what is stored of an answer: below them, sums come out differently on each run.
+_DIGITS = 6
 #: Laboratory of the records over all of them.
 ALL = "all"
 
@@ -176,8 +178,8 @@ def _plain_formula(text: str) -> str:
 
 def _prediction(one: MeasuredAnswer) -> dict[str, object]:
     label = one.pattern.label
-    classes, groups = (list(one.probabilities(t).items())[:5] for t in ("extinction_class", "spacegroup"))
-    systems = one.probabilities("crystal_system")
+    classes, groups = (_rounded(one.probabilities(t))[:5] for t in ("extinction_class", "spacegroup"))
+    systems = dict(_rounded(one.probabilities("crystal_system")))
     cell = one.cell
     return {
         "pattern_id": one.pattern.pattern_id,
@@ -192,12 +194,17 @@ def _prediction(one: MeasuredAnswer) -> dict[str, object]:
         "class_probabilities": [p for _, p in classes],
         "groups": [number for number, _ in groups],
         "group_probabilities": [p for _, p in groups],
-        "cell": [] if cell is None else cell.tolist(),
+        "cell": [] if cell is None else np.round(cell, _DIGITS).tolist(),
         "lattice_right": one.lattice_right,
         "known": one.known,
         "failed": one.failed,
-        "seconds": round(one.seconds, 3),
     }
+
+
+def _rounded(probabilities: Mapping) -> list[tuple]:
+    """Names and probabilities, most probable first; equal ones by name."""
+    rounded = ((name, round(p, _DIGITS)) for name, p in probabilities.items())
+    return sorted(rounded, key=lambda item: (-item[1], item[0]))
 
 
 def records_of(

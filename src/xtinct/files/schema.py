@@ -213,7 +213,6 @@ MEASURED_PREDICTIONS = _table(
     ("lattice_right", pa.bool_(), "", "whether that is the label's lattice; null if the label has no cell"),
     ("known", pa.bool_(), "", "whether the database holds a structure of the label's formula"),
     ("failed", pa.string(), "", "why there is no answer; empty if there is one"),
-    ("seconds", pa.float64(), "s", "time of the answer"),
 )
 
 #: What Xtinct draws itself, from laws and numbers alone: no rights are kept in it.
