@@ -2,27 +2,10 @@
 
 import numpy as np
 import pytest
+from rock_salt import ROCK_SALT
 
 import xtinct
 from xtinct.api import DEFAULT_INSTRUMENT
-
-ROCK_SALT = """data_NaCl
-_symmetry_space_group_name_H-M 'F m -3 m'
-_cell_length_a 5.6402
-_cell_length_b 5.6402
-_cell_length_c 5.6402
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-loop_
-_atom_site_label
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Na 0 0 0
-Cl 0.5 0.5 0.5
-"""
-
 
 #: Rock salt in a box in which its atoms stand as far apart as the letters of a page.
 HUGE = ROCK_SALT.replace("5.6402", "5640200")
