@@ -372,6 +372,18 @@ def test_a_cell_that_is_known_is_taken():
     assert answer.classes[0].symbol == "P - n -"
 
 
+def test_the_centring_of_a_cell_that_is_known_has_the_probability_of_its_groups():
+    # So few counts that the weak lines hardly tell a primitive lattice from a centred one.
+    answer = xtinct.index(pattern(rutile(), height=40.0, background=10.0), "Cu", cell="4.6,4.6,2.96,90,90,90")
+    for lattice in answer.lattices:
+        groups = sum(p for g, p in answer.groups if bravais_lattice(g) == lattice.bravais)
+        assert lattice.probability == pytest.approx(groups, abs=1e-4)
+    assert sum(x.probability for x in answer.lattices) == pytest.approx(1, abs=0.01)
+    assert answer.lattice.probability < 1
+    assert len(answer.lattices) > 1
+    assert answer.to_dict()["lattices"][1]["probability"] == answer.lattices[1].probability
+
+
 def test_a_centring_that_is_known_leaves_no_others():
     answer = xtinct.index(pattern(yttria()), "Cu", centring="I")
     assert answer.lattice.bravais == "cI"
