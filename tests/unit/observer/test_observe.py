@@ -289,6 +289,13 @@ def test_whole_numbers_and_few_counts_are_no_obstacle():
     assert any(abs(x.cell[0] - 5.64) < 0.01 and x.bravais == "cF" for x in answer.lattices)
 
 
+def test_points_of_zero_have_a_variance():
+    two_theta, counts = pattern(rutile(), height=2000.0, background=0.2)
+    rounded = np.round(counts / counts.max() * 100, 2)
+    answer = xtinct.index((two_theta, rounded), "Cu", cell="4.6,4.6,2.96,90,90,90")
+    assert answer.lattice.cell[0] == pytest.approx(4.593, abs=0.01)
+
+
 def test_two_phases_are_said():
     pyrite = Structure.from_spacegroup(
         "Pa-3", Lattice.cubic(5.418), ["Fe", "S"], [[0, 0, 0], [0.385, 0.385, 0.385]]
