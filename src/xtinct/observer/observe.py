@@ -59,6 +59,8 @@ from xtinct.symmetry.operations import bravais_lattice, centring
 _LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 60, 25.0, 0.25, 12, 5
 #: Suggested lattices that are held against the pattern beside them.
 _SUGGESTED = 8
+#: Probability from which a centring of a cell that was told is a lattice of the answer.
+_TOLD = 1e-3
 #: Rivals whose deciding lines are told.
 _RIVALS = 3
 #: Least peaks that can be indexed.
@@ -367,6 +369,8 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         absences[number] += weighed.unknown * share
     for number, share in _prior_heard(question, _unfound(question)).items():
         groups[number] += weighed.unknown * share
+    if question.cell is not None:
+        lattices = _by_centring(lattices[0], groups)
     best = posterior.symbols[0]
     allowed = posterior.allowed(best)
     rivals = [s for s in posterior.symbols[1:] if s != best][:_RIVALS]
@@ -388,6 +392,25 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         **_spread(sharpened(groups, weights.sharpness), question),
     )
     return replace(result, statements=[*nothing.statements, *remarks.of_answer(result, found)])
+
+
+def _by_centring(told: LatticeAnswer, groups: Mapping[int, float]) -> list[LatticeAnswer]:
+    """A cell that was told, with every centring that has a probability: that of its space groups, summed.
+
+    The centring of the best class stands first.
+    """
+    sums: dict[str, float] = {}
+    for number, p in groups.items():
+        if family_of(number) == told.family:
+            sums[bravais_lattice(number)] = sums.get(bravais_lattice(number), 0.0) + p
+    total = sum(sums.values())
+    first = replace(told, probability=sums.pop(told.bravais, 0.0) / total)
+    letters = {bravais_lattice(g): centring(g) for g in groups if family_of(g) == told.family}
+    return [first] + [
+        replace(told, bravais=kind, centring=letters[kind], probability=p / total)
+        for kind, p in sums.items()
+        if p / total > _TOLD
+    ]
 
 
 def _heard(question: Question, groups: np.ndarray, probability: np.ndarray) -> np.ndarray:

@@ -289,6 +289,13 @@ def test_whole_numbers_and_few_counts_are_no_obstacle():
     assert any(abs(x.cell[0] - 5.64) < 0.01 and x.bravais == "cF" for x in answer.lattices)
 
 
+def test_points_of_zero_have_a_variance():
+    two_theta, counts = pattern(rutile(), height=2000.0, background=0.2)
+    rounded = np.round(counts / counts.max() * 100, 2)
+    answer = xtinct.index((two_theta, rounded), "Cu", cell="4.6,4.6,2.96,90,90,90")
+    assert answer.lattice.cell[0] == pytest.approx(4.593, abs=0.01)
+
+
 def test_two_phases_are_said():
     pyrite = Structure.from_spacegroup(
         "Pa-3", Lattice.cubic(5.418), ["Fe", "S"], [[0, 0, 0], [0.385, 0.385, 0.385]]
@@ -370,6 +377,18 @@ def test_a_cell_that_is_known_is_taken():
     assert answer.lattice.probability == pytest.approx(1)
     assert np.allclose(answer.lattice.cell[[0, 2]], [4.594, 2.959], atol=2e-3)
     assert answer.classes[0].symbol == "P - n -"
+
+
+def test_the_centring_of_a_cell_that_is_known_has_the_probability_of_its_groups():
+    # So few counts that the weak lines hardly tell a primitive lattice from a centred one.
+    answer = xtinct.index(pattern(rutile(), height=40.0, background=10.0), "Cu", cell="4.6,4.6,2.96,90,90,90")
+    for lattice in answer.lattices:
+        groups = sum(p for g, p in answer.groups if bravais_lattice(g) == lattice.bravais)
+        assert lattice.probability == pytest.approx(groups, abs=1e-4)
+    assert sum(x.probability for x in answer.lattices) == pytest.approx(1, abs=0.01)
+    assert answer.lattice.probability < 1
+    assert len(answer.lattices) > 1
+    assert answer.to_dict()["lattices"][1]["probability"] == answer.lattices[1].probability
 
 
 def test_a_centring_that_is_known_leaves_no_others():

@@ -207,7 +207,8 @@ def noise_of(
             gain, floor, correlated = max(b, 1e-12), max(a, (1e-4 * highest) ** 2), True
     if gain < 1e-6 * highest and gain * level + 2 * floor < 1e-8 * highest**2:  # no noise at all
         gain, floor, correlated = max(gain, 1e-5 * highest), max(floor, (3e-4 * highest) ** 2), True
-    return Noise(gain, floor, correlated)
+    # Where most points of a scaled pattern are zero, they would else have no variance.
+    return Noise(gain, floor if floor > 0 else (1e-4 * highest) ** 2, correlated)
 
 
 def _gain_of(intensity: np.ndarray) -> float:
