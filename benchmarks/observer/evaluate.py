@@ -8,7 +8,9 @@ PATTERNS is a table or a folder. A .parquet table has a row per pattern: id, sou
 a b c alpha beta gamma (null where only the group is known). A folder holds files as instruments write them
 and truth.csv, with a row per file: file, source, wavelength (as for --wavelength; empty: the file says it),
 axis and scan (likewise), spacegroup_number, a b c alpha beta gamma. A lattice is right when its reduced
-primitive cell agrees within 2.5 % and 2 degrees.
+primitive cell agrees within 2.5 % and 2 degrees. Of a cell without a group the centring is not known: there an
+answer is right when it has this conventional cell with a centring that its shape allows. Angles that a row
+does not tell are those of its family.
 """
 
 import argparse
@@ -24,8 +26,9 @@ import pyarrow.parquet as pq
 
 import xtinct
 from xtinct.lattices.bravais import reduced, same
+from xtinct.lattices.conventional import conventional_cell_errors
 from xtinct.scores.metrics import wilson_interval
-from xtinct.symmetry.families import family_of
+from xtinct.symmetry.families import FAMILIES, family_of
 from xtinct.symmetry.operations import centring
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -59,19 +62,45 @@ def asked(row: dict, **told: object) -> "xtinct.observer.answer.observation.Obse
     return xtinct.index(points, row["wavelength"] if known(row["wavelength"]) else "Cu", **told)
 
 
+def told_cell(row: dict) -> np.ndarray | None:
+    """Conventional cell float64 (6,) of a row; None where it has none."""
+    if not known(row["a"]):
+        return None
+    cell = np.array([row[name] for name in _CELL], dtype=np.float64)
+    if known(row["spacegroup_number"]):
+        angles = FAMILIES[family_of(int(row["spacegroup_number"]))].angles
+        cell[3:] = [own if angle is None else angle for own, angle in zip(cell[3:], angles, strict=True)]
+    return cell
+
+
+def primitive_cells(cell: np.ndarray, number: float | None) -> list[np.ndarray]:
+    """Reduced cells (6,) that a conventional cell (6,) may have: one where its group is known."""
+    if known(number):
+        return [reduced(cell, centring(int(number)))]
+    # Axes of a cell without a group stand in any order, as C-centred ones with b unique or not.
+    orders = [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 2, 1], [2, 1, 0], [1, 0, 2]]
+    for name in FAMILIES:  # the highest family first
+        for order in orders:
+            turned = np.concatenate([cell[:3][order], cell[3:][order]])
+            if conventional_cell_errors(name, turned[None]).max() < 1e-3:
+                letters = set(FAMILIES[name].centrings)
+                letters |= set("ABC") if letters & set("ABC") else set()
+                return [reduced(cell, letter) for letter in sorted(letters)]
+    return [reduced(cell)]
+
+
 def judged(row: dict, *, cell_given: bool) -> dict:
     """What the observer says of one pattern, beside the truth."""
     number = row["spacegroup_number"]
-    cell = np.array([row[name] for name in _CELL], dtype=np.float64) if known(row["a"]) else None
-    letter = centring(int(number)) if known(number) else "P"
-    true = None if cell is None else reduced(cell, letter)
+    cell = told_cell(row)
+    true = [] if cell is None else primitive_cells(cell, number)
     begun = time.process_time()
     told = {"cell": cell.tolist(), "family": family_of(int(number))} if cell_given else {}
     out = {
         "id": row["id"],
         "source": row["source"],
         "spacegroup_number": number,
-        "cell_known": true is not None,
+        "cell_known": cell is not None,
     }
     try:
         answer = asked(row, **told)
@@ -79,7 +108,7 @@ def judged(row: dict, *, cell_given: bool) -> dict:
         traceback.print_exc()
         return {**out, "error": f"{type(error).__name__}: {error}", "seconds": time.process_time() - begun}
     out["seconds"] = time.process_time() - begun
-    right = [true is not None and same(reduced(x.cell, x.centring), true) for x in answer.lattices]
+    right = [any(same(reduced(x.cell, x.centring), one) for one in true) for x in answer.lattices]
     rank = right.index(True) + 1 if True in right else 0
     out |= {
         "peaks": len(answer.lines),
