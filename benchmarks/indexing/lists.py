@@ -190,7 +190,7 @@ def measured(path, options):
     from xtinct.radiation.tubes import radiation_of
 
     rows = [
-        r for r in pq.read_table(path).to_pylist() if r["source"] == options.source and r["a"] is not None
+        r for r in pq.read_table(path).to_pylist() if r["source"] == options.laboratory and r["a"] is not None
     ]
     for row in {"all": rows, "even": rows[::2], "odd": rows[1::2]}[options.rows][: options.most]:
         radiation = radiation_of(row["wavelength"] or "Cu")
@@ -261,7 +261,7 @@ def main():
     parser.add_argument("path")
     parser.add_argument("out")
     parser.add_argument("--perturbed", choices=KNOWN)
-    parser.add_argument("--source", help="laboratory of measured patterns")
+    parser.add_argument("--source", dest="laboratory", help="laboratory of measured patterns")
     parser.add_argument("--rows", choices=["all", "even", "odd"], default="all", help="of that laboratory")
     parser.add_argument("--most", type=int, help="patterns of it")
     parser.add_argument("--seed", type=int, default=1)

@@ -31,6 +31,8 @@ COLUMNS = (
     "weighted_r",
     "class_probability",
     "cell_change",
+    "class_ceiling",
+    "group_ceiling",
 )
 
 
