@@ -25,6 +25,8 @@ PREDICTIONS = "results/evaluation/cddd/cubic/seed-0/cddd.parquet"
 SETTING, OTHER = "patterns: 1024", "patterns: 512"
 #: What a run prints that stops at outputs from the future, before the command that it advises.
 ADVICE = "If the clock is right now: "
+#: How the words for a run begin that did not make its target.
+FAILED = "FAILED"
 
 
 def clock_faults(peace: Build, clocks: Build, jumps: int, rng: random.Random) -> list[str]:
@@ -45,7 +47,9 @@ def clock_faults(peace: Build, clocks: Build, jumps: int, rng: random.Random) ->
             _set(clocks, setting)
         target = rng.choice((MODEL, PREDICTIONS, PREDICTIONS))
         said = made(clocks, target)
-        if target == PREDICTIONS:
+        if said.startswith(FAILED):
+            wrong.append(f"jump {number}: {target}: {said}")
+        elif target == PREDICTIONS:
             if (clocks.folder / PREDICTIONS).read_bytes() != sound[setting]:
                 wrong.append(f"jump {number}: a stale result")
             again = clocks.run("snakemake", "-n", "--cores", "1", target)
@@ -54,8 +58,11 @@ def clock_faults(peace: Build, clocks: Build, jumps: int, rng: random.Random) ->
         print(f"clock {number}: outputs {jump:+} s, {target}: {said}", flush=True)
     _set(clocks, SETTING)
     with jumping_clock(clocks) as under:
-        print(f"clock jumps while it runs: {made(under, PREDICTIONS)}", flush=True)
-    if (clocks.folder / PREDICTIONS).read_bytes() != sound[SETTING]:
+        said = made(under, PREDICTIONS)
+    print(f"clock jumps while it runs: {said}", flush=True)
+    if said.startswith(FAILED):
+        wrong.append(f"clock that jumps while a build runs: {said}")
+    elif (clocks.folder / PREDICTIONS).read_bytes() != sound[SETTING]:
         wrong.append("clock that jumps while a build runs: other bytes")
     return wrong
 
@@ -68,10 +75,10 @@ def made(build: Build, target: str) -> str:
     line = last_line(done.stderr)
     full = next((text for text in done.stderr.splitlines() if ADVICE in text), "")
     if not full:
-        return f"FAILED: {line}"
+        return f"{FAILED}: {line}"
     subprocess.run(full.split(ADVICE)[1], shell=True, cwd=build.folder, check=True)
     done = build.run(*build.command(target))
-    return "stopped, told, made" if done.returncode == 0 else f"FAILED after advice: {last_line(done.stderr)}"
+    return "stopped, told, made" if done.returncode == 0 else f"{FAILED} after advice: {last_line(done.stderr)}"
 
 
 def shift(folder: Path, seconds: int) -> None:
