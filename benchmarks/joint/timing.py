@@ -3,9 +3,10 @@
     python benchmarks/joint/timing.py TABLE.parquet OUT.csv --patterns PATTERNS.parquet [--source NAME ...]
         [--rows even|odd|all]
 
-TABLE and PATTERNS as for `collect.py`. The table is opened and the first pattern asked once before, so that no
-pattern pays for imports and compiled code. Set OMP_NUM_THREADS=1. OUT has seconds by the clock and of the
-processor, peaks found, and the load of the machine (jobs, mean of a minute) when each pattern was done.
+TABLE and PATTERNS as for `collect.py`. The table is opened and the first pattern asked once before, so that
+no pattern pays for imports and compiled code. Set OMP_NUM_THREADS=1. OUT has seconds by the clock and of the
+processor, the most probable family, and the load of the machine (jobs, mean of a minute) when each pattern
+was done.
 """
 
 import argparse
@@ -61,8 +62,9 @@ def main():
     for clock in ("wall", "cpu"):
         seconds = np.array([float(one[clock]) for one in done])
         print(
-            f"{clock}: n {len(seconds)}, median {np.median(seconds):.2f} s, 90 % {np.quantile(seconds, 0.9):.2f},"
-            f" longest {seconds.max():.2f}, within 4 s {(seconds <= 4).sum()}"
+            f"{clock}: n {len(seconds)}, median {np.median(seconds):.2f} s, "
+            f"90 % {np.quantile(seconds, 0.9):.2f}, "
+            f"longest {seconds.max():.2f}, within 4 s {(seconds <= 4).sum()}"
         )
     loads = np.array([float(one["load"]) for one in done])
     print(f"load: {loads.min()} to {loads.max()}, median {np.median(loads)}")

@@ -2,8 +2,8 @@
 
     python benchmarks/measured/what_was_right.py rruff.csv COLLECTED.pickle ...
 
-COLLECTED is of `benchmarks/joint/collect.py`. The three columns of what `xtinct predict` had right are written
-anew, from what stands in the collected records and the weights that stand; all else is kept.
+COLLECTED is of `benchmarks/joint/collect.py`. The three columns of what `xtinct predict` had right are
+written anew, from what stands in the collected records and the weights that stand; all else is kept.
 """
 
 import argparse

@@ -8,9 +8,9 @@ PATTERNS is a table or a folder. A .parquet table has a row per pattern: id, sou
 a b c alpha beta gamma (null where only the group is known). A folder holds files as instruments write them
 and truth.csv, with a row per file: file, source, wavelength (as for --wavelength; empty: the file says it),
 axis and scan (likewise), spacegroup_number, a b c alpha beta gamma. A lattice is right when its reduced
-primitive cell agrees within 2.5 % and 2 degrees. Of a cell without a group the centring is not known: there an
-answer is right when it has this conventional cell with a centring that its shape allows. Angles that a row
-does not tell are those of its family.
+primitive cell agrees within 2.5 % and 2 degrees. Of a cell without a group the centring is not known:
+there an answer is right when it has this conventional cell with a centring that its shape allows. Angles
+that a row does not tell are those of its family.
 """
 
 import argparse

@@ -78,7 +78,9 @@ def made(build: Build, target: str) -> str:
         return f"{FAILED}: {line}"
     subprocess.run(full.split(ADVICE)[1], shell=True, cwd=build.folder, check=True)
     done = build.run(*build.command(target))
-    return "stopped, told, made" if done.returncode == 0 else f"{FAILED} after advice: {last_line(done.stderr)}"
+    if done.returncode:
+        return f"{FAILED} after advice: {last_line(done.stderr)}"
+    return "stopped, told, made"
 
 
 def shift(folder: Path, seconds: int) -> None:

@@ -24,8 +24,6 @@ from xtinct.observer.indexing.merit import merit
 from xtinct.observer.judging.court import Court, Judged
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
 from xtinct.observer.judging.mixture import explained, second_phase
-from xtinct.observer.judging.pattern_evidence import LAW
-from xtinct.observer.judging.pseudosymmetry import lower_families
 from xtinct.observer.judging.ranking import peak_evidence
 from xtinct.observer.judging.weighing import (
     SUGGESTED,
@@ -65,10 +63,6 @@ _SUGGESTED = 8
 _TOLD = 1e-3
 #: Rivals whose deciding lines are told.
 _RIVALS = 3
-#: Probability from which a lattice is looked at in lower families, or told in one.
-_LOWER = 0.02
-#: Share of lengths and degrees within which a lattice is the same in two families.
-_ONE_CELL = 0.01, 1.0
 #: Least peaks that can be indexed.
 _LEAST = 3
 
@@ -270,48 +264,11 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
     share, unknown = probabilities(
         judged, len(found.peaks), SUGGESTED if question.suggested else WEIGHTS, beside
     )
-    judged, share = _with_lower(court, judged, share, question)
     # First the best lattice of the most probable cell: a cell of several possible symmetries is one cell.
     cell = of_cells([one.reduced for one in judged], share)
     leading = max(range(len(judged)), key=lambda i: (round(float(cell[i]), 9), share[i]))
     order = sorted(range(len(judged)), key=lambda i: (i != leading, -share[i]))
     return _Weighed([judged[i] for i in order], share[order], unknown, second)
-
-
-def _with_lower(
-    court: Court, judged: list[Judged], share: np.ndarray, question: Question
-) -> tuple[list[Judged], np.ndarray]:
-    """Judged lattices and their probabilities (n,), where those that may be of a lower family, as far as the
-    pattern resolves it, leave it its part: to the same lattice in that family, or to it judged anew."""
-    power = LAW.sharpness * (SUGGESTED if question.suggested else WEIGHTS).temper
-    judged, given = list(judged), list(share)
-    for i in range(len(share)):
-        if share[i] < _LOWER:
-            continue
-        lower = lower_families(judged[i], question.of_family, question.families, power)
-        lower = [one for one in lower if question.has_weight(one.family)]
-        total = 1.0 + sum(one.odds for one in lower)
-        for one in lower:
-            part = float(share[i]) * one.odds / total
-            twin = _twin(judged, judged[i], one.family)
-            if twin is None and part > _LOWER:
-                metric = replace(judged[i].candidate, family=one.family, metric=one.metric, centring="P")
-                if (anew := court.judge(metric)) is not None:
-                    judged.append(anew)
-                    given.append(0.0)
-                    twin = len(judged) - 1
-            if twin is not None:
-                given[twin] += part
-                given[i] -= part
-    return judged, np.array(given)
-
-
-def _twin(judged: list[Judged], one: Judged, family: str) -> int | None:
-    """Place of a lattice in another family, None where it was not judged there."""
-    for i, other in enumerate(judged):
-        if other.candidate.family == family and same(other.reduced, one.reduced, *_ONE_CELL):
-            return i
-    return None
 
 
 def worth_fitting(found: Found, question: Question) -> list[Candidate]:

@@ -175,22 +175,9 @@ def _law(family: str) -> _Law:
 
 def absence_sets(lines: Lines) -> AbsenceSets:
     """The distinct absence sets of the family on these lines."""
-    return _sets(lines.family, lines.hkl, lines.owner, len(lines))
-
-
-def absence_sets_on(lines: Lines, family: str, matrix: np.ndarray) -> AbsenceSets:
-    """Those of another family, whose cell has the axes of `matrix` float64 (3, 3), in columns on those of the
-    lines; a line is left where one of its hkl is of that cell and allowed."""
-    hkl = lines.hkl @ matrix
-    whole = np.abs(hkl - np.round(hkl)).max(axis=1, initial=0.0) < 1e-6
-    hkl = np.ascontiguousarray(np.round(hkl[whole]).astype(np.int64))
-    return _sets(family, hkl, lines.owner[whole], len(lines))
-
-
-def _sets(family: str, hkl: np.ndarray, owner: np.ndarray, count: int) -> AbsenceSets:
-    law = _law(family)
-    classes = extinction_classes(family)
-    shown = _shown(law.start, law.phase, law.equations, hkl, owner, count, DENOMINATOR)
+    law = _law(lines.family)
+    classes = extinction_classes(lines.family)
+    shown = _shown(law.start, law.phase, law.equations, lines.hkl, lines.owner, len(lines), DENOMINATOR)
     _, first, set_of = np.unique(np.packbits(shown, axis=1), axis=0, return_index=True, return_inverse=True)
     set_of = set_of.reshape(-1)
     per_class = np.zeros((len(first), len(classes)))
