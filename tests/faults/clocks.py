@@ -61,7 +61,11 @@ def clock_faults(peace: Build, clocks: Build, jumps: int, rng: random.Random) ->
         said = made(under, PREDICTIONS)
     print(f"clock jumps while it runs: {said}", flush=True)
     if said.startswith(FAILED):
-        wrong.append(f"clock that jumps while a build runs: {said}")
+        # Snakemake refuses an output that is older than its input; the build goes on once the clock is right.
+        said = made(clocks, PREDICTIONS)
+        print(f"clock right again: {said}", flush=True)
+    if said.startswith(FAILED):
+        wrong.append(f"after a clock that jumped while a build ran: {said}")
     elif (clocks.folder / PREDICTIONS).read_bytes() != sound[SETTING]:
         wrong.append("clock that jumps while a build runs: other bytes")
     return wrong
