@@ -44,10 +44,15 @@ def main():
         rows = list(csv.DictReader(stream))
     records = [one for path in options.collected for one in pickle.loads(path.read_bytes())]
     found = {(one["id"], one["setting"]): right_of(one) for one in records}
+    asked = {(row.get("rruff_id") or row["id"], setting) for row in rows for setting in SETTINGS}
+    if missing := sorted(asked - found.keys()):
+        parser.error(
+            f"{', '.join(map(str, options.collected))}: no record of {missing[0]}; collect it as well"
+        )
     changed = 0
     for row in rows:
         for setting, column in SETTINGS.items():
-            said = found[row["rruff_id"] if "rruff_id" in row else row["id"], setting]
+            said = found[row.get("rruff_id") or row["id"], setting]
             changed += row[column] != said
             row[column] = said
     with options.table.open("w", newline="") as stream:
