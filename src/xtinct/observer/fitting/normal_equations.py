@@ -49,9 +49,11 @@ def normal_equations(lines, background, weight, data):
         row = a[j] if j < n_a else b[j - n_a]
         s = a_start[j] if j < n_a else b_start[j - n_a]
         e = s + (a_length[j] if j < n_a else b_length[j - n_a])
-        total = 0.0
+        # Two loops: one that writes and sums is summed in another order where its arrays lie close in memory.
         for i in range(s, e):
             scratch[i - s] = row[i - s] * weight[i]
+        total = 0.0
+        for i in range(s, e):
             total += scratch[i - s] * data[i]
         rhs[j] = total
         for k in range(j, -1, -1):
