@@ -115,3 +115,33 @@ def test_a_pattern_that_is_none_is_named(tmp_path, command):
     refused = xtinct(command, tmp_path / "short.xy", "--wavelength", "1.5406")
     assert refused.returncode == 2
     assert refused.stderr == f"xtinct: error: {tmp_path / 'short.xy'}: 1 points, expected at least 2\n"
+
+
+@pytest.mark.parametrize("command", ["index", "recognise"])
+def test_a_pattern_that_cannot_be_read_costs_no_other_its_answer(tmp_path, monkeypatch, command):
+    """Of three files of which one is empty, two have answers, which are printed as they come."""
+    monkeypatch.chdir(tmp_path)
+    lines = "\n".join(["27.37", "31.70", "45.45", "53.87", "56.48", "66.23", "73.07", "75.30"])
+    for name in ("a.txt", "c.txt"):
+        (tmp_path / name).write_text(lines)
+    (tmp_path / "b.txt").write_text("")
+    question = [command, "a.txt", "b.txt", "c.txt", "--peaks", "--axis", "2theta", "--wavelength", "1.5406"]
+    done = CliRunner().invoke(cli, question)
+    assert [line for line in done.stdout.splitlines() if line in ("a.txt", "c.txt")] == ["a.txt", "c.txt"]
+    assert done.stderr.startswith("xtinct: error: b.txt: the file is empty")
+    assert str(done.exception) == "1 of 3 patterns have no answer; each is named above"
+    answers = json.loads(CliRunner().invoke(cli, [*question, "--json"]).stdout)
+    assert [answer["name"] for answer in answers] == ["a.txt", "b.txt", "c.txt"]
+    assert list(answers[1]) == ["name", "error"]
+    # What is wrong with the question is said once.
+    wrong = CliRunner().invoke(cli, [*question[:-1], "0.15406"])
+    assert str(wrong.exception).startswith("wavelength: 0.15406")
+    assert wrong.output == ""
+
+
+def test_a_folder_in_place_of_a_pattern_is_said(tmp_path):
+    refused = xtinct("index", tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"xtinct: error: {tmp_path}: is a folder; name the files in it, as {tmp_path / '*.xy'}\n"
+    )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -40,7 +41,7 @@ _PROGRAM_INPUT = click.option(
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.argument("patterns", nargs=-1, required=True)
 @options.wavelength
 @_DATABASE
 @_ELEMENTS
@@ -96,13 +97,17 @@ def predict(patterns: Sequence[str], as_json: bool, **question: Any) -> None:
         return
     if files.named:
         raise XtinctError(f"{', '.join(files.named)}: only where no models are named")
-    answers = {}
-    for path in patterns:
-        with _naming(path):
-            answers[path] = answer(path, **told)
-    if as_json:
-        click.echo(json.dumps(answers, indent=1))
-        return
+    with _collected(patterns) as refused:
+        answers = dict(_each_asked(patterns, lambda path: answer(path, **told), refused))
+        if as_json:
+            plain = {path: {"error": refused[path]} if path in refused else answers[path] for path in answers}
+            click.echo(json.dumps(plain, indent=1))
+        else:
+            _print_models({path: answers[path] for path in answers if path not in refused}, told)
+
+
+def _print_models(answers: Mapping[str, Mapping[str, Any]], told: Mapping[str, Any]) -> None:
+    """Print what trained models answer of each pattern."""
     known = list(dict.fromkeys(family for families in answers.values() for family in families))
     click.echo("\n".join([*_what_is_known(known, told.get("coverage", 0.95)), ""]))
     for path, families in answers.items():
@@ -145,7 +150,7 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.argument("patterns", nargs=-1, required=True)
 @options.wavelength
 @click.option("--family", default="all", show_default=True, help="Crystal family, or all.")
 @click.option("--cell", help="Cell that is known: a,b,c,alpha,beta,gamma in angstrom and degrees.")
@@ -227,21 +232,51 @@ def _answer_each(
         raise XtinctError(f"{', '.join(files.named)}: one pattern at a time")
     files.check()
     answers = []
-    for path in patterns:
-        with _naming(path):
-            answers.append(ask(path, **question))
-    if as_json:
-        plain = [answer.to_dict() for answer in answers]
-        click.echo(json.dumps(plain if len(plain) > 1 else plain[0], indent=1))
-    else:
-        click.echo("\n\n".join(str(answer) for answer in answers))
+    with _collected(patterns) as refused:
+        for path, answer in _each_asked(patterns, lambda path: ask(path, **question), refused):
+            answers.append({"name": path, "error": refused[path]} if answer is None else answer)
+            if answer is not None and not as_json:
+                click.echo(str(answer) if len(answers) == 1 else f"\n{answer}")
+        if as_json:
+            plain = [answer if isinstance(answer, dict) else answer.to_dict() for answer in answers]
+            click.echo(json.dumps(plain if len(plain) > 1 else plain[0], indent=1))
     # What cannot be written, as a CIF without a lattice, must not cost the answer.
-    for answer in answers:
-        files.write(answer)
+    if files.named:
+        files.write(answers[0])
+
+
+@contextmanager
+def _collected(patterns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Reasons of the patterns that have no answer, by path; XtinctError in the end if there are any."""
+    refused: dict[str, str] = {}
+    yield refused
+    if refused:
+        raise XtinctError(f"{len(refused)} of {len(patterns)} patterns have no answer; each is named above")
+
+
+def _each_asked(
+    patterns: Sequence[str], ask: Callable[[str], Any], refused: dict[str, str]
+) -> Iterator[tuple[str, Any]]:
+    """Each pattern with its answer, or with None where it has none; `refused` then has the reason.
+
+    A pattern that cannot be read is one line on stderr and costs no other its answer. A question that is
+    wrong, or a single pattern, ends it all.
+    """
+    for path in patterns:
+        try:
+            with _naming(path):
+                answer = ask(path)
+        except XtinctError as error:
+            if len(patterns) == 1 or not str(error).startswith(f"{path}:"):
+                raise
+            refused[path] = str(error)
+            click.echo(f"xtinct: error: {error}", err=True)
+            answer = None
+        yield path, answer
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.argument("patterns", nargs=-1, required=True)
 @_DATABASE
 @_ELEMENTS
 @options.wavelength
@@ -272,6 +307,8 @@ def identify(context: click.Context, **question: Any) -> None:
 @contextmanager
 def _naming(path: str) -> Iterator[None]:
     """Name the file where what is said of a pattern came from one."""
+    if Path(path).is_dir():
+        raise XtinctError(f"{path}: is a folder; name the files in it, as {Path(path, '*.xy')}")
     try:
         yield
     except XtinctError as error:
