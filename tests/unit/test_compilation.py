@@ -132,3 +132,19 @@ def test_code_compiled_before_a_class_moved_is_compiled_anew(tmp_path):
         assert list((tmp_path / "__pycache__").glob("kernel.total*.nbi")), "compiled code is kept"
         if module == "before":
             (tmp_path / "before.py").rename(tmp_path / "after.py")
+
+
+def test_somebody_at_a_terminal_is_told_once_why_it_takes_long(tmp_path):
+    """Once after an installation; where nobody looks, and once the cache is there, nothing is said."""
+
+    def said(cache):
+        ours, theirs = os.openpty()
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+        command = [sys.executable, "-c", ONE_KERNEL + "import sys\nprint('end', file=sys.stderr)"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
+        os.close(theirs)
+        with os.fdopen(ours, "rb", buffering=0) as terminal:
+            return terminal.read(4096).decode()
+
+    assert said(tmp_path).count("compiling for this machine, once after an installation") == 1
+    assert said(tmp_path).strip() == "end"

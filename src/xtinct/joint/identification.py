@@ -131,6 +131,11 @@ class Identification:
             )
         alone = self._by_absences()
         best = max(alone, key=lambda name: alone[name])
+        if not self.observation.by_absences:
+            return (
+                f"Known structures vote for {_named(voted)}; the probabilities are those of lattice and "
+                "absences alone, as where the cell is told or the pattern has no noise."
+            )
         if best == voted:
             return f"Absences and known structures agree on {_named(best)}."
         return (
@@ -145,9 +150,10 @@ class Identification:
         if self.database is None:
             return f"No known structure was asked. If the crystal may be known, {larger}."
         if self.recognition is None:
+            which = "that come with xtinct" if self.database == PACKAGED else f"of {self.database}"
             return (
-                "Too few peaks between d = 0.94 and 25 angstrom to hold them against the known structures of "
-                f"{self.database}."
+                "Too few peaks between d = 0.94 and 25 angstrom to hold them against the known structures "
+                f"{which}."
             )
         number = f"{self.recognition.structures:,} known structures"
         if self.database != PACKAGED:

@@ -12,9 +12,9 @@ from xtinct.errors import XtinctError
 from xtinct.joint.identification import Identification
 from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import PeakTable, radiation_of
-from xtinct.observer.asking import Pattern, Wavelength, asked, listed, read
+from xtinct.observer.asking import Pattern, Wavelength, asked, observe_list, read
 from xtinct.observer.indexing.candidates import Suggestion
-from xtinct.observer.observe import Question, observe_found, observe_peaks, peaks_of
+from xtinct.observer.observe import Question, observe_found, peaks_of
 from xtinct.recognition.known_structures import Table
 from xtinct.recognition.recognising import chosen_rows, open_table, recognise, recognise_targets
 from xtinct.recognition.recognition import Recognition
@@ -53,7 +53,7 @@ def identify(
         if table is not None:
             with suppress(TooFewPeaksError):
                 recognition = recognise(measured, table, wavelength, elements=elements)
-        observation = observe_peaks(measured.name or "peak list", listed(measured, radiation), question)
+        observation = observe_list(measured, radiation, question)
         return Identification(observation, recognition, _path(table))
     rows = None if table is None else chosen_rows(table, elements)
     found = peaks_of(measured, radiation)

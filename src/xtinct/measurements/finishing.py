@@ -26,6 +26,8 @@ _SAME_STEP = 1e-3
 _OVERLAP = 0.5
 #: Wavelength, angstrom, for positions in d or Q where none is told: their lattice spacings need none.
 _NOMINAL = 1.0
+#: Positions without a name that end below are 2theta only of a very short range or wavelength: that is said.
+_LOW_END = 12.0
 #: Files that say theta and reach further, degrees, mostly mean 2theta: they are asked.
 _LARGEST_THETA = 70.0
 _ANGLES = (Axis.TWO_THETA, Axis.THETA)
@@ -110,7 +112,15 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
             )
         if highest < 180 or lowest < 0:
             scan.axis = Axis.TWO_THETA
-            scan.notes.append("the file does not name its axis: positions were taken as 2theta in degrees")
+            note = "the file does not name its axis: positions were taken as 2theta in degrees"
+            if highest < _LOW_END:
+                note += f"; they end at {highest:.4g}, so if they are Q or d, tell the axis (--axis)"
+            scan.notes.append(note)
+    if scan.axis is None and scan.y is None:
+        raise XtinctError(
+            f"{scan.name}: one column of numbers that reach {highest:g}, which are no angles; expected "
+            "angles and intensities, or before intensities alone a row with first angle, step and last angle"
+        )
     if scan.axis is None:
         raise XtinctError(
             f"{scan.name}: positions reach {highest:g}, which is no 2theta in degrees; time of flight is not "

@@ -54,7 +54,7 @@ def index(
     radiation = None if wavelength is None else radiation_of(wavelength)
     pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
     if isinstance(pattern, PeakTable):
-        return observe_peaks(pattern.name or "peak list", listed(pattern, radiation), told)
+        return observe_list(pattern, radiation, told)
     return observe(pattern, radiation, told)
 
 
@@ -111,6 +111,18 @@ def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:
     if table.d_error is None and table.two_theta is not None and radiation is not None:
         return from_two_theta(table.two_theta, wavelength, ListedLines(area, None))
     return from_d(table.d, ListedLines(area, table.d_error), wavelength)
+
+
+def observe_list(table: PeakTable, radiation: Radiation | None, question: Question) -> Observation:
+    """Index a list of peaks, and say what was made of it; `radiation` goes before the list's own."""
+    peaks = listed(table, radiation)
+    notes = table.notes
+    if radiation is None and table.radiation is None:
+        notes = (
+            *notes,
+            f"no wavelength is told: 2theta is that of a nominal {peaks.wavelength:.6g} angstrom",
+        )
+    return observe_peaks(table.name or "peak list", peaks, question, notes)
 
 
 def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:

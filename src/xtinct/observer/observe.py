@@ -1,6 +1,6 @@
 """From a measured pattern, or a list of peaks, to lattices, extinction classes and space groups."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -197,10 +197,16 @@ def observe_found(pattern: Measurement, found: Found, question: Question | None 
     return _answer(nothing, found, question, weighed)
 
 
-def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> Observation:
-    """Index a list of peaks; there are no heights to judge classes by, so these have the prior's weight."""
+def observe_peaks(
+    name: str, peaks: Peaks, question: Question | None = None, notes: Sequence[str] = ()
+) -> Observation:
+    """Index a list of peaks; there are no heights to judge classes by, so these have the prior's weight.
+
+    notes: what is to be known of how the list was read.
+    """
     question = question or Question()
-    nothing = replace(_nothing(name, None, question), lines=_lines(peaks))
+    said = [*(Statement("reading", note) for note in notes), *remarks.of_list(len(peaks))]
+    nothing = replace(_nothing(name, None, question), lines=_lines(peaks), statements=said)
     found = (
         [
             c
@@ -211,7 +217,7 @@ def observe_peaks(name: str, peaks: Peaks, question: Question | None = None) -> 
         else []
     )
     if not found:
-        return replace(nothing, statements=[Statement("no lattice", *remarks.NO_LATTICE)])
+        return replace(nothing, statements=[*said, Statement("no lattice", *remarks.NO_LATTICE)])
     best = found[0].score
     weight = np.exp(np.array([c.score - best for c in found[:_JUDGED]]) * 0.3)
     unknown = float(np.exp(-0.3 * best))

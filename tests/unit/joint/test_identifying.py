@@ -271,6 +271,8 @@ def test_a_pattern_beyond_the_reach_of_the_tables_is_answered_by_lattice_and_abs
     answer = xtinct.predict(measured, database=table, family="tetragonal")
     assert answer.recognition is None
     assert answer.asked.startswith("Too few peaks between d = 0.94 and 25 angstrom")
+    packaged = replace(answer, database=PACKAGED).asked
+    assert packaged.endswith("known structures that come with xtinct.")
     assert sum(answer.groups.values()) == pytest.approx(1)
 
 
@@ -289,6 +291,7 @@ def test_a_list_of_peaks_is_answered_and_says_that_it_shows_no_absences(answer, 
     np.savetxt(tmp_path / "lines.txt", lines, header="d intensity")
     found = xtinct.predict(tmp_path / "lines.txt", peaks=True, database=table)
     assert "a list of peaks shows no absences" in found.agreement
+    assert "nominal" in str(found)
     assert sum(found.groups.values()) == pytest.approx(1)
 
 
@@ -342,3 +345,13 @@ def test_a_missing_database_is_one_line(simulated, tmp_path):
     with pytest.raises(XtinctError, match="no such file") as caught:
         xtinct.predict((pattern.two_theta, pattern.intensity), 1.54, database=tmp_path / "none.parquet")
     assert "\n" not in str(caught.value)
+
+
+def test_where_the_cell_is_told_known_structures_have_no_part_and_that_is_said(simulated, table):
+    crystal, pattern = simulated
+    told = xtinct.predict(
+        (pattern.two_theta, pattern.intensity), pattern.radiation, database=table, cell=crystal.crystal.cell
+    )
+    assert told.recognition.known
+    assert told.agreement.startswith("Known structures vote for ")
+    assert told.agreement.endswith("as where the cell is told or the pattern has no noise.")

@@ -595,3 +595,15 @@ def test_a_table_of_many_patterns_is_refused(file):
     rows = "".join(",".join(f"{x:.3f}" for x in 0.4 + 0.01 * np.arange(80) + k) + "\n" for k in range(20))
     with pytest.raises(XtinctError, match="80 numbers; a table of many patterns"):
         read_measurement(file(rows, "a.csv"))
+
+
+def test_positions_that_end_low_may_be_no_2theta_and_that_is_said(file, rows, profile):
+    q = 4 * np.pi * np.sin(np.radians(profile.x / 2)) / WAVELENGTH
+    found = read_measurement(file(rows(q, profile.y)), wavelength=WAVELENGTH)
+    assert "; they end at 3.12" in found.notes[0]
+    assert found.notes[0].endswith("so if they are Q or d, tell the axis (--axis)")
+
+
+def test_intensities_without_angles_are_said(file):
+    with pytest.raises(XtinctError, match=r"one column of numbers that reach 5000, which are no angles"):
+        read_measurement(file("\n".join(str(x) for x in range(4000, 5001))))

@@ -469,3 +469,18 @@ def test_peaks_of_a_list_have_no_lattice_of_a_family_without_weight(tmp_path):
 def test_a_cell_of_a_family_without_weight_is_refused():
     with pytest.raises(XtinctError, match="no conventional cell of tetragonal"):
         xtinct.index(pattern(rutile()), "Cu", cell="4.6,4.7,2.96,90,90,90", prior={136: 1.0})
+
+
+def test_an_answer_to_a_list_of_peaks_says_what_a_list_cannot_show(tmp_path):
+    """Three spacings of rock salt are also those of many other lattices."""
+    (tmp_path / "peaks.txt").write_text("# d\n3.256\n2.820\n1.994\n")
+    answer = xtinct.index(tmp_path / "peaks.txt", peaks=True)
+    said = str(answer)
+    assert "* Only 3 lines were found; several lattices explain so few." in said
+    assert "* A list of peaks shows no absences" in said
+    assert "2theta is that of a nominal 1.54" in said
+    (tmp_path / "peaks.txt").write_text("# d\n3.256\n2.820\n")
+    nothing = str(xtinct.index(tmp_path / "peaks.txt", 1.5406, peaks=True))
+    assert "Only 2 lines were found" in nothing
+    assert "No lattice explains" in nothing
+    assert "nominal" not in nothing

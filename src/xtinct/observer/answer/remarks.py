@@ -65,15 +65,7 @@ def of_peaks(found: Found) -> list[Statement]:
                 "A glass has no lattice.",
             )
         ]
-    said = []
-    if len(peaks) < _FEW:
-        said.append(
-            Statement(
-                "few lines",
-                f"Only {len(peaks)} lines were found; several lattices explain so few.",
-                "Measure longer or further, or give the family or the cell.",
-            )
-        )
+    said = _few(len(peaks))
     if np.median(peaks.fwhm) > _BROAD * _scaled(found):
         said.append(
             Statement(
@@ -94,6 +86,31 @@ def of_peaks(found: Found) -> list[Statement]:
             )
         )
     return said
+
+
+def _few(lines: int) -> list[Statement]:
+    if lines >= _FEW:
+        return []
+    number = f"{lines} lines were" if lines > 1 else "1 line was"
+    return [
+        Statement(
+            "few lines",
+            f"Only {number} found; several lattices explain so few.",
+            "Measure longer or further, or give the family or the cell.",
+        )
+    ]
+
+
+def of_list(lines: int) -> list[Statement]:
+    """What is to be known of an answer to a list of peaks, of which there are `lines`."""
+    return [
+        *_few(lines),
+        Statement(
+            "reading",
+            "A list of peaks shows no absences: classes and groups go by the lattices alone.",
+            "Take the whole pattern where you have it.",
+        ),
+    ]
 
 
 def no_lattice(found: Found) -> list[Statement]:
