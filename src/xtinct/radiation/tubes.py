@@ -100,8 +100,8 @@ def _of_text(text: str, ratio: float | None) -> Radiation:
         return _of_number(float(with_unit[1]) * _UNITS[with_unit[2]], ratio)
     if re.fullmatch(r"[0-6],\d{3,}", plain):
         raise XtinctError(
-            f"radiation: {text!r}: decimals have a point, {plain.replace(',', '.')}; the two wavelengths of a "
-            "doublet stand apart, as 1.54059,1.54443"
+            f"radiation: {text!r}: decimals have a point, {plain.replace(',', '.')}; the two wavelengths of "
+            "a doublet stand apart, as 1.54059,1.54443"
         )
     parts = re.split(r"[\s,;/]+", plain)
     if all(_NUMBER.fullmatch(part) for part in parts):
