@@ -1,7 +1,7 @@
 """What the observer makes of measured patterns with known cells, per laboratory.
 
     python benchmarks/observer/evaluate.py PATTERNS [--source NAME ...] [--rows even|odd|all]
-        [--cell-given] [--out results.json]
+        [--cell-given] [--prior mp|TABLE] [--out results.json]
 
 PATTERNS is a table or a folder. A .parquet table has a row per pattern: id, source, two_theta and intensity
 (lists), wavelength (angstrom; null: copper is taken), spacegroup_number (null where only the cell is known),
@@ -89,13 +89,15 @@ def primitive_cells(cell: np.ndarray, number: float | None) -> list[np.ndarray]:
     return [reduced(cell)]
 
 
-def judged(row: dict, *, cell_given: bool) -> dict:
-    """What the observer says of one pattern, beside the truth."""
+def judged(row: dict, *, cell_given: bool, prior: str | None = None) -> dict:
+    """What the observer says of one pattern, beside the truth; `prior` as `xtinct.index` takes it."""
     number = row["spacegroup_number"]
     cell = told_cell(row)
     true = [] if cell is None else primitive_cells(cell, number)
     begun = time.process_time()
     told = {"cell": cell.tolist(), "family": family_of(int(number))} if cell_given else {}
+    if prior is not None:
+        told["prior"] = prior
     out = {
         "id": row["id"],
         "source": row["source"],
@@ -133,6 +135,7 @@ def judged(row: dict, *, cell_given: bool) -> dict:
         "class_rank": ranked.index(True) + 1,
         "p_class": answer.classes[0].probability,
         "group_rank": groups.index(int(number)) + 1,
+        "p_true_class": next((c.probability for c in answer.classes if int(number) in c.members), 0.0),
     }
 
 
@@ -190,6 +193,7 @@ def main() -> None:
     parser.add_argument("--source", action="append", help="laboratory; all without it")
     parser.add_argument("--rows", choices=["all", "even", "odd"], default="all", help="of each laboratory")
     parser.add_argument("--cell-given", action="store_true")
+    parser.add_argument("--prior", help="of the space groups: mp, or a table; all alike without it")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     rows = rows_of(options.patterns)
@@ -198,7 +202,7 @@ def main() -> None:
         own = [r for r in rows if r["source"] == source]
         own = {"all": own, "even": own[::2], "odd": own[1::2]}[options.rows]
         for row in own:
-            results.append(judged(row, cell_given=options.cell_given))
+            results.append(judged(row, cell_given=options.cell_given, prior=options.prior))
             print(json.dumps(results[-1]), flush=True)
             if options.out:
                 options.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
