@@ -18,7 +18,7 @@ from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact_answer import is_ideal, observe_ideal
 from xtinct.observer.fitting.line_sets import centring_of, lines_of
 from xtinct.observer.fitting.pawley import LatticeFit
-from xtinct.observer.fitting.refinement import fit_cell
+from xtinct.observer.fitting.refinement import fit_cell, on_other_axes
 from xtinct.observer.indexing.candidates import NOTHING, Candidate, Suggestion, candidates, suggested
 from xtinct.observer.indexing.merit import merit
 from xtinct.observer.judging.court import Court, Judged
@@ -474,7 +474,7 @@ def fitted_to_the_end(found: Found, one: Judged, question: Question) -> tuple[La
         return fit, posterior
     # Once more on the axes on which the best class has its symbol: cell, hkl and symbol then agree.
     try:
-        fit = fit_cell(found.measured, fit.family, metric, fit.profile, known=True)
+        fit = on_other_axes(found.measured, fit, metric)
     except (XtinctError, np.linalg.LinAlgError):
         return fit, posterior
     return fit, _by_votes(class_posterior(fit, question.of_family(fit.family)), one.posterior, question)

@@ -264,10 +264,11 @@ def _lines_of(row, scale, lists, peaks):
 @njit(cache=True)
 def _places(lines, metric, shift, wavelength, out):
     """Angles of the lines, degrees."""
+    rest, forms = lines.rest, lines.forms
     for i in range(out.size):
-        q = lines.rest[i]
-        for p in range(lines.forms.shape[1]):
-            q += lines.forms[i, p] * metric[p]
+        q = rest[i]
+        for p in range(forms.shape[1]):
+            q += forms[i, p] * metric[p]
         out[i] = 2 * np.degrees(np.arcsin(min(0.5 * wavelength * np.sqrt(max(q, 1e-6)), 0.9999))) + shift
 
 
@@ -328,6 +329,7 @@ def _refine(family, lines, peaks, metric, deviations, place):
     square, gradient, slope = np.empty((free + 1, free + 1)), np.empty(free + 1), np.empty(free + 1)
     logs = np.log(lines.intensity + 0.01)
     weights = np.sqrt(lines.intensity)
+    forms, found, errors, areas = lines.forms, peaks.two_theta, peaks.error, peaks.log
     for step in range(_STEPS):
         _places(lines, metric, shift, peaks.wavelength, place)
         window = _WIDER * (1 - step / (_STEPS - 1)) + _WINDOW
@@ -342,16 +344,16 @@ def _refine(family, lines, peaks, metric, deviations, place):
                 continue
             half = np.radians(place[i] / 2)
             limit = min(max(0.1, np.degrees(2 * np.tan(half) * window)), 1.2)
-            best, likeness = _nearest(peaks, place[i], limit, logs[i])
+            best, likeness = _nearest(found, areas, place[i], limit, logs[i])
             if best < 0:
                 continue
-            variance = 0.03**2 + peaks.error[best] ** 2 + (limit / 4) ** 2
+            variance = 0.03**2 + errors[best] ** 2 + (limit / 4) ** 2
             weight = weights[i] * likeness / variance
-            miss = peaks.two_theta[best] - place[i]
+            miss = found[best] - place[i]
             sine = np.sin(np.radians((place[i] - shift) / 2))
             per_q = np.degrees(peaks.wavelength**2 / (4 * sine * np.sqrt(1 - sine * sine)))
             for p in range(free):
-                slope[p] = per_q * lines.forms[i, p] * deviations[p]
+                slope[p] = per_q * forms[i, p] * deviations[p]
             slope[free] = _SHIFT
             for p in range(free + 1):
                 gradient[p] += weight * slope[p] * miss
@@ -366,14 +368,17 @@ def _refine(family, lines, peaks, metric, deviations, place):
 
 
 @njit(cache=True)
-def _nearest(peaks, place, limit, log):
-    """The peak within `limit` that is nearest and most alike in height, and that likeness; -1 for none."""
+def _nearest(found, areas, place, limit, log):
+    """The peak within `limit` that is nearest and most alike in height, and that likeness; -1 for none.
+
+    found, areas  float64 (n,): places of the peaks, ascending, and logarithms of their areas
+    """
     best, likeness = -1, 0.0
-    for k in range(np.searchsorted(peaks.two_theta, place - limit), peaks.two_theta.size):
-        off = peaks.two_theta[k] - place
+    for k in range(np.searchsorted(found, place - limit), found.size):
+        off = found[k] - place
         if off >= limit:
             break
-        ratio = peaks.log[k] - log
+        ratio = areas[k] - log
         score = (1 - (off / limit) ** 2) / (1 + ratio * ratio / 4)
         if score > likeness:
             best, likeness = k, score
@@ -395,20 +400,32 @@ def _overlap(first, a, second, b, width):
 
 
 @njit(cache=True)
-def _cosine(first, a, second, b, width):
-    """Cosine of two lists of lines, smeared by Gaussians of standard deviation `width`."""
-    norm = _overlap(first, a, first, a, width) * _overlap(second, b, second, b, width)
+def _cosine(first, a, second, b, width, square=-1.0):
+    """Cosine of two lists of lines, smeared by Gaussians of standard deviation `width`.
+
+    square  that of the first list's length, where it is known
+    """
+    square = _overlap(first, a, first, a, width) if square < 0 else square
+    norm = square * _overlap(second, b, second, b, width)
     return _overlap(first, a, second, b, width) / np.sqrt(norm + 1e-30)
 
 
 @njit(cache=True)
-def _cosines(peaks, root, place, intensity):
-    """The cosine of root intensities, narrow and broad."""
+def _squares(peaks):
+    """Squared lengths of the smeared peaks, narrow and broad: the same for every structure."""
+    width = np.sqrt(0.035**2 + (0.2 * peaks.width) ** 2)
+    places, root = peaks.two_theta, peaks.root
+    return _overlap(places, root, places, root, width), _overlap(places, root, places, root, 2 * width)
+
+
+@njit(cache=True)
+def _cosines(peaks, root, place, intensity, squares):
+    """The cosine of root intensities, narrow and broad; `squares` of the peaks (`_squares`)."""
     width = np.sqrt(0.035**2 + (0.2 * peaks.width) ** 2)
     roots = np.sqrt(intensity)
     return (
-        _cosine(peaks.two_theta, root, place, roots, width),
-        _cosine(peaks.two_theta, root, place, roots, 2 * width),
+        _cosine(peaks.two_theta, root, place, roots, width, squares[0]),
+        _cosine(peaks.two_theta, root, place, roots, 2 * width, squares[1]),
     )
 
 
@@ -528,7 +545,7 @@ def _evidence(peaks, place, out):
 
 
 @njit(cache=True)
-def _measure(family, lines, peaks, metric, place, out):
+def _measure(family, lines, peaks, metric, place, squares, out):
     """Agreement of refined lines with the peaks, into `out` (MEASURES)."""
     order = _visible(lines, peaks, place)
     if order.size == 0:
@@ -565,7 +582,7 @@ def _measure(family, lines, peaks, metric, place, out):
             if excess > 1:
                 missing -= min(np.log(excess), 3.0)
     coefficients = _texture(logs, shares, hit, scale)
-    out[_COSINE], out[_BROAD] = _cosines(peaks, peaks.root, places, intensities)
+    out[_COSINE], out[_BROAD] = _cosines(peaks, peaks.root, places, intensities, squares)
     width = np.sqrt(0.035**2 + (0.2 * peaks.width) ** 2)
     out[_FOURTH] = _cosine(peaks.two_theta, peaks.fourth, places, intensities**0.25, width)
     corrected = np.empty(n)
@@ -574,7 +591,7 @@ def _measure(family, lines, peaks, metric, place, out):
         for p in range(3):
             power += coefficients[p] * shares[i, p]
         corrected[i] = intensities[i] * np.exp(min(max(power, -3.0), 3.0))
-    narrow, broad = _cosines(peaks, peaks.root, places, corrected)
+    narrow, broad = _cosines(peaks, peaks.root, places, corrected, squares)
     out[_TEXTURED] = 0.5 * (narrow + broad)
     out[_TEXTURE_AT] = np.sqrt((coefficients**2).sum())
     _evidence(peaks, places, out)
@@ -587,6 +604,7 @@ def _measure(family, lines, peaks, metric, place, out):
 @njit(cache=True)
 def _match(rows, scales, lists, peaks, measures, metrics):
     place = np.empty(256)
+    squares = _squares(peaks)
     deviations, metric = np.empty(6), np.zeros(6)
     for r in range(rows.size):
         family = lists[3][rows[r]]
@@ -608,7 +626,7 @@ def _match(rows, scales, lists, peaks, measures, metrics):
             for p in range(free):
                 strain += ((metric[p] - lines.metric[p]) / deviations[p]) ** 2
             strain = np.sqrt(strain / free)
-            narrow, broad = _cosines(peaks, peaks.root, at[order], lines.intensity[order])
+            narrow, broad = _cosines(peaks, peaks.root, at[order], lines.intensity[order], squares)
             value = narrow + broad - 0.03 * strain * strain
             if value > best:
                 best, chosen = value, shift
@@ -617,7 +635,7 @@ def _match(rows, scales, lists, peaks, measures, metrics):
         if best < -1e8:
             continue
         _places(lines, metrics[r], chosen, peaks.wavelength, at)
-        _measure(family, lines, peaks, metrics[r], at, measures[r])
+        _measure(family, lines, peaks, metrics[r], at, squares, measures[r])
         measures[r, _SCALE], measures[r, _SHIFT_AT] = np.log(scales[r]), chosen
         measures[r, _FREE_AT], measures[r, _UNINDEXED] = free, lines.unindexed
 

@@ -67,6 +67,14 @@ def fit_cell(
     return fit
 
 
+def on_other_axes(measured, fit: LatticeFit, metric: np.ndarray) -> LatticeFit:
+    """The fit of the same lattice with its axes named otherwise, `metric` (p,): what was found stays."""
+    half = 0.5 * fit.step
+    ends = float(fit.two_theta[0]) - half, float(fit.two_theta[-1]) + half
+    settings = FitSettings(errors=True, steps=4, range=ends)
+    return fit_lattice(measured, fit.family, metric, fit.profile, foreign=fit.foreign, settings=settings)
+
+
 def _again(measured, fit: LatticeFit, foreign: np.ndarray, settings: FitSettings) -> LatticeFit:
     return fit_lattice(measured, fit.family, fit.metric, fit.profile, foreign=foreign, settings=settings)
 

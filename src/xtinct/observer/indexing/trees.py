@@ -92,11 +92,20 @@ class Work(NamedTuple):
     row: np.ndarray  # float64 (9,)
     metric: np.ndarray  # float64 (6,)
     out: np.ndarray  # float64 (6,)
+    tensor: np.ndarray  # float64 (3, 3)
 
 
 @njit(cache=True)
 def _work(n):
-    return Work(np.zeros(3), np.zeros((n, 3)), np.zeros((8, 9)), np.zeros(9), np.zeros(6), np.zeros(6))
+    return Work(
+        np.zeros(3),
+        np.zeros((n, 3)),
+        np.zeros((8, 9)),
+        np.zeros(9),
+        np.zeros(6),
+        np.zeros(6),
+        np.zeros((3, 3)),
+    )
 
 
 def kept(most: int, lowest: float) -> Kept:
@@ -104,34 +113,40 @@ def kept(most: int, lowest: float) -> Kept:
     return Kept(np.zeros((most, 6)), np.full(most, -np.inf), np.zeros(1, np.int64), np.array([lowest]))
 
 
-@njit(cache=True, fastmath=True)
-def _hit(g, a, b, q, tolerance, kind, hkl):
-    """Whether some hkl of the metric lies within tolerance of q; writes the first one found."""
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _hit(g, a, b, q, tolerance, kind, hkl, i):
+    """Whether some hkl of the metric lies within tolerance of q; writes the first one found into row i, or 0.
+
+    Here and below no rows of arrays are taken inside of loops: counting who uses them costs as much as the
+    arithmetic.
+    """
+    g0, g1, g2, g3, g4, g5 = g[0], g[1], g[2], g[3], g[4], g[5]
     root = math.sqrt(q + tolerance)
     high = int(b * root)
     for h in range(int(a * root) + 1):
         for k in range(-high if kind == 0 and h > 0 else 0, high + 1):
-            rest = g[0] * h * h + g[1] * k * k + g[5] * h * k - q
-            half = 0.5 * (g[3] * k + g[4] * h)
-            inside = half * half - g[2] * rest
+            rest = g0 * h * h + g1 * k * k + g5 * h * k - q
+            half = 0.5 * (g3 * k + g4 * h)
+            inside = half * half - g2 * rest
             if inside < 0.0:
-                if inside < -g[2] * tolerance:
+                if inside < -g2 * tolerance:
                     continue
                 inside = 0.0
             width = math.sqrt(inside)
-            l = np.rint((width - half) / g[2])  # noqa: E741
-            if abs(g[2] * l * l + 2.0 * half * l + rest) <= tolerance and (h or k or l != 0.0):
-                hkl[0], hkl[1], hkl[2] = h, k, l
+            l = np.rint((width - half) / g2)  # noqa: E741
+            if abs(g2 * l * l + 2.0 * half * l + rest) <= tolerance and (h or k or l != 0.0):
+                hkl[i, 0], hkl[i, 1], hkl[i, 2] = h, k, l
                 return True
             if half != 0.0:
-                l = np.rint((-half - width) / g[2])  # noqa: E741
-                if abs(g[2] * l * l + 2.0 * half * l + rest) <= tolerance and (h or k or l != 0.0):
-                    hkl[0], hkl[1], hkl[2] = h, k, l
+                l = np.rint((-half - width) / g2)  # noqa: E741
+                if abs(g2 * l * l + 2.0 * half * l + rest) <= tolerance and (h or k or l != 0.0):
+                    hkl[i, 0], hkl[i, 1], hkl[i, 2] = h, k, l
                     return True
+    hkl[i, 0], hkl[i, 1], hkl[i, 2] = 0.0, 0.0, 0.0
     return False
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def _axes(g, test, axes):
     """Volume of a metric (6,) whose direct axes are written; 0 if it is out of range."""
     if g[0] <= 0.0 or g[1] <= 0.0 or g[2] <= 0.0:
@@ -148,7 +163,7 @@ def _axes(g, test, axes):
     return v
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def _rejected(g, test, least, work):
     """Whether a metric (6,) of few lines misses too many of the first, or cannot score above `least`."""
     v = _axes(g, test, work.axes)
@@ -157,17 +172,18 @@ def _rejected(g, test, least, work):
     step = int(_PER_E * math.log(v / test.smallest))
     if test.total[1, step] <= least:
         return True
+    lines, tolerance, missed, hkl = test.q, test.coarse, test.missed, work.hkl
+    a, b = work.axes[0], work.axes[1]
     spent = 0.0
     for i in range(test.early):
-        if not _hit(g, work.axes[0], work.axes[1], test.q[i], test.coarse[i], test.kind, work.hkl[i]):
-            work.hkl[i] = 0
-            spent += test.missed[i]
+        if not _hit(g, a, b, lines[i], tolerance[i], test.kind, hkl, i):
+            spent += missed[i]
             if spent < test.allowed:
                 return True
     return False
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def _score(g, shift, test, fine, least, work):
     """Log-likelihood ratio over chance of a metric (6,); -inf below `least`. Writes the hkl of the hits."""
     v = _axes(g, test, work.axes)
@@ -175,47 +191,53 @@ def _score(g, shift, test, fine, least, work):
         return -np.inf
     step = int(_PER_E * math.log(v / test.smallest))
     score = test.total[fine, step]
-    for i in range(test.q.size):
-        tolerance = test.fine[i] if fine else test.coarse[i]
-        q = test.q[i] - shift * test.slope[i]
-        if not _hit(g, work.axes[0], work.axes[1], q, tolerance, test.kind, work.hkl[i]):
-            work.hkl[i] = 0
-            score += test.missed[i] - test.gain[fine, step, i]
+    lines, slope, missed, gain, hkl = test.q, test.slope, test.missed, test.gain, work.hkl
+    tolerance = test.fine if fine else test.coarse
+    a, b = work.axes[0], work.axes[1]
+    for i in range(lines.size):
+        if not _hit(g, a, b, lines[i] - shift * slope[i], tolerance[i], test.kind, hkl, i):
+            score += missed[i] - gain[fine, step, i]
             if score <= least:
                 return -np.inf
     return score
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def _fitted(g, test, n, work):
     """Least squares of the metric and a shift on the hkl of the first n lines; writes g, gives the shift."""
-    p = len(test.general)
-    m = work.normal
+    t, hkl, row, m = test.general, work.hkl, work.row, work.normal
+    lines, slope, fine = test.q, test.slope, test.fine
+    p = len(t)
     m[:] = 0.0
     for i in range(n):
-        h, k, l = work.hkl[i, 0], work.hkl[i, 1], work.hkl[i, 2]  # noqa: E741
+        h, k, l = hkl[i, 0], hkl[i, 1], hkl[i, 2]  # noqa: E741
         if h == 0.0 and k == 0.0 and l == 0.0:
             continue
-        weight = 1.0 / test.fine[i] ** 2
-        row = work.row
+        weight = 1.0 / fine[i] ** 2
         for c in range(p):
-            t = test.general[c]
-            row[c] = t[0] * h * h + t[1] * k * k + t[2] * l * l + t[3] * k * l + t[4] * h * l + t[5] * h * k
-        row[p] = test.slope[i]
-        row[p + 1] = test.q[i]
+            row[c] = (
+                t[c, 0] * h * h
+                + t[c, 1] * k * k
+                + t[c, 2] * l * l
+                + t[c, 3] * k * l
+                + t[c, 4] * h * l
+                + t[c, 5] * h * k
+            )
+        row[p] = slope[i]
+        row[p + 1] = lines[i]
         for c in range(p + 1):
             for d in range(c, p + 2):
                 m[c, d] += weight * row[c] * row[d]
     # One line's weight per degree^2 is 1 / (fine in degrees)^2.
-    scale = (test.slope[0] / test.fine[0]) ** 2
+    scale = (slope[0] / fine[0]) ** 2
     m[p, p] += scale * test.stiffness * 4.0
     for c in range(p):
         pull = 1e-7 * m[c, c] + 1e-12
         value = 0.0
         # The present metric of the family: its first general number that only it sets.
-        for t in range(6):
-            if test.general[c, t] != 0.0:
-                value = g[t]
+        for i in range(6):
+            if t[c, i] != 0.0:
+                value = g[i]
                 break
         m[c, c] += pull
         m[c, p + 1] += pull * value
@@ -234,14 +256,14 @@ def _fitted(g, test, n, work):
     for c in range(p, -1, -1):
         value = m[c, p + 1]
         for d in range(c + 1, p + 1):
-            value -= m[c, d] * work.row[d]
-        work.row[c] = value / m[c, c]
-    for t in range(6):
+            value -= m[c, d] * row[d]
+        row[c] = value / m[c, c]
+    for i in range(6):
         value = 0.0
         for c in range(p):
-            value += work.row[c] * test.general[c, t]
-        g[t] = value
-    return work.row[p]
+            value += row[c] * t[c, i]
+        g[i] = value
+    return row[p]
 
 
 @njit(cache=True)
@@ -257,14 +279,15 @@ def _try(g, test, found, work):
         return
     if _score(best, shift, test, 0, least - 12.0, work) == -np.inf:
         return
-    for _ in range(2):
+    # The first of these needs the hkl of all lines, the last its score alone.
+    for lowest in (-1e9, least):
         shift = _fitted(best, test, test.q.size, work)
         if not abs(shift) < 0.5:
             return
-        score = _score(best, shift, test, 1, -1e9, work)
+        score = _score(best, shift, test, 1, lowest, work)
     if score > least:
         if test.kind == 0:
-            _shortened(best, work.out)
+            _shortened(best, work.out, work.tensor)
         elif test.kind == 1:
             _plane_reduced(best, work.out)
         else:
@@ -528,11 +551,12 @@ def row_by_row(base, first, second, third, test, found):
 
 
 @njit(cache=True)
-def _shortened(g, out):
-    """Writes the metric on shorter reciprocal axes (pairwise reduction)."""
-    r = np.array(
-        [[g[0], 0.5 * g[5], 0.5 * g[4]], [0.5 * g[5], g[1], 0.5 * g[3]], [0.5 * g[4], 0.5 * g[3], g[2]]]
-    )
+def _shortened(g, out, r):
+    """Writes the metric on shorter reciprocal axes (pairwise reduction); r (3, 3) is overwritten."""
+    r[0, 0], r[1, 1], r[2, 2] = g[0], g[1], g[2]
+    r[1, 2] = r[2, 1] = 0.5 * g[3]
+    r[0, 2] = r[2, 0] = 0.5 * g[4]
+    r[0, 1] = r[1, 0] = 0.5 * g[5]
     for _ in range(30):
         done = True
         for i in range(3):
@@ -613,7 +637,7 @@ def _both_signs(g, out, test, found, work):
         size = determinant(g)
         if size <= 1e-3 * g[0] * g[1] * g[2] or size <= 1.0 / test.largest**2:
             continue
-        _shortened(g, out)
+        _shortened(g, out, work.tensor)
         _try(out, test, found, work)
 
 
