@@ -1,5 +1,5 @@
 """What the figures of one model need beyond its scores: a map of its last features, what decides in trees,
-and its errors by descriptors of the crystals.
+and its errors by descriptors of the crystals and by the size of the crystallites.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from torch import nn
 from xtinct.errors import XtinctError
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import identity_of
-from xtinct.evaluation.test_sets import TestSet
+from xtinct.evaluation.test_sets import LabelledSamples, TestSet
 from xtinct.extras import naming_extra
 from xtinct.files.parquet import open_parquet
 from xtinct.files.writing import write_csv
@@ -24,6 +24,9 @@ from xtinct.generators.evidence import QUANTITIES, crystal_quantities
 from xtinct.learning.device import reproducible
 from xtinct.learning.models.extratrees import ExtraTrees
 from xtinct.learning.predictor import Predictor
+from xtinct.patterns.conditions import Conditions
+from xtinct.patterns.variation import Variation
+from xtinct.randomness import stream_key
 from xtinct.scores.metrics import share
 from xtinct.symmetry.families import crystal_system
 
@@ -149,24 +152,54 @@ def descriptor_rows(
     Keys: quantity, unit, low, high (ends of the bin), n, right, and `error`, the share that is wrong, with
     its interval. Bins hold equally many crystals where their values differ.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in DESCRIPTORS if len(right) else ():
         values = np.array([crystal[name] for crystal in crystals])
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)))
-        bin_of = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
-        for b in range(max(len(edges) - 1, 1)):
-            inside = right[bin_of == b]
-            rows.append(
-                {
-                    "quantity": name,
-                    "unit": QUANTITIES[name],
-                    "low": f"{edges[b]:.6g}",
-                    "high": f"{edges[min(b + 1, len(edges) - 1)]:.6g}",
-                    "n": len(inside),
-                    "right": int(inside.sum()),
-                    **share("error", ~inside, confidence),
-                }
-            )
+        head = {"quantity": name, "unit": QUANTITIES[name]}
+        rows += [head | row for row in _binned(values, right, confidence)]
+    return rows
+
+
+def size_rows(predictor: Predictor, test: TestSet) -> list[dict[str, Any]]:
+    """Rows as of `descriptor_rows` by the size of the crystallites, for a model that was trained on several.
+
+    Test samples have the one instrument of the configuration. So each is measured once more, with a size
+    from the range of the training's `variation` and everything else as configured; a right answer is one
+    to that pattern. No row where no size varied in training.
+    """
+    law = predictor.card.get("training", {}).get("data", {}).get("variation") or {}
+    if "crystallite_size" not in law:
+        return []
+    sizes = Variation.from_config({"crystallite_size": law["crystallite_size"]})
+    key = stream_key(0, "crystallite-size", test.name, predictor.family)
+    values, right, first = [np.empty(0)], [np.empty(0, bool)], 0
+    for samples, _ in test.parts(predictor.family):
+        conditions = sizes.draw(key, first, len(samples.groups))
+        first += len(samples.groups)
+        values.append(conditions.crystallite_size)
+        right.append(_right(predictor, samples, conditions))
+    if not first:
+        return []
+    head = {"quantity": "crystallite_size", "unit": "angstrom"}
+    return [head | row for row in _binned(np.concatenate(values), np.concatenate(right), test.confidence)]
+
+
+def _binned(values: np.ndarray, right: np.ndarray, confidence: float) -> list[dict[str, Any]]:
+    """Bins of equally many of the n > 0 values, float (n,), as far as they allow, each with its answers."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)))
+    bin_of = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
+    rows = []
+    for b in range(max(len(edges) - 1, 1)):
+        inside = right[bin_of == b]
+        rows.append(
+            {
+                "low": f"{edges[b]:.6g}",
+                "high": f"{edges[min(b + 1, len(edges) - 1)]:.6g}",
+                "n": len(inside),
+                "right": int(inside.sum()),
+                **share("error", ~inside, confidence),
+            }
+        )
     return rows
 
 
@@ -177,14 +210,14 @@ def write_portrait(
 
     features_out   `<test set>.features.csv`
     structures     table of STRUCTURES that the samples are of; None where they are of no crystal: then
-                   there is no row of descriptors
+                   there is no row of its descriptors
     """
     predictor = model.predictor()
     predictor.require_instrument(test.optics)
     identity = asdict(identity_of(predictor, test)) | {"target": predictor.outputs.target}
     features = Path(features_out)
     write_csv(features, [identity | row for row in feature_rows(predictor, test)])
-    rows: list[dict[str, Any]] = []
+    rows = size_rows(predictor, test)
     if structures is not None:
         ids, right = _answers(predictor, test)
         origins = _origins(test)
@@ -192,7 +225,7 @@ def write_portrait(
         missing = next((origin for origin in origins.values() if origin not in described), None)
         if missing is not None:
             raise XtinctError(f"{structures}: no structure {missing!r}, which a sample is of")
-        rows = descriptor_rows(right, [described[origins[sample]] for sample in ids], test.confidence)
+        rows += descriptor_rows(right, [described[origins[sample]] for sample in ids], test.confidence)
     name = f"{features.name.removesuffix('.features.csv')}.descriptors.csv"
     write_csv(features.with_name(name), [identity | row for row in rows])
 
@@ -211,9 +244,16 @@ def _answers(predictor: Predictor, test: TestSet) -> tuple[list[str], np.ndarray
     right = [np.empty(0, bool)]
     for samples, sample_ids in test.parts(predictor.family):
         ids += sample_ids
-        found = predictor.outputs_of_lines(samples.lines).argmax(axis=1)
-        right.append(found == predictor.outputs.output_of_group[samples.groups])
+        right.append(_right(predictor, samples))
     return ids, np.concatenate(right)
+
+
+def _right(
+    predictor: Predictor, samples: LabelledSamples, conditions: Conditions | None = None
+) -> np.ndarray:
+    """Which first answers of the model's own outputs are right, bool (n,)."""
+    found = predictor.outputs_of_lines(samples.lines, conditions=conditions).argmax(axis=1)
+    return found == predictor.outputs.output_of_group[samples.groups]
 
 
 def _origins(test: TestSet) -> dict[str, str]:

@@ -95,6 +95,15 @@ WIDTH = 3.9
 MARKERS = ("o", "s", "D", "^", "v", "P")
 
 
+#: Series that one figure tells apart: six colours and shapes, filled and hollow.
+MOST_SERIES = 12
+
+
+def foremost(scores: Mapping[str, float]) -> set[str]:
+    """The series with the highest scores, as many as one figure tells apart."""
+    return set(sorted(scores, key=lambda name: (-scores[name], name))[:MOST_SERIES])
+
+
 def marker(i: int) -> dict[str, object]:
     """Marker of the series number i: six colours and shapes, then the same hollow."""
     colour = SERIES[i % len(SERIES)]

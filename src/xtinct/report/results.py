@@ -108,11 +108,12 @@ def verdict(ceiling: float, low: float, high: float) -> str:
 def accuracy_rows(records: Iterable[Mapping]) -> list[Row]:
     """One row per record and k: accuracy, its interval, the ceiling of that test set, the verdict.
 
-    Records of an empty test set give no rows; they stay visible in the table of records.
+    Records of an empty test set give no rows, nor do those that are no `is_own_answer`; they stay visible
+    in the table of records.
     """
     rows = []
     for record in records:
-        if record["n"] == 0:
+        if record["n"] == 0 or not is_own_answer(record):
             continue
         for k in ranks(record):
             accuracy, ceiling = float(record[f"top{k}"]), float(record[f"ceiling{k}"])
@@ -131,6 +132,15 @@ def accuracy_rows(records: Iterable[Mapping]) -> list[Row]:
                 }
             )
     return rows
+
+
+def is_own_answer(record: Mapping) -> bool:
+    """Whether a model was made to tell the label of a record.
+
+    A model of space groups tells the class and the system as well; one of crystal systems tells them alone.
+    """
+    trained = record.get("trained_target", record["target"])
+    return trained != "crystal_system" or record["target"] == trained
 
 
 def ranks(record: Mapping) -> list[int]:

@@ -1,6 +1,7 @@
 """Tables that figures of a single model are drawn from."""
 
 import csv
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from xtinct.evaluation.model_figures import (
     feature_map,
     importance_rows,
     last_features,
+    size_rows,
     write_importances,
     write_portrait,
 )
@@ -25,6 +27,7 @@ from xtinct.learning.models import build_model
 from xtinct.learning.predictor import Predictor
 from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import TrainingSettings
+from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
 from xtinct.scores.outputs import Outputs
 from xtinct.symmetry.families import space_groups
@@ -147,6 +150,40 @@ def test_a_portrait_is_of_the_samples_of_the_test_set(model_dir, settings, write
         write_portrait(
             model, TestSet("o", [other], settings["instrument"]), tmp_path / "o.features.csv", structures
         )
+
+
+def test_errors_by_crystallite_size_are_those_of_patterns_with_such_peaks(
+    model_dir, settings, write_lines, tmp_path
+):
+    """At 5 angstrom a pattern has no peaks left. At both ends the errors are those at that size alone."""
+    groups = list(space_groups("cubic")) * 10
+    test = TestSet("mine", [write_lines(groups, splits=("test",))], settings["instrument"])
+    assert size_rows(Predictor(model_dir), test) == []
+    card = json.loads((model_dir / "card.json").read_text())
+    card["training"]["data"]["variation"] = {"crystallite_size": [5, 5000], "zero_shift": [-1, 1]}
+    (model_dir / "card.json").write_text(json.dumps(card))
+    predictor = Predictor(model_dir)
+    rows = size_rows(predictor, test)
+    assert {row["unit"] for row in rows} == {"angstrom"}
+    assert sum(row["n"] for row in rows) == len(groups)
+    edges = [float(row["low"]) for row in rows] + [float(rows[-1]["high"])]
+    # Log-uniform: half of them below the geometric mean.
+    assert edges[len(edges) // 2] == pytest.approx(158, rel=0.4)
+    assert 5 <= min(edges) < 6
+    assert 4000 < max(edges) <= 5000
+    ((samples, _),) = test.parts("cubic")
+    labels = predictor.outputs.output_of_group[samples.groups]
+    errors = []
+    for size in (5, 5000):
+        sizes = Conditions(crystallite_size=np.full(len(groups), float(size)))
+        found = predictor.outputs_of_lines(samples.lines, conditions=sizes).argmax(axis=1)
+        errors.append((found != labels).mean())
+    assert errors[0] > errors[1] + 0.2
+    assert rows[0]["error_low"] <= errors[0] <= rows[0]["error_high"]
+    assert rows[-1]["error_low"] <= errors[1] <= rows[-1]["error_high"]
+    assert rows[0]["error"] > rows[-1]["error"] + 0.2
+    write_portrait(ModelFolder(model_dir, "cpu", "float32"), test, tmp_path / "mine.features.csv")
+    assert len(read(tmp_path / "mine.descriptors.csv")) == len(rows)
 
 
 def test_importances_of_trees_are_shares_of_the_whole_axis(settings, model_dir, tmp_path):

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
+from xtinct.ceiling.priors import read_prior
 from xtinct.errors import XtinctError
 from xtinct.generators.online import CrystalLines, CrystalStream
 from xtinct.generators.statistical import write_occupations
+from xtinct.learning.training_sets import Sources
+from xtinct.learning.training_settings import TrainingSettings
 from xtinct.linelists.line_lists import LabelledLines
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import FAMILIES
@@ -115,6 +118,32 @@ def test_a_stream_draws_every_group_of_its_family_equally_often(occupations):
     assert counts[3:16].sum() == 1300
     # Binomial, 4.5 standard deviations.
     assert abs(counts[3:16] - 100).max() < 4.5 * np.sqrt(100 * 12 / 13)
+
+
+def test_natural_frequencies_of_drawn_crystals_are_those_of_the_materials_project(occupations, settings):
+    """Training that is not told the family, on crystals drawn for groups as often as compounds have them."""
+    settings["experiment"] |= {"train": "gcdd-online", "target": "spacegroup", "prior": "natural"}
+    settings |= {"family": "all", "occupations": str(occupations), "lines": LINES | {"d_star_max": 0.94}}
+    sources = Sources(TrainingSettings.from_config(settings).samples)
+    entries = {group: float(n) for group, n in read_prior("mp").items()}
+    shares = {group: n / sum(entries.values()) for group, n in entries.items()}
+    counts = sources.group_counts()
+    assert counts["62"] == pytest.approx(1e6 * shares[62], rel=0.02)
+    n = 1200
+    drawn = sources.training().stream.take(0, n)
+    found = np.bincount(drawn.groups, minlength=231)
+    for group in range(1, 231):
+        expected = n * shares.get(group, 0)
+        # Binomial, 4.5 standard deviations and one draw.
+        assert abs(found[group] - expected) < 4.5 * np.sqrt(expected) + 1, group
+    # Balanced crystals have these groups 4 in 230 times, those of the table more often than 1 in 4 times.
+    assert found[[1, 2, 14, 62]].sum() > n / 4
+    # And they are crystals of these groups: their first line is one that the group allows.
+    for i in range(20):
+        cell, first = gemmi.UnitCell(*drawn.cells[i]), drawn.lines[i][0][0]
+        hkl = gemmi.make_miller_array(cell, gemmi.SpaceGroup(1), 1 / (first + 0.01))
+        allowed = 1 / cell.calculate_d_array(hkl[~absent(int(drawn.groups[i]), hkl)])
+        assert abs(allowed / first - 1).min() < 1e-6
 
 
 def test_threads_may_share_a_stream(occupations):

@@ -143,6 +143,40 @@ def test_the_curves_follow_the_choice_and_explain_a_point(browser):
     assert sorted(float(row[1]) for row in rows[1:]) == sorted(2 * [-0.1, -0.03, 0.0, 0.03, 0.1])
 
 
+def test_names_above_a_chart_show_their_series_alone(browser):
+    browser.choose("#certainty-form select[name=what]", "robustness: zero shift")
+    points = "return document.querySelectorAll('#certainty-plot circle').length"
+    browser.click("#certainty-legend button:nth-child(2)")
+    assert browser.script(points) == 5
+    state = "return [...document.querySelectorAll('#certainty-legend button')].map(b => b.ariaPressed)"
+    assert browser.script(state) == ["false", "true"]
+    assert browser.script("return document.activeElement.textContent") == browser.script(
+        "return document.querySelector('#certainty-legend button:nth-child(2)').textContent"
+    )
+    browser.click("#certainty-legend button:nth-child(2)")
+    assert browser.script(points) == 2 * 5
+
+
+def test_each_crystal_system_has_a_colour_of_its_own(browser):
+    colours = browser.script(
+        "return [1, 2, 3, 4, 5, 6, 7].map(i => { const mark = document.createElement('i');"
+        "mark.className = `s${i}`; document.querySelector('.legend').append(mark);"
+        "return getComputedStyle(mark).backgroundColor; })"
+    )
+    assert len(set(colours)) == 7
+    assert "rgba(0, 0, 0, 0)" not in colours
+
+
+def test_headings_of_the_table_of_models_stay_in_sight(browser):
+    top = "return document.querySelector('#models-table thead th').getBoundingClientRect().top"
+    box = "const s = document.querySelector('#models-table').parentElement;"
+    browser.script(f"{box} s.style.maxHeight = '200px'; s.scrollTop = 60")
+    before = browser.script(top)
+    browser.script(f"{box} s.scrollTop = 400")
+    assert browser.script(f"{box} return s.scrollTop") > 100
+    assert browser.script(top) == pytest.approx(before, abs=2)
+
+
 def test_generated_crystals_are_explained(browser):
     browser.choose("#generated-form select[name=on]", "sites")
     browser.hover("#generated-plot rect[height]:not([height='0.0'])")

@@ -36,6 +36,16 @@ def test_an_empty_test_set_gives_no_number():
     assert results.accuracy_rows([record(n=0, top1=None, ceiling1=None)]) == []
 
 
+def test_a_model_of_crystal_systems_has_no_accuracy_of_groups_and_classes():
+    of_systems = [
+        record(trained_target="crystal_system", target=target)
+        for target in ("extinction_class", "spacegroup", "crystal_system")
+    ]
+    assert {row["target"] for row in results.accuracy_rows(of_systems)} == {"crystal_system"}
+    of_groups = [row | {"trained_target": "spacegroup"} for row in of_systems]
+    assert len({row["target"] for row in results.accuracy_rows(of_groups)}) == 3
+
+
 def test_only_a_perfect_score_prints_as_one_hundred():
     assert [formatting.percent(x) for x in (1.0, 0.9997, 0.99996, 0.5, 0.0)] == [
         "100.0 %",

@@ -355,8 +355,8 @@ class ExperimentKeys(StrictSection):
     )
     figures: bool = optional_key(
         "true draws each model in the report: curves, certainties, a map of its last features, errors by "
-        "descriptors of the crystals, importances of trees; needs pip install 'xtinct[classical]'. Without "
-        "it false"
+        "descriptors of the crystals and, where training varied it, by crystallite size, importances of "
+        "trees; needs pip install 'xtinct[classical]'. Without it false"
     )
 
 

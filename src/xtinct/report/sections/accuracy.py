@@ -4,7 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.ticker import PercentFormatter
 
-from xtinct.report.drawing import CEILING, SERIES, Canvas, Gallery, drawing, marker, styled
+from xtinct.report.drawing import (
+    CEILING,
+    MOST_SERIES,
+    SERIES,
+    Canvas,
+    Gallery,
+    drawing,
+    foremost,
+    marker,
+    styled,
+)
 from xtinct.report.formatting import (
     METHODS,
     SETS,
@@ -102,17 +112,30 @@ def topk_galleries(averaged: Sequence[Mapping]) -> dict[str, list[Gallery]]:
                 # What models of groups say about classes stands in the table alone.
                 rows = [row for row in rows if row["trained_target"] == target] or rows
             by_train_set = sorted(rows, key=lambda row: (set_place(row["train_set"]), row["series"]))
-            labels = list(dict.fromkeys(row["series"] for row in by_train_set))
+            drawn = {
+                test: _foremost([row for row in rows if row["test_set"] == test])
+                for test in in_order((row["test_set"] for row in rows), SETS)
+            }
+            present = {row["series"] for mine in drawn.values() for row in mine}
+            labels = [s for s in dict.fromkeys(row["series"] for row in by_train_set) if s in present]
             drawings = []
-            for test in in_order((row["test_set"] for row in rows), SETS):
-                mine = [row for row in rows if row["test_set"] == test]
+            for test, mine in drawn.items():
                 name = f"topk-{target}-{family}-{test}"
                 sizes = sorted({row["n"] for row in mine})
                 n = " to ".join(dict.fromkeys((f"{sizes[0]:,}", f"{sizes[-1]:,}")))
                 title = f"on {set_name(test)}, n = {n}"
+                several = len({row["series"] for row in rows if row["test_set"] == test})
+                if several > MOST_SERIES:
+                    title += f", best {MOST_SERIES} of {several}"
                 drawings.append(drawing(name, topk_figure(name, title, mine, labels), mine))
             galleries.setdefault(target, []).append(Gallery(family, tuple(labels), tuple(drawings)))
     return galleries
+
+
+def _foremost(rows: Sequence[Row]) -> list[Row]:
+    """The rows of the best series by their top-1 accuracy, as many as a figure tells apart."""
+    kept = foremost({row["series"]: row["accuracy"] for row in rows if row["k"] == 1})
+    return [row for row in rows if row["series"] in kept]
 
 
 def _series(row: Mapping) -> str:

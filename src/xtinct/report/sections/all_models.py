@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
-from xtinct.report.formatting import METHODS, TARGET_NAMES, Row, in_order, set_name, trained_on
-from xtinct.report.results import Results
+from xtinct.report.formatting import ALL, METHODS, TARGET_NAMES, Row, in_order, set_name, trained_on
+from xtinct.report.results import Results, is_own_answer
 from xtinct.report.section import Content
 
 #: Numbers of a record that the table shows, each with the ends of its interval.
@@ -37,6 +37,7 @@ def content(results: Results) -> Content | None:
     }
     for row in rows:
         row |= {
+            "about": ", ".join(_about(row)),
             "called": _called(row),
             "trained": trained_on(row["train_set"]),
             "tested": set_name(row["test_set"]),
@@ -76,8 +77,7 @@ def model_rows(
     published = _published()
     rows = []
     for record in records:
-        trained = record.get("trained_target", record["target"])
-        if not record["n"] or (trained == "crystal_system" and record["target"] != trained):
+        if not record["n"] or not is_own_answer(record):
             continue
         card = cards.get((record["experiment"], record["family"], record["seed"]), {})
         model = _model(record, card)
@@ -122,6 +122,12 @@ def mean_of_seeds(rows: Iterable[Mapping]) -> list[Row]:
         of_seeds = {"seeds": len(members), "accuracies": sorted(member["top1"] for member in members)}
         averaged.append({**members[0], **means, **of_seeds})
     return averaged
+
+
+def _about(row: Mapping) -> list[str]:
+    """The family, unless it is all, and how many seeds, if several."""
+    family = [] if row["family"] == ALL else [row["family"]]
+    return family + ([f"{row['seeds']} seeds"] if row["seeds"] > 1 else [])
 
 
 def library_rows(rows: Sequence[Mapping[str, str]]) -> list[Row]:

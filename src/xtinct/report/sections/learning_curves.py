@@ -4,7 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from xtinct.report.drawing import CEILING, SERIES, Canvas, Gallery, drawing, marker, styled
+from xtinct.report.drawing import (
+    CEILING,
+    MOST_SERIES,
+    SERIES,
+    Canvas,
+    Gallery,
+    drawing,
+    foremost,
+    marker,
+    styled,
+)
 from xtinct.report.formatting import TARGET_NAMES, in_order, is_ulbd, percent, set_name, set_place
 from xtinct.report.results import Results
 from xtinct.report.section import Content
@@ -47,25 +57,38 @@ def training_gallery(training: Sequence[Mapping], variants: Mapping[str, Mapping
             of_target,
             key=lambda r: (set_place(_origin(r["train_set"], variants)), r["experiment"], r["seed"]),
         )
-        labels = list(dict.fromkeys(_curve_label(row) for row in by_train_set))
-        drawings = []
+        figures: dict[tuple[str, str], list[Mapping]] = {}
         for family in in_order((row["family"] for row in of_target), FAMILIES):
-            of_family = [row for row in by_train_set if row["family"] == family]
-            for origin in dict.fromkeys(_origin(row["train_set"], variants) for row in of_family):
-                rows = [row for row in of_family if _origin(row["train_set"], variants) == origin]
-                # Every label has its place in every figure, so that colours agree.
-                curves = {
-                    label: [(row["patterns"], row["accuracy"]) for row in rows if _curve_label(row) == label]
-                    for label in labels
-                }
-                # Validation samples differ between training sets, and with them their ceilings.
-                known = {row["ceiling"] for row in rows if is_ulbd(row["train_set"])}
-                name = f"training-{target}-{family}-{origin}"
-                title = f"{family}, {set_name(origin)}"
-                svg = training_figure(name, title, curves, max(known) if known else None)
-                drawings.append(drawing(name, svg, rows))
+            for row in by_train_set:
+                if row["family"] == family:
+                    figures.setdefault((family, _origin(row["train_set"], variants)), []).append(row)
+        drawn = {key: _foremost(rows) for key, rows in figures.items()}
+        present = {_curve_label(row) for rows in drawn.values() for row in rows}
+        labels = [name for name in dict.fromkeys(map(_curve_label, by_train_set)) if name in present]
+        drawings = []
+        for (family, origin), rows in drawn.items():
+            # Every label has its place in every figure, so that colours agree.
+            curves = {
+                label: [(row["patterns"], row["accuracy"]) for row in rows if _curve_label(row) == label]
+                for label in labels
+            }
+            # Validation samples differ between training sets, and with them their ceilings.
+            known = {row["ceiling"] for row in rows if is_ulbd(row["train_set"])}
+            name = f"training-{target}-{family}-{origin}"
+            title = f"{family}, {set_name(origin)}"
+            several = len({_curve_label(row) for row in figures[family, origin]})
+            if several > MOST_SERIES:
+                title += f", best {MOST_SERIES} of {several}"
+            svg = training_figure(name, title, curves, max(known) if known else None)
+            drawings.append(drawing(name, svg, rows))
         galleries.append(Gallery(f"Target: {TARGET_NAMES[target]}", tuple(labels), tuple(drawings)))
     return galleries
+
+
+def _foremost(rows: Sequence[Mapping]) -> list[Mapping]:
+    """The rows of the curves that end highest, as many as a figure tells apart."""
+    kept = foremost({_curve_label(row): row["accuracy"] for row in rows})
+    return [row for row in rows if _curve_label(row) in kept]
 
 
 def _curve_label(row: Mapping) -> str:

@@ -11,7 +11,12 @@ TextRow = Mapping[str, str]
 #: Ranges of certainty that a histogram has: those of `xtinct.scores.calibration.reliability`.
 _BIN = 1 / 15
 #: What the report calls a descriptor.
-_NAMES = {"volume": "cell volume", "sites": "sites", "packing_factor": "density factor"}
+_NAMES = {
+    "volume": "cell volume",
+    "sites": "sites",
+    "packing_factor": "density factor",
+    "crystallite_size": "crystallite size",
+}
 
 
 def content(results: Results) -> Content | None:

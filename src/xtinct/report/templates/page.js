@@ -69,7 +69,7 @@
   const LIGHT = {
     "--paper": "#ffffff", "--panel": "#f3f1ea", "--ink": "#1c1f23", "--muted": "#5b6169", "--rule": "#d9d6cc",
     "--ceiling": "#b3261e", "--c1": "#0b6aa8", "--c2": "#c06000", "--c3": "#14805e", "--c4": "#8b4a9c",
-    "--c5": "#7a6a00", "--c6": "#b0305c",
+    "--c5": "#7a6a00", "--c6": "#b0305c", "--c7": "#30343b",
   };
   function standaloneSvg(svg) {
     const copy = svg.cloneNode(true);
@@ -113,6 +113,8 @@
   }
 
   // ---- confusion matrices --------------------------------------------------------------------
+  // Series of a chart that have colours of their own.
+  const COLOURS = 7;
   const KINDS = { extinction_class: "extinction class", spacegroup: "space group", crystal_system: "crystal system" };
   const ORDER = ["family", "experiment", "test_set", "kind", "seed"];
   function confusionMatrix() {
@@ -340,6 +342,8 @@
   function chartChooser(id, charts, order) {
     const form = $(`#${id}-form`);
     if (!form) return;
+    // Names that were clicked in the legend: those alone are drawn, in charts that have one of them.
+    const picked = new Set();
     const TARGETS = { ...KINDS, crystal_system: "crystal system" };
     const shown = { on: (value) => data.sets[value] ?? value.replaceAll("_", " "), target: (value) => TARGETS[value] ?? value };
     function choose() {
@@ -406,8 +410,10 @@
           style: "stroke:var(--ceiling)", "stroke-width": 2, "data-tip": `ceiling ${percent(chart.ceiling)}` }));
       }
       const table = [["series", chart.x.title, chart.y.title, "low", "high", "note"]];
+      const alone = chart.series.some((series) => picked.has(series.name));
       chart.series.forEach((series, i) => {
-        const colour = `stroke:var(--c${i % 6 + 1})`, solid = `fill:var(--c${i % 6 + 1})`;
+        if (alone && !picked.has(series.name)) return;
+        const colour = `stroke:var(--c${i % COLOURS + 1})`, solid = `fill:var(--c${i % COLOURS + 1})`;
         if (chart.bin) {
           const half = chart.bin / 2;
           let path = `M${x(x0).toFixed(1)} ${y(0).toFixed(1)}`;
@@ -424,7 +430,7 @@
         }
         if (!series.scatter) {
           svg.append(element("polyline", { points: series.points.map((p) => `${x(p[0]).toFixed(1)},${y(p[1]).toFixed(1)}`).join(" "),
-            style: `fill:none;${colour}`, "stroke-width": 1.6, ...(i >= 6 ? { "stroke-dasharray": "5 3" } : {}) }));
+            style: `fill:none;${colour}`, "stroke-width": 1.6, ...(i >= COLOURS ? { "stroke-dasharray": "5 3" } : {}) }));
         }
         for (const [px, py, low, high, note] of series.points) {
           table.push([series.name, px, py, low ?? "", high ?? "", note]);
@@ -438,8 +444,16 @@
         }
       });
       $(`#${id}-plot`).replaceChildren(svg);
-      $(`#${id}-legend`).replaceChildren(...chart.series.map((series, i) =>
-        html("span", {}, html("i", { class: `s${i % 6 + 1}` }), series.name)));
+      $(`#${id}-legend`).replaceChildren(...chart.series.map((series, i) => {
+        const button = html("button", { type: "button", "aria-pressed": picked.has(series.name) },
+          html("i", { class: `s${i % COLOURS + 1}` }), series.name);
+        button.addEventListener("click", () => {
+          if (!picked.delete(series.name)) picked.add(series.name);
+          choose();
+          $(`#${id}-legend`).children[i].focus();
+        });
+        return button;
+      }));
       current[id] = table;
     }
     form.addEventListener("change", choose);
