@@ -1,5 +1,6 @@
 """What every rule of the workflow has, and what Snakemake's own linter says of it."""
 
+import os
 import re
 import textwrap
 
@@ -71,18 +72,34 @@ def test_captions_of_the_report_are_there(root):
     assert {path.stem for path in (root / "workflow/report").glob("*.rst")} == named - {"{table}"} | tables
 
 
-def test_what_a_job_asks_for_grows_with_what_it_reads_and_with_every_try(root):
+def test_what_a_job_asks_for_grows_with_what_it_reads_and_with_every_try(root, tmp_path):
     text = (root / "rules" / "common.smk").read_text()
     start = text.index("def sized")
-    namespace = {}
-    exec(text[start : text.index("def gpus")], namespace)
+    namespace = {"os": os}
+    exec(text[start : text.index("def asks_for")], namespace)
+    for name, size in (("a", 70), ("b", 30)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size * 2**20)
 
-    class Read:
-        size_mb = 100
+    class File(str):
+        is_storage = False
+
+    class InABucket(File):
+        is_storage = True
+
+    class Read(list):
+        """What is elsewhere Snakemake asks for its size."""
+
+        size_mb = 1000
 
     asked = namespace["sized"](2000, 4)
-    assert [asked(None, Read, attempt) for attempt in (1, 2)] == [2400, 4800]
-    # Before the inputs are made nothing is known of them, nor is it asked.
+    read = Read([File(tmp_path / "a"), File(tmp_path / "b")])
+    assert [asked(None, read, attempt) for attempt in (1, 2)] == [2400, 4800]
+    assert asked(None, Read([*read, InABucket("c")]), 1) == 6000
+    # Before the inputs are made nothing is known of them, which Snakemake expects in this form, nor asked.
+    with pytest.raises(FileNotFoundError) as found:
+        asked(None, Read([*read, File(tmp_path / "c")]), 1)
+    assert found.value.filename == str(tmp_path / "c")
     assert namespace["sized"](2000)(None, None, 1) == 2000
 
 

@@ -56,15 +56,17 @@ def source_files(*modules: str) -> list[Path]:
     return sorted(found)
 
 
-def package_files(folder: Path) -> set[Path]:
+@cache
+def package_files(folder: Path) -> frozenset[Path]:
     """Modules and data files in a folder of the library, at any depth."""
-    return {
+    return frozenset(
         path
         for path in folder.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
-    }
+        if "__pycache__" not in path.parts and not path.name.startswith(".") and path.is_file()
+    )
 
 
+@cache
 def module_file(name: str) -> Path | None:
     """File of a module or package of the library; None for any other name."""
     top, _, rest = name.partition(".")

@@ -32,10 +32,9 @@ def library(tmp_path, monkeypatch):
 
 def forget():
     """As a new process: what it knows of files is what was kept."""
-    for function in (digests.source_files, digests._imported_files, digests._facts):
-        function.cache_clear()
-    for function in (digests._kept_facts, digests._new_facts):
-        function.cache_clear()
+    for function in vars(digests).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
 
 
 def digest_after(path, text):
