@@ -97,8 +97,8 @@ def test_the_table_of_models_is_sorted_filtered_and_opens_a_matrix(browser):
         "return [...document.querySelectorAll('#models-table tbody tr')].filter(r => !r.hidden)"
         ".map(r => r.children[{}].dataset.value ?? r.children[{}].textContent)"
     )
-    accuracies = shown.format(9, 9)
-    heading = "#models-table thead th:nth-child(10) button"
+    accuracies = shown.format(8, 8)
+    heading = "#models-table thead th:nth-child(9) button"
     browser.click(heading)
     rising = [float(value) for value in browser.script(accuracies)]
     assert rising == sorted(rising)
@@ -106,7 +106,7 @@ def test_the_table_of_models_is_sorted_filtered_and_opens_a_matrix(browser):
     browser.click(heading)
     assert [float(value) for value in browser.script(accuracies)] == rising[::-1]
     browser.choose("#models-form select[name=tested]", "CDDD")
-    assert set(browser.script(shown.format(3, 3))) == {"CDDDby protostructure"}
+    assert set(browser.script(shown.format(3, 3))) == {"CDDDby protostructuren = 200"}
     assert browser.script("return document.querySelector('#models-count').textContent") == "8 of 16 rows"
     browser.script(
         "const f = document.querySelector('#models-form input'); f.value = 'ulbd tetragonal space';"

@@ -50,7 +50,8 @@ def _reaching_sentence(top1: Sequence[Mapping], target: str) -> str:
     rows = [row for row in top1 if is_ulbd(row["train_set"]) and is_ulbd(row["test_set"])]
     if not rows:
         return (
-            "No model trained on ULBD was tested on ULBD: whether models reach the ceiling is not shown here."
+            f"No model that names the {TARGET_NAMES[target]} was trained and tested on ULBD: whether models "
+            "reach the ceiling is not shown here."
         )
     parts = []
     for family in in_order((row["family"] for row in rows), FAMILIES):
@@ -146,7 +147,8 @@ def _claims_sentence(claims: Sequence[Mapping]) -> str:
         *listed(failing, "does not", "do not", True),
         *listed(unresolved, "is not resolved", "are not resolved", False),
     ]
-    return f"This build tests {len(tried)} claims of {SEED_PAPER}: {', '.join(parts)}."
+    count = f"{len(tried)} {'claim' if len(tried) == 1 else 'claims'}"
+    return f"This build tests {count} of {SEED_PAPER}: {', '.join(parts)}."
 
 
 def summary_sentences(averaged: Iterable[Mapping], claims: Sequence[Mapping]) -> tuple[str, str, str]:
