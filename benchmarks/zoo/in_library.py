@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _rows(path: Path) -> list[dict]:
-    """Rows of the evaluation, numbers with four digits."""
+    """Rows of the evaluation, numbers with five digits."""
     if not path.exists():
         print(f"{path}: not run", file=sys.stderr)
         return []
@@ -43,7 +43,7 @@ def _rows(path: Path) -> list[dict]:
 
 
 def _short(value: str) -> str:
-    return f"{float(value):.4f}" if "." in value else value
+    return f"{float(value):.5f}" if "." in value else value
 
 
 if __name__ == "__main__":
