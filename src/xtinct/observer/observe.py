@@ -57,8 +57,6 @@ from xtinct.symmetry.operations import bravais_lattice, centring
 #: the score counts beside the evidence of the list; those that are held against the pattern, and how many
 #: of them are chosen by their score alone.
 _LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 80, 25.0, 0.25, 12, 5
-#: Peaks up to which more lattices are held against the pattern: few lines leave many open, with quick fits.
-_FEW, _JUDGED_BY_FEW = 20, 18
 #: Suggested lattices that are held against the pattern beside them.
 _SUGGESTED = 8
 #: Probability from which a centring of a cell that was told is a lattice of the answer.
@@ -294,7 +292,7 @@ def _chosen(found: Found, pool: list[Candidate]) -> list[Candidate]:
     by_list = [pool[i] for i in np.argsort(-np.array(worth), kind="stable")]
     chosen = pool[:_BY_SCORE]
     chosen += [c for c in by_list if not any(c is other for other in chosen)]
-    return chosen[: _JUDGED if len(found.peaks) > _FEW else _JUDGED_BY_FEW]
+    return chosen[:_JUDGED]
 
 
 def with_suggestions(chosen: list[Candidate], found: Found, question: Question) -> list[Candidate]:
