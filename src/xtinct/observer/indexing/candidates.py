@@ -15,7 +15,6 @@ from xtinct.lattices.bravais import (
     lifted,
     neighbours,
     reduced_of,
-    relation,
 )
 from xtinct.lattices.metric import cell_of, form_metric, volume_of_metric
 from xtinct.observer.indexing import trees
@@ -447,21 +446,24 @@ def _different(pool: list[Candidate]) -> list[Candidate]:
     return [order[i] for i in kept]
 
 
-def shortlist(found: list[Candidate], most: int = 10, larger: int = 3) -> list[Candidate]:
-    """The candidates to be judged on the whole pattern: the best, and larger cells of the very best.
+def once(pool: list[Candidate], most: int) -> list[Candidate]:
+    """The pool, best first, with every cell of a family once, by its best centring; `most` at most.
 
-    Superlattice lines are weak, and a list of peaks may lack all of them; `larger` of the places are kept
-    for the best sublattices (larger primitive cells) of the first candidate.
+    The evidence of the list and the fit are of all lines of the cell; which of them a centring takes away
+    is found from the absences.
     """
-    if len(found) <= most:
-        return list(found)
-    result = list(found[: most - larger])
-    for one in found[most - larger :]:
-        if len(result) == most:
+    kept: list[Candidate] = []
+    for one in pool:
+        if len(kept) == most:
             break
-        if one.volume > 1.5 * found[0].volume and relation(one.reduced, found[0].reduced) > 1.0:
-            result.append(one)
-    for one in found[most - larger :]:
-        if len(result) < most and one not in result:
-            result.append(one)
-    return result
+        if not any(one.family == other.family and _on_axes(one, other) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _on_axes(one: Candidate, other: Candidate) -> bool:
+    """Whether lattices of a family have nearly the same cell; axes of an orthorhombic one have no order."""
+    x, y = one.metric, other.metric
+    if one.family == ORTHORHOMBIC:
+        x, y = np.sort(x), np.sort(y)
+    return bool((np.abs(x - y) <= 2e-3 * np.abs(x).max()).all())
