@@ -292,7 +292,7 @@ def test_whole_numbers_and_few_counts_are_no_obstacle():
 
 
 def test_profiles_that_are_not_quite_right_are_no_splitting_of_lines():
-    # MnO is cubic above 118 K. A rhombohedral cell splits its lines a little, and so fits their shapes better.
+    # MnO is cubic above 118 K. A rhombohedral cell splits its lines a little, so it fits their shapes better.
     at = Path(__file__).parents[3] / "data" / "patterns" / "patterns.parquet"
     row = pq.read_table(at, filters=[("pattern_id", "=", "XRD-AutoAnalyzer-MnO")]).to_pylist()[0]
     answer = xtinct.index((np.array(row["two_theta"]), np.array(row["intensity"])), row["wavelength"])
