@@ -1,8 +1,10 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import gemmi
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from patterns import K_ALPHA, pattern, rock_salt, rutile, yttria
 from pymatgen.core import Lattice, Structure
@@ -287,6 +289,15 @@ def test_whole_numbers_and_few_counts_are_no_obstacle():
     answer = xtinct.index((two_theta, y), "Cu")
     assert answer.lattice.family == "cubic"
     assert any(abs(x.cell[0] - 5.64) < 0.01 and x.bravais == "cF" for x in answer.lattices)
+
+
+def test_profiles_that_are_not_quite_right_are_no_splitting_of_lines():
+    # MnO is cubic above 118 K. A rhombohedral cell splits its lines a little, so it fits their shapes better.
+    at = Path(__file__).parents[3] / "data" / "patterns" / "patterns.parquet"
+    row = pq.read_table(at, filters=[("pattern_id", "=", "XRD-AutoAnalyzer-MnO")]).to_pylist()[0]
+    answer = xtinct.index((np.array(row["two_theta"]), np.array(row["intensity"])), row["wavelength"])
+    assert answer.lattice.bravais == "cF"
+    assert answer.lattice.cell[0] == pytest.approx(row["a"], abs=0.005)
 
 
 def test_points_of_zero_have_a_variance():

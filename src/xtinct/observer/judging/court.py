@@ -28,6 +28,9 @@ _FOREIGN = 0.06, 0.65
 _EXPECTED, _FOREIGN_MEANS = 3.0, np.array([0.01, 0.05, 0.2])
 #: Logarithm of the prior range of a number of the metric over its error.
 _PARAMETER = 8.0
+#: Share of a line's height by which profiles are wrong, where lattices are compared: what better profiles of
+#: strong lines would gain is not evidence for a lattice that splits them.
+_MISFIT = 0.1
 #: Widths within which residuals are correlated.
 _CORRELATED = 2.0
 
@@ -197,13 +200,16 @@ class Court:
 
 
 def _variance(found: Found) -> np.ndarray:
-    """Variance (n,) of all points: that of the fitted peaks, larger where they leave more than that."""
+    """Variance (n,) of all points: noise and misfit of the fitted peaks, larger where they leave more."""
     pattern, fit = found.measured, found.fit
     smooth = np.convolve(np.pad(pattern.intensity, 3, mode="edge"), np.full(7, 1 / 7), "valid")
-    variance = pattern.variance(np.maximum(smooth, pattern.background), 0.03)
     first = int(np.searchsorted(pattern.two_theta, found.fit_start))
-    square = fit.residual**2 / fit.variance
+    height = np.maximum(smooth, pattern.background)
+    height[first : first + len(fit.fitted)] = fit.fitted
+    variance = pattern.variance(height, _MISFIT)
+    own = variance[first : first + len(fit.residual)]
+    square = fit.residual**2 / own
     half = max(3, round(8 * pattern.width / pattern.step))
     local = np.convolve(np.pad(square, half, mode="edge"), np.full(2 * half + 1, 1 / (2 * half + 1)), "valid")
-    variance[first : first + len(local)] = fit.variance * np.maximum(local, 1.0)
+    own *= np.maximum(local, 1.0)
     return variance
