@@ -142,9 +142,9 @@ def test_somebody_at_a_terminal_is_told_once_why_it_takes_long(tmp_path, looks_o
         ours, theirs = os.openpty()
         tell = "from xtinct.cli.printing import tell_of_compiling\ntell_of_compiling()\n"
         command = [sys.executable, "-c", f"{tell}{ONE_KERNEL}import os\nos.write({theirs}, b'end')"]
-        told = {"stdout": subprocess.DEVNULL, "stderr": theirs if looks_on else subprocess.DEVNULL}
+        told = {"stdout": subprocess.DEVNULL, "stderr": theirs if looks_on else subprocess.PIPE}
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-        subprocess.run(command, check=True, pass_fds=[theirs], env=environment, **told)
+        assert not subprocess.run(command, check=True, pass_fds=[theirs], env=environment, **told).stderr
         os.close(theirs)
         with os.fdopen(ours, "rb", buffering=0) as terminal:
             return terminal.read(4096).decode()
