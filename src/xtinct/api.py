@@ -70,6 +70,11 @@ def simulate(structure: Any, instrument: Instrument | None = None, **options: An
     from xtinct.patterns.rendering import render
 
     instrument = instrument or DEFAULT_INSTRUMENT
+    if not isinstance(instrument, Instrument):
+        raise XtinctError(
+            f"instrument: {instrument!r}, expected an xtinct.Instrument, as "
+            "xtinct.Instrument(wavelength=1.5406, two_theta_min=10, two_theta_max=90, points=4001, ...)"
+        )
     d_star, intensity = line_list(structure, **{"d_star_max": instrument.d_star_reach, **options})
     return render(_one(d_star, intensity / intensity.max()), instrument)[0]
 
@@ -228,7 +233,8 @@ def _check_settings(told: Mapping[str, Any], models: bool) -> None:
         if name in known[not models]:
             when = "only where no models are named" if models else "for trained models, which models names"
             raise XtinctError(f"{name}: this is {when}")
-        raise XtinctError(f"{name}: predict has no such setting; it has {', '.join(sorted(known[models]))}")
+        names = sorted(known[models] | {"wavelength", "models", "peaks", "scan", "axis"})
+        raise XtinctError(f"{name}: predict has no such setting; it has {', '.join(names)}")
 
 
 def _profile(

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +20,6 @@ _PATIENCE = 120.0
 _LOG = logging.getLogger(__name__)
 #: Whether the message about the missing cache was given.
 _told = False
-#: Whether somebody at a terminal was told to wait.
-_announced = False
 
 
 def njit(*, cache: bool = True, **options: Any) -> Callable[[Callable], Callable]:
@@ -71,8 +68,6 @@ class _SharedCache(FunctionCache):
             found = super().load_overload(sig, target_context)
             if found is not None:
                 self._end_turn()
-        if found is None:
-            _announce()
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -117,16 +112,6 @@ def _shared(compiled: Callable) -> Callable:
         cache.__class__ = _SharedCache
         cache._cache_file.__class__ = _TolerantIndex
     return compiled
-
-
-def _announce() -> None:
-    """Tell somebody at a terminal, once a process, why the first answer takes so long."""
-    global _announced
-    if not _announced and sys.stderr is not None and sys.stderr.isatty():
-        print(
-            "xtinct: compiling for this machine, once after an installation: up to a minute", file=sys.stderr
-        )
-        _announced = True
 
 
 def _tell() -> None:

@@ -197,6 +197,11 @@ def test_ulbd_patterns_are_a_function_of_the_seed():
         (lambda: xtinct.predict(([10, 20], [1, 1]), 1.5406, models="nowhere"), "holds no trained model"),
         (lambda: xtinct.predict(np.ones(9), 1.5406), r"pattern: ndarray, expected a file, two arrays \("),
         (lambda: xtinct.predict(([20, 10], [1, 1]), 1.5406, models="nowhere"), "must ascend"),
+        (lambda: xtinct.predict(np.ones((9, 2)), 1.5406), r"give the columns of a table as \(two_theta"),
+        (lambda: xtinct.predict(["a.xy", "b.xy"], 1.5406), "several files; ask of one at a time"),
+        (lambda: xtinct.predict("a.xy", wave_length=1.5406), "wave_length: .* scan, wavelength$"),
+        (lambda: xtinct.recognise("a.xy", 1.5406), "tell a wavelength by name, wavelength=1.5406"),
+        (lambda: xtinct.simulate("data_x", 1.5406), "instrument: 1.5406, expected an xtinct.Instrument"),
     ],
 )
 def test_bad_input_is_one_line(call, message):

@@ -82,6 +82,7 @@ def test_describe_counts_a_table(root):
     [
         (("classes", "--family", "cubik"), "'cubik'"),
         (("ceilings", "--target", "colour"), "'colour'"),
+        (("ceilings", "--family", "Pnma"), "all-metric-ignored\n"),
         (("describe", "nothing.parquet"), "nothing.parquet: no such file"),
         (("describe", __file__), "not a readable Parquet file"),
         (("check", "nothing.yaml"), "nothing.yaml: no such file"),

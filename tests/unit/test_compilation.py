@@ -134,17 +134,22 @@ def test_code_compiled_before_a_class_moved_is_compiled_anew(tmp_path):
             (tmp_path / "before.py").rename(tmp_path / "after.py")
 
 
-def test_somebody_at_a_terminal_is_told_once_why_it_takes_long(tmp_path):
+@pytest.mark.parametrize(("looks_on", "times"), [(True, 1), (False, 0)])
+def test_somebody_at_a_terminal_is_told_once_why_it_takes_long(tmp_path, looks_on, times):
     """Once after an installation; where nobody looks, and once the cache is there, nothing is said."""
 
-    def said(cache):
+    def said():
         ours, theirs = os.openpty()
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-        command = [sys.executable, "-c", ONE_KERNEL + "import sys\nprint('end', file=sys.stderr)"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
+        tell = "from xtinct.cli.printing import tell_of_compiling\ntell_of_compiling()\n"
+        command = [sys.executable, "-c", f"{tell}{ONE_KERNEL}import os\nos.write({theirs}, b'end')"]
+        told = {"stdout": subprocess.DEVNULL, "stderr": theirs if looks_on else subprocess.PIPE}
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        assert not subprocess.run(command, check=True, pass_fds=[theirs], env=environment, **told).stderr
         os.close(theirs)
         with os.fdopen(ours, "rb", buffering=0) as terminal:
             return terminal.read(4096).decode()
 
-    assert said(tmp_path).count("compiling for this machine, once after an installation") == 1
-    assert said(tmp_path).strip() == "end"
+    first = said()
+    assert first.count("compiling for this machine, once after an installation") == times
+    assert first.endswith("end")
+    assert said() == "end"

@@ -215,7 +215,7 @@ COMMANDS = {
         "xtinct predict --models models/ulbd NaCl.xy --wavelength 1.5406"
     ),
     # docs/app.md
-    "pip install 'xtinct[app]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[app]'",
+    "pip install '.[app]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[app]'",
     "xtinct app": HELP,
     "xtinct predict --prior": HELP,
     "xtinct app --database table.parquet --port 0 --no-browser": HELP,
@@ -227,10 +227,7 @@ COMMANDS = {
     "xtinct lines NaCl.cif": AS_IT_IS,
     "xtinct lines NaCl.cif --neutron --wavelength 1.8 --range 10 120 --csv": HELP,
     "xtinct lines NaCl.cif --plot lines.svg": HELP,
-    "pip install 'xtinct[plot]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[plot]'",
-    "pip install 'xtinct[workflow]'": (
-        "pip install --dry-run --no-deps --no-build-isolation --quiet '.[workflow]'"
-    ),
+    "pip install '.[plot]'": "pip install --dry-run --no-deps --no-build-isolation --quiet '.[plot]'",
     "xtinct bench lines": HELP,
     "xtinct recognise PATTERN --database TABLE": HELP,
     "xtinct recognise sample.xrdml": HELP,

@@ -5,6 +5,7 @@ import json
 import click
 
 from xtinct.cli import options
+from xtinct.cli.printing import tell_of_compiling
 from xtinct.errors import XtinctError
 
 
@@ -53,6 +54,7 @@ def lines(
         raise XtinctError("--csv and --json exclude each other")
     if settings.pop("as_written"):
         symprec = None
+    tell_of_compiling()
     try:
         found = lines_of(file, radiation="neutron" if neutron else "xray", symprec=symprec, **settings)
     except XtinctError as error:

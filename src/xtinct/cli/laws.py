@@ -98,11 +98,11 @@ def ceilings(family: str | None, axes: str, target: str, prior: str | None, as_j
     """Print the best top-1 to top-5 accuracy that the extinction laws allow, in percent and exactly."""
     from xtinct.ceiling.extinction import ceiling_rows
     from xtinct.ceiling.priors import read_prior
-    from xtinct.symmetry.classes import SCOPES, scope_groups
+    from xtinct.symmetry.classes import SCOPES
 
     scopes = [family] if family else SCOPES
-    for scope in scopes:
-        scope_groups(scope)
+    if family and family not in SCOPES:
+        raise XtinctError(f"crystal family {family!r}: expected one of {', '.join(SCOPES)}")
     weights = read_prior(prior) if prior else None
     rows = [row for row in ceiling_rows(scopes, [target], prior=weights) if row["axes"] == axes]
     if as_json:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from xtinct.cli import options
-from xtinct.cli.printing import print_table
+from xtinct.cli.printing import print_table, tell_of_compiling
 from xtinct.errors import XtinctError
 
 _DATABASE = click.option(
@@ -262,6 +262,7 @@ def _each_asked(
     A pattern that cannot be read is one line on stderr and costs no other its answer. A question that is
     wrong, or a single pattern, ends it all.
     """
+    tell_of_compiling()
     for path in patterns:
         try:
             with _naming(path):

@@ -283,6 +283,9 @@ class Identification:
         ]
         return "\n\n".join(part for part in parts if part)
 
+    # In a notebook and at the prompt an answer is what a person reads, not its thousands of numbers.
+    __repr__ = __str__
+
 
 def _named(name: tuple[str, str]) -> str:
     return f"{name[1]} ({name[0]})"

@@ -93,13 +93,16 @@ def read(
         return read_measurement(pattern, wavelength=wavelength, scan=scan, axis=axis)
     if axis is not None:
         raise XtinctError(f"axis {axis!r}: it is told of files alone; arrays are 2theta in degrees")
+    if isinstance(pattern, tuple | list) and any(isinstance(part, str | Path) for part in pattern):
+        raise XtinctError("pattern: several files; ask of one at a time")
     if isinstance(pattern, tuple | list) and len(pattern) == 2:
         return as_measurement(*pattern)
     if isinstance(pattern, Measurement | PeakTable):
         return pattern
+    columns = len(getattr(pattern, "shape", ())) == 2
     raise XtinctError(
         f"pattern: {type(pattern).__name__}, expected a file, two arrays (two_theta, intensity), a "
-        "Measurement or a PeakTable"
+        f"Measurement or a PeakTable{'; give the columns of a table as (two_theta, intensity)' * columns}"
     )
 
 

@@ -98,7 +98,7 @@ def _of_text(text: str, ratio: float | None) -> Radiation:
     with_unit = re.fullmatch(rf"({_NUMBER.pattern})\s*([a-zå]+)", plain)
     if with_unit and with_unit[2] in _UNITS:
         return _of_number(float(with_unit[1]) * _UNITS[with_unit[2]], ratio)
-    if re.fullmatch(r"[0-6],\d{3,}", plain):
+    if re.fullmatch(r"[0-6],\d+", plain):
         raise XtinctError(
             f"radiation: {text!r}: decimals have a point, {plain.replace(',', '.')}; the two wavelengths of "
             "a doublet stand apart, as 1.54059,1.54443"

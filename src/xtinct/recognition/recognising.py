@@ -130,6 +130,10 @@ def open_table(database: str | Path | Table | None) -> Table:
     """A table of known structures, read once for a file as it stands; None: what `default_database` says."""
     if isinstance(database, Table):
         return database
+    if isinstance(database, int | float):
+        raise XtinctError(
+            f"database: {database:g} is no table; tell a wavelength by name, wavelength={database:g}"
+        )
     path = Path(default_database() if database is None else database)
     if not path.is_file():
         told = f" ({DATABASE})" if database is None else ""

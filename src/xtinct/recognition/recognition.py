@@ -154,6 +154,9 @@ class Recognition:
     def __str__(self) -> str:
         return told(self)
 
+    # In a notebook and at the prompt an answer is what a person reads, not its thousands of numbers.
+    __repr__ = __str__
+
 
 _LIKENESS = (
     "This is the likeness to a known structure; what the absences show is another question, which "

@@ -324,6 +324,11 @@ def test_what_is_written_of_the_best_lattice_is_of_its_own_class(answer):
     assert "not one of the best lattice" not in str(observation)
 
 
+def test_at_the_prompt_an_answer_is_what_a_person_reads(answer):
+    for said in (answer, answer.observation, answer.recognition):
+        assert repr(said) == str(said)
+
+
 def test_the_answer_says_first_what_is_sure_and_what_is_open(answer, table):
     lines = str(answer).splitlines()
     assert lines[2].startswith("Most probable: crystal system tetragonal")

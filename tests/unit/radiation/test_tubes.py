@@ -142,4 +142,6 @@ def test_nickel_in_a_header_is_the_filter():
 def test_a_comma_in_place_of_the_decimal_point_is_said():
     with pytest.raises(XtinctError, match=r"decimals have a point, 1\.5406;"):
         radiation_of("1,5406")
+    with pytest.raises(XtinctError, match=r"decimals have a point, 0\.7;"):
+        radiation_of("0,7")
     assert radiation_of("1.54059,1.54443").second == 1.54443

@@ -89,3 +89,6 @@ class Observation(AnswerData):
 
     def __str__(self) -> str:
         return told(self)
+
+    # In a notebook and at the prompt an answer is what a person reads, not its thousands of numbers.
+    __repr__ = __str__
