@@ -2,15 +2,19 @@
 
     python benchmarks/measured/audit.py PATTERNS.parquet OUT.csv [--laboratory NAME ...]
 
-PATTERNS has columns as the kind `table` of the configuration's `patterns` says. Only the laboratories that
-are named are audited; the rows before theirs are what they may repeat. Rows are added to OUT; patterns that
-stand there are not asked again.
+PATTERNS has columns as the kind `table` of the configuration's `patterns` says; what two of its columns say
+in words is read as well (`told_in_words`). Only the laboratories that are named are audited; the rows before
+theirs are what they may repeat. Rows are added to OUT; patterns that stand there are not asked again.
 """
 
 import argparse
 import csv
+import re
 import tempfile
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from xtinct.auditing.pattern_audit import audit
 from xtinct.auditing.pattern_sets import labelled_measurements
@@ -42,6 +46,28 @@ def shown(value):
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
+def told_in_words(source, target):
+    """The table with crystal systems, wavelengths and specimens that it tells in words.
+
+    A `label` "crystal system only: cubic" is a system; a `radiation` "(assumed Cu Ka)" is the mean
+    wavelength of the doublet; R and six figures at the beginning of an identifier are a specimen of the
+    RRUFF project.
+    Returns the laboratory of every identifier.
+    """
+    columns = pq.read_table(source)
+    rows = columns.select([n for n in columns.column_names if n not in ("two_theta", "intensity")])
+    rows = rows.to_pylist()
+    systems = [re.search(r"crystal system only: (\S+)", row.get("label") or "") for row in rows]
+    copper = ["assumed Cu Ka" in (row.get("radiation") or "") for row in rows]
+    columns = columns.append_column("crystal_system", pa.array([x and x.group(1) for x in systems]))
+    specimens = [re.match(r"R\d{6}", str(row["id"])) for row in rows]
+    columns = columns.append_column("specimen", pa.array([x and x.group() for x in specimens]))
+    waves = [1.5418 if known else row["wavelength"] for known, row in zip(copper, rows, strict=True)]
+    at = columns.column_names.index("wavelength")
+    pq.write_table(columns.set_column(at, "wavelength", pa.array(waves, pa.float64())), target)
+    return {str(row["id"]): row["source"] for row in rows}
+
+
 def row_of(audited):
     row = audited.row()
     row["id"] = row["pattern_id"].partition(":")[2]
@@ -56,7 +82,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         table, rejected = Path(folder, "table.parquet"), Path(folder, "quarantine.parquet")
-        config = {"kind": "table", "path": str(options.patterns)}
+        laboratories = told_in_words(options.patterns, Path(folder, "told.parquet"))
+        config = {"kind": "table", "path": str(Path(folder, "told.parquet"))}
         collect_patterns("patterns", config, table, rejected)
         patterns = labelled_measurements(table)
         quarantined = read_table(rejected).to_pylist()
@@ -72,7 +99,7 @@ def main():
             for row in quarantined:
                 name = row["structure_id"].partition(":")[2]
                 reason = {"verdict": "quarantine", "reasons": row["reason"], "detail": row["detail"]}
-                writer.writerow({"id": name, **reason})
+                writer.writerow({"laboratory": laboratories[name], "id": name, **reason})
         for laboratory in wanted:
             left = [
                 one
