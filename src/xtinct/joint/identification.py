@@ -134,7 +134,7 @@ class Identification:
         if not self.observation.by_absences:
             return (
                 f"Known structures vote for {_named(voted)}; the probabilities are those of lattice and "
-                "absences alone, as where the cell is told or the pattern has no noise."
+                "absences alone: the pattern has no noise, or none of them has the cell that is told."
             )
         if best == voted:
             return f"Absences and known structures agree on {_named(best)}."

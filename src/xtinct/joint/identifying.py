@@ -72,15 +72,20 @@ def _path(table: Table | None) -> Path | None:
 
 
 def told_by(recognition: Recognition, question: Question) -> Question:
-    """The question with the lattices and votes of recognition; as it is where the cell is given."""
-    if not recognition.known or question.cell is not None:
+    """The question with the lattices and votes of recognition.
+
+    As it is where no known structure fits, or none of those that fit has the cell that is told.
+    """
+    suggested = lattices_of(recognition)
+    if not recognition.known or (question.cell is not None and not _has_cell(suggested, question.cell)):
         return question
-    return replace(
-        question,
-        suggested=lattices_of(recognition),
-        trust=recognition.probability,
-        votes=recognition.groups,
-    )
+    return replace(question, suggested=suggested, trust=recognition.probability, votes=recognition.groups)
+
+
+def _has_cell(suggested: tuple[Suggestion, ...], cell: tuple[float, ...]) -> bool:
+    """Whether a suggested lattice is that of a cell on conventional axes, whose centring is not known."""
+    told = np.asarray(cell, dtype=np.float64)
+    return any(same(reduced(told, one.centring), reduced(one.cell, one.centring)) for one in suggested)
 
 
 def lattices_of(recognition: Recognition) -> tuple[Suggestion, ...]:

@@ -133,8 +133,8 @@ def test_without_a_recognised_structure_the_answer_is_the_observer_s(simulated, 
     measured = Measurement(pattern.two_theta, pattern.intensity, radiation=pattern.radiation, name="sample")
     recognition = recognise(measured, table)
     assert told_by(replace(recognition, known=()), Question()) == Question()
-    given = replace(Question(), cell=(4.0, 4.0, 6.0, 90.0, 90.0, 90.0))
-    assert told_by(recognition, given) == given
+    other = replace(Question(), cell=(4.0, 4.0, 6.0, 90.0, 90.0, 90.0))
+    assert told_by(recognition, other) == other
 
 
 def test_a_suggested_lattice_is_judged_beside_those_that_are_found(simulated):
@@ -352,11 +352,16 @@ def test_a_missing_database_is_one_line(simulated, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_where_the_cell_is_told_known_structures_have_no_part_and_that_is_said(simulated, table):
+def test_known_structures_vote_on_a_told_cell_that_is_theirs_and_else_that_is_said(simulated, table):
     crystal, pattern = simulated
-    told = xtinct.predict(
-        (pattern.two_theta, pattern.intensity), pattern.radiation, database=table, cell=crystal.crystal.cell
-    )
-    assert told.recognition.known
-    assert told.agreement.startswith("Known structures vote for ")
-    assert told.agreement.endswith("as where the cell is told or the pattern has no noise.")
+    asked = (pattern.two_theta, pattern.intensity), pattern.radiation
+    true = crystal.crystal.cell
+    told = xtinct.predict(*asked, database=table, cell=true)
+    alone = xtinct.predict(*asked, database="none", cell=true)
+    assert told.groups[crystal.number] > alone.groups[crystal.number] + 0.2
+    assert dict(told.observation.by_absences)[crystal.number] < told.groups[crystal.number]
+    double = xtinct.predict(*asked, database=table, cell=true * [1, 1, 2, 1, 1, 1])
+    assert double.recognition.known
+    assert double.groups == xtinct.predict(*asked, database="none", cell=true * [1, 1, 2, 1, 1, 1]).groups
+    assert double.agreement.startswith("Known structures vote for ")
+    assert double.agreement.endswith("none of them has the cell that is told.")
