@@ -265,6 +265,11 @@ def _table(
     stop = len(parsed)
     while stop > start and len(parsed[stop - 1][1]) < min(width, 2):
         stop -= 1
+    if start == stop:
+        raise XtinctError(
+            f"{name}: {len(parsed)} rows of numbers, but no table: no row of {width} numbers alone; expected "
+            "rows of the same columns, as 2theta and intensity"
+        )
     rows, values = [], []
     for row, numbers, clean in parsed[start:stop]:
         if len(numbers) < min(width, 2) or (not clean and len(numbers) < width):

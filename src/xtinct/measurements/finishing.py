@@ -183,7 +183,11 @@ def _peak_table(scan: Scan, wavelength: float | None) -> PeakTable:
             f"{scan.name}: a list of peaks in {scan.axis.value} that does not say its wavelength; tell it "
             "(--wavelength)"
         )
-    d = to_d(scan.x, scan.axis, wavelength)
+    with np.errstate(over="ignore", divide="ignore"):
+        d = to_d(scan.x, scan.axis, wavelength)
+    if not np.isfinite(d).all():
+        i = int(np.flatnonzero(~np.isfinite(d))[0])
+        raise XtinctError(f"{_where(scan, i)}: the position {scan.x[i]:g} has no spacing d")
     two_theta = None if wavelength is None else to_two_theta(scan.x, scan.axis, wavelength)
     if scan.axis not in (*_ANGLES, Axis.D):
         scan.notes.append(f"positions were converted from {scan.axis.value} to d")

@@ -96,7 +96,8 @@ def _xrdml_scan(element) -> Scan:
     if times is not None and len(times) == len(y) and (times > 0).all() and np.ptp(times) > 0:
         mean = float(times.mean())
         sigma = (np.sqrt(np.maximum(y, 1)) if sigma is None else sigma) * mean / times
-        y = y * mean / times
+        with np.errstate(over="ignore"):  # what overflows is refused with its point
+            y = y * mean / times
         notes.append(
             f"steps were counted for different times: intensities are brought to {mean:g} seconds a step"
         )
@@ -140,6 +141,8 @@ def read_udf(text: str, name: str, suffix: str) -> list[Scan]:
         raise XtinctError(
             f"a damaged Philips UDF file ({error}); expected DataAngleRange, ScanStepSize, RawScan"
         ) from None
+    if not len(y):
+        raise XtinctError("a damaged Philips UDF file (no intensities); expected them after RawScan")
     scan = Scan(start + step * np.arange(len(y)), y, Axis.TWO_THETA, peaks=False, name=name)
     stop = _first(said, "dataanglerange", 1)
     if stop is not None and abs(stop - scan.x[-1]) > 1.5 * step:

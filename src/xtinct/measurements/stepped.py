@@ -17,6 +17,8 @@ _THREE = re.compile(rf"^\s*({_NUMBER})[\s,]+({_NUMBER})[\s,]+({_NUMBER})(?=[\s,]
 _COUNTERS = re.compile(r"([ \d]\d)( *\d+(?:\.\d*)?)")
 #: Among so many lines the one with start, step and end is looked for.
 _HEADER = 8
+#: Three numbers of more steps than this are no grid.
+_MOST_STEPS = 1e7
 #: Share of the points by which a file may hold more than its grid: FullProf reads to the end that is said.
 _SURPLUS = 0.02
 #: Ends of data in files of FullProf and its ancestors.
@@ -41,6 +43,8 @@ def grid_line(lines: list[str]) -> tuple[int, float, float, int] | None:
             if not (0 < step < 5 and -180 < start < stop <= 180):
                 continue
             steps = (stop - start) / step
+            if not steps < _MOST_STEPS:
+                continue
             points = round(steps) + 1
             if points < 10 or abs(steps - round(steps)) > 0.05:
                 continue

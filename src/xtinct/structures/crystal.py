@@ -8,9 +8,11 @@ import numpy as np
 
 
 class RejectedError(Exception):
-    """An entry that cannot be used: `reason` for counting, `detail` for a person."""
+    """An entry that cannot be used: `reason` for counting, `detail` for a person, in one line."""
 
     def __init__(self, reason: str, detail: str) -> None:
+        # What it quotes of a file may have several.
+        detail = " ".join(detail.split())
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail

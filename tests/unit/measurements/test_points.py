@@ -205,6 +205,8 @@ def test_positions_that_have_no_angle(file):
         read_measurement(file(text), wavelength=WAVELENGTH)
     with pytest.raises(XtinctError, match="not positive"):
         read_peaks(file("# d(A) I\n3.1 5\n-2 4\n"))
+    with pytest.raises(XtinctError, match="row 3: the position 1e-308 has no spacing d"):
+        read_peaks(file("# 2theta I\n31 5\n1e-308 4\n"), wavelength=WAVELENGTH)
 
 
 def test_an_axis_that_is_unknown(file):

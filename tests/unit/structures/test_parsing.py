@@ -117,6 +117,7 @@ def test_sites_marked_as_dummies_are_no_atoms():
         (cif(["Na1 Na 0 0 0 1"], cell=("?", 5, 5, 90, 90, 90)), "bad_cell"),
         (cif(["Na1 Na 0 0 0 1"], cell=(5, 5, 5, 30, 30, 150)), "bad_cell"),
         (cif(["Na1 Na 0 0 0 1"], cell=(5, 5, 0.3, 90, 90, 90)), "bad_cell"),
+        (cif(["Na1 Na 0 0 0 1"], cell=(6.5, 69249147196000003, 12.1, 90, 90, 90)), "bad_cell"),
         (cif(["Na1 Na 0 0 0 1"]).replace("_cell_length_b 5\n", ""), "bad_cell"),
         (cif(["Na1 Na ? 0 0 1"]), "bad_coordinates"),
         (cif(["X1 X 0 0 0 1"]), "unknown_species"),
@@ -135,6 +136,14 @@ def test_what_cannot_be_used_says_why(text, reason):
 def test_too_many_sites_stop_early():
     assert rejection(FLUORITE, max_sites=11) == "too_many_sites"
     assert len(read(FLUORITE, max_sites=12)) == 12
+
+
+def test_what_is_said_of_a_rejected_structure_is_one_line():
+    label = "\n;\n The structure\n of quartz\n;\n"
+    with pytest.raises(RejectedError) as rejected:
+        read(cif([f"{label} ? 0 0 0 1"]))
+    assert rejected.value.detail.startswith("site The structure of quartz: ")
+    assert "\n" not in rejected.value.detail
 
 
 def test_a_poscar_is_read():
