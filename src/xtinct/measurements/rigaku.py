@@ -122,7 +122,8 @@ def _attenuated(scan: Scan, factors: np.ndarray, unit: str) -> None:
         scan.notes.append("intensities were taken as corrected for the attenuator, the third column, already")
     if attenuated or counts is not y:
         relative = 1 / np.sqrt(np.maximum(counts, 1))
-        scan.sigma = relative * np.maximum(scan.y, scan.y[scan.y > 0].min() if (scan.y > 0).any() else 1)
+        with np.errstate(invalid="ignore"):  # an infinite intensity is refused with its point
+            scan.sigma = relative * np.maximum(scan.y, scan.y[scan.y > 0].min() if (scan.y > 0).any() else 1)
 
 
 def _continuous(y: np.ndarray) -> float:

@@ -9,8 +9,6 @@ from xtinct.compiling import njit
 
 #: Cells thinner than this between two faces hold no atom, and break the nearest-image rule below.
 MIN_CELL_HEIGHT = 1.0
-#: No crystal has an axis longer than this, angstrom, and searches for its symmetry would take all memory.
-MAX_CELL_AXIS = 10_000.0
 
 
 def cell_heights(basis: np.ndarray) -> np.ndarray:

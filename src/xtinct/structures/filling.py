@@ -15,7 +15,7 @@ import numpy as np
 
 from xtinct.compiling import njit
 from xtinct.structures.crystal import Crystal, RejectedError, Species
-from xtinct.structures.distances import MAX_CELL_AXIS, MIN_CELL_HEIGHT, close_pairs, smallest_height
+from xtinct.structures.distances import MIN_CELL_HEIGHT, close_pairs, smallest_height
 from xtinct.structures.groups import NamedOperations, metric_tensor
 from xtinct.structures.statements import (
     AGREES,
@@ -309,8 +309,6 @@ def _checked_basis(cell: np.ndarray) -> np.ndarray:
     given = cell.tolist()
     if not all(0 < value < math.inf for value in given) or max(given[3:]) >= 180:
         raise bad()
-    if max(given[:3]) > MAX_CELL_AXIS:
-        raise bad(f": an axis longer than {MAX_CELL_AXIS:,.0f} angstrom")
     unit_cell = gemmi.UnitCell(*given)
     if not (math.isfinite(unit_cell.volume) and unit_cell.volume > 0):
         raise bad(" enclose no volume")

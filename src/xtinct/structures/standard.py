@@ -18,6 +18,8 @@ from xtinct.structures.crystal import Crystal, RejectedError, Species, cell_of_b
 from xtinct.structures.labels import protostructure_label
 from xtinct.symmetry.families import family_of
 
+#: No crystal has axes of such a ratio, and at a million moyo takes all memory.
+_LARGEST_RATIO = 10_000.0
 # moyo reports every supercell at level WARNING; each one is an ordinary input here.
 logging.getLogger("moyo").setLevel(logging.ERROR)
 logging.getLogger("moyopy").setLevel(logging.ERROR)
@@ -61,8 +63,14 @@ def standardise(crystal: Crystal, *, symprec: float, protostructures: bool = Tru
     """The symmetrised conventional cell that moyo finds within `symprec` (angstrom).
 
     Lengths that the group makes equal are equal to the last bit, fixed angles exact. With
-    `protostructures`, the label as well. RejectedError if moyo finds no symmetry.
+    `protostructures`, the label as well. RejectedError if moyo finds no symmetry, or if its
+    axes cannot be those of a crystal.
     """
+    shortest, longest = float(crystal.cell[:3].min()), float(crystal.cell[:3].max())
+    if longest > _LARGEST_RATIO * shortest:
+        raise RejectedError(
+            "bad_cell", f"axes of {shortest:g} and {longest:g} angstrom: no crystal has such a ratio"
+        )
     numbers, meaning = species_numbers(crystal.species)
     cell = moyopy.Cell(crystal.basis.tolist(), crystal.frac.tolist(), numbers)
     try:

@@ -65,6 +65,7 @@ def zipped(**members):
         (b"SampleIdent,x,/\nDataAngleRange, 10, 45,/\nScanStepSize, 0.02,/\nScanStepTime,", "no intensities"),
         (b"2.0 100 9 99\n3.8 98\n20 20 20 20 20 x\n", "no table"),
         (b"1 1e-308 3\n1 x 3\n", "1 points, expected at least 2"),
+        (b"*RAS_INT_START\n1 inf 2\n2 5 2\n3 6 1\n*RAS_INT_END\n", "row 2: the intensity is inf"),
         (b"V3RD" + bytes(100), "cut short"),
         (b"V3RD" + bytes(400), "damaged header"),
         (b"_FILEVERSION=2\n_DRIVE='COUPLED'\n_COUNTS\n5 6 7\n", "without _START"),
