@@ -19,7 +19,7 @@ from xtinct.observer.exact_answer import is_ideal, observe_ideal
 from xtinct.observer.fitting.line_sets import centring_of, lines_of
 from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.fitting.refinement import fit_cell, on_other_axes
-from xtinct.observer.indexing.candidates import NOTHING, Candidate, Suggestion, candidates, suggested
+from xtinct.observer.indexing.candidates import NOTHING, Candidate, Suggestion, candidates, once, suggested
 from xtinct.observer.indexing.merit import merit
 from xtinct.observer.judging.court import Court, Judged
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
@@ -56,7 +56,7 @@ from xtinct.symmetry.operations import bravais_lattice, centring
 #: Candidates that are held against the list of peaks, how far below the best their score may be, and what
 #: the score counts beside the evidence of the list; those that are held against the pattern, and how many
 #: of them are chosen by their score alone.
-_LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 60, 25.0, 0.25, 12, 5
+_LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 80, 25.0, 0.25, 12, 5
 #: Suggested lattices that are held against the pattern beside them.
 _SUGGESTED = 8
 #: Probability from which a centring of a cell that was told is a lattice of the answer.
@@ -281,7 +281,7 @@ def worth_fitting(found: Found, question: Question) -> list[Candidate]:
     """Candidates worth a fit: the best by their lines and by the list as a whole."""
     pool = candidates(found.peaks, question.families)
     pool = [c for c in pool if question.suits(c.family, c.centring)]
-    pool = [c for c in pool if c.score > pool[0].score - _BELOW][:_LISTED]
+    pool = once([c for c in pool if c.score > pool[0].score - _BELOW], _LISTED)
     return _chosen(found, pool)
 
 

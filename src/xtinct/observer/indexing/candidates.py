@@ -444,3 +444,26 @@ def _different(pool: list[Candidate]) -> list[Candidate]:
         if not (close.all(axis=1) & (family[others] == family[i])).any():
             kept.append(i)
     return [order[i] for i in kept]
+
+
+def once(pool: list[Candidate], most: int) -> list[Candidate]:
+    """The pool, best first, with every cell of a family once, by its best centring; `most` at most.
+
+    The evidence of the list and the fit are of all lines of the cell; which of them a centring takes away
+    is found from the absences.
+    """
+    kept: list[Candidate] = []
+    for one in pool:
+        if len(kept) == most:
+            break
+        if not any(one.family == other.family and _on_axes(one, other) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _on_axes(one: Candidate, other: Candidate) -> bool:
+    """Whether lattices of a family have nearly the same cell; axes of an orthorhombic one have no order."""
+    x, y = one.metric, other.metric
+    if one.family == ORTHORHOMBIC:
+        x, y = np.sort(x), np.sort(y)
+    return bool((np.abs(x - y) <= 2e-3 * np.abs(x).max()).all())

@@ -68,6 +68,8 @@ FIGURES = (
 
 #: Share of lengths and degrees within which two candidates are one lattice, refined twice.
 _ONE = 0.004, 0.3
+#: Candidates, the best by their score, of which the best has to be ahead where a lattice is right.
+_FIRST = 5
 #: Figures that speak of what a lattice leaves of the lines.
 _LEFT = [FIGURES.index(name) for name in ("spurious", "foreign", "strong", "left")]
 
@@ -176,14 +178,15 @@ def none_of_them(judged: list[Judged], peaks: int) -> np.ndarray:
 
     1, the best score over 10, the number of peaks over 30 less 1; of the candidate of that score, those of
     the ten highest peaks that it leaves, over 2, and the logarithm of the intensity that it leaves; and how
-    far the evidence of the best cell lies above that of all others: where none is right, several are alike.
+    far the evidence of the best cell lies above that of all others, among the five candidates of the best
+    scores: where none is right, several are alike. Among all, it would fall with the number of candidates.
     """
-    best = max(x.candidate.score for x in judged)
-    first = max(judged, key=lambda x: x.candidate.score)
+    by_score = sorted(judged, key=lambda x: -x.candidate.score)
+    first = by_score[0]
+    best = first.candidate.score
     left = float(_of_share(np.array(first.left)))
-    return np.array(
-        [1.0, max(best, -10.0) / 10, min(peaks, 60) / 30 - 1, first.strong / 2, left, _ahead(judged)]
-    )
+    ahead = _ahead(by_score[:_FIRST])
+    return np.array([1.0, max(best, -10.0) / 10, min(peaks, 60) / 30 - 1, first.strong / 2, left, ahead])
 
 
 def _ahead(judged: list[Judged]) -> float:

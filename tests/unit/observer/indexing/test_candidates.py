@@ -6,7 +6,7 @@ import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.lattices import bravais
-from xtinct.observer.indexing.candidates import NOTHING, candidates
+from xtinct.observer.indexing.candidates import NOTHING, candidates, once
 from xtinct.observer.indexing.merit import merit
 from xtinct.observer.peaks import peak_lists
 from xtinct.symmetry.families import FAMILIES
@@ -66,6 +66,22 @@ def test_shifted_list_with_foreign_and_missing_lines():
     assert bravais.same(best.reduced, bravais.reduced(np.array(cell, dtype=float)), 0.005, 0.3)
     assert best.shift == pytest.approx(0.07, abs=0.02)
     assert best.bravais == "mP"
+
+
+def test_a_cell_is_judged_once_whatever_its_centring():
+    group, cell = KNOWN["oP"]
+    found = candidates(peak_lists.from_d(listed(group, cell)), QUICK)
+    short = once(found, 30)
+    assert short[0] is found[0]
+    assert len(short) == 30
+    own = [(one.family, np.sort(one.metric)) for one in short]
+    for i, (family, metric) in enumerate(own):
+        assert not any(family == f and np.allclose(metric, m, rtol=1e-4, atol=0) for f, m in own[:i])
+    # Nothing else is lost: each of the best has its cell among those kept.
+    for one in found[:30]:
+        assert any(one.family == f and np.allclose(np.sort(one.metric), m, rtol=5e-3) for f, m in own)
+    # There were cells of several centrings.
+    assert short[-1] is not found[29]
 
 
 def test_order_of_lines_and_unit_do_not_matter():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xtinct.lattices.bravais import reduced
-from xtinct.observer.judging.weighing import distinct, of_cells, sharpened
+from xtinct.observer.judging.weighing import distinct, none_of_them, of_cells, sharpened
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import family_of
 
@@ -78,6 +78,31 @@ def test_a_lattice_described_twice_counts_once():
     # The suggestion of a description that went stays with its lattice, the strongest of them.
     assert kept[0].candidate.suggestion == 3.0
     assert kept[1].candidate.suggestion is None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A candidate as far as `none_of_them` looks at it."""
+
+    candidate: Told
+    evidence: float
+    reduced: np.ndarray
+    strong: int = 1
+    left: float = 0.05
+
+
+def cubic(edge, score, evidence):
+    return Fitted(Told("cubic", score), evidence, reduced(np.array([edge] * 3 + [90] * 3)))
+
+
+def test_further_candidates_do_not_make_it_more_probable_that_none_is_right():
+    """Large cells fit whatever there is, foreign lines as well, and all nearly alike, at low scores."""
+    few = [cubic(5.0 + k, 30.0 - k, -100.0 - 40 * k) for k in range(5)]
+    more = [cubic(15.0 + k, 8.0 - k, -float(k)) for k in range(7)]
+    assert none_of_them(few + more, 30) == pytest.approx(none_of_them(few, 30))
+    # The same with a rival among the five best: then no cell is far ahead.
+    rival = [*few[:4], cubic(9.0, 26.0, -101.0)]
+    assert none_of_them(rival, 30)[-1] < none_of_them(few, 30)[-1] - 1
 
 
 def test_symmetries_of_one_cell_are_summed():
