@@ -32,7 +32,6 @@ MODELS = [
 wildcard_constraints:
     source="|".join(config["sources"]),
     set="|".join(PATTERN_SETS) or "-",
-    method="|".join(MEASURED_METHODS),
     family="|".join([*FAMILIES, "all"]),
     shard=r"\d{4}",
     experiment="|".join(config["experiments"]),
