@@ -126,7 +126,7 @@ def test_a_long_run_of_blanks_does_not_hang(blanks):
     begun = time.process_time()
     for text in (
         f"x{run}y\n{rows}",
-        f"2theta{run}(deg)  counts\n{rows}",
+        f"two theta{run}(deg)  counts\n{rows}",
         f"# position{run}[deg]  counts\n{rows}",
     ):
         (scan,) = measurements_in(text.encode(), "a.dat", wavelength=1.5406)
