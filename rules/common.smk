@@ -32,7 +32,6 @@ MODELS = [
 wildcard_constraints:
     source="|".join(config["sources"]),
     set="|".join(PATTERN_SETS) or "-",
-    method="|".join(MEASURED_METHODS),
     family="|".join([*FAMILIES, "all"]),
     shard=r"\d{4}",
     experiment="|".join(config["experiments"]),
@@ -199,20 +198,24 @@ def sets_before(wildcards):
     return expand("data/measured/{set}.parquet", set=before)
 
 
-def test_files(wildcards):
+def test_files(experiment):
     """Line lists of every test set of an experiment, by test set and then by family."""
-    families = xtinct.project.experiments.families_of(wildcards.family)
-    return [
-        line_list_file(test, family)
-        for test in config["experiments"][wildcards.experiment]["tests"]
-        for family in families
-    ]
+
+    def files(wildcards):
+        families = xtinct.project.experiments.families_of(wildcards.family)
+        return [
+            line_list_file(test, family)
+            for test in config["experiments"][experiment]["tests"]
+            for family in families
+        ]
+
+    return files
 
 
 def of_tests(experiment, *names, among=None):
     """Files of a model's evaluation, each name filled in for every test set (of those `among`)."""
     return [
-        f"results/evaluation/{{experiment}}/{{family}}/seed-{{seed}}/{name.format(test=test)}"
+        f"results/evaluation/{experiment}/{{family}}/seed-{{seed}}/{name.format(test=test)}"
         for test in config["experiments"][experiment]["tests"]
         if among is None or test in among
         for name in names
@@ -275,21 +278,23 @@ def of_trees(experiment):
     kind = config["models"][config["experiments"][experiment]["model"]]["kind"]
     drawn = asks_for(experiment, "figures") and kind == "extratrees"
     return (
-        ["results/evaluation/{experiment}/{family}/seed-{seed}/importances.csv"]
+        [f"results/evaluation/{experiment}/{{family}}/seed-{{seed}}/importances.csv"]
         if drawn
         else []
     )
 
 
-def library_files(wildcards):
+def library_files(experiment):
     """Line lists of the crystals of training, for experiments that are judged on them as well."""
-    if not asks_for(wildcards.experiment, "libraries"):
+    if not asks_for(experiment, "libraries"):
         return []
     (train,) = xtinct.project.named_sets.training_sets(
-        config["experiments"][wildcards.experiment]
+        config["experiments"][experiment]
     )
-    families = xtinct.project.experiments.families_of(wildcards.family)
-    return [line_list_file(train, family) for family in families]
+    return lambda wildcards: [
+        line_list_file(train, family)
+        for family in xtinct.project.experiments.families_of(wildcards.family)
+    ]
 
 
 def for_figures():

@@ -7,17 +7,18 @@ rule evaluate:
 
 
 # A model on every test set of its experiment, and how it fares as the measurement gets worse. One job for all
-# of them: what a job needs to start, and the model's speed, are paid once.
+# of them: what a job needs to start, and the model's speed, are paid once. Paths name the experiment, not a
+# wildcard: Snakemake then looks for a file's rule among those of its folder, and not of all experiments.
 for name in config["experiments"]:
 
     rule:
         name:
             f"evaluate_model-{name}"
         input:
-            model="models/{experiment}/{family}/seed-{seed}/model.safetensors",
-            card="models/{experiment}/{family}/seed-{seed}/card.json",
-            datasets=test_files,
-            library=library_files,
+            model=f"models/{name}/{{family}}/seed-{{seed}}/model.safetensors",
+            card=f"models/{name}/{{family}}/seed-{{seed}}/card.json",
+            datasets=test_files(name),
+            library=library_files(name),
             structures=sorted({*drawn_crystals(name).values()} - {""}),
         output:
             metrics=of_tests(name, "{test}.json"),
@@ -41,7 +42,7 @@ for name in config["experiments"]:
             ),
             importances=of_trees(name),
             libraries=(
-                ["results/evaluation/{experiment}/{family}/seed-{seed}/libraries.csv"]
+                [f"results/evaluation/{name}/{{family}}/seed-{{seed}}/libraries.csv"]
                 if asks_for(name, "libraries")
                 else []
             ),
@@ -49,11 +50,9 @@ for name in config["experiments"]:
                 name, "{test}.robustness.csv", among=config["robustness"]["tests"]
             ),
         log:
-            "logs/evaluate_model/{experiment}/{family}/seed-{seed}.log",
+            f"logs/evaluate_model/{name}/{{family}}/seed-{{seed}}.log",
         benchmark:
-            "logs/evaluate_model/{experiment}/{family}/seed-{seed}.tsv"
-        wildcard_constraints:
-            experiment=name,
+            f"logs/evaluate_model/{name}/{{family}}/seed-{{seed}}.tsv"
         threads: config["train"]["threads"]
         resources:
             mem_mb=sized(8000, 4),

@@ -30,16 +30,19 @@ rule judge_measured:
         audit="data/audit/{set}.parquet",
         database="data/recognition/table.parquet",
     output:
-        metrics="results/measured/{set}/{method}.json",
-        predictions="results/measured/{set}/{method}.parquet",
+        metrics=[f"results/measured/{{set}}/{name}.json" for name in MEASURED_METHODS],
+        predictions=[
+            f"results/measured/{{set}}/{name}.parquet" for name in MEASURED_METHODS
+        ],
     log:
-        "logs/judge_measured/{set}/{method}.log",
+        "logs/judge_measured/{set}.log",
     benchmark:
-        "logs/judge_measured/{set}/{method}.tsv"
+        "logs/judge_measured/{set}.tsv"
     resources:
         mem_mb=sized(3000, 20),
         runtime=sized(120, 30),
     params:
+        methods=MEASURED_METHODS,
         confidence=config["report"]["confidence"],
         code=code_digest("xtinct.evaluation.measured_answers"),
     script:

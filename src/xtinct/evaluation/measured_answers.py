@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +18,13 @@ from xtinct.files.parquet import read_table, write_parquet
 from xtinct.files.schema import MEASURED_PREDICTIONS
 from xtinct.files.writing import write_json
 from xtinct.joint.identification import Identification
-from xtinct.joint.identifying import identify
+from xtinct.joint.identifying import identify_found
 from xtinct.lattices.bravais import reduced, same
-from xtinct.observer.observe import observe
+from xtinct.measurements import Measurement
+from xtinct.observer.observe import Question, observe_found, peaks_of
+from xtinct.observer.peaks.radiation_found import Found
 from xtinct.recognition.known_structures import Table
-from xtinct.recognition.recognising import open_table
+from xtinct.recognition.recognising import chosen_rows, open_table
 from xtinct.scores.calibration import expected_calibration_error
 from xtinct.scores.metrics import proportion
 from xtinct.structures.labels import reduced_formula
@@ -112,54 +115,77 @@ def truth(pattern: LabelledMeasurement, target: str) -> object | None:
 
 
 def judge_measured(
-    test: MeasuredTest, method: str, output_json: str | Path, output_parquet: str | Path
-) -> list[dict]:
-    """Ask a method of every pattern that passed the audit; return the records.
+    test: MeasuredTest, outputs: Mapping[str, tuple[str | Path, str | Path]]
+) -> dict[str, list[dict]]:
+    """Ask methods of every pattern that passed the audit; return the records of each method.
 
-    method  one of METHODS: `index` (lattice and absences alone), `predict` (known structures beside them)
+    outputs  for each method asked, one of METHODS (`index`: lattice and absences alone; `predict`: known
+             structures beside them), two files: the records as JSON, for every laboratory and for all
+             together one for each of TARGETS (`records_of`), and what was said of each pattern as a table
+             of schema MEASURED_PREDICTIONS
 
-    Writes the records to `output_json`, for every laboratory and for all together one for each of TARGETS
-    (`records_of`), and what was said of each pattern to `output_parquet` (schema MEASURED_PREDICTIONS).
+    The peaks of a pattern are found once, and their time counts for each method.
     """
-    if method not in METHODS:
-        raise XtinctError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+    for method in outputs:
+        if method not in METHODS:
+            raise XtinctError(f"method {method!r}: expected one of {', '.join(METHODS)}")
     table = open_table(test.database)
-    patterns = labelled_measurements(test.patterns, test.audit)
     known = _known_formulas(table)
-    answers = [_answered(METHODS[method], one, table, known) for one in patterns]
-    rows = pa.Table.from_pylist(list(map(_prediction, answers)), schema=MEASURED_PREDICTIONS)
-    write_parquet(output_parquet, [rows], MEASURED_PREDICTIONS)
-    records = records_of(test.name, method, answers, test.confidence)
-    write_json(output_json, records)
+    answers: dict[str, list[MeasuredAnswer]] = {method: [] for method in outputs}
+    for pattern in labelled_measurements(test.patterns, test.audit):
+        for method, answer in _answered(pattern, table, known, outputs).items():
+            answers[method].append(answer)
+    records = {}
+    for method, (output_json, output_parquet) in outputs.items():
+        rows = pa.Table.from_pylist(list(map(_prediction, answers[method])), schema=MEASURED_PREDICTIONS)
+        write_parquet(output_parquet, [rows], MEASURED_PREDICTIONS)
+        records[method] = records_of(test.name, method, answers[method], test.confidence)
+        write_json(output_json, records[method])
     return records
 
 
-def _observed(pattern: LabelledMeasurement, table: Table) -> Identification:
-    return Identification(observe(pattern.measurement), None)
+def _observed(pattern: Measurement, found: Found, table: Table) -> Identification:
+    return Identification(observe_found(pattern, found), None)
 
 
-def _identified(pattern: LabelledMeasurement, table: Table) -> Identification:
-    return identify(pattern.measurement, database=table)
+def _identified(pattern: Measurement, found: Found, table: Table) -> Identification:
+    return identify_found(pattern, found, Question(), table, chosen_rows(table, None))
 
 
 #: What is asked of a pattern.
-METHODS: dict[str, Callable[[LabelledMeasurement, Table], Identification]] = {
+METHODS: dict[str, Callable[[Measurement, Found, Table], Identification]] = {
     "index": _observed,
     "predict": _identified,
 }
 
 
 def _answered(
-    method: Callable, pattern: LabelledMeasurement, table: Table, known: frozenset
-) -> MeasuredAnswer:
+    pattern: LabelledMeasurement, table: Table, known: frozenset, methods: Iterable[str]
+) -> dict[str, MeasuredAnswer]:
+    """The answer of each method to one pattern."""
+    found, finding = _timed(lambda: peaks_of(pattern.measurement))
+    is_known = _plain_formula(pattern.label.formula) in known
+    answers = {}
+    for method in methods:
+        answer, seconds = found, 0.0
+        if not isinstance(found, XtinctError):
+            ask = METHODS[method]
+            answer, seconds = _timed(lambda ask=ask: ask(pattern.measurement, found, table))
+        failed = isinstance(answer, XtinctError)
+        answers[method] = MeasuredAnswer(
+            pattern, None if failed else answer, str(answer) if failed else "", finding + seconds, is_known
+        )
+    return answers
+
+
+def _timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """What a function returns, or its XtinctError, and the seconds that it took."""
     started = time.perf_counter()
-    answer, failed = None, ""
     try:
-        answer = method(pattern, table)
+        result = function()
     except XtinctError as error:
-        failed = str(error)
-    seconds = time.perf_counter() - started
-    return MeasuredAnswer(pattern, answer, failed, seconds, _plain_formula(pattern.label.formula) in known)
+        result = error
+    return result, time.perf_counter() - started
 
 
 def _known_formulas(table: Table) -> frozenset[str]:

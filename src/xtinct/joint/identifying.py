@@ -11,10 +11,11 @@ import numpy as np
 from xtinct.errors import XtinctError
 from xtinct.joint.identification import Identification
 from xtinct.lattices.bravais import reduced, same
-from xtinct.measurements import PeakTable, radiation_of
+from xtinct.measurements import Measurement, PeakTable, radiation_of
 from xtinct.observer.asking import Pattern, Wavelength, asked, observe_list, read
 from xtinct.observer.indexing.candidates import Suggestion
 from xtinct.observer.observe import Question, observe_found, peaks_of
+from xtinct.observer.peaks.radiation_found import Found
 from xtinct.recognition.known_structures import Table
 from xtinct.recognition.recognising import chosen_rows, open_table, recognise, recognise_targets
 from xtinct.recognition.recognition import Recognition
@@ -56,7 +57,17 @@ def identify(
         observation = observe_list(measured, radiation, question)
         return Identification(observation, recognition, _path(table))
     rows = None if table is None else chosen_rows(table, elements)
-    found = peaks_of(measured, radiation)
+    return identify_found(measured, peaks_of(measured, radiation), question, table, rows)
+
+
+def identify_found(
+    measured: Measurement,
+    found: Found,
+    question: Question,
+    table: Table | None,
+    rows: np.ndarray | None,
+) -> Identification:
+    """`identify` of a pattern whose peaks were found before; `rows` of the table are asked."""
     recognition = None
     if table is not None:
         # Then lattice and absences answer alone, where they can.

@@ -1,5 +1,6 @@
 """Optimisers, penalties on weights, and the course of the learning rate."""
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +11,22 @@ from xtinct.errors import XtinctError
 from xtinct.learning.training_settings import TrainSettings
 
 
-class KernelMuon(torch.optim.Muon):
+def _uncompiled(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    """An optimiser of torch without what wraps its methods for torch's compiler.
+
+    The wrappers load the compiler, which takes a second of every training, and are for steps that are
+    compiled or differentiated through. None is here.
+    """
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(inspect.unwrap(kind.step))})
+
+
+AdamW = _uncompiled(torch.optim.AdamW)
+SGD = _uncompiled(torch.optim.SGD)
+
+
+class KernelMuon(_uncompiled(torch.optim.Muon)):
     """`torch.optim.Muon` for weights of any number of dimensions.
 
     torch's class takes matrices alone. A convolution kernel (out, in, width) acts as the matrix
@@ -48,7 +64,7 @@ def make_optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.opt
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer in ("adamw", "adam"):
         decay = decay if settings.optimizer == "adamw" else 0.0
-        return [torch.optim.AdamW([p for _, p in named], lr=rate, weight_decay=decay)]
+        return [AdamW([p for _, p in named], lr=rate, weight_decay=decay)]
     if settings.optimizer != "muon":
         raise XtinctError(f"train.optimizer: {settings.optimizer!r}, expected muon, adamw or adam")
     if not isinstance(getattr(model, "head", None), nn.Module):
@@ -59,7 +75,7 @@ def make_optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.opt
     weights = [(name, p) for name, p in named if p.ndim >= 2]
     head = {id(p) for p in model.head.parameters()}
     inner = {name for name, p in weights[1:] if id(p) not in head}
-    others = torch.optim.AdamW([p for name, p in named if name not in inner], lr=rate, weight_decay=decay)
+    others = AdamW([p for name, p in named if name not in inner], lr=rate, weight_decay=decay)
     if not inner:
         return [others]
     return [KernelMuon([p for name, p in named if name in inner], settings.muon_learning_rate, decay), others]
@@ -105,7 +121,7 @@ class RateCourse:
 
     def __init__(self, settings: TrainSettings, n_steps: int, history: Sequence[Mapping] = ()) -> None:
         self.settings, self.n_steps = settings, n_steps
-        self._rate = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=1.0)
+        self._rate = SGD([nn.Parameter(torch.zeros(()))], lr=1.0)
         self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self._rate,
             mode="max",

@@ -107,7 +107,8 @@ def axis_of(label: str, *, lone: bool = True) -> Axis | None:
 
     lone: short names (d, Q, theta, angle) count too, as they may in a column's label, though not in prose.
     """
-    plain = label.strip().strip("\"'#;!").strip().lower()
+    # One blank for a run of them: patterns would try each of its blanks as their beginning.
+    plain = " ".join(label.strip().strip("\"'#;!").lower().split())
     for letter, word in _LETTERS:
         plain = plain.replace(letter, word)
     if re.search(r"time[\s_-]*of[\s_-]*flight|\btof\b|microsec|µsec|musec|flugzeit|temps de vol", plain):

@@ -300,7 +300,7 @@ def _labels(header: list[str], dialect: Dialect, width: int, fields: int) -> lis
         )
         for separator in (dialect.separator, "\t", ";", ",", None):
             if separator is None:
-                closed = re.sub(r"\s+([\[(])", r"\1", plain)
+                closed = re.sub(r"(?<=\S)\s+([\[(])", r"\1", plain)
                 closed = re.sub(r"(?<=[\[(])([^\])]*)", lambda m: m[1].replace(" ", "_"), closed)
                 choices = [
                     re.split(r"\s{2,}", plain),

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xtinct.auditing.pattern_sets import LabelledMeasurement, PatternLabel
+from xtinct.auditing.pattern_sets import LabelledMeasurement, PatternLabel, labelled_measurements
 from xtinct.auditing.pattern_sources import collect_patterns
 from xtinct.errors import XtinctError
 from xtinct.evaluation.measured_answers import (
+    METHODS,
     MeasuredAnswer,
     MeasuredTest,
     judge_measured,
@@ -20,6 +21,7 @@ from xtinct.evaluation.measured_answers import (
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import AUDIT, MEASURED_PREDICTIONS
 from xtinct.measurements import Measurement, radiation_of
+from xtinct.observer.observe import observe
 from xtinct.observer.simulation import Settings, simulate_measurement
 from xtinct.sources.given import standard_of
 from xtinct.symmetry.classes import class_symbol
@@ -160,8 +162,17 @@ def judged(known_structures, tmp_path_factory):
 
 def test_a_known_crystal_is_named_and_a_rejected_pattern_is_not_asked(judged):
     folder, test, crystal = judged
-    records = judge_measured(test, "predict", folder / "out.json", folder / "out.parquet")
-    assert json.loads((folder / "out.json").read_text()) == records
+    files = {method: (folder / f"{method}.json", folder / f"{method}.parquet") for method in METHODS}
+    both = judge_measured(test, files)
+    assert all(json.loads(files[method][0].read_text()) == both[method] for method in METHODS)
+    # Peaks are found once; each method still answers alone as it does here.
+    (alone,) = pq.read_table(files["index"][1]).to_pylist()
+    (pattern,) = labelled_measurements(test.patterns, test.audit)
+    answer = observe(pattern.measurement)
+    assert alone["systems"][0] == next(iter(answer.systems))
+    assert alone["system_probabilities"][0] == round(answer.systems[alone["systems"][0]], 6)
+    assert {record["failed"] for record in both["index"]} == {0}
+    records = both["predict"]
     assert {record["laboratory"] for record in records} == {"mine"}
     assert {record["n"] for record in records} == {1}
     assert of(records, "crystal_system", "mine")["top1"] == 1
@@ -170,8 +181,8 @@ def test_a_known_crystal_is_named_and_a_rejected_pattern_is_not_asked(judged):
     # Of the audit.
     assert of(records, "extinction_class", "mine")["counted1"] == 0.75
     assert of(records, "spacegroup", "mine")["counted1"] == 0.25
-    (row,) = pq.read_table(folder / "out.parquet").to_pylist()
-    assert pq.read_schema(folder / "out.parquet").names == MEASURED_PREDICTIONS.names
+    (row,) = pq.read_table(files["predict"][1]).to_pylist()
+    assert pq.read_schema(files["predict"][1]).names == MEASURED_PREDICTIONS.names
     assert (row["pattern_id"], row["spacegroup_number"], row["lattice_right"]) == (
         "mine:good",
         crystal.number,
@@ -184,4 +195,4 @@ def test_a_known_crystal_is_named_and_a_rejected_pattern_is_not_asked(judged):
 def test_an_unknown_method_is_named(judged):
     folder, test, _ = judged
     with pytest.raises(XtinctError, match="method 'guess': expected one of index, predict"):
-        judge_measured(test, "guess", folder / "x.json", folder / "x.parquet")
+        judge_measured(test, {"guess": (folder / "x.json", folder / "x.parquet")})

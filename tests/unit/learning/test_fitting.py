@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file
 
 from xtinct.errors import XtinctError
-from xtinct.learning import validation
+from xtinct.learning import optim, validation
 from xtinct.learning.checkpoint import Checkpoint, Progress
 from xtinct.learning.fitting import Run, TrainingData
 from xtinct.learning.forward_pass import Network, PatternRenderer
@@ -117,7 +117,7 @@ def test_memory_that_suffices_for_nothing_is_one_line(short, tmp_path, monkeypat
 
 
 def test_moments_that_do_not_fit_are_one_line(short, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: torch.empty(10**15))
+    monkeypatch.setattr(optim.AdamW, "step", lambda self: torch.empty(10**15))
     with pytest.raises(XtinctError, match="out of memory on cpu: weights, gradients and the moments"):
         trained(short, tmp_path)
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 CODE = """
 import importlib, pkgutil, sys
@@ -40,3 +41,36 @@ def test_reproducible_algorithms_need_no_compiler():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.strip() == "[]"
+
+
+def test_a_training_needs_no_compiler(tmp_path):
+    """torch's optimisers import torch's compiler where one is made, a second for every training."""
+    configuration = Path(__file__).parents[3] / "config/config.yaml"
+    code = f"""
+import sys
+from pathlib import Path
+import torch
+from xtinct.learning.checkpoint import Checkpoint, Progress
+from xtinct.learning.optim import RateCourse, make_optimizers
+from xtinct.learning.training_settings import TrainSettings
+from xtinct.project.configuration import load
+settings = TrainSettings(**load(Path({str(configuration)!r}))["train"] | {{"schedule": "plateau"}})
+layers = [torch.nn.Linear(3, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 2)]
+model = torch.nn.ModuleDict(dict(zip(("first", "inner", "head"), layers)))
+optimizers = make_optimizers(model, settings)
+before = [p.detach().clone() for p in model.parameters()]
+torch.nn.Sequential(*layers)(torch.ones(1, 3)).prod().backward()
+for optimizer in optimizers:
+    optimizer.step()
+    optimizer.zero_grad()
+RateCourse(settings, 2).validated(0.5)
+checkpoint = Checkpoint(Path({str(tmp_path)!r}, "checkpoint"), "")
+checkpoint.save(model, optimizers, Progress())
+assert checkpoint.load(model, optimizers) is not None
+assert not any(torch.equal(a, b) for a, b in zip(before, model.parameters()))
+assert all(p.grad is None and p.requires_grad for p in model.parameters())
+print(len(optimizers), sorted({{'sympy', 'torch._inductor', 'torch._dynamo'}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.strip() == "2 []"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.measurements import read_measurement, read_measurements
+from xtinct.measurements import measurements_in, read_measurement, read_measurements
 
 
 def refused(path, **told):
@@ -117,6 +117,21 @@ def test_a_long_line_does_not_hang(file):
     refused(file("(" * 100_000 + "\n" + "#" * 100_000))
     refused(file("wavelength " * 50_000 + "\n1 x\n"))
     refused(file("k alpha " * 50_000))
+
+
+@pytest.mark.parametrize("blanks", [" ", "\t", "\N{NO-BREAK SPACE}"])
+def test_a_long_run_of_blanks_does_not_hang(blanks):
+    """Patterns that begin with a blank took the square of the run's length: 16 s for 200,000 of them."""
+    run, rows = blanks * 100_000, "\n".join(f"{10 + i / 50} {100 + i % 7}" for i in range(60))
+    begun = time.process_time()
+    for text in (
+        f"x{run}y\n{rows}",
+        f"two theta{run}(deg)  counts\n{rows}",
+        f"# position{run}[deg]  counts\n{rows}",
+    ):
+        (scan,) = measurements_in(text.encode(), "a.dat", wavelength=1.5406)
+        assert len(scan.two_theta) == 60
+    assert time.process_time() - begun < 5.0
 
 
 def test_more_lines_than_a_pattern_has(file):

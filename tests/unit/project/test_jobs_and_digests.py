@@ -165,3 +165,18 @@ def test_a_log_is_new_and_keeps_what_several_processes_write(tmp_path):
     lines = log.read_text().splitlines()
     assert lines[0].endswith("reading")
     assert lines[1:] == ["of a child", "error: process 1 of 2: no atoms"]
+
+
+def test_a_job_does_not_load_pandas_until_somebody_asks_for_it(tmp_path):
+    """pyarrow loads it at the first array, half a second of every job."""
+    script = (
+        "import sys\nimport pyarrow\nfrom xtinct.project.job import job\n"
+        f"with job([{str(tmp_path / 'log')!r}]):\n"
+        "    table = pyarrow.table({'a': [1, 2]})\n"
+        "    print('pandas' in sys.modules)\n"
+        "    print(table.to_pandas()['a'].sum())\n"
+        "    import pandas\n"
+        "    print(pyarrow.array(pandas.Series([1.0, None])).null_count)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "3", "1"]
