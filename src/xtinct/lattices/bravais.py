@@ -23,6 +23,9 @@ INDICES = (2, 3, 4, 6, 8)
 
 _UNIMODULAR = np.array(list(itertools.product((-1, 0, 1), repeat=9))).reshape(-1, 3, 3)
 _UNIMODULAR = _UNIMODULAR[np.abs(np.round(np.linalg.det(_UNIMODULAR))) == 1]
+#: The vectors that are their rows, and which of them each row is.
+_VECTORS = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
+_ROWS = (_UNIMODULAR + 1) @ np.array([9, 3, 1])
 
 
 class Lifted(NamedTuple):
@@ -53,9 +56,14 @@ def same(
     ratio = np.sqrt(np.linalg.det(one) / np.linalg.det(two))
     if abs(ratio - 1.0) > 2.4 * length:
         return False
-    cells = cells_of_tensors(_UNIMODULAR @ one @ _UNIMODULAR.transpose(0, 2, 1))
-    close = (np.abs(cells[:, :3] / second[:3] - 1.0) < length).all(axis=1)
-    return bool((close & (np.abs(cells[:, 3:] - second[3:]) < angle).all(axis=1)).any())
+    # Most axes have no vector of their length, and few have several.
+    lengths = np.sqrt(((_VECTORS @ one) * _VECTORS).sum(axis=1))
+    fits = np.abs(lengths[:, None] / second[:3] - 1.0) < length
+    if not fits.any(axis=0).all():
+        return False
+    turns = _UNIMODULAR[(fits[_ROWS, (0, 1, 2)]).all(axis=1)]
+    cells = cells_of_tensors(turns @ one @ turns.transpose(0, 2, 1))
+    return bool((np.abs(cells[:, 3:] - second[3:]) < angle).all(axis=1).any())
 
 
 def hermite(index: int) -> list[np.ndarray]:

@@ -103,3 +103,11 @@ def test_lattices_that_repeat_within_an_atom_are_not_lifted(cell):
     """In the first, a candidate of a measured pattern, the search for symmetry never ends."""
     assert bravais.lifted(np.array(cell), 0.06) is None
     assert bravais.lifted(np.array(cell) * [9, 9, 1, 1, 1, 1], 0.06) is not None
+
+
+def test_lattices_with_vectors_of_the_same_lengths_need_not_be_one():
+    # 6.403 is a diagonal of the first; volumes differ by 4 %, and no three vectors are those of the second.
+    first = np.array([3.0, 4.0, 5.0, 90.0, 90.0, 90.0])
+    second = np.array([3.0, 3.0, 6.403, 90.0, 90.0, 90.0])
+    assert not bravais.same(first, second)
+    assert bravais.same(first, np.array([3.05, 3.95, 5.1, 90.5, 89.5, 90.0]))
