@@ -20,6 +20,9 @@ COPIES = list(xtinct.project.named_sets.COPIES)
 PATTERN_SETS = list(config.get("patterns", {}))
 MEASURED_METHODS = ["index", "predict"]
 SHARDS = [f"{i:04d}" for i in range(config["shards"])]
+# GPUs that a job asks for: none for `train.device: cpu`, else one, whatever this machine has.
+# Where jobs run on a machine without any, the Snakefile lets as many ask as there are cores.
+GPUS = int(config["train"]["device"] != "cpu")
 # (experiment, family, seed) of every model.
 MODELS = [
     (name, family, seed)
@@ -312,14 +315,6 @@ def for_figures():
         for path in of_trees(experiment):
             tables += for_models(path, experiment)
     return tables
-
-
-def gpus(wildcards):
-    """GPUs that a job asks for: none for `train.device: cpu`, else one, whatever this machine has.
-
-    Where jobs run on a machine without any, the Snakefile lets as many ask as there are cores.
-    """
-    return int(config["train"]["device"] != "cpu")
 
 
 def training(wildcards):

@@ -57,7 +57,7 @@ for name in config["experiments"]:
         resources:
             mem_mb=sized(8000, 4),
             runtime=sized(120, 0.5),
-            gpu=gpus,
+            gpu=GPUS,
         params:
             tests=config["experiments"][name]["tests"],
             robustness=curves_of(name),

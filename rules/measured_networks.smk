@@ -20,7 +20,7 @@ rule ask_networks:
     resources:
         mem_mb=sized(4000, 4),
         runtime=sized(60, 0.1),
-        gpu=gpus,
+        gpu=GPUS,
     params:
         device=config["train"]["device"],
         precision=config["train"]["precision"],

@@ -45,7 +45,7 @@ rule hybrid:
     resources:
         mem_mb=sized(4000, 4),
         runtime=sized(240),
-        gpu=gpus,
+        gpu=GPUS,
     params:
         law=lambda wildcards: config["observer"]["laws"][wildcards.test],
         samples=config["observer"]["samples"],

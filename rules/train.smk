@@ -20,7 +20,7 @@ rule train_model:
     resources:
         mem_mb=sized(8000, 4),
         runtime=sized(240),
-        gpu=lambda wildcards: gpus(wildcards) * config["train"]["processes"],
+        gpu=GPUS * config["train"]["processes"],
     params:
         settings=training,
         code=code_digest("xtinct.learning.training"),

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from xtinct.joint.identification import Identification
 from xtinct.joint.identifying import identify_found
 from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import Measurement
-from xtinct.observer.observe import Question, observe_found, peaks_of
+from xtinct.observer.indexing.candidates import Candidate, candidates
+from xtinct.observer.observe import Question, Search, observe_found, peaks_of
+from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.radiation_found import Found
 from xtinct.recognition.known_structures import Table
 from xtinct.recognition.recognising import chosen_rows, open_table
@@ -124,7 +127,8 @@ def judge_measured(
              together one for each of TARGETS (`records_of`), and what was said of each pattern as a table
              of schema MEASURED_PREDICTIONS
 
-    The peaks of a pattern are found once, and their time counts for each method.
+    The peaks of a pattern, and the lattices that these suggest, are found once; their time counts for each
+    method.
     """
     for method in outputs:
         if method not in METHODS:
@@ -144,16 +148,16 @@ def judge_measured(
     return records
 
 
-def _observed(pattern: Measurement, found: Found, table: Table) -> Identification:
-    return Identification(observe_found(pattern, found), None)
+def _observed(pattern: Measurement, found: Found, table: Table, search: Search) -> Identification:
+    return Identification(observe_found(pattern, found, search=search), None)
 
 
-def _identified(pattern: Measurement, found: Found, table: Table) -> Identification:
-    return identify_found(pattern, found, Question(), table, chosen_rows(table, None))
+def _identified(pattern: Measurement, found: Found, table: Table, search: Search) -> Identification:
+    return identify_found(pattern, found, Question(), table, chosen_rows(table, None), search)
 
 
 #: What is asked of a pattern.
-METHODS: dict[str, Callable[[Measurement, Found, Table], Identification]] = {
+METHODS: dict[str, Callable[[Measurement, Found, Table, Search], Identification]] = {
     "index": _observed,
     "predict": _identified,
 }
@@ -165,17 +169,33 @@ def _answered(
     """The answer of each method to one pattern."""
     found, finding = _timed(lambda: peaks_of(pattern.measurement))
     is_known = _plain_formula(pattern.label.formula) in known
-    answers = {}
+    search, answers = _SearchedOnce(), {}
     for method in methods:
         answer, seconds = found, 0.0
         if not isinstance(found, XtinctError):
-            ask = METHODS[method]
-            answer, seconds = _timed(lambda ask=ask: ask(pattern.measurement, found, table))
+            search.spared = 0.0
+            answer, seconds = _timed(partial(METHODS[method], pattern.measurement, found, table, search))
+            seconds += search.spared
         failed = isinstance(answer, XtinctError)
         answers[method] = MeasuredAnswer(
             pattern, None if failed else answer, str(answer) if failed else "", finding + seconds, is_known
         )
     return answers
+
+
+class _SearchedOnce:
+    """`candidates` of the peaks of one pattern; spared: seconds of the searches that were not done again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], tuple[list[Candidate], float]] = {}
+        self.spared = 0.0
+
+    def __call__(self, peaks: Peaks, families: tuple[str, ...]) -> list[Candidate]:
+        if families in self._known:
+            self.spared += self._known[families][1]
+        else:
+            self._known[families] = _timed(partial(candidates, peaks, families))
+        return self._known[families][0]
 
 
 def _timed(function: Callable[[], Any]) -> tuple[Any, float]:

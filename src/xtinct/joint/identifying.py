@@ -13,8 +13,8 @@ from xtinct.joint.identification import Identification
 from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import Measurement, PeakTable, radiation_of
 from xtinct.observer.asking import Pattern, Wavelength, asked, observe_list, read
-from xtinct.observer.indexing.candidates import Suggestion
-from xtinct.observer.observe import Question, observe_found, peaks_of
+from xtinct.observer.indexing.candidates import Suggestion, candidates
+from xtinct.observer.observe import Question, Search, observe_found, peaks_of
 from xtinct.observer.peaks.radiation_found import Found
 from xtinct.recognition.known_structures import Table
 from xtinct.recognition.recognising import chosen_rows, open_table, recognise, recognise_targets
@@ -66,8 +66,12 @@ def identify_found(
     question: Question,
     table: Table | None,
     rows: np.ndarray | None,
+    search: Search = candidates,
 ) -> Identification:
-    """`identify` of a pattern whose peaks were found before; `rows` of the table are asked."""
+    """`identify` of a pattern whose peaks were found before; `rows` of the table are asked.
+
+    search: as `observe_found` takes it.
+    """
     recognition = None
     if table is not None:
         # Then lattice and absences answer alone, where they can.
@@ -75,7 +79,7 @@ def identify_found(
             recognition = recognise_targets(table, targets_of(found), rows, measured.name or "pattern", 3)
     if recognition is not None:
         question = told_by(recognition, question)
-    return Identification(observe_found(measured, found, question), recognition, _path(table))
+    return Identification(observe_found(measured, found, question, search), recognition, _path(table))
 
 
 def _path(table: Table | None) -> Path | None:

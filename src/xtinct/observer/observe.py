@@ -1,6 +1,6 @@
 """From a measured pattern, or a list of peaks, to lattices, extinction classes and space groups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -65,6 +65,10 @@ _TOLD = 1e-3
 _RIVALS = 3
 #: Least peaks that can be indexed.
 _LEAST = 3
+
+
+#: Lattices that peaks suggest in these families, the most likely first: `candidates`.
+Search = Callable[[Peaks, tuple[str, ...]], list[Candidate]]
 
 
 @dataclass(frozen=True)
@@ -171,8 +175,13 @@ def peaks_of(pattern: Measurement, radiation: Radiation | None = None) -> Found:
     return replace(found, notes=(radiation.note, *found.notes)) if radiation.note else found
 
 
-def observe_found(pattern: Measurement, found: Found, question: Question | None = None) -> Observation:
-    """`observe` of a pattern whose peaks were found before."""
+def observe_found(
+    pattern: Measurement, found: Found, question: Question | None = None, search: Search = candidates
+) -> Observation:
+    """`observe` of a pattern whose peaks were found before.
+
+    search: `candidates`, or one that keeps what it found, for several questions about the same peaks.
+    """
     question = question or Question()
     said = [Statement("reading", note) for note in pattern.notes]
     said += [Statement("radiation", note) for note in found.notes if note not in pattern.notes]
@@ -189,7 +198,7 @@ def observe_found(pattern: Measurement, found: Found, question: Question | None 
         )
         if exact is not None:
             return exact
-    weighed = _lattices(found, question)
+    weighed = _lattices(found, question, search)
     if weighed is None:
         return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
     if weighed.second is not None:
@@ -251,10 +260,10 @@ class _Weighed:
     second: Candidate | None
 
 
-def _lattices(found: Found, question: Question) -> _Weighed | None:
+def _lattices(found: Found, question: Question, search: Search) -> _Weighed | None:
     if question.cell is not None:
         return _Weighed([_told(found, question)], np.ones(1), 0.0, None)
-    pool = with_suggestions(worth_fitting(found, question), found, question)
+    pool = with_suggestions(worth_fitting(found, question, search), found, question)
     if not pool:
         return None
     court = Court.of(found, pool, question.of_family)
@@ -277,9 +286,9 @@ def _lattices(found: Found, question: Question) -> _Weighed | None:
     return _Weighed([judged[i] for i in order], share[order], unknown, second)
 
 
-def worth_fitting(found: Found, question: Question) -> list[Candidate]:
+def worth_fitting(found: Found, question: Question, search: Search = candidates) -> list[Candidate]:
     """Candidates worth a fit: the best by their lines and by the list as a whole."""
-    pool = candidates(found.peaks, question.families)
+    pool = search(found.peaks, question.families)
     pool = [c for c in pool if question.suits(c.family, c.centring)]
     pool = once([c for c in pool if c.score > pool[0].score - _BELOW], _LISTED)
     return _chosen(found, pool)

@@ -1,6 +1,7 @@
 """What is counted of answers on measured patterns, and what an answer to a simulated measurement becomes."""
 
 import json
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 from xtinct.auditing.pattern_sets import LabelledMeasurement, PatternLabel, labelled_measurements
 from xtinct.auditing.pattern_sources import collect_patterns
 from xtinct.errors import XtinctError
+from xtinct.evaluation import measured_answers
 from xtinct.evaluation.measured_answers import (
     METHODS,
     MeasuredAnswer,
@@ -20,8 +22,10 @@ from xtinct.evaluation.measured_answers import (
 )
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import AUDIT, MEASURED_PREDICTIONS
+from xtinct.joint.identification import Identification
 from xtinct.measurements import Measurement, radiation_of
-from xtinct.observer.observe import observe
+from xtinct.observer.indexing.candidates import candidates
+from xtinct.observer.observe import observe, peaks_of
 from xtinct.observer.simulation import Settings, simulate_measurement
 from xtinct.sources.given import standard_of
 from xtinct.symmetry.classes import class_symbol
@@ -168,7 +172,7 @@ def test_a_known_crystal_is_named_and_a_rejected_pattern_is_not_asked(judged):
     # Peaks are found once; each method still answers alone as it does here.
     (alone,) = pq.read_table(files["index"][1]).to_pylist()
     (pattern,) = labelled_measurements(test.patterns, test.audit)
-    answer = observe(pattern.measurement)
+    answer = Identification(observe(pattern.measurement), None)
     assert alone["systems"][0] == next(iter(answer.systems))
     assert alone["system_probabilities"][0] == round(answer.systems[alone["systems"][0]], 6)
     assert {record["failed"] for record in both["index"]} == {0}
@@ -190,6 +194,22 @@ def test_a_known_crystal_is_named_and_a_rejected_pattern_is_not_asked(judged):
     )
     assert row["systems"][0] == "tetragonal"
     assert row["known"]
+
+
+def test_what_methods_share_is_done_once_and_counts_for_each(judged, monkeypatch, tmp_path):
+    _, test, _ = judged
+    found, searched = [], []
+
+    def search(*asked):
+        searched.append(asked)
+        time.sleep(0.5)
+        return candidates(*asked)
+
+    monkeypatch.setattr(measured_answers, "peaks_of", lambda m: found.append(m) or peaks_of(m))
+    monkeypatch.setattr(measured_answers, "candidates", search)
+    both = judge_measured(test, {m: (tmp_path / f"{m}.json", tmp_path / f"{m}.parquet") for m in METHODS})
+    assert len(found) == len(searched) == 1
+    assert all(records[0]["seconds"] > 0.5 for records in both.values())
 
 
 def test_an_unknown_method_is_named(judged):
