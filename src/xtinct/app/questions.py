@@ -15,7 +15,7 @@ MOST_LINES, MOST_POINTS = 400_000, 200_000
 #: Longest name of a file that is shown, and longest other text, characters.
 _LONGEST_NAME, _LONGEST_TEXT = 120, 300
 #: What the page offers as weights of space groups. No path: a page must not open files of this machine.
-PRIORS = ("", "mp")
+PRIORS = ("", "uniform", "mp")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PageQuestion:
     wavelength   as `radiation_of` takes it
     family       crystal family, or all
     elements     symbols, as Si,O
-    prior        "", all groups alike, or "mp", the frequencies of the Materials Project
+    prior        "", what `index` takes without one, "uniform", or "mp", frequencies of the Materials Project
     kind         profile, or peaks: a list of them
     scan         number or part of the name of one of several scans
     axis         what the positions are, as `axis_named` takes it
@@ -57,7 +57,7 @@ class PageQuestion:
                 f"crystal family {asked.family!r}: expected all or one of {', '.join(FAMILIES)}"
             )
         if asked.prior not in PRIORS:
-            raise XtinctError(f"prior {asked.prior!r}: the page knows only mp, and none")
+            raise XtinctError(f"prior {asked.prior!r}: the page knows only mp, uniform, and none")
         if asked.kind not in ("profile", "peaks"):
             raise XtinctError(f"kind {asked.kind!r}: expected profile or peaks")
         axis_named(asked.axis or None)

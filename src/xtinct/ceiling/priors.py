@@ -2,6 +2,7 @@
 
 from collections import Counter
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ from xtinct.symmetry.operations import DATA, group_in_words
 #: Project, database version 2025.02.12 without GNoME entries (154,925 structures; spglib 2.8.0, symprec
 #: 0.01). Materials Project, CC BY 4.0; Jain et al. 2013, APL Materials 1, 011002.
 TABLES = {"mp": "materials_project.csv"}
+#: The name of the prior by which all groups are alike.
+UNIFORM = "uniform"
 
 
 def frequencies(name: str, family: str | None = None) -> dict[int, Fraction]:
@@ -31,13 +34,26 @@ def frequencies(name: str, family: str | None = None) -> dict[int, Fraction]:
     return {number: prior[number] for number in space_groups(family)}
 
 
+@cache
+def occurrence() -> dict[int, float]:
+    """Square root of one more than the structures of every space group in the table "mp".
+
+    Half-way between all groups alike, by which Pc and P2/c together are twice as probable as P21/c, and the
+    frequencies, by which most groups are hardly ever seen.
+    """
+    return {number: float(weight + 1) ** 0.5 for number, weight in read_prior("mp").items()}
+
+
 def read_prior(path: str | Path) -> dict[int, Fraction]:
     """Weight of every space group in a .csv or .parquet table with a column `spacegroup_number`.
 
     A column `weight`, where there is one, gives the weights (decimal numbers of a CSV file are taken
     exactly); otherwise every row counts once, so that a table of structures is the prior of its own
-    frequencies. A name of TABLES ("mp") is that table. XtinctError names the file and what is wrong with it.
+    frequencies. A name of TABLES ("mp") is that table, "uniform" no table: all groups are alike. XtinctError
+    names the file and what is wrong with it.
     """
+    if str(path) == UNIFORM:
+        return {number: Fraction(1) for number in range(1, 231)}
     path = DATA / TABLES[str(path)] if str(path) in TABLES else Path(path)
     table = _read(path)
     if "spacegroup_number" not in table.column_names:

@@ -22,6 +22,6 @@ axes = click.option(
 prior = click.option(
     "--prior",
     type=click.Path(dir_okay=False),
-    help="CSV or Parquet table with spacegroup_number and weight (without weight, rows are counted), or mp: "
-    "frequencies in the Materials Project.",
+    help="CSV or Parquet table with spacegroup_number and weight (without weight, rows are counted), mp: "
+    "frequencies in the Materials Project, or uniform: all groups alike.",
 )

@@ -44,7 +44,8 @@ def index(
     peaks       whether the file is a list of peaks; scan, which of several scans
     axis        what the positions of a file are, where it does not say it: 2theta, d, q ...
     prior       weights of space groups: a mapping, a table (.csv, .parquet), or "mp" for the frequencies of
-                the Materials Project; None: all groups alike
+                the Materials Project, or "uniform" for all groups alike; None: within a family the square
+                roots of those frequencies
     law         of the intensities of patterns without noise: physical, or uniform
 
     Returns an `Observation`: print it, or see its attributes, `to_dict()`, `to_cif()`, `plot()`. XtinctError

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from xtinct.ceiling.extinction import Weight
+from xtinct.ceiling.priors import occurrence
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced, same
 from xtinct.lattices.conventional import conventional_cell_errors
@@ -76,7 +77,7 @@ class Question:
     """What is known of the crystal, and what is asked.
 
     families   crystal families that are possible
-    prior      weight of every space group; None: all groups alike
+    prior      weight of every space group; None: within a family as often as groups occur, by square roots
     cell       six numbers, angstrom and degrees, on conventional axes, about right; None: unknown
     centring   letter of the centring (P A B C I F R), where it is known; A, B and C are one
     law        intensity law of patterns without noise: physical, or uniform for random intensities
@@ -133,10 +134,15 @@ class Question:
         return letter in alike
 
     def of_family(self, family: str) -> dict[int, float] | None:
-        """Weights of the groups of a family that has any; None where all groups are alike."""
-        if not self.informed:
+        """Weights by which the groups of a family are judged; None where all groups are alike.
+
+        What is told; else `occurrence`, but where known structures vote: they say it themselves.
+        """
+        if self.votes is not None and not self.informed:
             return None
-        weights = self.weights()
+        weights, usual = self.weights(), occurrence()
+        if self.prior is None and self.votes is None:
+            weights = {g: w * usual[g] for g, w in weights.items()}
         return {g: weights[g] for g in space_groups(family) if weights.get(g)}
 
     def weights(self) -> dict[int, float]:
@@ -600,8 +606,7 @@ def _spread(groups: dict[int, float], question: Question) -> dict[str, object]:
 def _add(groups: dict[int, float], family: str, share: float, question: Question, kind: str) -> None:
     """Spread the probability of a lattice over the groups that have its Bravais lattice, by the prior;
     over all of its family where none of these has weight."""
-    weights = question.weights()
-    family_weights = {g: weights[g] for g in space_groups(family) if weights.get(g)}
+    family_weights = question.of_family(family) or dict.fromkeys(space_groups(family), 1.0)
     own = {g: w for g, w in family_weights.items() if bravais_lattice(g) == kind} or family_weights
     total = sum(own.values())
     for number, weight in own.items():
