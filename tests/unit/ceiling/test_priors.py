@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.ceiling.extinction import ceilings
-from xtinct.ceiling.priors import read_prior
+from xtinct.ceiling.priors import occurrence, read_prior
 from xtinct.errors import XtinctError
 
 
@@ -46,3 +46,14 @@ def test_tables_that_are_no_prior_are_refused(tmp_path, text):
         read_prior(path)
     with pytest.raises(XtinctError, match="no such file"):
         read_prior(tmp_path / "none.csv")
+
+
+def test_all_groups_alike_is_a_prior_of_its_own_name():
+    assert read_prior("uniform") == dict.fromkeys(range(1, 231), 1)
+
+
+def test_occurrence_is_half_way_between_alike_and_the_frequencies():
+    counts, half = read_prior("mp"), occurrence()
+    assert set(half) == set(range(1, 231))
+    assert half[14] ** 2 == pytest.approx(float(counts[14]) + 1)
+    assert min(half.values()) >= 1

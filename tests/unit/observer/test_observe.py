@@ -17,6 +17,7 @@ from xtinct.observer.observe import Question
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.radiation.tubes import radiation_of
 from xtinct.symmetry.absences import absent
+from xtinct.symmetry.families import space_groups
 from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin
 
 
@@ -443,6 +444,25 @@ def test_the_prior_weighs_the_groups_of_a_class(measured_yttria):
     groups = dict(answer.groups)
     assert {g for g, p in groups.items() if p > 0.01} <= {206, 199, 230}
     assert groups[206] > 0.8
+
+
+def test_groups_of_a_class_share_it_by_how_often_they_occur_unless_all_are_alike():
+    # Of P42nm, P-4n2 and P42/mnm, which have the same lines, most crystals have the last (rutile's).
+    usual, alike = (dict(xtinct.index(pattern(rutile()), "Cu", prior=x).groups) for x in (None, "uniform"))
+    assert alike[102] == pytest.approx(alike[118]) == pytest.approx(alike[136])
+    assert usual[136] > 1.5 * max(usual[102], usual[118])
+    assert usual[136] < 0.9 * (usual[102] + usual[118] + usual[136])
+
+
+def test_known_structures_say_themselves_how_often_a_group_occurs():
+    votes = dict.fromkeys(range(1, 231), 1.0)
+    assert Question(votes=votes).of_family("tetragonal") is None
+    own = Question().of_family("tetragonal")
+    assert own[136] > own[118] > 0
+    assert set(own) == set(space_groups("tetragonal"))
+    told = Question(votes=votes, prior={136: 1.0, 118: 3.0}).of_family("tetragonal")
+    assert told == pytest.approx({136: 0.25, 118: 0.75})
+    assert set(Question(centring="I").of_family("tetragonal")) < set(own)
 
 
 def test_no_lattice_of_an_answer_gives_weight_to_a_family_without_any():
