@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from xtinct.errors import XtinctError
-from xtinct.learning.models.simxrd import VERSIONS
+from xtinct.learning.models.simxrd import NAMES, VERSIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 ZOO = ROOT / "benchmarks" / "zoo"
@@ -107,6 +107,16 @@ def test_a_page_without_a_heading_or_its_table_is_refused(tables):
     without = "".join([before, heading, section.replace("|", ""), line, others])
     with pytest.raises(XtinctError, match="### Rare systems"):
         tables.written(without, ZOO)
+
+
+def test_the_configuration_has_every_network_in_both_versions(experiments):
+    models = yaml.safe_load((ROOT / "config" / "zoo.yaml").read_text(encoding="utf-8"))["models"]
+    asked = {
+        (models[e["model"]]["name"], models[e["model"]]["version"], e["training"]["learning_rate"])
+        for e in experiments.values()
+        if models[e["model"]]["kind"] == "simxrd"
+    }
+    assert {(name, version, 0.00025) for name in NAMES for version in VERSIONS} <= asked
 
 
 def test_every_experiment_has_run_to_its_end(experiments, measured):
