@@ -7,8 +7,12 @@ highest accuracy.
 """
 
 import csv
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from xtinct.errors import XtinctError
+from xtinct.learning.models.simxrd import NAMES
 
 FOLDER = Path(__file__).parent
 Rows = list[dict[str, str]]
@@ -16,41 +20,48 @@ Rows = list[dict[str, str]]
 
 def main() -> None:
     """Write them."""
-    zoo, frequency, library = map(_read, ("zoo", "frequency", "in_library"))
+    page = FOLDER / "README.md"
+    page.write_text(written(page.read_text(encoding="utf-8"), FOLDER), encoding="utf-8")
+
+
+def written(text: str, folder: Path) -> str:
+    """`text` of the page with every table made anew from the files in `folder`.
+
+    XtinctError where a heading, or the table below it, is missing.
+    """
+    tables = tables_of(*(_read(folder / f"{name}.csv") for name in ("zoo", "frequency", "in_library")))
+    for heading, table in tables.items():
+        text = _placed(text, heading, table)
+    return text
+
+
+def tables_of(zoo: Rows, frequency: Rows, library: Rows) -> dict[str, str]:
+    """Beginning of a heading -> the table below it."""
     drawn = [row for row in zoo if row["train_set"] == "ulbd-online" and row["split"] != "protostructure"]
     stored = [row for row in zoo if row["split"] == "protostructure" or row["train_set"] != "ulbd-online"]
     remedies = {row["experiment"] for row in zoo if row["remedy"] or row["train_set"].startswith("gcdd")}
     remedies |= {row["experiment"] for row in stored if row["train_set"] == "ulbd-online"}
     plain = [row for row in stored if row["experiment"] not in remedies]
+    rare = [row for row in stored if row["experiment"].startswith("logq-types")]
 
     def of(target: str, test: str) -> Rows:
         return [row for row in drawn if (row["target"], row["test_set"]) == (target, test)]
 
-    text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for heading, table in (
-        ("### Lattices drawn while training", _models(of("crystal_system", "ulbd"))),
-        ("### The same models on real structures", _models(of("crystal_system", "cddd-random"))),
-        ("### Space groups, lattices drawn", _models(of("spacegroup", "ulbd"))),
-        ("### Space groups, the same models on real structures", _models(of("spacegroup", "cddd-random"))),
-        ("### Trained on real structures", _strata(plain, frequency)),
-        (
-            "### Rare systems",
-            _strata(
-                [r for r in stored if r["experiment"].startswith("logq-types")], frequency, "crystal_system"
-            ),
-        ),
-        (
-            "### Rare space groups",
-            _strata([r for r in stored if r["experiment"].startswith("logq-types")], frequency, "spacegroup"),
-        ),
-        ("### Crystals of training, measured anew", _libraries(library)),
-    ):
-        text = _placed(text, heading, table)
-    (FOLDER / "README.md").write_text(text, encoding="utf-8")
+    return {
+        "### What the repair is worth": _repairs(drawn),
+        "### Lattices drawn while training": _models(of("crystal_system", "ulbd")),
+        "### The same models on real structures": _models(of("crystal_system", "cddd-random")),
+        "### Space groups, lattices drawn": _models(of("spacegroup", "ulbd")),
+        "### Space groups, the same models on real structures": _models(of("spacegroup", "cddd-random")),
+        "### Trained on real structures": _strata(plain, frequency),
+        "### Rare systems": _strata(rare, frequency, "crystal_system"),
+        "### Rare space groups": _strata(rare, frequency, "spacegroup"),
+        "### Crystals of training, measured anew": _libraries(library),
+    }
 
 
-def _read(name: str) -> Rows:
-    with (FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+def _read(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -87,13 +98,62 @@ def _models(rows: Rows) -> str:
         (
             -_mean(seeds, "top1"),
             f"| {_name(seeds[0])} | {seeds[0]['version']} | {seeds[0]['learning_rate']} "
-            f"| {float(seeds[0]['parameters']):,.0f} | {_mean(seeds, 'cpu_seconds'):.1f} "
+            f"| {float(seeds[0]['parameters']):,.0f} | {int(seeds[0]['patterns']):,} "
+            f"| {_mean(seeds, 'cpu_seconds'):.1f} "
             f"| {_accuracy(seeds)} | {_percent(seeds, 'macro_f1')} | {_percent(seeds, 'ece')} |",
         )
         for seeds in _seeds(rows)
     ]
-    head = "model | version | rate | parameters | CPU s | top-1 % | macro F1 % | calibration error %"
+    head = (
+        "model | version | rate | parameters | patterns | CPU s | top-1 % | macro F1 % | calibration error %"
+    )
     return _table(head, (line for _, line in sorted(found, key=lambda pair: pair[0])))
+
+
+def _repairs(rows: Rows) -> str:
+    """Pairs of one network at one rate and budget: how much more of a test set the repaired one names right.
+
+    The interval of a difference is that of two independent accuracies. Both are of the same samples, which
+    makes the true one narrower.
+    """
+    pairs: dict[tuple, dict[str, dict[str, Rows]]] = {}
+    for seeds in _seeds(row for row in rows if row["kind"] == "simxrd"):
+        first = seeds[0]
+        same = tuple(first[key] for key in ("name", "target", "learning_rate", "patterns"))
+        pairs.setdefault(same, {}).setdefault(first["test_set"], {})[first["version"]] = seeds
+    lines = []
+    for (name, target, rate, patterns), tests in sorted(pairs.items(), key=_place):
+        both = {test: versions for test, versions in tests.items() if len(versions) == 2}
+        if both:
+            about = f"{name} | {target.replace('_', ' ')} | {rate} | {int(patterns):,}"
+            seeds = len(next(iter(both.values()))["repaired"])
+            shares = " | ".join(_gain(both.get(test)) for test in ("ulbd", "cddd-random"))
+            lines.append(f"| {about} | {seeds} | {shares} |")
+    head = "model | target | rate | patterns | seeds"
+    columns = "published %, {0} | repaired %, {0} | difference"
+    return _table(f"{head} | {columns.format('lattices')} | {columns.format('structures')}", lines)
+
+
+def _place(pair: tuple) -> tuple:
+    """Systems before groups, networks in the published order, then by rate and budget."""
+    name, target, rate, patterns = pair[0]
+    return target, NAMES.index(name), float(rate), int(patterns)
+
+
+def _gain(versions: dict[str, Rows] | None) -> str:
+    """Both accuracies and their difference, of seeds of each version on one test set."""
+    if versions is None:
+        return "– | – | –"
+    published, repaired = versions["as-published"], versions["repaired"]
+    before, after = (100 * _mean(rows, "top1") for rows in (published, repaired))
+    low, high = (
+        [100 * abs(_mean(rows, "top1") - _mean(rows, end)) for rows in (published, repaired)]
+        for end in ("top1_low", "top1_high")
+    )
+    # The lower end of a difference is the lower end of what grew and the upper end of what it grew from.
+    down, up = math.hypot(high[0], low[1]), math.hypot(low[0], high[1])
+    gain = after - before
+    return f"{before:.1f} | {after:.1f} | {gain:+.1f} ({gain - down:+.1f} to {gain + up:+.1f})"
 
 
 def _strata(rows: Rows, frequency: Rows, target: str | None = None) -> str:
@@ -140,11 +200,15 @@ def _table(head: str, lines: Iterable[str]) -> str:
 
 def _placed(text: str, heading: str, table: str) -> str:
     """`text` with `table` in place of the one below `heading`."""
-    before, _, after = text.partition(heading)
-    lines = after.split("\n")
-    first = next(i for i, line in enumerate(lines) if line.startswith("|"))
-    last = next(i for i, line in enumerate(lines) if i > first and not line.startswith("|"))
-    return before + heading + "\n".join([*lines[:first], table, *lines[last:]])
+    before, found, after = text.partition(f"\n{heading}")
+    section, line, others = after.partition("\n#")
+    lines = section.split("\n")
+    rows = [i for i, text in enumerate(lines) if text.startswith("|")]
+    if not rows:
+        raise XtinctError(f"README.md: no table below a heading that begins with {heading!r}; write both")
+    return "".join(
+        [before, found, "\n".join([*lines[: rows[0]], table, *lines[rows[-1] + 1 :]]), line, others]
+    )
 
 
 if __name__ == "__main__":

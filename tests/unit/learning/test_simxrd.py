@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from xtinct.errors import XtinctError
-from xtinct.learning.models import build_model, count_parameters
+from xtinct.learning.models import build_model, count_parameters, simxrd_sequences
 from xtinct.learning.models.simxrd import NAMES
 from xtinct.patterns.instrument import Instrument
 from xtinct.project.keys.model_keys import SimxrdName
@@ -125,6 +125,17 @@ def test_the_transformer_attends_across_the_batch_until_it_is_repaired():
     changed = torch.cat([1 - first[:-1], first[-1:]])
     assert torch.equal(published(first[None]), published(changed[None]))
     assert not torch.allclose(repaired(first[None]), repaired(changed[None]), atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_repaired_transformer_answers_large_batches_in_parts(monkeypatch):
+    model, asked = make("Transformer"), patterns(3)
+    sizes = []
+    model.network.encoder.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    whole = model(asked)
+    monkeypatch.setattr(simxrd_sequences, "_PATTERNS", 2)
+    assert torch.allclose(model(asked), whole, atol=1e-6)
+    assert sizes == [3, 2, 1]
 
 
 @torch.no_grad()

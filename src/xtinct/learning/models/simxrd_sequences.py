@@ -25,6 +25,8 @@ POINTS = {**dict.fromkeys(RECURRENT, 3501), "Transformer": 3501, "iTransformer":
 _UNITS, _LAYERS = 64, 4
 #: Width of iTransformer and PatchTST, points of a patch of the latter.
 _WIDTH, _PATCH = 128, 64
+#: Patterns that the Transformer takes at a time.
+_PATTERNS = 16
 #: Weakest intensity that a logarithm shows, of the strongest.
 _WEAKEST = 1e-6
 
@@ -81,7 +83,9 @@ class _Transformer(nn.Module):
     def forward(self, pattern: torch.Tensor) -> torch.Tensor:
         tokens = self.embedding(pattern[:, :, None])
         if self.repaired:
-            return self.head(self.encoder(tokens + self.positions).mean(dim=1))
+            # A few at a time: attention along 3501 points takes 49 MB a pattern, 256 patterns 13 GB.
+            parts = (tokens + self.positions).split(_PATTERNS)
+            return self.head(torch.cat([self.encoder(part).mean(dim=1) for part in parts]))
         # Of every point only the last is read, and as published points do not see each other.
         return self.head(self.encoder(tokens[:, -1:])[:, -1])
 
