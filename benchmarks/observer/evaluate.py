@@ -1,7 +1,7 @@
 """What the observer makes of measured patterns with known cells, per laboratory.
 
     python benchmarks/observer/evaluate.py PATTERNS [--source NAME ...] [--rows even|odd|all]
-        [--cell-given] [--prior mp|TABLE] [--out results.json]
+        [--cell-given] [--prior uniform|mp|TABLE] [--out results.json]
 
 PATTERNS is a table or a folder. A .parquet table has a row per pattern: id, source, two_theta and intensity
 (lists), wavelength (angstrom; null: copper is taken), spacegroup_number (null where only the cell is known),
@@ -193,7 +193,9 @@ def main() -> None:
     parser.add_argument("--source", action="append", help="laboratory; all without it")
     parser.add_argument("--rows", choices=["all", "even", "odd"], default="all", help="of each laboratory")
     parser.add_argument("--cell-given", action="store_true")
-    parser.add_argument("--prior", help="of the space groups: mp, or a table; all alike without it")
+    parser.add_argument(
+        "--prior", help="of space groups: uniform, mp, or a table; as `xtinct index` without it"
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     rows = rows_of(options.patterns)

@@ -69,7 +69,6 @@ def main() -> None:
         right = found is not None and same(reduced(found.cell), reduced(cell), 1e-3, 0.1)
         rows.append(
             {
-                "group": number,
                 "family": own,
                 "cell": right,
                 "class": answer.classes[0][:2] == (own, class_symbol(number)),
