@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
+from xtinct.ceiling.priors import occurrence
 from xtinct.joint.identification import SUM, SUM_APART
 from xtinct.observer.judging.weighing import FIGURES, SUGGESTED, Weights, sharpened, tempered, voted
 from xtinct.scores.metrics import wilson_interval
@@ -82,15 +83,21 @@ def groups_of(record, share, temper, votes):
         numbers = np.array(list(posterior))
         q = tempered(np.array(list(posterior.values())), temper)
         if record["votes"] is not None:
-            q = voted(q, np.array([record["votes"].get(int(g), 0.0) for g in numbers]), votes)
+            q = _heard(record, q, numbers, votes)
         for g, x in zip(numbers, q, strict=True):
             out[int(g)] += p * x
     uniform = np.full(230, 1 / 230)
     if record["votes"] is not None:
-        uniform = voted(uniform, np.array([record["votes"].get(g, 0.0) for g in range(1, 231)]), votes)
+        uniform = _heard(record, uniform, range(1, 231), votes)
     for g in range(1, 231):
         out[g] += share[-1] * uniform[g - 1]
     return sharpened(out, SUGGESTED.sharpness)
+
+
+def _heard(record, probability, numbers, power):
+    usual, votes = occurrence(), record["votes"]
+    share, told = (np.array([x.get(int(g), 0.0) for g in numbers]) for x in (votes, usual))
+    return voted(probability, share, told, power)
 
 
 def answered(record, weights, temper, votes):

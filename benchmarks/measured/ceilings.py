@@ -4,11 +4,12 @@
         [--rows even|odd|all]
     python benchmarks/measured/ceilings.py OUT.csv --structures STRUCTURES.parquet [--per-system 6] [--seed 1]
 
-For each pattern the ceilings of class and group (`xtinct.ceiling.counted_patterns`: an ideal judge who knows
-the cell, all groups of the family alike), and whether the observer names the class first when it is told the
-cell. Columns of PATTERNS as `benchmarks/joint/collect.py` says. STRUCTURES (columns material_id, cif
-and one that begins with spacegroup) are measured by the simulation, with texture, ghosts, foreign lines and
-processed counts or without (`--clean`). With `--drawn` each pattern is drawn anew before the observer is
+For each pattern the ceilings of class and group (`xtinct.ceiling.counted_patterns`: an ideal judge who
+knows the cell), all groups of the family alike, and by the square roots of their frequencies, as
+`xtinct index` takes them; and whether the observer names the class first when it is told the cell, all
+groups alike. Columns of PATTERNS as `benchmarks/joint/collect.py` says. STRUCTURES (columns material_id,
+cif and one that begins with spacegroup) are measured by the simulation, with texture, ghosts, foreign lines
+and processed counts or without (`--clean`). With `--drawn` each pattern is drawn anew before the observer is
 asked: lines of its cell and group with heights of the law, profiles and background of its fit, counts of
 Poisson's law. Then the observer meets what the ideal judge met, and shares no code with it. OUT holds no
 spectra.
@@ -18,6 +19,7 @@ import argparse
 import csv
 import itertools
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ import pyarrow.parquet as pq
 from xtinct.auditing.counting_limits import counting_ceiling
 from xtinct.auditing.label_fits import fit_label
 from xtinct.auditing.pattern_sets import PatternLabel
+from xtinct.ceiling.priors import occurrence
 from xtinct.errors import XtinctError
 from xtinct.measurements import Measurement, radiation_of
 from xtinct.observer.judging.pattern_evidence import (
@@ -38,10 +41,11 @@ from xtinct.observer.peaks.peak_shapes import add_up, columns, doublet, shapes
 from xtinct.observer.simulation import Settings, simulate_measurement
 from xtinct.scores.metrics import wilson_interval
 from xtinct.sources.given import standard_of
-from xtinct.symmetry.families import CRYSTAL_SYSTEMS
+from xtinct.symmetry.families import CRYSTAL_SYSTEMS, space_groups
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
-COLUMNS = ("source", "id", "space_group", "counts", "fwhm", "class_ceiling", "group_ceiling", "observer")
+_CEILINGS = ("class_ceiling", "group_ceiling", "class_usual", "group_usual")
+COLUMNS = ("source", "id", "space_group", "counts", "fwhm", *_CEILINGS, "observer")
 #: Patterns as a simulation draws them without what no ideal judge meets.
 CLEAN = {"textured": 0.0, "foreign_lines": 0.0, "second_phase": 0.0, "ghosts": 0.0, "processed": 0.0}
 
@@ -123,7 +127,12 @@ def row_of(source, name, measurement, label, random=None):
     asked = told
     if random is not None:
         asked = fit_label(peaks_of(drawn_anew(found, told, label, random)), label)
-    right = counting_ceiling(found, told, label.number).right
+    own = {g: Fraction(w) for g, w in occurrence().items() if g in space_groups(told.fit.family)}
+    shares = [
+        counting_ceiling(found, told, label.number, prior=prior).right[target][1]
+        for prior in (None, own)
+        for target in ("extinction_class", "spacegroup")
+    ]
     noise, highest = found.measured.noise, float(found.measured.intensity.max())
     return {
         "source": source,
@@ -131,8 +140,7 @@ def row_of(source, name, measurement, label, random=None):
         "space_group": label.number,
         "counts": f"{highest**2 / max(noise.gain * highest + noise.floor, 1e-300):.0f}",
         "fwhm": f"{np.median(found.peaks.fwhm):.3f}",
-        "class_ceiling": f"{right['extinction_class'][1]:.3f}",
-        "group_ceiling": f"{right['spacegroup'][1]:.3f}",
+        **{name: f"{share:.3f}" for name, share in zip(_CEILINGS, shares, strict=True)},
         "observer": asked.posterior.rank(label.number),
     }
 
@@ -163,12 +171,13 @@ def main():
     for source in sorted({row["source"] for row in rows}):
         own = [row for row in rows if row["source"] == source]
         right = sum(row["observer"] == 1 for row in own)
-        ceiling = np.array([[float(row[x]) for x in ("class_ceiling", "group_ceiling")] for row in own])
+        ceiling = np.array([[float(row[x]) for x in _CEILINGS] for row in own])
+        means = ceiling.mean(axis=0)
         low, high = wilson_interval(right, len(own))
         print(
-            f"{source}: n {len(own)}, ceiling of the class {ceiling[:, 0].mean():.3f}, of the group "
-            f"{ceiling[:, 1].mean():.3f}; observer with the cell {right / len(own):.3f} "
-            f"({low:.2f}-{high:.2f})"
+            f"{source}: n {len(own)}, ceiling of the class {means[0]:.3f}, of the group {means[1]:.3f}; by "
+            f"the usual prior {means[2]:.3f} and {means[3]:.3f}; observer with the cell "
+            f"{right / len(own):.3f} ({low:.2f}-{high:.2f})"
         )
         edges = (0.0, 0.7, 0.9, 0.98, 1.01)
         for low, high in itertools.pairwise(edges):

@@ -1,5 +1,7 @@
 """What counts, widths and range of a pattern allow at best, its cell and its group being known."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from xtinct.auditing.label_fits import LabelFit
@@ -10,6 +12,7 @@ from xtinct.ceiling.counted_patterns import (
     Trials,
     counted_ceiling,
 )
+from xtinct.ceiling.extinction import Weight
 from xtinct.observer.judging.pattern_evidence import (
     INTENSITY_MEANS,
     INTENSITY_WEIGHTS,
@@ -27,16 +30,22 @@ _MOST_COUNTS = 1e6
 
 
 def counting_ceiling(
-    found: Found, told: LabelFit, number: int, trials: Trials | None = None
+    found: Found,
+    told: LabelFit,
+    number: int,
+    trials: Trials | None = None,
+    prior: Mapping[int, Weight] | None = None,
 ) -> CountedCeiling:
     """How often an ideal judge names class and group `number` of patterns counted like this one.
 
-    `told`: the fit of the label's cell to it. All groups of the family are alike. XtinctError where no line
-    of the cell is in the range.
+    `told`: the fit of the label's cell to it. `prior`: weight of every group of the family, as the judge
+    takes it; None: all alike. XtinctError where no line of the cell is in the range.
     """
     pattern = counted_like(found, told)
     cell = told.fit.cell()[0]
-    return counted_ceiling(told.fit.family, number, cell, pattern, LAW, trials=trials or Trials())
+    return counted_ceiling(
+        told.fit.family, number, cell, pattern, LAW, prior=prior, trials=trials or Trials()
+    )
 
 
 def counted_like(found: Found, told: LabelFit) -> CountedPattern:

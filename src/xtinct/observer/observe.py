@@ -438,8 +438,10 @@ def _heard(question: Question, groups: np.ndarray, probability: np.ndarray) -> n
     """Probabilities (n,) of space groups (n,) with the votes, where there are any."""
     if question.votes is None:
         return probability
-    votes = np.array([question.votes.get(int(number), 0.0) for number in groups])
-    return voted(probability, votes, SUGGESTED.votes)
+    votes, usual = question.votes, occurrence()
+    told = [usual[int(number)] if question.prior is None else 1.0 for number in groups]
+    share = np.array([votes.get(int(number), 0.0) for number in groups])
+    return voted(probability, share, np.array(told), SUGGESTED.votes)
 
 
 def _unfound(question: Question) -> dict[int, float]:

@@ -230,14 +230,20 @@ SUGGESTED = Weights(
     votes=1.0,
     sharpness=1.1,
 )
+#: Share of the usual frequencies of the groups beside the votes of known structures.
+UNVOTED = 0.15
 
 
-def voted(probability: np.ndarray, votes: np.ndarray, power: float) -> np.ndarray:
-    """Probabilities (n,) weighted with votes (n,), to a power and kept from zero; normalised."""
+def voted(probability: np.ndarray, votes: np.ndarray, usual: np.ndarray, power: float) -> np.ndarray:
+    """Probabilities (n,) of space groups weighted with their votes (n,), to a power; normalised.
+
+    usual: (n,), how frequent the groups are where no structure of the table is of the sample's type. They
+    have a share beside the votes, and speak alone where there are none.
+    """
     total = votes.sum()
-    if not total > 0:
-        return probability
-    share = 0.9 * votes / total + 0.1 / len(votes)
+    share = usual / usual.sum()
+    if total > 0:
+        share = (1.0 - UNVOTED) * votes / total + UNVOTED * share
     out = probability * share**power
     return out / out.sum()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xtinct.lattices.bravais import reduced
-from xtinct.observer.judging.weighing import distinct, none_of_them, of_cells, sharpened
+from xtinct.observer.judging.weighing import distinct, none_of_them, of_cells, sharpened, voted
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import family_of
 
@@ -108,3 +108,16 @@ def test_further_candidates_do_not_make_it_more_probable_that_none_is_right():
 def test_symmetries_of_one_cell_are_summed():
     total = of_cells([HALITE, OTHER, STRAINED], np.array([0.5, 0.2, 0.1]))
     assert total == pytest.approx([0.6, 0.2, 0.6])
+
+
+def test_groups_without_a_vote_keep_a_share_by_their_usual_frequency():
+    """Known structures that lack the sample's type say nothing of its group; frequencies do."""
+    absences, usual = np.array([0.5, 0.3, 0.2]), np.array([1.0, 3.0, 6.0])
+    without = voted(absences, np.zeros(3), usual, 1.0)
+    assert without == pytest.approx(absences * usual / (absences * usual).sum())
+    heard = voted(absences, np.array([0.4, 0.0, 0.0]), usual, 1.0)
+    assert heard[0] > 0.9
+    assert heard[2] / heard[1] == pytest.approx(without[2] / without[1])
+    # Only the shares of the votes and of the frequencies count.
+    assert voted(absences, np.array([0.1, 0.0, 0.0]), 7 * usual, 1.0) == pytest.approx(heard)
+    assert voted(absences, np.array([0.4, 0.0, 0.0]), usual, 0.0) == pytest.approx(absences)
