@@ -1,7 +1,7 @@
 """What the observer makes of measured patterns with known cells, per laboratory.
 
     python benchmarks/observer/evaluate.py PATTERNS [--source NAME ...] [--rows even|odd|all]
-        [--cell-given] [--prior uniform|mp|TABLE] [--out results.json]
+        [--cell-given] [--prior uniform|mp|TABLE] [--processed NAME] [--out results.json]
 
 PATTERNS is a table or a folder. A .parquet table has a row per pattern: id, source, two_theta and intensity
 (lists), wavelength (angstrom; null: copper is taken), spacegroup_number (null where only the cell is known),
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from processed import PROCESSED
 
 import xtinct
 from xtinct.lattices.bravais import reduced, same
@@ -193,6 +194,7 @@ def main() -> None:
     parser.add_argument("--source", action="append", help="laboratory; all without it")
     parser.add_argument("--rows", choices=["all", "even", "odd"], default="all", help="of each laboratory")
     parser.add_argument("--cell-given", action="store_true")
+    parser.add_argument("--processed", choices=PROCESSED, help="asked of the points of a table, changed so")
     parser.add_argument(
         "--prior", help="of space groups: uniform, mp, or a table; as `xtinct index` without it"
     )
@@ -204,6 +206,9 @@ def main() -> None:
         own = [r for r in rows if r["source"] == source]
         own = {"all": own, "even": own[::2], "odd": own[1::2]}[options.rows]
         for row in own:
+            if options.processed:
+                points = (np.array(row[name], dtype=np.float64) for name in ("two_theta", "intensity"))
+                row |= zip(("two_theta", "intensity"), PROCESSED[options.processed](*points), strict=True)
             results.append(judged(row, cell_given=options.cell_given, prior=options.prior))
             print(json.dumps(results[-1]), flush=True)
             if options.out:

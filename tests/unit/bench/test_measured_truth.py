@@ -1,6 +1,7 @@
-"""Which lattices count as right for a measured pattern, from what its row tells."""
+"""Which lattices count as right for a measured pattern, and patterns as laboratories process them."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ _SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "observer" / "eva
 
 @pytest.fixture(scope="module")
 def evaluate():
+    path = list(sys.path)
+    sys.path.insert(0, str(_SCRIPT.parent))
     spec = importlib.util.spec_from_file_location("evaluate_observer", _SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    sys.path[:] = path
     return module
 
 
@@ -58,3 +62,23 @@ def test_angles_that_a_row_lacks_are_those_of_its_family(evaluate):
     row = axes | dict.fromkeys(("alpha", "beta", "gamma")) | {"spacegroup_number": 225}
     assert evaluate.told_cell(row).tolist() == ROCK_SALT
     assert evaluate.told_cell(row | {"a": None}) is None
+
+
+@pytest.mark.parametrize("name", ["routine", "smoothed", "subtracted", "blurred"])
+def test_processing_leaves_the_peaks_where_they_are(evaluate, name):
+    angle = np.arange(3.0, 90.0, 0.01)
+    centres = np.array([27.37, 31.70, 45.44, 56.47])
+    y = 400 * np.exp(-angle / 30) + 60
+    y += (5000 * np.exp(-(((angle[:, None] - centres) / 0.07) ** 2))).sum(axis=1)
+    x, out = evaluate.PROCESSED[name](angle, np.random.default_rng(2).poisson(y).astype(float))
+    assert (np.diff(x) > 0).all()
+    for centre in centres:
+        near = abs(x - centre) < 0.2
+        assert np.average(x[near], weights=out[near]) == pytest.approx(centre, abs=0.01)
+    if name in ("routine", "smoothed"):
+        assert 5 <= x[0] < x[-1] <= 65
+    if name in ("smoothed", "subtracted"):
+        assert set(out) <= set(range(10_001))
+        assert out.max() == 10_000
+    if name == "subtracted":  # 60 to 420 counts were below the peaks
+        assert np.median(out) < 25
