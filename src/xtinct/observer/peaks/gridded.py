@@ -172,8 +172,11 @@ def background_of(
 
 #: Noise counts as correlated where the scatter over a peak's width exceeds that of neighbours by this.
 _CORRELATED = 2.0
-#: Widths, in FWHM, over which scatter is noise to a search for peaks.
-_SCALES = 0.85, 1.35
+#: Widest scale, in FWHM, at which scatter is taken for noise, and steps from one scale to the next.
+_WIDEST_SCALE, _NEXT_SCALE = 1.35, 1.4
+#: Scatter of neighbours that share their noise grows faster than this power of the scale, that of noise and
+#: weak lines more slowly.
+_GROWTH = 1.2
 #: Peaks of this FWHM, degree, leave no part of a pattern quiet; correlated noise of such patterns must show
 #: over this many points already.
 _BROAD, _SHORT = 0.45, 2
@@ -246,20 +249,47 @@ def _neighbours_agree(y: np.ndarray) -> bool:
     return not wide < math.sqrt(_CORRELATED) * near
 
 
+def _scale_of_noise(y: np.ndarray, block: int, widest: int) -> int:
+    """Points over which neighbours no longer share their noise; 1 where they never do, at most `widest`.
+
+    Of smoothed counts the scatter of means grows fast with their length, until it is that of
+    independent ones; beyond that it grows by what weak lines add.
+    """
+    scales = [1]
+    while (longer := max(scales[-1] + 1, round(_NEXT_SCALE * scales[-1]))) <= widest:
+        scales.append(longer)
+    starts = range(0, len(y) - block + 1, block // 2)
+    scatter = np.array(
+        [[np.median(np.abs(_contrast(y[i : i + block], n))) for n in scales] for i in starts]
+    ).reshape(-1, len(scales))
+    scatter = scatter[(scatter > 0).all(axis=1)]
+    if not len(scatter):
+        return widest
+    quiet = np.log(scatter[scatter[:, -1] <= np.median(scatter[:, -1])])
+    growth = 2 * np.median(np.diff(quiet, axis=1), axis=0) / np.diff(np.log(scales))
+    slow = growth < _GROWTH
+    slow[:-1] &= slow[1:]  # of moving averages it grows slowly at first, then fast
+    if not slow.any():
+        return scales[-1]
+    first = int(np.argmax(slow))
+    return scales[first + 1] if first else 1
+
+
 def _scatter_at_peak_scale(y: np.ndarray, step: float, width: float) -> tuple[float, float, float] | None:
-    """(a, b, ratio): variance a + b * level at the width of a peak, and how far it exceeds neighbours'."""
+    """(a, b, ratio): variance a + b * level of independent points, and how far it exceeds neighbours'."""
     block = max(24, round(13 * width / step))
-    scales = [max(2, round(scale * width / step)) for scale in _SCALES]
+    widest = max(2, round(_WIDEST_SCALE * width / step))
     if width > _BROAD and not _neighbours_agree(y):
         return None
+    if block > len(y) or block <= 3 * widest + 4:
+        return None
+    scale = _scale_of_noise(y, block, widest)
     first = _contrast(y, 1)
     rows = []
     for i in range(0, len(y) - block + 1, block // 2):
         part, near = y[i : i + block], first[i : i + block - 2]
-        wide = [_contrast(part, points) for points in scales if block > 3 * points + 4]
-        if not wide:
-            return None
-        variance = max(max((1.4826 * np.median(np.abs(c))) ** 2, 0.35 * np.mean(c**2)) for c in wide)
+        wide = _contrast(part, scale)
+        variance = max((1.4826 * np.median(np.abs(wide))) ** 2, 0.35 * np.mean(wide**2))
         rows.append((np.median(part), variance, (1.4826 * np.median(np.abs(near))) ** 2, np.mean(near**2)))
     rows = np.array(rows).reshape(-1, 4)
     rows = rows[(rows[:, 1] > 0) & (rows[:, 3] > 0)]  # a constant says nothing of noise
@@ -291,5 +321,5 @@ def _scatter_at_peak_scale(y: np.ndarray, step: float, width: float) -> tuple[fl
             break
     quiet = excess <= np.quantile(excess, 0.35)
     ratio = float(np.median(variance[quiet] / np.maximum(neighbours[quiet], 1e-30)))
-    scale = 1.15 * math.exp(centre)
-    return scale * share, scale * (1 - share) / unit, ratio
+    size = 1.4 * math.exp(centre)
+    return size * share, size * (1 - share) / unit, ratio

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from patterns import pattern, rock_salt, yttria
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from scipy.signal import savgol_filter
 
 from xtinct.errors import XtinctError
@@ -43,6 +44,30 @@ def test_smoothed_counts_are_not_taken_for_exact_ones():
     assert found.noise.correlated
     # A peak search sums over a width: the noise that counts is larger than the scatter of smoothed points.
     assert found.noise.gain * level + found.noise.floor > 1.2 * scatter**2
+
+
+@pytest.mark.parametrize(
+    "smoothed",
+    [
+        lambda y: savgol_filter(y, 15, 2),
+        lambda y: uniform_filter1d(y, 9),
+        lambda y: gaussian_filter1d(y, 2.5),
+    ],
+)
+def test_smoothed_counts_have_the_noise_of_the_counts_though_weak_lines_stand_everywhere(smoothed):
+    """Means over a peak's width scatter as those of the counts did; weak lines are no noise."""
+    random = np.random.default_rng(5)
+    two_theta = np.arange(8.0, 88.0, 0.01)
+    y = np.full(len(two_theta), 150.0)
+    for count, mean in ((60, 40.0), (12, 1500.0)):
+        centres, heights = random.uniform(10, 86, count), random.exponential(mean, count)
+        for centre, height in zip(centres, heights, strict=True):
+            y += height * np.exp(-np.log(2) * ((two_theta - centre) / 0.08) ** 2)
+    found = measured(two_theta, smoothed(random.poisson(y).astype(float)), COPPER)
+    assert found.noise.correlated
+    level = float(np.median(found.background))
+    independent = level * 0.01 / found.step
+    assert 0.7 < (found.noise.gain * level + found.noise.floor) / independent < 1.55
 
 
 def test_the_background_is_found_under_the_peaks():
