@@ -26,6 +26,10 @@ class Counted:
     radiation: Tube
     narrowest: float = 0.03
 
+    @property
+    def occupied(self):
+        return np.zeros(len(self.two_theta), dtype=bool)  # the background is the true one
+
     def variance(self, fitted, misfit):
         return np.maximum(fitted, 1.0) + (misfit * np.maximum(fitted - self.background, 0.0)) ** 2
 

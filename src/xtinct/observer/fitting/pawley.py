@@ -34,6 +34,10 @@ ALL = Profile._fields
 REACH = 20.0
 #: Degrees between two knots of the correction to the background.
 KNOTS = 6.0
+#: A background lies too high by the first number times the share of points that peaks occupy around a knot,
+#: in units of the noise of a point, and is uncertain by as much; where no peaks are, by the second number.
+#: Measured on simulated patterns, whose background is known.
+TOO_HIGH, UNCERTAIN = 0.6, 0.1
 #: Where the profile is expected to be: centre and width of the normal prior of each parameter.
 EXPECTED = Profile(0.0, 0.0, 0.0144, 0.0, 0.0, 0.5, 0.0, 0.0)
 SPREAD = Profile(0.05, 0.08, 0.05, 0.05, 0.05, 0.3, 0.3, 0.05)
@@ -175,8 +179,6 @@ class _Pattern:
             raise XtinctError(f"range {low:g}-{high:g} degrees: fewer than 50 measured points in it")
         self.at = slice(int(begin), int(end))
         self.t = m.two_theta[self.at]
-        self.background = np.ascontiguousarray(m.background[self.at])
-        self.data = np.ascontiguousarray(m.intensity[self.at]) - self.background
         self.n = len(self.t)
         self.narrowest = float(m.narrowest)
         self.radiation = m.radiation
@@ -184,8 +186,16 @@ class _Pattern:
         self.grid = Grid(float(self.t[0]), float(self.t[1] - self.t[0]), self.n)
         knots = max(2, round((self.t[-1] - self.t[0]) / KNOTS) + 1)
         self.hats = normal_equations.hats(self.n, knots)
-        under = m.variance(m.background, 0.0)[self.at]
-        self.stiffness = 1.0 / max(float(np.median(under)), 1e-300)
+        noise = max(float(np.median(m.variance(m.background, 0.0)[self.at])), 1e-300)
+        # Share of the points around every knot that peaks occupy.
+        occupied = m.occupied[self.at].astype(np.float64)
+        sums = normal_equations.projections(self.hats, np.stack([occupied, np.ones(self.n)]))
+        share = sums[:, 0] / sums[:, 1]
+        high = normal_equations.accumulate(self.hats, TOO_HIGH * share * math.sqrt(noise), self.n)
+        self.background = np.maximum(m.background[self.at] - high, 0.0)
+        self.data = np.ascontiguousarray(m.intensity[self.at]) - self.background
+        # Weight of no correction, at every knot.
+        self.stiffness = 1.0 / (noise * (UNCERTAIN**2 + (TOO_HIGH * share) ** 2))
 
     def variance(self, fitted: np.ndarray) -> np.ndarray:
         """Variance of the fitted points, given the fitted pattern on them."""

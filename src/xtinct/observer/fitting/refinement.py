@@ -105,8 +105,13 @@ def _started(measured, family: str, metric: np.ndarray, profile: Profile | None,
     if not tried:
         raise XtinctError(f"{family} cell: nothing to fit")
     tried.sort(key=lambda item: item[0])
+    chosen = tried[:_REFINED]
+    # The cell as it is told, too: where lines are dense, a wrong scale can lie under more of them at first.
+    told = next(item for item in tried if item[1] == 1.0)
+    if told not in chosen:
+        chosen.append(told)
     best = None
-    for _, scale, start in tried[:_REFINED]:
+    for _, scale, start in chosen:
         moving = replace(still, refine=("zero",), metric=True, steps=4, farthest=0.1)
         fit = fit_lattice(measured, family, metric * scale, start, settings=moving)
         wider = replace(moving, refine=("W", "zero", "eta0"), steps=8, farthest=0.05)

@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +70,13 @@ class Measured:
         inside = (self.two_theta >= low) & (self.two_theta <= high)
         cut = {name: getattr(self, name)[inside] for name in ("two_theta", "intensity", "background")}
         return replace(self, **cut)
+
+    @cached_property
+    def occupied(self) -> np.ndarray:
+        """bool (n,): points that peaks occupy: the mean over a peak's width is above the background by more
+        than the noise of a point."""
+        over = uniform_filter1d(self.intensity - self.background, max(1, round(self.width / self.step)))
+        return over > np.sqrt(self.variance(self.background, 0.0))
 
     def variance(self, fitted: np.ndarray, misfit: float) -> np.ndarray:
         """Variance (n,) of the points around `fitted` (n,): noise, and a share `misfit` of the peaks.

@@ -7,8 +7,10 @@ import pytest
 from simulated_patterns import TRUE, Tube, random_areas, simulated
 
 from xtinct.errors import XtinctError
+from xtinct.observer.fitting import pawley
 from xtinct.observer.fitting.pawley import FitSettings, fit_lattice
 from xtinct.observer.fitting.refinement import fit_cell
+from xtinct.observer.peaks.gridded import measured
 from xtinct.observer.peaks.peak_shapes import Profile
 
 STILL = FitSettings(refine=(), metric=False, steps=0, misfit=0.0)
@@ -119,6 +121,26 @@ def test_a_cell_that_is_off_by_a_percent_is_found():
     fit = fit_cell(m, "monoclinic", metric * 1.015)
     assert np.abs(fit.metric / metric - 1).max() < 2e-3
     assert fit.chi2 < 1.2
+
+
+@pytest.mark.parametrize("edge", [4.0, 6.0, 8.0])
+def test_the_background_is_wrong_by_as_much_as_its_correction_expects(edge):
+    """The longer the edges, the more lines, and the farther it is found above the true one, known here."""
+    pulls = []
+    for seed in range(6):
+        cell = (edge, 1.1 * edge, 1.2 * edge, 90, 90, 90)
+        short_tails = TRUE._replace(eta0=0.03)
+        true, _, _, _ = simulated("orthorhombic", cell, random_areas, short_tails, seed)
+        m = measured(true.two_theta, true.intensity, true.radiation)
+        pattern = pawley._Pattern(m, FitSettings())
+        wrong = np.interp(m.two_theta, true.two_theta, true.background) - pattern.background
+        knots = len(pattern.stiffness)
+        place = np.linspace(0, knots - 1, len(wrong))
+        hats = np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(knots)))
+        pulls.append(np.linalg.lstsq(hats, wrong, rcond=None)[0] * np.sqrt(pattern.stiffness))
+    pulls = np.concatenate(pulls)
+    assert abs(pulls.mean()) < 0.7
+    assert 0.4 < np.sqrt(np.mean(pulls**2)) < 1.3
 
 
 def test_derivatives_are_those_of_the_pattern():
