@@ -137,6 +137,13 @@ class Identification:
                 "absences alone: the pattern has no noise, or none of them has the cell that is told."
             )
         if best == voted:
+            together = next(iter(self.classes))
+            if together != best:
+                # Votes count within each lattice, so the sum over lattices can lead elsewhere than both.
+                return (
+                    f"Absences and known structures each name {_named(best)}; weighed together, lattice by "
+                    f"lattice, {_named(together)} leads."
+                )
             return f"Absences and known structures agree on {_named(best)}."
         return (
             f"Absences alone show {_named(best)} ({alone[best]:.2f}); known structures vote for "
@@ -192,7 +199,8 @@ class Identification:
         )
         text = " ".join(f"{kind}: {', '.join(names)}." for kind, names in kinds if names)
         group, kind = next(iter(self.groups)), next(iter(self.bravais_lattices))
-        if bravais_lattice(group) != kind or crystal_system(group) != next(iter(self.systems)):
+        first = (next(iter(self.systems)), kind, next(iter(self.classes)))
+        if (crystal_system(group), bravais_lattice(group), _class_of(group)) != first:
             text += " They do not belong to one crystal: each is a sum over all that is possible."
         if self.lattice.bravais != kind:
             text += f" The best single lattice is {self.lattice.bravais} ({self.lattice.probability:.2f})."
