@@ -653,7 +653,7 @@ def test_logarithms_and_roots_of_counts_are_refused(file, rows, profile, form, f
 def test_counts_and_what_is_in_proportion_to_them_are_read(file, rows, profile, scale):
     """Whole numbers have whole squares, as have counts of which an attenuator broke a few."""
     intensity = scale * np.random.default_rng(1).poisson(profile.y)
-    intensity[np.argsort(profile.y)[-9:]] *= 1.37
+    intensity[np.argsort(profile.y)[-9:]] *= 1.371853
     found = read_measurement(file(rows(profile.x, intensity, form="{:.6f}")))
     np.testing.assert_allclose(found.intensity, intensity, atol=1e-6)
 
