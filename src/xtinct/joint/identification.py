@@ -168,7 +168,7 @@ class Identification:
         return (
             f"{number} were asked, the prototypes that come with xtinct. "
             f"If the crystal may be known, {larger}: of crystals that "
-            "the Materials Project has, its table names the class of nearly nine in ten."
+            "the Materials Project has, its table names the class of 86 in 100."
         )
 
     @property
@@ -277,11 +277,14 @@ class Identification:
     def __str__(self) -> str:
         observation, found = self.observation, self.recognition
         names = [_named(name) for name in self.class_set]
-        among = names[0] if len(names) == 1 else f"one of: {', '.join(names)}"
+        reckoned = (
+            f"Classes to reckon with: {', '.join(names)}. On laboratory scans, nine such sets in ten held "
+            "the true class."
+        )
         parts = [
             observation.name,
             f"{self.summary}\n{self.certainty}".rstrip(),
-            f"In nine patterns of ten the true class is {among}." if observation.lattices else "",
+            reckoned if observation.lattices else "",
             self.agreement,
             wording.statements(observation),
             wording.symmetry(observation) if observation.lattices else "",

@@ -349,6 +349,10 @@ def test_the_answer_says_first_what_is_sure_and_what_is_open(answer, table):
     assert lines[2].startswith("Most probable: crystal system tetragonal")
     assert lines[3] == answer.certainty
     assert "They do not belong" not in answer.certainty
+    symbols = ", ".join(f"{symbol} ({family})" for family, symbol in answer.class_set)
+    assert lines[5].startswith(f"Classes to reckon with: {symbols}. ")
+    # The two rankings of one table are no pairs.
+    assert str(answer).count("Each column is ranked by itself") == 1
     levels = {"crystal system": answer.systems, "space group": answer.groups}
     for name, ranked in levels.items():
         p = next(iter(ranked.values()))
