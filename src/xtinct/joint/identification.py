@@ -188,7 +188,8 @@ class Identification:
         """Which parts of the summary are sure and which are open, and whether they belong together."""
         if not self.observation.lattices:
             return ""
-        levels = self._levels()
+        # As they are printed: 0.90 is not above 0.9.
+        levels = [(name, text, round(p, 2)) for name, text, p in self._levels()]
         sure = [name for name, _, p in levels if p > SURE]
         likely = [name for name, _, p in levels if OPEN <= p <= SURE]
         left = [name for name, _, p in levels if p < OPEN]

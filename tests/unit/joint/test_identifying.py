@@ -141,6 +141,10 @@ def test_a_class_that_does_not_hold_the_group_is_said(answer):
     assert "space group P 4 21 2, no. 90" in several.summary
     assert "extinction class P - - - (0.60)" in several.summary
     assert "They do not belong to one crystal" in several.certainty
+    # What is printed as 0.90 is not called above 0.9.
+    nearly = replace(answer, observation=replace(answer.observation, groups=[(90, 0.904), (89, 0.096)]))
+    assert "space group P 4 21 2, no. 90 (0.90)" in nearly.summary
+    assert "Likely (0.5 to 0.9): extinction class, space group." in nearly.certainty
 
 
 def test_without_a_recognised_structure_the_answer_is_the_observer_s(simulated, table):
