@@ -45,7 +45,10 @@ _SIGMA = re.compile(
     r"|weight_?err|i_?err|y_?err)"
 )
 #: Words of columns that hold a function of the intensities.
-_TRANSFORMED = re.compile(r"(?:\b|_)(?:log(?:10)?|ln|lg|sqrt|square[\s_-]*root|wurzel)(?![a-z])|√")
+_TRANSFORMED = re.compile(
+    r"(?:\b|_)(?:log(?:10)?|ln|lg|sqrt|square[\s_-]*root|wurzel)(?:(?![a-z])|i\b|int|counts?\b)"
+    r"|logarithm|\bdb\b|decibel|√"
+)
 _X_ERROR = re.compile(
     r"^(?:(?:esd|sig(?:ma)?|err(?:or)?|su|s\.u\.|delta|std)[\s_(]*(?:d\b|2?[\s-]*theta|q\b|pos|2th|tth)"
     r"|(?:d|q|2theta|2th|tth|pos)[\s_]*(?:esd|err(?:or)?|su|sigma)\b)"

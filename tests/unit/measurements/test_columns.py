@@ -622,13 +622,38 @@ def test_positions_that_as_2theta_show_only_long_spacings_are_asked(file, rows, 
     assert read_measurement(path, wavelength=WAVELENGTH, axis="2theta").two_theta[-1] < 12
 
 
+@pytest.mark.parametrize(
+    "label", ["sin(theta)/lambda (1/A)", "sinθ/λ (1/Å)", "sinθ / λ [1/Å]", "sin(theta)/lambda, 1/angstrom"]
+)
+def test_the_wavelength_in_the_name_of_an_axis_is_none(file, rows, profile, label):
+    text = f"{label}\tI\n" + rows(0.5 / profile.d, profile.y, form="{:.8f}", separator="\t")
+    found = read_measurement(file(text), wavelength=WAVELENGTH)
+    np.testing.assert_allclose(found.two_theta, profile.x, atol=1e-3)
+    assert not any("the file says" in note for note in found.notes)
+    said = read_measurement(file(f"# wavelength 1.5406 A\n{text}"))
+    assert said.radiation.wavelength == pytest.approx(WAVELENGTH)
+
+
 def test_exchanged_columns_are_said(file, rows, profile):
     path = file(rows(profile.y + 1000, profile.x))
     with pytest.raises(XtinctError, match=r"the second looks like 2theta in degrees; exchange the columns"):
         read_measurement(path)
 
 
-@pytest.mark.parametrize("name", ["log10(I)", "Log Counts", "ln(I)", "Intensity (log)", "sqrt(I)", "√I"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "log10(I)",
+        "Log Counts",
+        "logI",
+        "Logarithm of counts",
+        "ln(I)",
+        "Intensity (log)",
+        "I (dB)",
+        "sqrt(I)",
+        "√I",
+    ],
+)
 def test_a_column_of_a_function_of_the_intensities_is_no_intensity(file, rows, profile, name):
     with pytest.raises(XtinctError, match="holds a function of the intensities; save the intensities"):
         read_measurement(file(f"2theta;{name}\n" + rows(profile.x, np.sqrt(profile.y), separator=";")))
