@@ -137,6 +137,13 @@ class Identification:
                 "absences alone: the pattern has no noise, or none of them has the cell that is told."
             )
         if best == voted:
+            together = next(iter(self.classes))
+            if together != best:
+                # Votes count within each lattice, so the sum over lattices can lead elsewhere than both.
+                return (
+                    f"Absences and known structures each name {_named(best)}; weighed together, lattice by "
+                    f"lattice, {_named(together)} leads."
+                )
             return f"Absences and known structures agree on {_named(best)}."
         return (
             f"Absences alone show {_named(best)} ({alone[best]:.2f}); known structures vote for "
@@ -161,7 +168,7 @@ class Identification:
         return (
             f"{number} were asked, the prototypes that come with xtinct. "
             f"If the crystal may be known, {larger}: of crystals that "
-            "the Materials Project has, its table names the class of nearly nine in ten."
+            "the Materials Project has, its table names the class of 86 in 100."
         )
 
     @property
@@ -181,7 +188,8 @@ class Identification:
         """Which parts of the summary are sure and which are open, and whether they belong together."""
         if not self.observation.lattices:
             return ""
-        levels = self._levels()
+        # As they are printed: 0.90 is not above 0.9.
+        levels = [(name, text, round(p, 2)) for name, text, p in self._levels()]
         sure = [name for name, _, p in levels if p > SURE]
         likely = [name for name, _, p in levels if OPEN <= p <= SURE]
         left = [name for name, _, p in levels if p < OPEN]
@@ -192,7 +200,8 @@ class Identification:
         )
         text = " ".join(f"{kind}: {', '.join(names)}." for kind, names in kinds if names)
         group, kind = next(iter(self.groups)), next(iter(self.bravais_lattices))
-        if bravais_lattice(group) != kind or crystal_system(group) != next(iter(self.systems)):
+        first = (next(iter(self.systems)), kind, next(iter(self.classes)))
+        if (crystal_system(group), bravais_lattice(group), _class_of(group)) != first:
             text += " They do not belong to one crystal: each is a sum over all that is possible."
         if self.lattice.bravais != kind:
             text += f" The best single lattice is {self.lattice.bravais} ({self.lattice.probability:.2f})."
@@ -269,11 +278,14 @@ class Identification:
     def __str__(self) -> str:
         observation, found = self.observation, self.recognition
         names = [_named(name) for name in self.class_set]
-        among = names[0] if len(names) == 1 else f"one of: {', '.join(names)}"
+        reckoned = (
+            f"Classes to reckon with: {', '.join(names)}. On laboratory scans, nine such sets in ten held "
+            "the true class."
+        )
         parts = [
             observation.name,
             f"{self.summary}\n{self.certainty}".rstrip(),
-            f"In nine patterns of ten the true class is {among}." if observation.lattices else "",
+            reckoned if observation.lattices else "",
             self.agreement,
             wording.statements(observation),
             wording.symmetry(observation) if observation.lattices else "",

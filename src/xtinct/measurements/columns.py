@@ -44,6 +44,11 @@ _SIGMA = re.compile(
     r"^(?:e\.?s\.?d|esd|sig(?:ma)?|err|e$|std|s\.?u\.?|unc|dy|di\b|d_?i$|fehler|erreur|stdev|standard|σ"
     r"|weight_?err|i_?err|y_?err)"
 )
+#: Words of columns that hold a function of the intensities.
+_TRANSFORMED = re.compile(
+    r"(?:\b|_)(?:log(?:10)?|ln|lg|sqrt|square[\s_-]*root|wurzel)(?:(?![a-z])|i\b|int|counts?\b)"
+    r"|logarithm|\bdb\b|decibel|√"
+)
 _X_ERROR = re.compile(
     r"^(?:(?:esd|sig(?:ma)?|err(?:or)?|su|s\.u\.|delta|std)[\s_(]*(?:d\b|2?[\s-]*theta|q\b|pos|2th|tth)"
     r"|(?:d|q|2theta|2th|tth|pos)[\s_]*(?:esd|err(?:or)?|su|sigma)\b)"
@@ -380,7 +385,14 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
         scan.axis = Axis.OTHER
     rest = [k for k in range(len(plain)) if k != place and k not in places]
     order = (_COUNTS, _INTENSITY, _RATE)
+    transformed = [k for k in rest if _TRANSFORMED.search(plain[k])]
+    rest = [k for k in rest if k not in transformed]
     found = next((k for pattern in order for k in rest if pattern.search(plain[k])), None)
+    if found is None and transformed:
+        raise XtinctError(
+            f"{scan.name}: the column {labels[transformed[0]]!r} holds a function of the intensities; "
+            "save the intensities themselves"
+        )
     if found is None:
         found = next((k for k in rest if not _SIGMA.match(plain[k]) and not _X_ERROR.match(plain[k])), None)
     scan.y = None if found is None else values[:, found]

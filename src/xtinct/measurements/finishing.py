@@ -8,6 +8,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import NAMED, SCALED, Axis, to_d, to_two_theta
+from xtinct.measurements.counts import refuse_transformed
 from xtinct.measurements.records import Measurement, PeakTable, Scan
 from xtinct.radiation.tubes import Radiation, radiation_of, same
 
@@ -28,6 +29,9 @@ _OVERLAP = 0.5
 _NOMINAL = 1.0
 #: Positions without a name that end below are 2theta only of a very short range or wavelength: that is said.
 _LOW_END = 12.0
+#: They are asked if they span more than this factor, as d and Q do, and if as 2theta they would show no
+#: spacing, angstrom, as short as this.
+_SPAN, _LONG = 2.0, 3.0
 #: Files that say theta and reach further, degrees, mostly mean 2theta: they are asked.
 _LARGEST_THETA = 70.0
 _ANGLES = (Axis.TWO_THETA, Axis.THETA)
@@ -43,6 +47,7 @@ def finished(
     """
     scan = replace(scan, notes=list(scan.notes))
     _refuse_not_finite(scan)
+    named = axis is not None or scan.axis is not None
     _decide_axis(scan, axis)
     conversion = _decide_radiation(scan, wavelength)
     if scan.peaks is None:
@@ -53,6 +58,8 @@ def finished(
             )
     if scan.peaks:
         return [_peak_table(scan, conversion)]
+    if not named and conversion is not None:
+        _refuse_long_spacings(scan, conversion)
     return [_measurement(part, conversion) for part in _parts(scan)]
 
 
@@ -121,6 +128,11 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
             f"{scan.name}: one column of numbers that reach {highest:g}, which are no angles; expected "
             "angles and intensities, or before intensities alone a row with first angle, step and last angle"
         )
+    if scan.axis is None and _like_angles(scan.y):
+        raise XtinctError(
+            f"{scan.name}: the first column reaches {highest:g} and the second looks like 2theta in degrees; "
+            "exchange the columns"
+        )
     if scan.axis is None:
         raise XtinctError(
             f"{scan.name}: positions reach {highest:g}, which is no 2theta in degrees; time of flight is not "
@@ -134,6 +146,26 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
     if highest >= largest:
         raise XtinctError(
             f"{scan.name}: {scan.axis.value} reaches {highest:g} degrees, expected less than {largest}"
+        )
+
+
+def _like_angles(y: np.ndarray) -> bool:
+    """Whether intensities (n,) are angles: they ascend or descend throughout, within 180 degrees."""
+    steps = np.diff(y)
+    return bool(len(steps) and 0 < y.min() < y.max() < 180 and ((steps > 0).all() or (steps < 0).all()))
+
+
+def _refuse_long_spacings(scan: Scan, wavelength: float) -> None:
+    """XtinctError where positions without a name show as 2theta only spacings that are too long."""
+    highest = scan.x.max()
+    if not _SPAN * max(0.0, scan.x.min()) < highest < _LOW_END:
+        return
+    shortest = float(to_d(highest, Axis.TWO_THETA, wavelength))
+    if shortest > _LONG:
+        raise XtinctError(
+            f"{scan.name}: the file does not name its axis, and its positions end at {highest:.4g}: as "
+            f"2theta at {wavelength:g} angstrom it would show no spacing below {shortest:.3g} angstrom; tell "
+            f"the axis (--axis): {', '.join(axis.value for axis in NAMED)}"
         )
 
 
@@ -291,6 +323,7 @@ def _measurement(scan: Scan, wavelength: float | None) -> Measurement:
             f"{_where(scan, i)}: {scan.axis.value} = {scan.x[i]:g} has no angle at {wavelength:g} angstrom; "
             "the wavelength or the axis is another one"
         )
+    refuse_transformed(scan.name, np.asarray(scan.y, dtype=np.float64))
     columns = [two_theta[keep], np.asarray(scan.y, dtype=np.float64)[keep]]
     columns.append(None if scan.sigma is None else _sigma(scan, keep))
     two_theta, intensity, sigma = _ordered(scan, columns)

@@ -24,7 +24,10 @@ _STEP = (
     r"(?:time[\s_-]*per[\s_-]*step|(?:scan[\s_-]*)?step[\s_-]*time|count(?:ing)?[\s_-]*time|z[äa]hlzeit"
     r"|temps par pas)"
 )
-_LENGTH = r"(?:wave[\s_-]*length|wellenl[äa]nge|longueur d.onde|longitud de onda|\blambda|λ|\bwl\b)"
+#: The wavelength of sin(theta)/lambda is the name of an axis, and the 1 of 1/angstrom its unit.
+_LENGTH = (
+    r"(?<!/)(?<!/ )(?:wave[\s_-]*length|wellenl[äa]nge|longueur d.onde|longitud de onda|\blambda|λ|\bwl\b)"
+)
 _RATIO = r"(?:ratio|wlratio|verh[äa]ltnis)[^0-9\n]{0,40}?(?:k?[\s_-]*(?:alpha|a)[\s_-]*[12]\s*/?\s*){0,2}"
 _ENERGY = (
     r"(?<!kinetic )\b(?:beam |photon |x-ray )?energ(?:y|ie)"
@@ -35,7 +38,7 @@ _PATTERNS = {
     "alpha1": _LINE.replace("{0}", "1") + _GAP + _VALUE + _UNIT,
     "alpha2": "(?<!/)" + _LINE.replace("{0}", "2") + _GAP + _VALUE + _UNIT,
     "ratio": _RATIO + _GAP + _VALUE,
-    "plain": _LENGTH + _GAP + _VALUE + _UNIT,
+    "plain": _LENGTH + _GAP + _VALUE + r"(?!\s*/)" + _UNIT,
     "energy": _ENERGY + _GAP + _VALUE + r"\s*[\"')\]]*\s*(kev|ev)",
     "time": _STEP + _GAP + _VALUE,
     "monochromator": _MONOCHROMATOR + _GAP + _VALUE,

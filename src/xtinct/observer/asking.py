@@ -9,6 +9,7 @@ import numpy as np
 from xtinct.ceiling.priors import read_prior
 from xtinct.errors import XtinctError
 from xtinct.measurements import Measurement, PeakTable, Radiation, radiation_of, read_measurement, read_peaks
+from xtinct.measurements.counts import refuse_transformed
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.observe import Question, observe, observe_peaks
 from xtinct.observer.peaks.peak_lists import WAVELENGTH, ListedLines, from_d, from_two_theta
@@ -142,6 +143,7 @@ def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
         two_theta, intensity = two_theta[::-1], intensity[::-1]
     if not (np.diff(two_theta) > 0).all() or (len(two_theta) and not 0 <= two_theta[0] < two_theta[-1] < 180):
         raise XtinctError("pattern: two_theta must ascend, within 0 to 180 degrees")
+    refuse_transformed("pattern", intensity)
     return Measurement(two_theta, intensity, name="pattern")
 
 

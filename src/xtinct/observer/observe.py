@@ -207,8 +207,8 @@ def observe_found(
     weighed = _lattices(found, question, search)
     if weighed is None:
         return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
-    if weighed.second is not None:
-        nothing = replace(nothing, statements=[*said, remarks.two_phases(weighed.second)])
+    if weighed.phases is not None:
+        said.append(remarks.two_phases(weighed.judged[0].candidate, *weighed.phases))
     return _answer(nothing, found, question, weighed)
 
 
@@ -257,13 +257,13 @@ class _Weighed:
     """Judged candidates, the best of the most probable cell first, then by probability, and these
     probabilities, and that it is none of them.
 
-    second: the lattice of a second phase, None without one
+    phases: a lattice, and another that explains the lines which it leaves; None without a second phase
     """
 
     judged: list[Judged]
     share: np.ndarray
     unknown: float
-    second: Candidate | None
+    phases: tuple[Candidate, Candidate] | None
 
 
 def _lattices(found: Found, question: Question, search: Search) -> _Weighed | None:
@@ -289,7 +289,7 @@ def _lattices(found: Found, question: Question, search: Search) -> _Weighed | No
     cell = of_cells([one.reduced for one in judged], share)
     leading = max(range(len(judged)), key=lambda i: (round(float(cell[i]), 9), share[i]))
     order = sorted(range(len(judged)), key=lambda i: (i != leading, -share[i]))
-    return _Weighed([judged[i] for i in order], share[order], unknown, second)
+    return _Weighed([judged[i] for i in order], share[order], unknown, second and (first.candidate, second))
 
 
 def worth_fitting(found: Found, question: Question, search: Search = candidates) -> list[Candidate]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xtinct.observer.answer.wording import table
+from xtinct.observer.answer.wording import RANKED_APART, table
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system, family_of
 from xtinct.symmetry.operations import hermann_mauguin
@@ -248,7 +248,7 @@ def _votes(recognition: Recognition) -> str:
         "space group",
         "probability",
     )
-    return "Votes of known structures:\n" + table(header, rows)
+    return f"Votes of known structures:\n{table(header, rows)}\n{RANKED_APART}"
 
 
 def _percent(probability: float) -> str:

@@ -126,6 +126,25 @@ def test_who_said_what_is_told_apart(answer, simulated):
     )
     assert sum(p for _, p in answer.observation.by_absences) == pytest.approx(1, abs=1e-6)
     assert answer.observation.by_absences != answer.observation.groups
+    # Votes count within each lattice: the sum can lead elsewhere than absences and votes do.
+    other = list(answer.classes)[1]
+    group = next(g for g in answer.groups if (family_of(g), class_symbol(g)) == other)
+    elsewhere = replace(answer, observation=replace(answer.observation, groups=[(group, 1.0)]))
+    assert elsewhere.agreement.startswith("Absences and known structures each name ")
+    assert elsewhere.agreement.endswith(f"{other[1]} ({other[0]}) leads.")
+
+
+def test_a_class_that_does_not_hold_the_group_is_said(answer):
+    """P 4 2 2 and P 4 m m have one class; one more probable group of another class leads alone."""
+    observation = replace(answer.observation, groups=[(90, 0.4), (89, 0.3), (99, 0.3)])
+    several = replace(answer, observation=observation)
+    assert "space group P 4 21 2, no. 90" in several.summary
+    assert "extinction class P - - - (0.60)" in several.summary
+    assert "They do not belong to one crystal" in several.certainty
+    # What is printed as 0.90 is not called above 0.9.
+    nearly = replace(answer, observation=replace(answer.observation, groups=[(90, 0.904), (89, 0.096)]))
+    assert "space group P 4 21 2, no. 90 (0.90)" in nearly.summary
+    assert "Likely (0.5 to 0.9): extinction class, space group." in nearly.certainty
 
 
 def test_without_a_recognised_structure_the_answer_is_the_observer_s(simulated, table):
@@ -334,6 +353,10 @@ def test_the_answer_says_first_what_is_sure_and_what_is_open(answer, table):
     assert lines[2].startswith("Most probable: crystal system tetragonal")
     assert lines[3] == answer.certainty
     assert "They do not belong" not in answer.certainty
+    symbols = ", ".join(f"{symbol} ({family})" for family, symbol in answer.class_set)
+    assert lines[5].startswith(f"Classes to reckon with: {symbols}. ")
+    # The two rankings of one table are no pairs.
+    assert str(answer).count("Each column is ranked by itself") == 1
     levels = {"crystal system": answer.systems, "space group": answer.groups}
     for name, ranked in levels.items():
         p = next(iter(ranked.values()))

@@ -599,9 +599,88 @@ def test_a_table_of_many_patterns_is_refused(file):
 
 def test_positions_that_end_low_may_be_no_2theta_and_that_is_said(file, rows, profile):
     q = 4 * np.pi * np.sin(np.radians(profile.x / 2)) / WAVELENGTH
-    found = read_measurement(file(rows(q, profile.y)), wavelength=WAVELENGTH)
+    found = read_measurement(file(rows(q, profile.y)), wavelength=0.15)
     assert "; they end at 3.12" in found.notes[0]
     assert found.notes[0].endswith("so if they are Q or d, tell the axis (--axis)")
+
+
+@pytest.mark.parametrize("axis", ["q", "d", "sin(theta)/lambda", "1/d"])
+def test_positions_that_as_2theta_show_only_long_spacings_are_asked(file, rows, profile, axis):
+    """No lattice comes from lines that all lie above 3 angstrom: positions of another axis end so low."""
+    x = {
+        "q": profile.q,
+        "d": profile.d,
+        "sin(theta)/lambda": 0.5 / profile.d,
+        "1/d": 1 / profile.d,
+    }[axis]
+    path = file(rows(x, profile.y, form="{:.8f}"))
+    with pytest.raises(XtinctError, match=r"would show no spacing below .* angstrom; tell the axis"):
+        read_measurement(path, wavelength=WAVELENGTH)
+    found = read_measurement(path, wavelength=WAVELENGTH, axis=axis)
+    np.testing.assert_allclose(found.two_theta, profile.x, atol=1e-3)
+    # Whoever measures at so low angles says it.
+    assert read_measurement(path, wavelength=WAVELENGTH, axis="2theta").two_theta[-1] < 12
+
+
+@pytest.mark.parametrize(
+    "label", ["sin(theta)/lambda (1/A)", "sinθ/λ (1/Å)", "sinθ / λ [1/Å]", "sin(theta)/lambda, 1/angstrom"]
+)
+def test_the_wavelength_in_the_name_of_an_axis_is_none(file, rows, profile, label):
+    text = f"{label}\tI\n" + rows(0.5 / profile.d, profile.y, form="{:.8f}", separator="\t")
+    found = read_measurement(file(text), wavelength=WAVELENGTH)
+    np.testing.assert_allclose(found.two_theta, profile.x, atol=1e-3)
+    assert not any("the file says" in note for note in found.notes)
+    said = read_measurement(file(f"# wavelength 1.5406 A\n{text}"))
+    assert said.radiation.wavelength == pytest.approx(WAVELENGTH)
+
+
+def test_exchanged_columns_are_said(file, rows, profile):
+    path = file(rows(profile.y + 1000, profile.x))
+    with pytest.raises(XtinctError, match=r"the second looks like 2theta in degrees; exchange the columns"):
+        read_measurement(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "log10(I)",
+        "Log Counts",
+        "logI",
+        "Logarithm of counts",
+        "ln(I)",
+        "Intensity (log)",
+        "I (dB)",
+        "sqrt(I)",
+        "√I",
+    ],
+)
+def test_a_column_of_a_function_of_the_intensities_is_no_intensity(file, rows, profile, name):
+    with pytest.raises(XtinctError, match="holds a function of the intensities; save the intensities"):
+        read_measurement(file(f"2theta;{name}\n" + rows(profile.x, np.sqrt(profile.y), separator=";")))
+    both = f"2theta;{name};I\n" + rows(profile.x, np.sqrt(profile.y), profile.y, separator=";")
+    np.testing.assert_array_equal(read_measurement(file(both)).intensity, profile.y)
+
+
+@pytest.mark.parametrize("form", ["{:.4f}", "{:.6f}", "{!r}"])
+@pytest.mark.parametrize("function", [np.log10, np.log, np.sqrt, lambda n: np.log10(n + 1)])
+def test_logarithms_and_roots_of_counts_are_refused(file, rows, profile, form, function):
+    counts = np.random.default_rng(1).poisson(profile.y).clip(1)
+    text = "".join(
+        f"{x:.2f} {form.format(float(function(n)))}\n" for x, n in zip(profile.x, counts, strict=True)
+    )
+    with pytest.raises(
+        XtinctError, match=r"the intensities are .* of counts \(.* gives whole numbers\); save"
+    ):
+        read_measurement(file(text))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 1 / 1.7, 1 / 300, 100 / 3000])
+def test_counts_and_what_is_in_proportion_to_them_are_read(file, rows, profile, scale):
+    """Whole numbers have whole squares, as have counts of which an attenuator broke a few."""
+    intensity = scale * np.random.default_rng(1).poisson(profile.y)
+    intensity[np.argsort(profile.y)[-9:]] *= 1.371853
+    found = read_measurement(file(rows(profile.x, intensity, form="{:.6f}")))
+    np.testing.assert_allclose(found.intensity, intensity, atol=1e-6)
 
 
 def test_intensities_without_angles_are_said(file):

@@ -11,7 +11,8 @@ from pymatgen.core import Lattice, Structure
 
 import xtinct
 from xtinct.errors import XtinctError
-from xtinct.observer.indexing.candidates import candidates
+from xtinct.observer.answer.remarks import two_phases
+from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
 from xtinct.observer.observe import Question
 from xtinct.observer.peaks.radiation_found import find
@@ -319,6 +320,28 @@ def test_two_phases_are_said():
     assert any("Two phases" in text for text in told(answer, "second phase"))
     assert answer.lattice.bravais == "cI"
     assert answer.lattice.cell[0] == pytest.approx(10.604, abs=0.02)
+
+
+@pytest.mark.parametrize(("wavelength", "point"), [("Cu", 44.85), ("Mo", 4.38)])
+def test_a_wavelength_that_is_too_short_makes_a_cell_that_no_crystal_has(wavelength, point):
+    """Rock salt measured with copper has 44.85 angstrom^3 for each lattice point, with molybdenum's 4.38."""
+    answer = xtinct.index(pattern(rock_salt()), wavelength, family="cubic")
+    assert answer.lattice.volume / 4 == pytest.approx(point, rel=0.02)
+    assert any("4.4 angstrom^3 for each lattice point" in s for s in told(answer, "undecided")) == (
+        point < 10
+    )
+
+
+def test_a_lattice_that_comes_twice_is_not_called_two_phases():
+    """Two rock salts whose axes differ by 0.4 % look like a doublet told as one wavelength."""
+    metric = np.array([1 / 5.64**2])
+    first = Candidate("cubic", metric, "F", 0.0, 9.0, *[np.zeros(0)] * 4)
+    alike, other = (replace(first, metric=metric / x**2) for x in (1.004, 1.05))
+    assert str(two_phases(first, first, alike)).startswith("A lattice comes twice: the lines that the best ")
+    assert str(two_phases(first, first, other)).startswith("Two phases: the lines that the best lattice ")
+    # What is left is that of the lattice with the best score, which need not become the most probable.
+    assert str(two_phases(other, first, other)).startswith("Two phases: the lines that cF 5.6400 ")
+    assert "The answer is of the first" not in str(two_phases(other, first, other))
 
 
 def test_lines_of_something_else_do_not_make_a_right_lattice_improbable():

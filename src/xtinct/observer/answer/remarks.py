@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from xtinct.lattices.bravais import POINTS, same
 from xtinct.observer.answer.answer_data import AnswerData, Statement
 from xtinct.observer.indexing.candidates import Candidate
 from xtinct.observer.peaks.peak_search import Peaks
@@ -17,6 +18,11 @@ _SECOND_SHARE, _SECOND_LINES = 0.04, 3
 #: M20 below which an indexing is doubtful (de Wolff 1968, J. Appl. Cryst. 1, 108), and above which it fits;
 #: lines that it is judged by.
 _DOUBTFUL_M20, _GOOD_M20, _MERIT_LINES = 10.0, 20.0, 10
+#: Share of lengths, and degrees, within which two lattices of one pattern are hardly two phases.
+_ALIKE = 0.01, 1.0
+#: Volume of a lattice point, angstrom^3, below which no crystal is known: nickel has 10.9 (Swanson and Tatge
+#: 1953, NBS Circular 539, 1, 13), diamond 11.3.
+_SMALLEST = 10.0
 #: Shift of the lines, degree, that is said.
 _SHIFT = 0.02
 _COPPER = 1.5406
@@ -118,22 +124,47 @@ def no_lattice(found: Found) -> list[Statement]:
     return [Statement("no lattice", *NO_LATTICE)]
 
 
-def two_phases(second: Candidate) -> Statement:
-    """That two lattices explain the lines, and which the second is."""
-    cell = " ".join(f"{x:.4f}" for x in second.cell[:3]) + " "
-    cell += " ".join(f"{x:.2f}" for x in second.cell[3:])
+def two_phases(best: Candidate, first: Candidate, second: Candidate) -> Statement:
+    """That `second` explains the lines which `first` leaves; or that it is nearly the same lattice.
+
+    best: the most probable lattice, which need not be the first
+    """
+    leads = same(best.reduced, first.reduced)
+    left = f"the lines that {'the best lattice' if leads else _with_cell(first)} leaves fit"
+    if same(first.reduced, second.reduced, *_ALIKE):
+        return Statement(
+            "second phase",
+            f"A lattice comes twice: {left} nearly the same one, {_with_cell(second)}.",
+            "A doublet or a wavelength that is told wrongly looks like this (--wavelength), and so do two "
+            "phases of one structure type.",
+        )
     return Statement(
         "second phase",
-        f"Two phases: the lines that the best lattice leaves fit another, {second.bravais} {cell} (angstrom, "
-        "degrees). The answer is of the first.",
+        f"Two phases: {left} another, {_with_cell(second)}.{' The answer is of the first.' if leads else ''}",
         "Take off the lines of the other phase for a closer look at one.",
     )
+
+
+def _with_cell(lattice: Candidate) -> str:
+    edges = " ".join(f"{x:.4f}" for x in lattice.cell[:3])
+    angles = " ".join(f"{x:.2f}" for x in lattice.cell[3:])
+    return f"{lattice.bravais} {edges} {angles} (angstrom, degrees)"
 
 
 def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
     """What the best lattice leaves open."""
     said = []
     best = answer.lattices[0]
+    point = best.volume / POINTS[best.centring]
+    if point < _SMALLEST:
+        said.append(
+            Statement(
+                "undecided",
+                f"The best lattice has {point:.1f} angstrom^3 for each lattice point: crystals have more, at "
+                "ordinary pressure.",
+                "Most probably the wavelength was a longer one: tell it (--wavelength).",
+            )
+        )
     foreign = [line for line in answer.lines if line.hkl is None]
     share = sum(line.area for line in foreign) / max(sum(line.area for line in answer.lines), 1e-300)
     known = any(statement.kind == "second phase" for statement in answer.statements)
@@ -169,7 +200,7 @@ def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
         said.append(
             Statement(
                 "undecided",
-                f"The best lattice has M20 = {best.m20:.0f}: below {_DOUBTFUL_M20:.0f} a cell may index the "
+                f"The best lattice has M20 = {best.m20:.2g}: below {_DOUBTFUL_M20:.0f} a cell may index the "
                 f"lines by chance, the more so a large one ({best.volume:.0f} angstrom^3).",
                 "Several phases in the specimen look like this: tell what you know (--elements, --cell), or "
                 "index the lines without those of known phases (--peaks).",

@@ -7,6 +7,8 @@ from xtinct.symmetry.operations import hermann_mauguin
 
 #: How many lattices, classes and groups are told.
 _TOLD = 5
+#: Of tables that rank classes and groups side by side.
+RANKED_APART = "Each column is ranked by itself: the class and the group of a row need not belong together."
 
 
 def told(observation: AnswerData) -> str:
@@ -52,6 +54,8 @@ def _classes(observation: AnswerData) -> str:
         group = f"{hermann_mauguin(number)} ({number})" if number else ""
         rows.append((item.family, item.symbol, f"{item.probability:.2f}", group, f"{probability:.2f}"))
     text = table(("family", "extinction class", "probability", "space group", "probability"), rows)
+    if len(rows) > 1:
+        text += f"\n{RANKED_APART}"
     if any("R(obv)" in item.symbol for item in observation.classes[:_TOLD]):
         text += "\nR(obv): a rhombohedral lattice on hexagonal axes, obverse setting."
     return text

@@ -1,0 +1,48 @@
+"""Intensities that are no counts: their logarithms and square roots, which hide in nameless columns."""
+
+import numpy as np
+
+from xtinct.errors import XtinctError
+
+#: What programs write in place of counts, and how the counts come back.
+_BACK = {
+    "logarithms to base 10": (lambda y: 10.0**y, lambda n: n * np.log(10.0), "10**I"),
+    "natural logarithms": (np.exp, lambda n: n, "exp(I)"),
+    "square roots": (np.square, lambda n: 2 * np.sqrt(n), "I**2"),
+}
+#: Most decimals that are told apart.
+_DECIMALS = 6
+#: Only counts that rounding leaves this exact are looked at, and those of single quanta say nothing.
+_EXACT, _FEWEST_COUNTS = 0.1, 1.5
+#: So many different counts, and this share of all, are whole. Of 514 measured patterns the logarithms and
+#: roots of counts have .99 or more; the patterns themselves, brought to maxima of 5, 9 and 100, .30 at most.
+_DIFFERENT, _WHOLE = 20, 0.98
+#: Logarithms above this are none.
+_LARGEST_LOGARITHM = 30.0
+
+
+def refuse_transformed(name: str, intensity: np.ndarray) -> None:
+    """XtinctError if float64 (n,) `intensity` holds logarithms or square roots of whole counts.
+
+    Peaks of a logarithm are wide, and weak lines as high as strong ones, so an answer would be wrong. Only
+    whole counts can be told: rates and normalised intensities give no whole numbers.
+    """
+    # Whole numbers have whole squares and powers in any case.
+    broken = intensity[(intensity > 0) & (intensity != np.round(intensity))]
+    if len(broken) <= len(intensity) / 2:
+        return
+    rounded = (np.abs(broken - np.round(broken, d)).max() < 1e-9 for d in range(_DECIMALS))
+    places = (d for d, exact in enumerate(rounded) if exact)
+    half = 0.5 * 10.0 ** -next(places, _DECIMALS) + 1e-9
+    for what, (back, slope, formula) in _BACK.items():
+        counts = back(broken[broken < _LARGEST_LOGARITHM] if "log" in what else broken)
+        error = slope(counts) * half
+        seen = (error < _EXACT) & (counts > _FEWEST_COUNTS)
+        counts, error = counts[seen], error[seen]
+        if len(np.unique(np.round(counts))) < _DIFFERENT:
+            continue
+        if np.mean(np.abs(counts - np.round(counts)) <= error + 1e-9) > _WHOLE:
+            raise XtinctError(
+                f"{name}: the intensities are {what} of counts ({formula} gives whole numbers); save the "
+                "counts themselves"
+            )
