@@ -180,8 +180,10 @@ def background_of(
 
 #: Noise counts as correlated where the scatter over a peak's width exceeds that of neighbours by this.
 _CORRELATED = 2.0
-#: Widest scale, in FWHM, at which scatter is taken for noise, and steps from one scale to the next.
-_WIDEST_SCALE, _NEXT_SCALE = 1.35, 1.4
+#: Widths, in FWHM, over which what scatters more than neighbours do is noise to a search for peaks.
+_SCALES = 0.85, 1.35
+#: From one scale to the next, where the scale of smoothing is looked for.
+_NEXT_SCALE = 1.4
 #: Scatter of neighbours that share their noise grows faster than this power of the scale, that of noise and
 #: weak lines more slowly.
 _GROWTH = 1.2
@@ -286,18 +288,21 @@ def _scale_of_noise(y: np.ndarray, block: int, widest: int) -> int:
 def _scatter_at_peak_scale(y: np.ndarray, step: float, width: float) -> tuple[float, float, float] | None:
     """(a, b, ratio): variance a + b * level of independent points, and how far it exceeds neighbours'."""
     block = max(24, round(13 * width / step))
-    widest = max(2, round(_WIDEST_SCALE * width / step))
+    scales = [max(2, round(scale * width / step)) for scale in _SCALES]
     if width > _BROAD and not _neighbours_agree(y):
         return None
-    if block > len(y) or block <= 3 * widest + 4:
+    if block > len(y) or block <= 3 * scales[-1] + 4:
         return None
-    scale = _scale_of_noise(y, block, widest)
+    smoothed = _scale_of_noise(y, block, scales[-1])
+    margin = 1.15
+    if smoothed > 1:  # there weak lines are no noise
+        scales, margin = [smoothed], 1.4
     first = _contrast(y, 1)
     rows = []
     for i in range(0, len(y) - block + 1, block // 2):
         part, near = y[i : i + block], first[i : i + block - 2]
-        wide = _contrast(part, scale)
-        variance = max((1.4826 * np.median(np.abs(wide))) ** 2, 0.35 * np.mean(wide**2))
+        wide = [_contrast(part, points) for points in scales]
+        variance = max(max((1.4826 * np.median(np.abs(c))) ** 2, 0.35 * np.mean(c**2)) for c in wide)
         rows.append((np.median(part), variance, (1.4826 * np.median(np.abs(near))) ** 2, np.mean(near**2)))
     rows = np.array(rows).reshape(-1, 4)
     rows = rows[(rows[:, 1] > 0) & (rows[:, 3] > 0)]  # a constant says nothing of noise
@@ -329,5 +334,5 @@ def _scatter_at_peak_scale(y: np.ndarray, step: float, width: float) -> tuple[fl
             break
     quiet = excess <= np.quantile(excess, 0.35)
     ratio = float(np.median(variance[quiet] / np.maximum(neighbours[quiet], 1e-30)))
-    size = 1.4 * math.exp(centre)
+    size = margin * math.exp(centre)
     return size * share, size * (1 - share) / unit, ratio
