@@ -7,6 +7,7 @@ import pytest
 from simulated_patterns import TRUE, Tube, random_areas, simulated
 
 from xtinct.errors import XtinctError
+from xtinct.lattices.metric import form_metric
 from xtinct.observer.fitting import pawley
 from xtinct.observer.fitting.pawley import FitSettings, fit_lattice
 from xtinct.observer.fitting.refinement import fit_cell
@@ -141,6 +142,22 @@ def test_the_background_is_wrong_by_as_much_as_its_correction_expects(edge):
     pulls = np.concatenate(pulls)
     assert abs(pulls.mean()) < 0.7
     assert 0.4 < np.sqrt(np.mean(pulls**2)) < 1.3
+
+
+def test_a_cell_of_dense_lines_is_found_from_the_lengths_as_told():
+    """Beta is told wrong, so wrong scales of the cell lie under more of the many lines at first."""
+
+    def areas(lines, rng):
+        hkl = lines.representative()
+        return 60.0 * rng.exponential(size=len(lines)) ** 2 * ((hkl[:, 0] + hkl[:, 1]) % 2 == 0)
+
+    cell = np.array([13.254, 8.31, 13.10, 90, 105.37, 90])
+    told = np.array([13.208, 8.287, 13.089, 90, 104.67, 90])
+    true, _, _, _ = simulated("monoclinic", tuple(cell), areas, Profile(W=0.008, U=0.01, eta0=0.4), 5)
+    m = measured(true.two_theta, true.intensity, true.radiation)
+    start = form_metric("monoclinic", told[None])[0]
+    found, _ = fit_cell(m, "monoclinic", start, Profile(W=0.008, U=0.01, eta0=0.4)).cell()
+    assert np.abs(found - cell).max() < 0.05
 
 
 def test_derivatives_are_those_of_the_pattern():
