@@ -209,8 +209,8 @@ class Identification:
             voted = self.recognition is not None and self.recognition.known
             by = "known structures" if voted else "what was expected beforehand"
             text += (
-                f" A share of {self.observation.unknown:.2f} has none of the lattices that were found, and "
-                f"goes by {by}."
+                f" A probability of {self.observation.unknown:.2f} is left for lattices that were not found; "
+                f"it is shared out by {by}."
             )
         return text
 

@@ -47,6 +47,8 @@ _CAP = Profile(0.05, 0.05, 0.01, 0.01, 0.01, 0.2, 0.2, 0.02)
 _CONVERGED = 0.03
 #: Degrees beyond the range within which a line still reaches into it.
 _MARGIN = 0.3
+#: Square root of the information on a parameter below which the pattern does not show it.
+_SEEN = 1e-50
 
 
 @dataclass(frozen=True)
@@ -446,7 +448,10 @@ class _Fit:
             own[k] = G[k] - copied - normal_equations.accumulate(p.hats, imitation[n_lines:, k], p.n)
         told = np.zeros(K)  # precision of the prior
         told[self.p :] = [getattr(SPREAD, name) ** -2 for name in self.names]
-        scale = np.sqrt(np.maximum(np.diagonal(M) + told, 1e-300))
+        scale = np.sqrt(np.maximum(np.diagonal(M) + told, 0.0))
+        if not (scale > _SEEN).all():
+            # No line has a height, so nothing shows where lines are.
+            return missing, no_errors, np.full(width, np.nan)
         scaled = (M + np.diag(told)) / np.outer(scale, scale)
         scaled[np.diag_indices(K)] += 1e-9
         ideal = np.linalg.inv(scaled) / np.outer(scale, scale)

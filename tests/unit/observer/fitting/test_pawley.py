@@ -73,6 +73,14 @@ def test_errors_of_the_cell_are_those_of_repeated_measurements():
     assert 0.75 < np.sqrt(np.mean(np.square(pulls))) < 1.35
 
 
+def test_lines_without_height_leave_the_cell_without_uncertainties():
+    m, metric, _, _ = simulated("cubic", (8.4, 8.4, 8.4, 90, 90, 90), random_areas, TRUE, 3)
+    m = replace(m, intensity=m.background - 50.0)
+    fit = fit_lattice(m, "cubic", metric, TRUE, settings=FitSettings(errors=True, misfit=0.0))
+    assert not fit.area.any()
+    assert np.isnan(fit.metric_covariance).all()
+
+
 def test_correlated_residuals_widen_the_errors():
     wide = TRUE._replace(W=0.06)
     m, metric, _, _ = simulated(
