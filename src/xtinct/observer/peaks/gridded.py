@@ -187,6 +187,9 @@ _NEXT_SCALE = 1.4
 #: Scatter of neighbours that share their noise grows faster than this power of the scale, that of noise and
 #: weak lines more slowly.
 _GROWTH = 1.2
+#: What the scatter of quieter parts is multiplied by: over the width of a peak, and at the scale of
+#: smoothing, where fewer weak lines add to it.
+_MARGIN, _MARGIN_SMOOTHED = 1.15, 1.4
 #: Peaks of this FWHM, degree, leave no part of a pattern quiet; correlated noise of such patterns must show
 #: over this many points already.
 _BROAD, _SHORT = 0.45, 2
@@ -199,7 +202,8 @@ def noise_of(
 
     Raw counts scatter independently, and differences of neighbours tell the gain (1, or less where counts
     were scaled or joined). Where the pattern was smoothed or resampled, neighbours agree and differences
-    call the noise far too small: the scatter over the width of a peak, in the quieter parts, counts there.
+    call the noise far too small: the scatter over as many points as share their noise, in the quieter parts,
+    counts there. Of raw counts that scatter more over the width of a peak than neighbours do, that counts.
     """
     gain = _gain_of(intensity) if sigma is None else _gain_of_sigma(intensity, sigma)
     if sigma is None and abs(gain - 1) < 0.5 and np.mean(intensity == np.round(intensity)) > 0.9:
@@ -294,9 +298,9 @@ def _scatter_at_peak_scale(y: np.ndarray, step: float, width: float) -> tuple[fl
     if block > len(y) or block <= 3 * scales[-1] + 4:
         return None
     smoothed = _scale_of_noise(y, block, scales[-1])
-    margin = 1.15
+    margin = _MARGIN
     if smoothed > 1:  # there weak lines are no noise
-        scales, margin = [smoothed], 1.4
+        scales, margin = [smoothed], _MARGIN_SMOOTHED
     first = _contrast(y, 1)
     rows = []
     for i in range(0, len(y) - block + 1, block // 2):
