@@ -16,8 +16,8 @@ def of_readme(sentence):
 
 
 def of_table(page, row):
-    """The cells of a row of a page of docs/."""
-    lines = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
+    """The cells of a row of a page."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
     (line,) = [line for line in lines if line.startswith(f"| {row} |")]
     return [cell.strip() for cell in line.strip("|").split("|")[1:]]
 
@@ -27,19 +27,38 @@ def hundredths(cell):
     return [int(x) for x in re.findall(r"\.(\d\d)", cell)]
 
 
+def percents(cell):
+    """The same of a cell like 86 [76, 93]."""
+    return [int(x) for x in re.findall(r"\d+", cell)]
+
+
 def test_how_often_predict_is_right_is_as_its_page_says():
-    classes, groups = of_table("predict.md", "extinction class"), of_table("predict.md", "space group")
-    said = of_readme("names the class of SHARE and the space group of SHARE")
-    assert said == hundredths(classes[0]) + hundredths(groups[0])
-    assert of_readme("type are removed, still the class of SHARE") == hundredths(classes[2])
-    sure = [cell.split(" of ") for cell in of_table("predict.md", "right of classes above .9")]
-    right, all_of_them = (sum(int(pair[i]) for pair in sure) for i in (0, 1))
-    assert of_readme(r"in three settings together, (\d+) of (\d+) were right") == [right, all_of_them]
+    _, *installed = of_table("README.md", "`xtinct predict`, as installed")
+    _, classes, _, groups, sure, _ = of_table("docs/predict.md", "**odd rows (65)**")
+    assert [percents(cell) for cell in installed[:2]] == [hundredths(classes), hundredths(groups)]
+    assert installed[2] == sure
+    classes, groups, sure = (
+        of_table("docs/predict.md", row)
+        for row in ("extinction class", "space group", "right of classes above .9")
+    )
+    for row, setting in (
+        ("`xtinct predict` with `--database`, the sample's structure is in it", 0),
+        ("the same, the sample's structure type is not in it", 2),
+    ):
+        _, *said = of_table("README.md", row)
+        assert [percents(cell) for cell in said[:2]] == [
+            hundredths(classes[setting]),
+            hundredths(groups[setting]),
+        ]
+        assert said[2] == sure[setting]
 
 
 def test_how_often_index_is_right_is_as_its_page_says():
-    row = of_table("observer.md", "**RRUFF, odd rows**")
-    said = of_readme("lattice of SHARE and the crystal family of SHARE, and it named the class of SHARE")
-    assert said == [x for i in (1, 3, 5) for x in hundredths(row[i])]
+    row = of_table("docs/observer.md", "**RRUFF, odd rows**")
+    _, *said = of_table("README.md", "`xtinct index`")
+    assert [percents(cell) for cell in said[:2]] == [hundredths(row[i]) for i in (5, 7)]
+    assert said[2] == row[8].split(", ")[2].replace("/", " of ")
+    said = of_readme("lattice of SHARE and the crystal family of SHARE")
+    assert said == [x for i in (1, 3) for x in hundredths(row[i])]
     pairs = [[int(x) for x in pair.split("/")] for pair in row[8].split(", ")]
     assert of_readme(r"above 0.9, (\d+) of (\d+) were right") == [sum(x) for x in zip(*pairs, strict=True)]
