@@ -277,9 +277,12 @@ class Identification:
 
     def __str__(self) -> str:
         observation, found = self.observation, self.recognition
-        names = [_named(name) for name in self.class_set]
+        symbols: dict[str, list[str]] = {}
+        for family, symbol in self.class_set:
+            symbols.setdefault(family, []).append(symbol)
+        by_family = "; ".join(f"{', '.join(those)} ({family})" for family, those in symbols.items())
         reckoned = (
-            f"Classes to reckon with: {', '.join(names)}. On laboratory scans, nine such sets in ten held "
+            f"Classes to reckon with: {by_family}. On laboratory scans, nine such sets in ten held "
             "the true class."
         )
         parts = [
