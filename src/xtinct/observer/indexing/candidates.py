@@ -1,6 +1,7 @@
 """From a peak list to lattices, the most likely first."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,7 +29,8 @@ from xtinct.observer.indexing.likelihood import (
     refined,
     total_score,
 )
-from xtinct.observer.peaks.peak_search import Peaks
+from xtinct.observer.peaks.peak_search import Peaks, error_share
+from xtinct.radiation.anodes import ANODES
 from xtinct.symmetry.families import (
     CUBIC,
     FAMILIES,
@@ -56,11 +58,12 @@ class Limits:
             CUBIC: 12000.0,
             TRIGONAL_HEXAGONAL: 10000.0,
             TETRAGONAL: 10000.0,
-            ORTHORHOMBIC: 6000.0,
-            MONOCLINIC: 4000.0,
-            TRICLINIC: 2000.0,
+            ORTHORHOMBIC: 10000.0,
+            MONOCLINIC: 10000.0,
+            TRICLINIC: 10000.0,
         }
     )  # volume of the conventional cell, angstrom^3
+    error_share: float = 1.0  # share of the usual systematic errors that lines have
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,15 +130,21 @@ def used_lines(peaks: Peaks, limits: Limits) -> _Lines:
     """The peaks that index: how well they are placed and how probably each is foreign."""
     area = peaks.area / peaks.area.max()
     certainty = peaks.area / peaks.area_error
-    near = np.abs(peaks.two_theta[:, None] - peaks.two_theta) < 12.0
+    # Shorter wavelengths bring all lines to lower angles.
+    reach = 12.0 * min(1.0, peaks.wavelength / ANODES["Cu"].alpha1)
+    near = np.abs(peaks.two_theta[:, None] - peaks.two_theta) < reach
     local = area / np.max(np.where(near, area, 0.0), axis=1)
     foreign = np.where(certainty < 6, 0.35, np.where(certainty < 10, 0.15, 0.05))
     foreign = np.where((local < 0.015) & (foreign < 0.3), 0.3, foreign)
     foreign = np.where((local < 0.01) & (foreign < 0.6), 0.6, foreign)
     foreign = np.where((local > 0.15) & (certainty > 8), 0.03, foreign)
-    foreign = np.where(peaks.two_theta < 6.0, np.maximum(foreign, 0.4), foreign)
-    blended = np.where(peaks.gap < 1.3 * peaks.fwhm, 0.012, 0.0)
-    error = np.sqrt(peaks.error**2 + 0.012**2 + blended**2 + (0.05 * peaks.fwhm) ** 2)
+    # Air and the primary beam make bumps; a large cell shows several lines there.
+    spacing = 1.0 / np.sqrt(peaks.q)
+    alone = (spacing > _LONG) & (spacing > _ALONE * spacing[min(9, len(spacing) - 1)])
+    foreign = np.where(alone, np.maximum(foreign, 0.4), foreign)
+    least = _ERROR * limits.error_share
+    blended = np.where(peaks.gap < 1.3 * peaks.fwhm, least, 0.0)
+    error = np.sqrt(peaks.error**2 + least**2 + blended**2 + (0.05 * peaks.fwhm) ** 2)
 
     def chosen(most: int) -> np.ndarray:
         rows = np.flatnonzero(foreign < 0.34)
@@ -171,18 +180,37 @@ def _search(family: str, found: FoundLines, shift: float, limits: Limits) -> lis
     test = trees.test_of(
         (q, slope, found.foreign),
         trees.Tolerance(
-            max(_COARSE, 3.0 * error), max(_FINE, 1.5 * error), min(limits.shift_prior.spread, _STEP)
+            max(_COARSE * limits.error_share, 3.0 * error),
+            max(_FINE * limits.error_share, 1.5 * error),
+            min(limits.shift_prior.spread, _STEP),
         ),
         FAMILIES[family].general,
         kind,
         float(FAMILIES[family].order),
-        (smallest, limits.largest[family]),
+        (smallest, _largest(family, q, limits)),
     )
     kept = trees.kept(limits.kept, -3.0 if family == CUBIC else 0.0)
     _SEARCHES[family](_Start(q, sure, found.area, test, kept))
     count = int(kept.count[0])
     order = np.argsort(-kept.score[:count])
     return list(kept.metric[order])
+
+
+def _largest(family: str, q: np.ndarray, limits: Limits) -> float:
+    """Volume up to which lattices are looked for: that of which the lines (n,) would be an eighth.
+
+    It is never less than what a list of any density is asked for.
+    """
+    lines = 4.0 * math.pi / 3.0 * float(q[-1]) ** 1.5 / FAMILIES[family].order
+    return min(limits.largest[family], max(_ANY_DENSITY.get(family, np.inf), 8.0 * len(q) / lines))
+
+
+def _for_widths(limits: Limits, peaks: Peaks) -> Limits:
+    """The limits for a list whose peaks are sharp: their errors and their common shift are smaller too."""
+    share, prior = error_share(peaks.fwhm), limits.shift_prior
+    return replace(
+        limits, error_share=share, shift_prior=ShiftPrior(prior.shift * share, prior.spread * share)
+    )
 
 
 def _starts(prior: ShiftPrior) -> np.ndarray:
@@ -250,8 +278,13 @@ def _triclinic(start: _Start) -> None:
     trees.three_zones(axes, zone, 24, start.test, start.kept, _MOST_TESTED)
 
 
-#: How far lines may lie from a lattice of few lines, and from one refined on all, degree, at least.
-_COARSE, _FINE = 0.06, 0.03
+#: How far lines may lie from a lattice of few lines, and from one refined on all, degree, at least; error of
+#: a line besides its own.
+_COARSE, _FINE, _ERROR = 0.06, 0.03, 0.012
+#: Spacing, angstrom, beyond which a line is doubtful if it is so many times that of the tenth line.
+_LONG, _ALONE = 14.7, 3.0
+#: Volume up to which lattices are looked for whatever the density of the lines, angstrom^3.
+_ANY_DENSITY = {ORTHORHOMBIC: 6000.0, MONOCLINIC: 4000.0, TRICLINIC: 2000.0}
 #: Step of the shifts at which the search is done, degree.
 _STEP = 0.1
 #: Triclinic metrics that are tested at most.
@@ -275,7 +308,7 @@ _SEARCHES = {
     TRICLINIC: _triclinic,
 }
 #: Distance of atoms, angstrom, within which relatives of a candidate have a symmetry, and their largest size.
-_LIFTED, _MOST_REDUCED = 0.06, 8000.0
+_LIFTED, _MOST_REDUCED = 0.06, 12000.0
 _WIDTHS = np.array([0.05, 0.03, 0.02, 0.0, 0.0])
 #: Weight of the lines that are not seen: their absence has many reasons.
 _UNSEEN = 0.4
@@ -292,6 +325,7 @@ def _scored(
     found = lines.searched
     n = found.two_theta.size
     metric = np.ascontiguousarray(metric, dtype=np.float64)
+    widths = widths * limits.error_share
     metric, shift = refined(metric, shift, kind_of(family), found, n, limits.shift_prior, widths)
     if not np.isfinite(shift):
         return []
@@ -299,7 +333,9 @@ def _scored(
     for centring in FAMILIES[family].centrings:
         one, moved, kind = metric, shift, kind_of(family, centring)
         if centring != "P":
-            one, moved = refined(metric, shift, kind, found, n, limits.shift_prior, _FINAL)
+            one, moved = refined(
+                metric, shift, kind, found, n, limits.shift_prior, _FINAL * limits.error_share
+            )
             if not np.isfinite(moved):
                 continue
         score, far, missing, first, reach = assessed(one @ kind.general, kind, found, lines.every, moved)
@@ -325,9 +361,9 @@ def candidates(
     peaks: Peaks, families: tuple[str, ...] = tuple(FAMILIES), *, limits: Limits | None = None
 ) -> list[Candidate]:
     """Different lattices that explain the peaks, the most likely first."""
-    limits = limits or Limits()
     if len(peaks) < 3:
         return []
+    limits = _for_widths(limits or Limits(), peaks)
     lines = used_lines(peaks, limits)
     if lines.searched.two_theta.size < 3:
         return []
@@ -346,7 +382,7 @@ def suggested(
     peaks: Peaks, suggestions: Sequence[Suggestion], limits: Limits | None = None
 ) -> list[Candidate]:
     """The suggestions as candidates, refined on the peaks; those that their lines allow."""
-    limits = limits or Limits()
+    limits = _for_widths(limits or Limits(), peaks)
     lines = used_lines(peaks, limits)
     found: list[Candidate] = []
     for one in suggestions:

@@ -17,8 +17,9 @@ from xtinct.symmetry.families import BY_SYMMETRY, FAMILIES
 KINDS = {family: code for code, family in enumerate(reversed(BY_SYMMETRY))}
 #: Codes of the centrings.
 CODES = {centring: code for code, centring in enumerate("PABCIFR")}
-#: Half-width of the window in which the density of a lattice's lines is counted, degree.
-_WINDOW = 4.0
+#: Half-width of the window in which the density of a lattice's lines is counted, degree, at most, and as a
+#: share of the angle of the last line.
+_WINDOW, _OF_LAST = 4.0, 0.25
 #: Share of a lattice's lines that are absent or weak beyond what chance does.
 _ABSENT = 0.35
 #: Prior that a pattern has many foreign lines, and the probability of each line to be foreign then.
@@ -210,11 +211,17 @@ def nearest(values, x):
 
 
 @njit(cache=True)
-def density(angles, x):
-    """Lines per degree around x, of ascending angles."""
-    low = np.searchsorted(angles, x - _WINDOW)
-    high = np.searchsorted(angles, x + _WINDOW)
-    return (high - low) / (2.0 * _WINDOW) + 0.02
+def window(found):
+    """Half-width of the window in which lines are counted, degree."""
+    return min(_WINDOW, _OF_LAST * found.two_theta[-1])
+
+
+@njit(cache=True)
+def density(angles, x, width):
+    """Lines per degree around x, of ascending angles; width, half of that of the window."""
+    low = np.searchsorted(angles, x - width)
+    high = np.searchsorted(angles, x + width)
+    return (high - low) / (2.0 * width) + 0.02
 
 
 @njit(cache=True)
@@ -222,10 +229,11 @@ def line_scores(angles, found, shift):
     """Log-likelihood ratio (n,) of every found line over chance, and its distance (n,) from the lattice's."""
     n = found.two_theta.size
     score, distance = np.empty(n), np.empty(n)
+    width = window(found)
     for i in range(n):
         x = found.two_theta[i] - shift
         off = x - angles[nearest(angles, x)]
-        rho = density(angles, x)
+        rho = density(angles, x, width)
         s = found.error[i]
         inside = (1.0 - found.foreign[i]) * math.exp(-0.5 * (off / s) ** 2) / (s * 2.5066282746)
         chance = 2.0 * rho * math.exp(-2.0 * rho * abs(off))
@@ -243,6 +251,7 @@ def refined(metric, shift, kind, found, n, prior, widths):
     """
     p, general = metric.size, kind.general
     failed = metric, math.nan
+    around = window(found)
     for width in widths:
         q_max = q_of(found.two_theta[n - 1] - shift + 1.0, found.wavelength)
         hkl, q, many = lines_of(metric @ general, q_max, kind.kind)
@@ -261,7 +270,7 @@ def refined(metric, shift, kind, found, n, prior, widths):
             x = found.two_theta[i] - shift
             j = nearest(angles, x)
             off = x - angles[j]
-            rho = density(angles, x)
+            rho = density(angles, x, around)
             s = max(found.error[i], width)
             inside = (1.0 - found.foreign[i]) * math.exp(-0.5 * (off / s) ** 2) / (s * 2.5066282746)
             outside = found.foreign[i] * 2.0 * rho * math.exp(-2.0 * rho * abs(off)) + 1e-9
@@ -314,7 +323,7 @@ def unseen(angles, many, found, shift):
     (Wilson 1949, Acta Cryst. 2, 318); a share of lines is absent for other reasons.
     """
     total = 0.0
-    n = found.two_theta.size
+    n, reach = found.two_theta.size, 2.0 * window(found)
     low, high = found.two_theta[0] - shift - 0.5, found.two_theta[n - 1] - shift + 0.1
     for j in range(angles.size):
         x = angles[j]
@@ -323,13 +332,13 @@ def unseen(angles, many, found, shift):
         power, equivalents, near = 0.0, 0.0, 180.0
         for i in range(n):
             off = found.two_theta[i] - shift - x
-            if abs(off) < 2.0 * _WINDOW:
+            if abs(off) < reach:
                 power += found.area[i]
             near = min(near, abs(off) - 2.0 * found.error[i] - 0.4 * found.width[i])
         if near <= 0.0:
             continue
-        first = np.searchsorted(angles, x - 2.0 * _WINDOW)
-        last = np.searchsorted(angles, x + 2.0 * _WINDOW)
+        first = np.searchsorted(angles, x - reach)
+        last = np.searchsorted(angles, x + reach)
         for i in range(first, last):
             equivalents += many[i]
         seen = math.exp(-found.limit * equivalents / (many[j] * (power + found.limit)))

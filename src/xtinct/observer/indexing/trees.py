@@ -19,6 +19,9 @@ from xtinct.observer.indexing.likelihood import determinant
 _PER_E = 16
 #: Share by which a lattice has more lines than its volume says (those on planes of symmetry count once).
 _MORE = 1.15
+#: Longest axis, angstrom, and the square of its reciprocal.
+LONGEST = 80.0
+THINNEST = 1.0 / LONGEST**2
 
 
 class Test(NamedTuple):
@@ -79,7 +82,7 @@ def test_of(lines, window, general, kind, order, volumes) -> Test:
     missed = np.log(np.maximum(foreign, 0.2 if len(general) <= 2 else 0.0))
     return Test(
         q, slope, tolerance[0], tolerance[1], missed, gain, gain.sum(axis=2), general, kind,
-        min(len(q), 9), allowed, stiffness, *volumes, 80.0,
+        min(len(q), 9), allowed, stiffness, *volumes, LONGEST,
     )  # fmt: skip
 
 
@@ -356,7 +359,7 @@ def two_numbers(base, forms, hexagonal, test, found):
                         continue
                     x = (base[i] * forms[t, 1] - base[j] * forms[s, 1]) / size
                     z = (base[j] * forms[s, 0] - base[i] * forms[t, 0]) / size
-                    if x < 2e-4 or z < 2e-4:
+                    if x < THINNEST or z < THINNEST:
                         continue
                     g[0], g[1], g[2] = x, x, z
                     g[5] = x if hexagonal else 0.0
@@ -390,13 +393,13 @@ def three_numbers(base, squares, first, test, found):
                                 continue
                             # Cramer's rule on the rows a, b, d with right sides p, q, r.
                             x = (r * c23 - d2 * x13 + d3 * x12) / size
-                            if x < 3e-4 or x > 0.25:
+                            if x < THINNEST or x > 0.25:
                                 continue
                             y = (d1 * x13 - r * c13 - d3 * x23) / size
-                            if y < 3e-4 or y > 0.25:
+                            if y < THINNEST or y > 0.25:
                                 continue
                             z = (r * c12 - d1 * x12 + d2 * x23) / size
-                            if z < 3e-4 or z > 0.25:
+                            if z < THINNEST or z > 0.25:
                                 continue
                             g[0], g[1], g[2] = x, y, z
                             _try(g, test, found, work)
@@ -499,7 +502,7 @@ def zone_and_row(base, zone, line, test, found):
                     plane = a + c + e
                 for k in range(1, 4):
                     b = (line[s] - plane) / (k * k)
-                    if b < 8e-4 or b > 0.25:
+                    if b < THINNEST or b > 0.25:
                         continue
                     g[0], g[1], g[2], g[4] = a, b, c, e
                     _try(g, test, found, work)
@@ -527,14 +530,14 @@ def row_by_row(base, first, second, third, test, found):
                 size = h1 * k2 - k1 * h2
                 a = (base[i] * k2 - base[j] * k1) / size
                 b = (base[j] * h1 - base[i] * h2) / size
-                if a < 8e-4 or b < 8e-4 or a > 0.25 or b > 0.25:
+                if a < THINNEST or b < THINNEST or a > 0.25 or b > 0.25:
                     continue
                 for m in range(n):
                     if m == i or m == j:  # noqa: SIM109
                         continue
                     for t in range(len(second)):
                         c = (base[m] - second[t, 0] ** 2 * b) / second[t, 1] ** 2
-                        if c < 8e-4 or c > 0.25:
+                        if c < THINNEST or c > 0.25:
                             continue
                         if 1.0 / math.sqrt(a * b * c) > test.largest:
                             continue

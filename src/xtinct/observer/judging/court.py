@@ -16,6 +16,7 @@ from xtinct.observer.fitting.pawley import FitSettings, LatticeFit, fit_lattice
 from xtinct.observer.indexing.candidates import Candidate
 from xtinct.observer.judging.lattice_classes import ClassPosterior, class_posterior
 from xtinct.observer.judging.ranking import PeakEvidence, peak_evidence
+from xtinct.observer.peaks.peak_search import error_share
 from xtinct.observer.peaks.peak_shapes import Profile, q_of, shift, true_angle
 from xtinct.observer.peaks.radiation_found import Found
 from xtinct.symmetry.families import FAMILIES
@@ -159,7 +160,7 @@ class Court:
         near = np.minimum(
             np.abs(peaks.two_theta - lines[right]), np.abs(peaks.two_theta - lines[np.maximum(right - 1, 0)])
         )
-        return near > np.maximum(_FOREIGN[0], _FOREIGN[1] * peaks.fwhm)
+        return near > np.maximum(_FOREIGN[0] * error_share(peaks.fwhm), _FOREIGN[1] * peaks.fwhm)
 
     def _charge(self, fit: LatticeFit) -> float:
         """What the prior of foreign lines costs: so few are expected, anywhere, and most of them weak.

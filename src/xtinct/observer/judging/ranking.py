@@ -19,7 +19,9 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.metric import volume_of_metric
 from xtinct.observer.fitting.line_sets import absence_sets, centring_of, lines_of
 from xtinct.observer.judging.pattern_evidence import INTENSITY_MEANS, INTENSITY_WEIGHTS, lorentz_polarization
+from xtinct.observer.peaks.peak_search import error_share
 from xtinct.observer.peaks.peak_shapes import q_of, true_angle
+from xtinct.radiation.anodes import ANODES
 from xtinct.symmetry.families import FAMILIES
 
 #: Peaks that are judged, from the lowest angle; lines of a lattice that can be compared at most.
@@ -33,12 +35,13 @@ _SPURIOUS_MEANS = np.array([0.01, 0.05, 0.2])
 _HIDDEN = 1.5
 #: Area over its error, and share of the strongest peak's, from which a line is seen.
 _SEEN, _LEAST = 5.0, 0.006
-#: Degrees over which the mean intensity, and over which the noise, is local.
+#: Degrees over which the mean intensity, and over which the noise, is local; for copper and longer
+#: wavelengths, as the angles below: shorter ones bring all lines to lower angles.
 _LOCAL, _NOISE = 8.0, 15.0
 #: log(prior range / error) of a parameter of the metric.
 _PARAMETER = 3.5
-#: Degrees below the first peak and above the last one where lines are expected.
-_BELOW, _ABOVE = 3.0, 0.5
+#: Degrees below the first peak and above the last one where lines are expected, and the lowest of them.
+_BELOW, _ABOVE, _LOWEST = 3.0, 0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) ->
         raise XtinctError("no peaks: nothing to judge a lattice by")
     at, area = np.asarray(peaks.two_theta)[:n], np.asarray(peaks.area)[:n]
     fwhm, noise = np.asarray(peaks.fwhm)[:n], np.asarray(peaks.area_error)[:n]
-    low, high = max(at[0] - _BELOW, 2.0), at[-1] + _ABOVE
+    scale = min(1.0, peaks.wavelength / ANODES["Cu"].alpha1)
+    low, high = max(at[0] - _BELOW * scale, _LOWEST * scale), at[-1] + _ABOVE * scale
     wavelength = peaks.wavelength
     q_low, q_high = (float(q_of(angle - shift, wavelength)) for angle in (low, high))
     own = FAMILIES[family]
@@ -82,16 +86,17 @@ def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) ->
     centre = true_angle(lines.forms @ np.asarray(metric), wavelength)
     geometry = lines.multiplicity * lorentz_polarization(centre)
     centre = centre + shift
-    error = np.sqrt(np.asarray(peaks.error)[:n] ** 2 + _SYSTEMATIC**2 + (_OF_WIDTH * fwhm) ** 2)
+    systematic = _SYSTEMATIC * error_share(fwhm)
+    error = np.sqrt(np.asarray(peaks.error)[:n] ** 2 + systematic**2 + (_OF_WIDTH * fwhm) ** 2)
     distance = np.abs(at[:, None] - centre)
     strongest = float(area.max())
-    around = distance < _NOISE
+    around = distance < _NOISE * scale
     quietest = np.where(around, noise[:, None], np.inf).min(axis=0)
     quietest = np.where(np.isfinite(quietest), quietest, noise.min())
     sets = absence_sets(lines)
     # Local mean of every set: the intensity of the peaks around, over what its lines would show of it.
-    shown = np.exp(-0.5 * ((centre[:, None] - at) / _LOCAL) ** 2) @ area
-    near = np.exp(-0.5 * ((centre[:, None] - centre) / _LOCAL) ** 2)
+    shown = np.exp(-0.5 * ((centre[:, None] - at) / (_LOCAL * scale)) ** 2) @ area
+    near = np.exp(-0.5 * ((centre[:, None] - centre) / (_LOCAL * scale)) ** 2)
     expected = (sets.allowed * geometry) @ near
     mean = np.maximum(shown / np.maximum(expected, 1e-9), 1e-4 * strongest / geometry.max()) * geometry
     spurious_means = _SPURIOUS_MEANS * strongest

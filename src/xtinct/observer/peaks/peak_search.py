@@ -32,6 +32,9 @@ _TAILS = ((9.0, 0.006), (5.0, 0.018), (2.5, 0.05), (1.2, 0.10))
 _FLANKS = ((5.0, 0.015), (2.0, 0.05))
 #: Shares of a peak's area that its K-beta and its tungsten L-alpha line stay below.
 _GHOSTS = 0.04, 0.03
+#: Median width, degree, below which errors besides those of counting are smaller in proportion: an instrument
+#: of sharper peaks is better aligned too.
+_SHARP = 0.055
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class Peaks:
     def q(self) -> np.ndarray:
         """1/d^2, 1/angstrom^2, as if there were no shift."""
         return q_of(self.two_theta, self.wavelength)
+
+
+def error_share(fwhm: np.ndarray) -> float:
+    """Share of the usual systematic errors that peaks of these widths (n,), degree, have; at most 1."""
+    return min(1.0, float(np.median(fwhm)) / _SHARP) if len(fwhm) else 1.0
 
 
 def find_peaks(measured: Measured, width: float | None = None) -> tuple[Peaks, PeakFit | None]:

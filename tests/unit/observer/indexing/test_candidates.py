@@ -1,12 +1,14 @@
 """Lattices of peak lists: exact lists of every Bravais lattice, noise, lists of lines, relations."""
 
+from dataclasses import replace
+
 import gemmi
 import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.lattices import bravais
-from xtinct.observer.indexing.candidates import NOTHING, candidates, once
+from xtinct.observer.indexing.candidates import NOTHING, Limits, candidates, once, used_lines
 from xtinct.observer.indexing.merit import merit
 from xtinct.observer.peaks import peak_lists
 from xtinct.symmetry.families import FAMILIES
@@ -32,10 +34,18 @@ KNOWN = {
 QUICK = ("cubic", "tetragonal", "trigonal-hexagonal", "orthorhombic")
 
 
-def listed(name: str, cell: tuple[float, ...], most: int = 40) -> np.ndarray:
-    """d of the first lines of a cell by gemmi, the longest first."""
+#: Cells of 8,000 to 9,600 cubic angstrom, and space groups of them.
+LARGE = {
+    "orthorhombic": ("P n m a", (24.14, 12.93, 26.97, 90, 90, 90)),
+    "monoclinic": ("P 1 21/c 1", (27.2, 18.51, 19.99, 90, 103.1, 90)),
+    "triclinic": ("P -1", (16.47, 18.37, 29.94, 84.7, 86.9, 80.7)),
+}
+
+
+def listed(name: str, cell: tuple[float, ...], most: int = 40, least: float = 1.0) -> np.ndarray:
+    """d of the first lines of a cell by gemmi, the longest first, down to `least` angstrom."""
     group, cell = gemmi.SpaceGroup(name), gemmi.UnitCell(*cell)
-    hkl = gemmi.make_miller_array(cell, group, 1.0, 50.0)
+    hkl = gemmi.make_miller_array(cell, group, least, 50.0)
     d = np.unique(np.round([cell.calculate_d(list(map(int, row))) for row in hkl], 7))[::-1]
     return d[:most]
 
@@ -66,6 +76,40 @@ def test_shifted_list_with_foreign_and_missing_lines():
     assert bravais.same(best.reduced, bravais.reduced(np.array(cell, dtype=float)), 0.005, 0.3)
     assert best.shift == pytest.approx(0.07, abs=0.02)
     assert best.bravais == "mP"
+
+
+@pytest.mark.parametrize("family", LARGE)
+def test_large_cell_is_found(family):
+    group, cell = LARGE[family]
+    # Every fourth line is not seen.
+    d = np.delete(listed(group, cell, 40, 5.0), slice(2, None, 4))
+    best = candidates(peak_lists.from_d(d), (family,))[0]
+    assert bravais.same(best.reduced, bravais.reduced(np.array(cell, dtype=float)), 0.002, 0.2)
+    assert best.explained.all()
+
+
+@pytest.mark.parametrize("family", LARGE)
+def test_sharp_lines_of_a_short_wavelength_are_told_apart(family):
+    group, cell = LARGE[family]
+    d = np.delete(listed(group, cell, 40, 5.0), slice(2, None, 4))
+    exact = peak_lists.from_d(d, wavelength=0.4).two_theta
+    two_theta = exact + np.random.default_rng(3).normal(0, 0.0005, len(exact))
+    n = len(two_theta)
+    peaks = replace(
+        peak_lists.from_two_theta(two_theta, 0.4), error=np.full(n, 0.0005), fwhm=np.full(n, 0.015)
+    )
+    best = candidates(peaks, (family,))[0]
+    assert bravais.same(best.reduced, bravais.reduced(np.array(cell, dtype=float)), 0.002, 0.2)
+    assert best.explained.all()
+    assert abs(best.shift) < 0.002
+
+
+def test_a_line_far_below_the_others_is_doubtful_and_one_of_many_is_not():
+    few = used_lines(peak_lists.from_d(np.append(17.0, listed(*KNOWN["oP"]))), Limits())
+    many = used_lines(peak_lists.from_d(listed(*LARGE["triclinic"], 30, 5.0)), Limits())
+    assert few.every.foreign[0] >= 0.4
+    assert (few.every.foreign[1:] < 0.1).all()
+    assert (many.every.foreign < 0.1).all()
 
 
 def test_a_cell_is_judged_once_whatever_its_centring():

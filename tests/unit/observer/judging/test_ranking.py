@@ -79,6 +79,21 @@ def test_centring_and_shift_are_seen():
     )
 
 
+def test_a_short_wavelength_says_the_same():
+    metric, peaks = peaks_of("cubic", (24.0, 24.0, 24.0, 90, 90, 90), 195, 1)
+    copper = peak_evidence(peaks, "cubic", metric)
+    wavelength = 0.4
+    share = wavelength / peaks.wavelength
+    sine = share * np.sin(np.radians(peaks.two_theta / 2))
+    short = {"two_theta": 2 * np.degrees(np.arcsin(sine)), "wavelength": wavelength}
+    short |= {name: getattr(peaks, name) * share for name in ("error", "fwhm")}
+    found = peak_evidence(SimpleNamespace(**{**vars(peaks), **short}), "cubic", metric)
+    assert short["two_theta"][0] < 2.0
+    assert found.spurious == 0
+    assert found.symbol == copper.symbol
+    assert found.missing == pytest.approx(copper.missing, abs=1.0)
+
+
 def test_what_cannot_be_judged_is_said():
     metric, peaks = peaks_of("cubic", (5.43, 5.43, 5.43, 90, 90, 90), 227, 1)
     assert peak_evidence(peaks, "cubic", metric / 1e4) is None
