@@ -9,6 +9,8 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import overload
+from numba.np import arrayobj
 
 try:
     import fcntl
@@ -20,6 +22,26 @@ _PATIENCE = 120.0
 _LOG = logging.getLogger(__name__)
 #: Whether the message about the missing cache was given.
 _told = False
+
+
+def _spare_strings() -> None:
+    """Let an array that does not fit a slice be refused without a word of the two shapes.
+
+    numba words them in compiled code: 2 to 3 s of every process that compiles an assignment to a slice, for
+    each pair of dimensions, as it keeps no compiled code of its own. That is a message that nobody reads: a
+    shape that does not fit is a bug.
+    """
+    plain = getattr(arrayobj, "ol_raise_with_shape_context_generic", None)
+    if plain is not None:
+
+        def refuse(src_shapes, index_shape):
+            """What compiled code calls."""
+
+        overload(refuse)(plain)
+        arrayobj.raise_with_shape_context = refuse
+
+
+_spare_strings()
 
 
 def njit(*, cache: bool = True, **options: Any) -> Callable[[Callable], Callable]:

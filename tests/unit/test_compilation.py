@@ -7,7 +7,10 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
+
+from xtinct.compiling import njit
 
 FIRST_CALLS = """
 import time
@@ -153,3 +156,15 @@ def test_somebody_at_a_terminal_is_told_once_why_it_takes_long(tmp_path, looks_o
     assert first.count("compiling for this machine, once after an installation") == times
     assert first.endswith("end")
     assert said() == "end"
+
+
+def test_a_slice_of_another_shape_is_refused_without_words_that_take_seconds_to_compile():
+    @njit(cache=False)
+    def assign(array, values):
+        array[1:3] = values
+
+    array = np.zeros(4)
+    assign(array, np.ones(2))
+    assert array.tolist() == [0, 1, 1, 0]
+    with pytest.raises(ValueError, match=r"^cannot assign slice from input of different size$"):
+        assign(array, np.ones(3))

@@ -13,7 +13,8 @@ from xtinct.symmetry.operations import DATA
 pytestmark = pytest.mark.workflow
 
 ORDER = (
-    "input", "output", "log", "benchmark", "wildcard_constraints", "threads", "resources", "params", "script",
+    "input", "output", "log", "benchmark", "priority", "wildcard_constraints", "threads", "resources",
+    "params", "script",
 )  # fmt: skip
 
 
