@@ -66,6 +66,13 @@ def test_snakemakes_linter_finds_one_thing_which_is_meant(new_clone):
     assert "asks for a conda environment or container for each rule" in (clone.path / "Snakefile").read_text()
 
 
+def test_snakemake_looks_for_jobs_when_one_has_ended_and_not_ever_more_often(new_clone):
+    """Its limit of jobs in a second makes it look again a second after every look."""
+    files = ("data/links/aflow.json", "results/ceilings.csv", "data/symmetry/extinction_classes.parquet")
+    done = new_clone().run("snakemake", "--cores", "1", "--verbose", *files)
+    assert 1 <= (done.stdout + done.stderr).count("Ready jobs: ") <= len(files)
+
+
 def test_captions_of_the_report_are_there(root):
     texts = "\n".join(path.read_text() for path in [root / "Snakefile", *(root / "rules").glob("*.smk")])
     named = set(re.findall(r"workflow/report/([\w{}]+)\.rst", texts))
