@@ -73,6 +73,14 @@ if (
         )
 
 
+onstart:
+    # Snakemake limits the jobs that it starts in a second, which a cluster may need. For that it looks once more a
+    # second later, every time that it has looked, so that by the end of a build it looks a hundred times a
+    # second, each time at all jobs that could start.
+    if limits.nodes is None:
+        workflow.scheduler.job_rate_limiter = None
+
+
 if workflow.modifier.is_main_snakefile() and workflow.is_main_process:
     xtinct.project.place.exit_if_from_the_future(
         lambda path: any(

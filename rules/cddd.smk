@@ -42,7 +42,7 @@ rule cddd_family:
     params:
         config=cddd_part,
         seed=config["seed"],
-        code=code_digest("xtinct.datasets.cddd"),
+        code=code_digest("xtinct.datasets.settings", "xtinct.datasets.merging"),
     script:
         "../workflow/scripts/cddd_family.py"
 
@@ -66,6 +66,10 @@ rule cddd:
         config=part("lines", "splits.cddd", "splits.fractions", *least_of()),
         seed=config["seed"],
         families=FAMILIES,
-        code=code_digest("xtinct.datasets.cddd", "xtinct.datasets.manifest"),
+        code=code_digest(
+            "xtinct.datasets.settings",
+            "xtinct.datasets.merging",
+            "xtinct.datasets.manifest",
+        ),
     script:
         "../workflow/scripts/cddd.py"

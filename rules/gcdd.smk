@@ -83,7 +83,7 @@ rule gcdd_family:
     params:
         config=gcdd_part(),
         seed=config["seed"],
-        code=code_digest("xtinct.datasets.gcdd"),
+        code=code_digest("xtinct.datasets.settings", "xtinct.datasets.merging"),
     script:
         "../workflow/scripts/gcdd_family.py"
 

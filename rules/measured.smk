@@ -14,6 +14,7 @@ rule audit_patterns:
         "logs/audit_patterns/{set}.log",
     benchmark:
         "logs/audit_patterns/{set}.tsv"
+    priority: 1
     resources:
         mem_mb=sized(3000, 20),
         runtime=sized(60, 10),
@@ -38,6 +39,8 @@ rule judge_measured:
         "logs/judge_measured/{set}.log",
     benchmark:
         "logs/judge_measured/{set}.tsv"
+    # With all that comes before it: it takes longest of all after the trainings, and must not be the last.
+    priority: 1
     resources:
         mem_mb=sized(3000, 20),
         runtime=sized(120, 30),

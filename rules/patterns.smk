@@ -18,6 +18,7 @@ rule read_patterns:
         "logs/read_patterns/{set}.log",
     benchmark:
         "logs/read_patterns/{set}.tsv"
+    priority: 1
     resources:
         mem_mb=sized(4000),
         runtime=sized(600),

@@ -9,6 +9,7 @@ rule recognition:
         "logs/recognition.log",
     benchmark:
         "logs/recognition.tsv"
+    priority: 1
     resources:
         mem_mb=sized(2000, 8),
         runtime=sized(30, 1),

@@ -35,7 +35,7 @@ rule ulbd_family:
         config=ulbd_part,
         variant=lambda wildcards: VARIANTS.get(wildcards.ulbd.removeprefix("variants/")),
         seed=config["seed"],
-        code=code_digest("xtinct.datasets.ulbd"),
+        code=code_digest("xtinct.datasets.settings", "xtinct.datasets.merging"),
     script:
         "../workflow/scripts/ulbd_family.py"
 

@@ -230,6 +230,8 @@ def main() -> int:
         "--took", type=float, help="seconds of a build, if the one in --folder is there already"
     )
     given = parser.parse_args()
+    if given.damage and given.target != "all":
+        parser.error("--damage needs a whole build, which DVC can record: leave out --target")
     if given.full and "XTINCT_OWN_MOUNTS" not in os.environ:
         # A name space of mounts that ends with this process, and no one else sees.
         os.environ["XTINCT_OWN_MOUNTS"] = "1"

@@ -229,12 +229,12 @@ def _round(build: Build, records: dict, pairs: list[tuple[Damaged, str]]) -> Ite
     for one, reader in pairs:
         log = records[reader]["log"]
         outputs = [name for name in sound if records.get(name, {"log": None})["log"] == log]
-        if (trial.folder / log[0]).stat().st_mtime < start:
+        if one.name in errors:
+            yield one, "refused"  # by the reader, or by a job before it that reads the file too
+        elif (trial.folder / log[0]).stat().st_mtime < start:
             yield one, f"not read ({last_line(said)})"
         elif (trial.folder / one.name).read_bytes() == sound[one.name]:
             yield one, "made again"  # its own job ran too, because of inputs that are not kept
-        elif one.name in errors:
-            yield one, "refused"
         elif not all(name in made for name in outputs):
             yield one, f"stopped ({last_line((trial.folder / log[0]).read_text())})"
         elif any(sound[name] != made[name] for name in outputs if name.endswith(TIMELESS)):

@@ -285,7 +285,8 @@ def functions_ran(installed, root):
 def line_table(installed, root, functions_ran):
     """A table of line lists, as a build of the datasets makes it, but of one shard of ULBD."""
     code = (
-        "import yaml\nfrom xtinct.datasets.ulbd import UlbdSettings, build_shard\n"
+        "import yaml\nfrom xtinct.datasets.settings import UlbdSettings\n"
+        "from xtinct.datasets.ulbd import build_shard\n"
         "from xtinct.files.shards import Shard\nconfig = yaml.safe_load(open('small.yaml'))\n"
         "build_shard(UlbdSettings.from_config(config, 'cubic', seed=1), Shard(), 'lines.parquet')"
     )

@@ -374,7 +374,8 @@ def clone(new_clone):
     run(clone, f'python -c "{code}"')
     # A dataset of line lists, as a build makes it, but of one shard.
     code = (
-        "import yaml; from xtinct.datasets.ulbd import UlbdSettings, build_shard; "
+        "import yaml; from xtinct.datasets.settings import UlbdSettings; "
+        "from xtinct.datasets.ulbd import build_shard; "
         "from xtinct.files.shards import Shard; config = yaml.safe_load(open('config/config.yaml')); "
         "build_shard(UlbdSettings.from_config(config, 'cubic', seed=1), Shard(), 'lines.parquet')"
     )

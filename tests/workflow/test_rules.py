@@ -13,7 +13,8 @@ from xtinct.symmetry.operations import DATA
 pytestmark = pytest.mark.workflow
 
 ORDER = (
-    "input", "output", "log", "benchmark", "wildcard_constraints", "threads", "resources", "params", "script",
+    "input", "output", "log", "benchmark", "priority", "wildcard_constraints", "threads", "resources",
+    "params", "script",
 )  # fmt: skip
 
 
@@ -63,6 +64,13 @@ def test_snakemakes_linter_finds_one_thing_which_is_meant(new_clone):
     titles = set(re.findall(r"^    \* (.+?):?$", text, flags=re.M))
     assert titles == {"Specify a conda environment or container for each rule."}, text
     assert "asks for a conda environment or container for each rule" in (clone.path / "Snakefile").read_text()
+
+
+def test_snakemake_looks_for_jobs_when_one_has_ended_and_not_ever_more_often(new_clone):
+    """Its limit of jobs in a second makes it look again a second after every look."""
+    files = ("data/links/aflow.json", "results/ceilings.csv", "data/symmetry/extinction_classes.parquet")
+    done = new_clone().run("snakemake", "--cores", "1", "--verbose", *files)
+    assert 1 <= (done.stdout + done.stderr).count("Ready jobs: ") <= len(files)
 
 
 def test_captions_of_the_report_are_there(root):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import xtinct.project.lean_torch  # noqa: F401 (before torch)
 from xtinct.evaluation.measured_networks import MeasuredSet, ask_networks
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.project.job import job

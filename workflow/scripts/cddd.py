@@ -1,8 +1,8 @@
 """Quarantine and manifest of the line lists of real structures."""
 
-from xtinct.datasets.cddd import CrystalSettings
 from xtinct.datasets.manifest import write_manifest
 from xtinct.datasets.merging import merge_quarantine
+from xtinct.datasets.settings import CrystalSettings
 from xtinct.files.parquet import count_rows
 from xtinct.project.job import job
 

@@ -1,7 +1,7 @@
 """Shards of one family's line lists of real structures -> one table."""
 
-from xtinct.datasets.cddd import CrystalSettings
 from xtinct.datasets.merging import merge_lines
+from xtinct.datasets.settings import CrystalSettings
 from xtinct.project.job import job
 
 params = snakemake.params

@@ -1,6 +1,7 @@
 """Part of the structures -> line lists by family, and quarantine."""
 
-from xtinct.datasets.cddd import CrystalSettings, build_shard
+from xtinct.datasets.cddd import build_shard
+from xtinct.datasets.settings import CrystalSettings
 from xtinct.files.shards import Shard
 from xtinct.project.job import job
 

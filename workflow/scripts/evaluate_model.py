@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import xtinct.project.lean_torch  # noqa: F401 (before torch)
 from xtinct.evaluation.libraries import write_libraries
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import evaluate_model

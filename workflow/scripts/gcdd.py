@@ -1,8 +1,9 @@
 """Structures, quarantine, attempts and manifest of the generated crystals."""
 
-from xtinct.datasets.gcdd import GcddSettings, merge_attempts, requested
+from xtinct.datasets.gcdd import merge_attempts, requested
 from xtinct.datasets.manifest import write_manifest
 from xtinct.datasets.merging import merge_quarantine, merge_structures
+from xtinct.datasets.settings import GcddSettings
 from xtinct.project.job import job
 
 inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params

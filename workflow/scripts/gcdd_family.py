@@ -1,7 +1,7 @@
 """Shards of one family's line lists of generated crystals -> one table."""
 
-from xtinct.datasets.gcdd import GcddSettings
 from xtinct.datasets.merging import merge_lines
+from xtinct.datasets.settings import GcddSettings
 from xtinct.project.job import job
 
 params = snakemake.params

@@ -1,6 +1,7 @@
 """Part of the requested crystals -> structures, line lists by family, and quarantine."""
 
-from xtinct.datasets.gcdd import GcddSettings, build_shard
+from xtinct.datasets.gcdd import build_shard
+from xtinct.datasets.settings import GcddSettings
 from xtinct.files.shards import Shard
 from xtinct.project.job import job
 

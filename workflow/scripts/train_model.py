@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import xtinct.project.lean_torch  # noqa: F401 (before torch)
 from xtinct.learning.parallel import launch
 from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import TrainingSettings

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from xtinct.datasets.merging import merge_lines
-from xtinct.datasets.ulbd import UlbdSettings
+from xtinct.datasets.settings import UlbdSettings
 from xtinct.project.job import job
 
 params = snakemake.params

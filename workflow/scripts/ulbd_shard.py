@@ -1,6 +1,7 @@
 """Part of one family's lattices -> line lists with random intensities."""
 
-from xtinct.datasets.ulbd import UlbdSettings, build_shard
+from xtinct.datasets.settings import UlbdSettings
+from xtinct.datasets.ulbd import build_shard
 from xtinct.files.shards import Shard
 from xtinct.project.job import job
 

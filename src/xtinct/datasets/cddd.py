@@ -6,7 +6,6 @@ lost: accepted + quarantined = received.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xtinct.datasets.merging import Identity
+from xtinct.datasets.settings import CrystalSettings
 from xtinct.datasets.splits import STRUCTURE_COLUMNS, rare_groups, structure_parts
 from xtinct.files.parquet import open_parquet, parquet_writer
 from xtinct.files.quarantine import Quarantine
@@ -51,41 +50,6 @@ REASONS = {
     "family_not_built": "a crystal family that the configuration does not list",
     "rare_group": "a space group with fewer structures in the training part than `least`",
 }
-
-
-@dataclass(frozen=True)
-class CrystalSettings:
-    """What the line lists of crystals follow from, beside the crystals.
-
-    dataset    name in the column `dataset` and in the sample ids
-    lines      the configuration's `lines`
-    split      of `splits.STRUCTURE_KINDS`: which crystals share a part
-    fractions  `splits.fractions`
-    seed       of the configuration
-    least      structures of a space group in the training part that it takes to keep the group, in all parts;
-               0 keeps all
-    """
-
-    dataset: str
-    lines: Mapping[str, Any]
-    split: str
-    fractions: Mapping[str, float]
-    seed: int
-    least: int = 0
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], seed: int, dataset: str = "cddd") -> "CrystalSettings":
-        """Those of a dataset in a configuration that has at least `lines` and `splits`."""
-        splits = config["splits"]
-        lines, fractions = dict(config["lines"]), dict(splits["fractions"])
-        return cls(dataset, lines, splits[dataset], fractions, seed, splits.get("least", 0))
-
-    @property
-    def identity(self) -> Identity:
-        """What the files say of themselves."""
-        config = {"lines": self.lines, "split": self.split, "fractions": self.fractions}
-        config |= {"least": self.least} if self.least else {}
-        return Identity(self.dataset, self.seed, config)
 
 
 def read_atoms(cif: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xtinct.datasets.cddd import CrystalSettings, write_lines
+from xtinct.datasets.cddd import write_lines
 from xtinct.datasets.gcdd_statistics import ids_of_part
 from xtinct.datasets.merging import Identity, merge_lines
+from xtinct.datasets.settings import CrystalSettings
 from xtinct.datasets.splits import rare_groups
 from xtinct.files.parquet import open_parquet
 from xtinct.files.quarantine import Quarantine

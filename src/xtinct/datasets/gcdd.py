@@ -5,19 +5,15 @@ a row of structures and a row of lines by the same code as a real crystal, or a 
 accepted + quarantined = requested.
 """
 
-import importlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from xtinct.datasets import cddd
-from xtinct.datasets.cddd import CrystalSettings
-from xtinct.datasets.merging import Identity
-from xtinct.errors import XtinctError
+from xtinct.datasets.settings import GcddSettings
 from xtinct.files.json_reading import read_json
 from xtinct.files.parquet import write_parquet
 from xtinct.files.quarantine import Quarantine
@@ -28,12 +24,6 @@ from xtinct.generators.sampling import read_statistics
 from xtinct.generators.statistical import Attempts, structure_id_of
 from xtinct.symmetry.families import FAMILIES, space_groups
 
-#: gcdd.generator -> module whose `generate` makes the crystals.
-GENERATORS = {
-    "statistical": "xtinct.generators.statistical",
-    "pyxtal": "xtinct.generators.pyxtal_recipe",
-}
-
 _BATCH = 512
 
 
@@ -42,60 +32,6 @@ class _Attempts(defaultdict[int, Counter[str]]):
 
     def __init__(self) -> None:
         super().__init__(Counter)
-
-
-@dataclass(frozen=True)
-class GcddSettings:
-    """What generated crystals and their line lists follow from, beside the statistics.
-
-    crystals       of the line lists
-    gcdd           the configuration's `gcdd`
-    symprec        `cleaning.symprec`: tolerance at which moyo must find exactly the group
-    second_finder  `cleaning.second_finder`: record spglib's answer as well
-
-    XtinctError for an unknown generator.
-    """
-
-    crystals: CrystalSettings
-    gcdd: Mapping[str, Any]
-    symprec: float
-    second_finder: bool = False
-
-    def __post_init__(self) -> None:
-        if self.gcdd["generator"] not in GENERATORS:
-            raise XtinctError(
-                f"gcdd.generator: {self.gcdd['generator']!r}, expected {' or '.join(GENERATORS)}"
-            )
-
-    @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], seed: int, *, second_finder: bool = False
-    ) -> "GcddSettings":
-        """Those of a configuration that has at least `gcdd`, `cleaning.symprec`, `lines` and `splits`."""
-        crystals = CrystalSettings.from_config(config, seed, "gcdd")
-        return cls(crystals, dict(config["gcdd"]), config["cleaning"]["symprec"], second_finder)
-
-    @property
-    def identity(self) -> Identity:
-        """What the files say of themselves."""
-        of_lines = self.crystals.identity
-        config = {**of_lines.config, "gcdd": self.gcdd, "symprec": self.symprec}
-        return Identity(of_lines.dataset, of_lines.seed, config)
-
-    def generate(
-        self, wanted: Sequence[tuple[int, int]], statistics: Mapping[str, Any]
-    ) -> Iterator[tuple[int, int, dict[str, Any] | None, Attempts]]:
-        """As `generators.statistical.generate`, by the generator of the settings."""
-        # Imported by name: PyXtal takes seconds, which the other generator need not pay.
-        generator = importlib.import_module(GENERATORS[self.gcdd["generator"]])
-        return generator.generate(
-            wanted,
-            statistics,
-            gcdd=self.gcdd,
-            seed=self.crystals.seed,
-            symprec=self.symprec,
-            second_finder=self.second_finder,
-        )
 
 
 def requested(families: Sequence[str], per_group: int) -> list[tuple[int, int]]:

@@ -4,16 +4,14 @@ Rows are ordered by space group, lattice and draw. Every group of a family meets
 so the part a lattice belongs to is the same for all of them.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from xtinct.compiling import njit
-from xtinct.datasets.merging import Identity
+from xtinct.datasets.settings import UlbdSettings
 from xtinct.datasets.splits import split_of
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, write_parquet
@@ -25,61 +23,10 @@ from xtinct.linelists.ulbd_lines import UlbdLines
 from xtinct.randomness import stream_key, subkey
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups
 
-SPLIT_KINDS = ("lattice", "draw")
-
 #: Lines held in memory at a time, at most.
 _HELD_LINES = 2_000_000
 #: The draws of one lattice are held together; more lines than this are refused.
 _LATTICE_LINES = 50 * _HELD_LINES
-
-
-@dataclass(frozen=True)
-class UlbdSettings:
-    """What the ULBD of one family follows from.
-
-    lattices     the family's entry of `ulbd.lattices`, with `draws`
-    intensities  `ulbd.intensities`
-    d_star_max   `lines.d_star_max`, 1/angstrom
-    split        `splits.ulbd`: lattice (all draws and groups of a lattice share a part) or draw
-    fractions    `splits.fractions`
-    seed         of the configuration
-    convention   `lines.convention`
-
-    XtinctError for an unknown split.
-    """
-
-    family: str
-    lattices: Mapping[str, Any]
-    intensities: str
-    d_star_max: float
-    split: str
-    fractions: Mapping[str, float]
-    seed: int
-    convention: str = "standard"
-
-    def __post_init__(self) -> None:
-        if self.split not in SPLIT_KINDS:
-            raise XtinctError(f"splits.ulbd: {self.split!r}, expected one of {', '.join(SPLIT_KINDS)}")
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], family: str, seed: int) -> "UlbdSettings":
-        """Those of a configuration that has at least `ulbd`, `lines` and `splits`."""
-        return cls(
-            family=family,
-            lattices=config["ulbd"]["lattices"][family],
-            intensities=config["ulbd"]["intensities"],
-            d_star_max=config["lines"]["d_star_max"],
-            split=config["splits"]["ulbd"],
-            fractions=config["splits"]["fractions"],
-            seed=seed,
-            convention=config["lines"]["convention"],
-        )
-
-    @property
-    def identity(self) -> Identity:
-        """What the files say of themselves."""
-        config = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "seed"}
-        return Identity("ulbd", self.seed, config)
 
 
 def build_shard(

@@ -1,5 +1,6 @@
 """Where and how precisely to compute, and how to compute the same twice."""
 
+import importlib
 import logging
 import os
 import sys
@@ -105,6 +106,8 @@ def compiled(model: nn.Module, setting: str, device: torch.device, n_steps: int)
     pays = device.type == "cuda" and n_steps >= COMPILE_STEPS
     if setting == "never" or (setting == "auto" and not pays):
         return model
+    # What a job leaves out (lean_torch) and the compiler needs; it cannot load it itself.
+    importlib.import_module("torch._meta_registrations")
     return torch.compile(model, options={"deterministic": torch.are_deterministic_algorithms_enabled()})
 
 

@@ -27,30 +27,61 @@ SGD = _uncompiled(torch.optim.SGD)
 
 
 class KernelMuon(_uncompiled(torch.optim.Muon)):
-    """`torch.optim.Muon` for weights of any number of dimensions.
+    """`torch.optim.Muon` for weights of any number of dimensions, and for processors without bfloat16.
 
     torch's class takes matrices alone. A convolution kernel (out, in, width) acts as the matrix
-    (out, in * width) on a window of its input, so it is handed over as such a view: parameter and
-    view share their memory, and only the gradient is passed on before each step.
+    (out, in * width) on a window of its input, so it is stepped as such a view, with which it shares
+    its memory. torch's class multiplies in bfloat16 everywhere. Where oneDNN has no product of
+    bfloat16, torch's own takes 12 to 27 times as long as one of float32, so float32 is taken there.
     """
 
     def __init__(self, weights: list[nn.Parameter], lr: float, weight_decay: float) -> None:
         self._weights = weights
         self._matrices = [nn.Parameter(weight.detach().view(len(weight), -1)) for weight in weights]
+        self.precision = _fast_precision(weights[0].device)
         super().__init__(self._matrices, lr=lr, weight_decay=weight_decay)
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:
-        """Take a step along the orthogonalised momentum of every weight."""
+    def step(self, closure: None = None) -> None:
+        """Take a step along the orthogonalised momentum of every weight: that of `torch.optim.Muon`."""
+        (group,) = self.param_groups
+        rate, momentum = group["lr"], group["momentum"]
         for weight, matrix in zip(self._weights, self._matrices, strict=True):
-            matrix.grad = None if weight.grad is None else weight.grad.view_as(matrix)
-        super().step(closure)
+            if weight.grad is None:
+                continue
+            gradient, state = weight.grad.view_as(matrix), self.state[matrix]
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(gradient)
+            mean = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+            update = self._orthogonal(gradient.lerp(mean, momentum), group)
+            rows, columns = matrix.shape
+            matrix.mul_(1 - rate * group["weight_decay"])
+            matrix.add_(update, alpha=-rate * math.sqrt(max(1, rows / columns)))
+
+    def _orthogonal(self, matrix: torch.Tensor, group: Mapping) -> torch.Tensor:
+        """About U V^T of the matrix U S V^T, by a quintic Newton-Schulz iteration (Jordan 2024)."""
+        a, b, c = group["ns_coefficients"]
+        tall = matrix.shape[0] > matrix.shape[1]
+        found = matrix.to(self.precision)
+        found = found.T if tall else found
+        found = found / found.norm().clamp(min=group["eps"])
+        for _ in range(group["ns_steps"]):
+            gram = found @ found.T
+            found = torch.addmm(found, torch.addmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
+        return found.T if tall else found
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of the weights, which are those that backward fills."""
-        super().zero_grad(set_to_none)
         for weight in self._weights:
             weight.grad = None
+
+
+def _fast_precision(device: torch.device) -> torch.dtype:
+    """bfloat16, or float32 on a CPU on which oneDNN does not multiply it."""
+    if device.type != "cpu":
+        return torch.bfloat16
+    there = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if there else torch.float32
 
 
 def make_optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.optim.Optimizer]:

@@ -66,7 +66,7 @@ def train_model(settings: TrainingSettings, output_dir: str | Path, code: str = 
             **_identity(settings, network),
             "unseen_outputs": unseen,
             "group_counts": task.sources.group_counts(),
-            "calibration": _calibration(settings, run),
+            "calibration": _calibration(settings, run, progress.step),
             **_correction(network),
             "training": task.recipe,
             "training_digest": task.digest,
@@ -195,14 +195,14 @@ def _correction(network: Network) -> dict[str, list[float]]:
     return {} if prior is None else {"output_prior": [round(float(p), 9) for p in prior.cpu().exp()]}
 
 
-def _calibration(settings: TrainingSettings, run: Run) -> dict | None:
+def _calibration(settings: TrainingSettings, run: Run, step: int) -> dict | None:
     """What the samples of the validation say about the probabilities; None without any."""
     samples = run.data.validation
     if samples is None:
         return None
     return fit_calibration(
         run.network.outputs,
-        run.validation.probabilities(),
+        run.validation.probabilities(step),
         samples.groups,
         prior=run.data.prior,
         samples=f"validation of {settings.samples.experiment.train_name}",

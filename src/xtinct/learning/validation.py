@@ -73,6 +73,7 @@ class Validation:
         size = min(self.batch_size, _STATISTICS_PATTERNS)
         self._measured_at_once = Portion(size, self.network.device)
         self._validated_at_once = Portion(_VALIDATED_AT_ONCE, self.network.device)
+        self._last: tuple[int, np.ndarray] | None = None
 
     @cached_property
     def _patterns(self) -> KeptPatterns:
@@ -107,16 +108,22 @@ class Validation:
 
     def accuracy(self, step: int) -> dict:
         """`validation_n` and `validation_accuracy` of the target; XtinctError for outputs not finite."""
-        probabilities = self.probabilities()
+        probabilities = self.probabilities(step)
         if not np.isfinite(probabilities).all():
             raise not_finite(f"training stopped at step {step}: an output of the model is not finite")
         labels = self.network.outputs.output_of_group[self.samples.groups]
         right = probabilities.argmax(axis=1) == labels
         return {"validation_n": len(right), "validation_accuracy": round(float(right.mean()), 6)}
 
-    def probabilities(self) -> np.ndarray:
-        """Softmax of the model's outputs, float32 (n, n_outputs); leaves the model in evaluation mode."""
+    def probabilities(self, step: int) -> np.ndarray:
+        """Softmax of the outputs after `step`, float32 (n, n_outputs); leaves the model in evaluation mode.
+
+        Those of the last step are kept: the calibration asks for what the last validation has found.
+        """
         self.network.model.eval()
-        return self._validated_at_once.fitted(
-            lambda count: np.concatenate([self.network.answers(x) for x in self._patterns.parts(count)])
-        )
+        if self._last is None or self._last[0] != step:
+            found = self._validated_at_once.fitted(
+                lambda count: np.concatenate([self.network.answers(x) for x in self._patterns.parts(count)])
+            )
+            self._last = step, found
+        return self._last[1]

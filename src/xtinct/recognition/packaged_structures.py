@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xtinct.datasets.cddd import CrystalSettings, build_shard
+from xtinct.datasets.cddd import build_shard
+from xtinct.datasets.settings import CrystalSettings
 from xtinct.files.shards import Shard
 from xtinct.recognition.known_structures import build_table
 from xtinct.sources.fetching import fetch

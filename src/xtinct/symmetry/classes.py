@@ -117,12 +117,18 @@ def _absence_table(number: int) -> np.ndarray:
     return absent(number, _BOX)
 
 
-def _absences(number: int, relabelling: np.ndarray) -> bytes:
+def _places(relabelling: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The reflections of the box under other names, and where they stand in it if all of them do."""
     hkl = _BOX @ relabelling
     if abs(hkl).max() > _REACH:
-        return absent(number, hkl).tobytes()
+        return hkl, None
     side = 2 * _REACH + 1
-    return _absence_table(number)[(hkl + _REACH) @ np.array([side * side, side, 1])].tobytes()
+    return hkl, (hkl + _REACH) @ np.array([side * side, side, 1])
+
+
+def _absences(number: int, hkl: np.ndarray, places: np.ndarray | None) -> bytes:
+    found = absent(number, hkl) if places is None else _absence_table(number)[places]
+    return found.tobytes()
 
 
 def _symbol(number: int, scope: str) -> str:
@@ -152,9 +158,11 @@ def extinction_classes(family: str, axes: str = "unlabelled") -> tuple[Extinctio
         joined = [cls for part in parts for cls in extinction_classes(part, axes)]
         return tuple(sorted(joined, key=lambda cls: cls.members))
     namings = relabellings(family) if axes == "unlabelled" else [np.eye(3, dtype=np.int64)]
+    # The same for all groups of the scope.
+    namings = [_places(relabelling) for relabelling in namings]
     members: dict[bytes, list[int]] = {}
     for number in groups:
-        orbit = min(_absences(number, relabelling) for relabelling in namings)
+        orbit = min(_absences(number, *naming) for naming in namings)
         members.setdefault(orbit, []).append(number)
     return tuple(
         ExtinctionClass(

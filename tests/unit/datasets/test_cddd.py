@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtinct.datasets import cddd
-from xtinct.datasets.cddd import CrystalSettings, build_shard
+from xtinct.datasets.cddd import build_shard
 from xtinct.datasets.manifest import write_manifest
 from xtinct.datasets.merging import merge_lines, merge_quarantine
+from xtinct.datasets.settings import CrystalSettings
 from xtinct.datasets.structure_splits import write_structure_splits
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import write_parquet

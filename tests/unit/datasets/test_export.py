@@ -16,11 +16,11 @@ from huggingface_hub import DatasetCard
 
 from xtinct.cli import cli
 from xtinct.datasets import ulbd
-from xtinct.datasets.cddd import CrystalSettings, build_shard
+from xtinct.datasets.cddd import build_shard
 from xtinct.datasets.export import export, read_patterns
 from xtinct.datasets.merging import merge_lines
+from xtinct.datasets.settings import CrystalSettings, UlbdSettings
 from xtinct.datasets.sharing import About
-from xtinct.datasets.ulbd import UlbdSettings
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import LINES, STRUCTURES

@@ -4,8 +4,9 @@ import gemmi
 import pyarrow.parquet as pq
 import pytest
 
-from xtinct.datasets.gcdd import GcddSettings, build_shard, merge_attempts
+from xtinct.datasets.gcdd import build_shard, merge_attempts
 from xtinct.datasets.merging import merge_lines, merge_quarantine, merge_structures
+from xtinct.datasets.settings import GcddSettings
 from xtinct.errors import XtinctError
 from xtinct.files.schema import LINES, STRUCTURES, check_table
 from xtinct.files.shards import Shard

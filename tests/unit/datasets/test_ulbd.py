@@ -9,7 +9,8 @@ import pytest
 
 from xtinct.datasets.manifest import write_manifest
 from xtinct.datasets.merging import Identity, merge_lines
-from xtinct.datasets.ulbd import UlbdSettings, build_shard
+from xtinct.datasets.settings import UlbdSettings
+from xtinct.datasets.ulbd import build_shard
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import file_metadata
 from xtinct.files.schema import LINES, check_table

@@ -1,6 +1,9 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 CODE = """
 import importlib, pkgutil, sys
@@ -41,6 +44,37 @@ def test_reproducible_algorithms_need_no_compiler():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("script", ["ask_networks", "evaluate_model", "train_model"])
+def test_a_job_of_torch_loads_no_shapes_of_operations(root, script):
+    """They take a second of every process, and an import of torch that came first would bring them."""
+    text = (root / f"workflow/scripts/{script}.py").read_text()
+    imports = "\n".join(line for line in text.splitlines() if line.startswith(("import ", "from ")))
+    code = f"{imports}\nimport sys\nprint(sorted({{'torch', 'torch._refs'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.strip() == "['torch']"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_a_job_of_torch_compiles_its_network_all_the_same():
+    code = """
+import xtinct.project.lean_torch
+import torch
+from xtinct.learning.device import compiled
+torch.manual_seed(0)
+layers = [torch.nn.Conv1d(1, 4, 5), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(112, 3)]
+model = torch.nn.Sequential(*layers)
+x = torch.randn(8, 1, 32)
+fast = compiled(model, "always", torch.device("cpu"), 1)
+assert fast is not model
+assert torch.allclose(fast(x), model(x), atol=1e-5)
+fast(x).sum().backward()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_training_needs_no_compiler(tmp_path):

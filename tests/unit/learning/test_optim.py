@@ -50,6 +50,35 @@ def test_the_update_of_a_kernel_is_orthogonal():
     assert values.max() < 1.4
 
 
+@pytest.mark.parametrize("shape", [(6, 4, 5), (20, 3)])
+def test_in_bfloat16_it_is_the_muon_of_torch_to_the_bit(shape):
+    torch.manual_seed(0)
+    kernel = nn.Parameter(torch.randn(shape))
+    matrix = nn.Parameter(kernel.detach().view(len(kernel), -1).clone())
+    ours = KernelMuon([kernel], lr=0.04, weight_decay=0.01)
+    ours.precision = torch.bfloat16
+    theirs = torch.optim.Muon([matrix], lr=0.04, weight_decay=0.01)
+    for _ in range(3):
+        kernel.grad = torch.randn(shape)
+        matrix.grad = kernel.grad.view_as(matrix).clone()
+        ours.step()
+        theirs.step()
+        assert torch.equal(kernel.view_as(matrix), matrix)
+
+
+def test_in_float32_it_moves_as_in_bfloat16_but_for_rounding():
+    torch.manual_seed(0)
+    kernels = [nn.Parameter(torch.ones(6, 4, 5)) for _ in range(2)]
+    gradient = torch.randn(6, 4, 5)
+    for kernel, precision in zip(kernels, (torch.bfloat16, torch.float32), strict=True):
+        optimizer = KernelMuon([kernel], lr=0.1, weight_decay=0.0)
+        optimizer.precision = precision
+        kernel.grad = gradient.clone()
+        optimizer.step()
+    moves = [kernel.detach() - 1 for kernel in kernels]
+    assert 0 < (moves[0] - moves[1]).norm() < 0.03 * moves[1].norm()
+
+
 def test_every_parameter_has_exactly_one_optimiser_and_moves(options):
     torch.manual_seed(0)
     net = Net()

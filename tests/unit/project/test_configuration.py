@@ -11,7 +11,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from xtinct.datasets.ulbd import SPLIT_KINDS
+from xtinct.datasets.settings import SPLIT_KINDS
 from xtinct.errors import XtinctError
 from xtinct.learning.models import MODELS
 from xtinct.learning.models.parkcnn import SIZES

@@ -83,7 +83,8 @@ def recorded(tmp_path_factory):
 
 
 def _write_lines(path):
-    from xtinct.datasets.ulbd import UlbdSettings, build_shard
+    from xtinct.datasets.settings import UlbdSettings
+    from xtinct.datasets.ulbd import build_shard
     from xtinct.files.shards import Shard
 
     settings = UlbdSettings(
