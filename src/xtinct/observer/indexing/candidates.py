@@ -441,7 +441,9 @@ def _related(
         for index, larger in itertools.product((2, 3) if rank else (2, 3, 4), (False, True)):
             for cell in neighbours(one.reduced, index, larger):
                 high = lifted(cell, _LIFTED)
-                if high is None or high.family not in families or not _MOST_REDUCED > np.prod(cell[:3]) > 8.0:
+                if high is None or high.family not in families or cell[:3].max() > trees.LONGEST:
+                    continue
+                if not _MOST_REDUCED > np.prod(cell[:3]) > 8.0:
                     continue
                 if _known(high, tried):
                     continue

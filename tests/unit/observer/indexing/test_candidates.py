@@ -10,6 +10,7 @@ from xtinct.errors import XtinctError
 from xtinct.lattices import bravais
 from xtinct.observer.indexing.candidates import NOTHING, Limits, candidates, once, used_lines
 from xtinct.observer.indexing.merit import merit
+from xtinct.observer.indexing.trees import LONGEST
 from xtinct.observer.peaks import peak_lists
 from xtinct.symmetry.families import FAMILIES
 
@@ -110,6 +111,12 @@ def test_a_line_far_below_the_others_is_doubtful_and_one_of_many_is_not():
     assert few.every.foreign[0] >= 0.4
     assert (few.every.foreign[1:] < 0.1).all()
     assert (many.every.foreign < 0.1).all()
+
+
+def test_no_relative_of_a_candidate_is_longer_than_what_the_search_tries():
+    long = listed("P 6/m m m", (5.2, 5.2, 70.0, 90, 90, 120), 30)
+    found = candidates(peak_lists.from_d(long), ("trigonal-hexagonal",))
+    assert 60 < max(one.reduced[:3].max() for one in found) <= LONGEST
 
 
 def test_a_cell_is_judged_once_whatever_its_centring():
