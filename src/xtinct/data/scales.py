@@ -70,10 +70,11 @@ class PatternAxis:
 
     def ends(self, instrument: Instrument) -> tuple[float, float]:
         """First and last point; XtinctError for a range that the instrument does not measure."""
-        two_theta = np.array([instrument.two_theta_min, instrument.two_theta_max])
-        measured = from_d_star(
-            self.name, to_d_star("2theta", two_theta, instrument.wavelength), instrument.wavelength
-        )
+        measured = np.array([instrument.two_theta_min, instrument.two_theta_max], dtype=np.float64)
+        # There and back would change the last digit of 2theta on some processors.
+        if self.name != "2theta":
+            d_star = to_d_star("2theta", measured, instrument.wavelength)
+            measured = from_d_star(self.name, d_star, instrument.wavelength)
         least, most = float(measured.min()), float(measured.max())
         low = least if self.low is None else self.low
         high = most if self.high is None else self.high

@@ -1,6 +1,7 @@
 """Patterns and lines on other axes, against Bragg's law."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,15 @@ def test_an_axis_that_ends_at_zero_degrees_has_no_largest_d():
     with pytest.raises(XtinctError, match="finite range"):
         Patterns(optics, PatternAxis("d"))
     assert Patterns(optics, PatternAxis("d", low=2, high=10)).abscissa[-1] == 10
+
+
+def test_the_instrument_s_own_points_are_known_on_every_processor():
+    # Whether sine and arcsine give the angle back to the last digit depends on the processor.
+    for last in np.linspace(60, 140, 81):
+        optics = replace(OPTICS, two_theta_max=float(last), wavelength=1.0)
+        assert PatternAxis().ends(optics) == (5, last)
+        assert PatternAxis().is_own(optics)
+        assert not PatternAxis(points=4096).is_own(optics)
 
 
 def test_unknown_axes_and_too_few_points_are_refused():
