@@ -8,13 +8,11 @@ known structures (none) and with those of each setting. OUT has a row per patter
 and group, probabilities of the first class and of the true one, and whether known structures had a vote.
 """
 
-import argparse
 import csv
 import math
-from pathlib import Path
 
 import numpy as np
-from collect import SETTINGS, measured_rows, radiation
+from collect import SETTINGS, measured_options, measured_rows, radiation
 from truth import Truth
 
 from xtinct.joint.identifying import identify_found, told_by
@@ -83,13 +81,7 @@ def summary(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("table", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--patterns", type=Path, required=True)
-    parser.add_argument("--source", action="append")
-    parser.add_argument("--rows", choices=["all", "even", "odd"], default="all")
-    options = parser.parse_args()
+    options = measured_options(__doc__)
     truth = Truth(load_table(options.table))
     done = []
     with options.out.open("w", newline="") as stream:

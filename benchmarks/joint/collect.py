@@ -153,6 +153,17 @@ def _marked(judged, suggestion):
     return replace(judged, candidate=replace(judged.candidate, suggestion=suggestion))
 
 
+def measured_options(description):
+    """What is said to a script that asks a table of known structures about measured patterns."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--patterns", type=Path, required=True)
+    parser.add_argument("--source", action="append")
+    parser.add_argument("--rows", choices=["all", "even", "odd"], default="all")
+    return parser.parse_args()
+
+
 def measured_rows(options):
     """Patterns with a known cell and group."""
     rows = [

@@ -9,14 +9,12 @@ processor, the most probable family, and the load of the machine (jobs, mean of 
 was done.
 """
 
-import argparse
 import csv
 import os
 import time
-from pathlib import Path
 
 import numpy as np
-from collect import measured_rows, radiation
+from collect import measured_options, measured_rows, radiation
 
 from xtinct.joint.identifying import identify
 from xtinct.measurements import Measurement
@@ -42,13 +40,7 @@ def row_of(row, table):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("table", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--patterns", type=Path, required=True)
-    parser.add_argument("--source", action="append")
-    parser.add_argument("--rows", choices=["all", "even", "odd"], default="all")
-    options = parser.parse_args()
+    options = measured_options(__doc__)
     table, rows = open_table(options.table), measured_rows(options)
     row_of(rows[0], table)
     done = []
