@@ -1,5 +1,6 @@
 """Text in columns: xy, xye, csv, chi, RRUFF's text, tables of peaks, and what laboratories make of them."""
 
+import csv
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ _WITH_ERROR = re.compile(r"([-+]?\d+(?:[.,](\d*))?)\((\d+)\)$")
 _SPACES = "\u00a0\u2009\u202f'\u2019"
 _MINUS = str.maketrans({"\u2212": "-", "\u2013": "-", "\uff0d": "-"})
 _COMMENT = tuple("#!;'\"%*@/&$<>[")
+#: Median of the absolute second differences of independent noise, in its standard deviations.
+_SECOND_DIFFERENCE = 0.67449 * 6**0.5
+#: Noise of neighbours over uncertainties that are those of the points.
+_SCATTER = (0.7, 1.4)
 #: Words of columns that are counts, other intensities, uncertainties, and neither.
 _COUNTS = re.compile(
     r"^(?:counts?|cts|impulse|coups|total[ _]counts|int(?:ensity)?[ _]*[(\[]?counts?[)\]]?|anzahl)$"
@@ -267,6 +272,8 @@ def _table(
     start = 0
     while start < len(parsed) and (len(parsed[start][1]) != width or (tidy and not parsed[start][2])):
         start += 1
+    while start and _goes_on(parsed[start - 1 : start + 3], width):
+        start -= 1
     stop = len(parsed)
     while stop > start and len(parsed[stop - 1][1]) < min(width, 2):
         stop -= 1
@@ -289,6 +296,18 @@ def _table(
     if short and len(short) > 0.02 * len(rows) + 2:
         raise XtinctError(f"{name}: row {short[0]}: fewer columns than the {width} of the other rows")
     return rows, table, width
+
+
+def _goes_on(parsed: list[tuple[int, list[float], bool]], width: int) -> bool:
+    """Whether the first of four rows, with more behind its `width` numbers, is of the table of the others.
+
+    Exports write markers of lines and limits of axes behind their first rows.
+    """
+    if len(parsed) < 4 or parsed[3][0] - parsed[0][0] != 3 or min(len(n) for _, n, _ in parsed) < width:
+        return False
+    steps = np.diff([numbers[:width] for _, numbers, _ in parsed], axis=0)
+    even = np.isclose(steps, steps[1], rtol=1e-3, atol=0).all(axis=0)
+    return bool((even & (steps[1] > 0)).any())
 
 
 def _labels(header: list[str], dialect: Dialect, width: int, fields: int) -> list[str] | None:
@@ -314,7 +333,8 @@ def _labels(header: list[str], dialect: Dialect, width: int, fields: int) -> lis
                     plain.split(),
                 ]
             else:
-                choices = [plain.split(separator)]
+                # A name in quotes may hold the separator: "x, 2theta (deg)".
+                choices = [plain.split(separator), *csv.reader([plain], delimiter=separator)]
             for names in choices:
                 names = [n.strip().strip("\"'").strip() for n in names]
                 while len(names) > width and not names[-1]:
@@ -477,7 +497,20 @@ def _like_uncertainties(y: np.ndarray, third: np.ndarray, suffix: str) -> bool:
         return False
     relation = np.corrcoef(np.log(y[use]), np.log(third[use]))[0, 1]
     slope = np.polyfit(np.log(y[use]), np.log(third[use]), 1)[0]
-    return bool(relation > 0.9 and 0.2 < slope < 0.8)
+    if not 0.2 < slope < 0.8:
+        return False
+    # Where counters differ in efficiency, squares and intensities are related less closely, yet neighbours
+    # scatter as the column says.
+    return bool(relation > 0.9 or (relation > 0.5 and _SCATTER[0] < _scatter(y, third) < _SCATTER[1]))
+
+
+def _scatter(y: np.ndarray, sigma: np.ndarray) -> float:
+    """Noise of the second differences of `y` (n,) in units of `sigma` (n,)."""
+    usual = np.isfinite(y) & _usual(sigma)
+    y, sigma = y[usual], sigma[usual]
+    if len(y) < 100:
+        return np.nan
+    return float(np.median(np.abs(np.diff(y, 2)) / sigma[1:-1]) / _SECOND_DIFFERENCE)
 
 
 def _spacings_of(two_theta: np.ndarray, d: np.ndarray) -> float | None:

@@ -13,6 +13,8 @@ from xtinct.radiation.anodes import ANODES
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _THREE = re.compile(rf"^\s*({_NUMBER})[\s,]+({_NUMBER})[\s,]+({_NUMBER})(?=[\s,]|$)")
+#: Three fields of 8 characters, as Fortran writes them: they may touch.
+_THREE_FIELDS = re.compile(r"([ \d.]{8})([ \d.]{8})([ \d.]{5,8})(?=\s|$)")
 #: A field of counters (2 characters) and their mean counts (6).
 _COUNTERS = re.compile(r"([ \d]\d)( *\d+(?:\.\d*)?)")
 #: Among so many lines the one with start, step and end is looked for.
@@ -35,10 +37,10 @@ def grid_line(lines: list[str]) -> tuple[int, float, float, int] | None:
     step is written as well.
     """
     for i, line in enumerate(lines[:_HEADER]):
-        match = _THREE.match(line)
-        if not match:
+        three = _three_numbers(line)
+        if three is None:
             continue
-        a, b, c = (float(x) for x in match.groups())
+        a, b, c = three
         for start, step, stop in ((a, b, c), (a, c, b)):
             if not (0 < step < 5 and -180 < start < stop <= 180):
                 continue
@@ -59,6 +61,15 @@ def grid_line(lines: list[str]) -> tuple[int, float, float, int] | None:
             if _fits(lines[i + 1 :], points) and not _columns(lines[i + 1 : i + 12]):
                 return i, start, step, points
     return None
+
+
+def _three_numbers(line: str) -> tuple[float, float, float] | None:
+    """The three numbers that a line begins with, blanks, commas or nothing between them; else None."""
+    match = _THREE.match(line) or _THREE_FIELDS.match(line)
+    try:
+        return tuple(float(x) for x in match.groups()) if match else None
+    except ValueError:
+        return None
 
 
 def _columns(lines: list[str]) -> bool:

@@ -345,6 +345,29 @@ def test_a_third_column_without_a_name_is_judged_by_its_numbers(file, profile, r
     np.testing.assert_array_equal(read_measurement(named).sigma, 7.0)
 
 
+def test_uncertainties_of_uneven_counters_are_known_by_the_scatter(file, profile, rows):
+    """Points of a bank of detectors: counts over efficiencies that differ from point to point."""
+    random = np.random.default_rng(5)
+    efficiency = random.uniform(1, 6, profile.n)
+    counts = random.poisson(efficiency * profile.y)
+    y, sigma = counts / efficiency, np.sqrt(np.maximum(counts, 1)) / efficiency
+    found = read_measurement(file(rows(profile.x, y, sigma)))
+    np.testing.assert_allclose(found.sigma, sigma, atol=1e-4)
+    # As closely related to the intensities, but no noise of theirs.
+    assert read_measurement(file(rows(profile.x, y, 3 * sigma))).sigma is None
+
+
+def test_a_name_in_quotes_may_hold_the_separator(file, profile):
+    """The table that GSAS-II exports: a flag first, the fit behind, markers of lines in the first rows."""
+    text = 'used,"x, 2theta (deg)",obs,calc,bkg,diff,a phase,tick-pos,Axis-limits\n'
+    for i, (x, y) in enumerate(zip(profile.x, profile.y, strict=True)):
+        marker = f",{29.7 + i},-3.5,{17 + i}" if i < 2 else f",{29.7 + i},-3.5, " if i < 9 else ", , , "
+        text += f"1,{x:g},{y:g},{y + 1:g},20,-1{marker}\n"
+    found = read_measurement(file(text, "a.csv"))
+    np.testing.assert_allclose(found.two_theta, profile.x)
+    np.testing.assert_array_equal(found.intensity, profile.y)
+
+
 def test_uncertainties_that_are_missing_are_completed(file, profile, rows):
     sigma = np.sqrt(profile.y)
     sigma[[3, 900]] = 0

@@ -577,6 +577,13 @@ def test_start_step_end(same, profile, head, per_row):
     assert (found.radiation is not None) == ("CuKa" in head)
 
 
+def test_fields_of_a_grid_may_touch(file, profile):
+    """Fortran's 3F8: three digits before the point leave no blank between step and end."""
+    found = read_measurement(file("100.0000  0.0200135.0000 \n" + block(profile.y, 10), "a.dat"))
+    np.testing.assert_allclose(found.two_theta, profile.x + 90, atol=1e-6)
+    np.testing.assert_array_equal(found.intensity, profile.y)
+
+
 def test_fullprof_with_uncertainties(same, profile):
     """INSTRM = 8 (DMC): intensities, then as many uncertainties, then words."""
     text = "HRPT, Y2O3\nlambda=  1.49400, T=   0.000\n  10.000   0.020  45.000 18000000., sample=x\n"
