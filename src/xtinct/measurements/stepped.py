@@ -172,7 +172,7 @@ def summed_line(lines: list[str]) -> tuple[int, float, float] | None:
             conditions, first, monitors = ([float(x) for x in lines[i + k].split()] for k in range(3))
         except ValueError:
             continue
-        if len(conditions) < 3 or len(first) != 1 or not 2 <= len(monitors) <= 6:
+        if len(conditions) < 3 or len(first) != 1 or not 1 <= len(monitors) <= 6:
             continue
         if 0 < conditions[2] < 5 and -180 < first[0] < 180 and _fields_of_counters(lines[i + 3 : i + 4]):
             return i, conditions[2], first[0]

@@ -614,6 +614,12 @@ def test_fullprof_of_d1a_and_d2b(same, file, profile):
         read_measurement(file(head + "\n".join(damaged) + "\n   -1000\n"))
 
 
+def test_fullprof_of_d1a_with_one_monitor(same, profile):
+    """INSTRM = 6 as some write it: a monitor alone above the counts."""
+    head = "CuF2 (1.5 K)\n     100       0  0.0200       1       0       0       0\n  10.000\n   8957.\n"
+    same(head + eights([f" 2{y:6.0f}" for y in profile.y], 10) + "   -1000\n", "a.dat")
+
+
 def test_fullprof_reads_to_the_end_that_is_said(same, file, profile):
     """INSTRM = 0 with an intensity a line and blank lines: what goes beyond the end is left out, and said."""
     rows = [*profile.y, *profile.y[:30]]
