@@ -9,6 +9,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import register_jitable
 
 try:
     import fcntl
@@ -40,6 +41,16 @@ def njit(*, cache: bool = True, **options: Any) -> Callable[[Callable], Callable
         return numba.njit(**options)(function)
 
     return compiled
+
+
+@register_jitable
+def assign(out, values):
+    """Write `values` (n,) into the first elements of `out` in compiled code.
+
+    `out[:] = values` does the same, but compiles the text of its error too, for two seconds in each process.
+    """
+    for i in range(values.size):
+        out[i] = values[i]
 
 
 class _TolerantIndex(IndexDataCacheFile):

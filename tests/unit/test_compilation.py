@@ -1,6 +1,8 @@
 """Compiled code is cached on disk: a fresh process starts quickly, and many may start at once."""
 
+import ast
 import fcntl
+import itertools
 import os
 import shutil
 import subprocess
@@ -153,3 +155,23 @@ def test_somebody_at_a_terminal_is_told_once_why_it_takes_long(tmp_path, looks_o
     assert first.count("compiling for this machine, once after an installation") == times
     assert first.endswith("end")
     assert said() == "end"
+
+
+def test_compiled_functions_assign_no_array_to_a_slice(root):
+    """numba would compile the text of its error about shapes too, for two seconds in each process."""
+    found = []
+    for path in sorted((root / "src").rglob("*.py")):
+        functions = [
+            node
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.FunctionDef)
+            and any("njit" in ast.unparse(one) for one in node.decorator_list)
+        ]
+        for node in itertools.chain.from_iterable(map(ast.walk, functions)):
+            if isinstance(node, ast.Assign | ast.AugAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                sliced = any(isinstance(part, ast.Slice) for one in targets for part in ast.walk(one))
+                names = {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)}
+                if sliced and names - {"np"}:
+                    found.append(f"{path.relative_to(root)}:{node.lineno}: {ast.unparse(node)}")
+    assert found == []

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.lattices.metric import write_reciprocal_metric
 from xtinct.linelists.reflections import CENTRINGS, reduce_to_primitive
 from xtinct.linelists.scattering import amplitude
@@ -111,7 +111,7 @@ def hkl_of_lines(cell, d_star):
     place = starts[:-1].copy()
     hkl = np.empty((m, 3), np.int64)
     for i in range(m):
-        hkl[place[line_of[i]]] = found[i]
+        assign(hkl[place[line_of[i]]], found[i])
         place[line_of[i]] += 1
     return LineIndices(hkl, starts)
 
@@ -137,13 +137,15 @@ def primitive_atoms(species, frac, occupancy):
     x, weight, kinds = frac[order], occupancy[order], species[order]
     ends = np.flatnonzero(np.diff(kinds)) + 1
     starts = np.empty(ends.size + 2, np.int64)
-    starts[0], starts[1:-1], starts[-1] = 0, ends, species.size
+    starts[0], starts[-1] = 0, species.size
+    assign(starts[1:], ends)
     first = kinds[starts[:-1]]
     translations = reduce_to_primitive(x, weight, starts, CENTRINGS)
     n = starts[-1]
     kinds = np.empty(n, np.int64)
     for i in range(len(first)):
-        kinds[starts[i] : starts[i + 1]] = first[i]
+        for j in range(starts[i], starts[i + 1]):
+            kinds[j] = first[i]
     return PrimitiveAtoms(kinds, x[:n], weight[:n], translations)
 
 
@@ -162,7 +164,7 @@ def without_centred(indices, translations):
                 phase = indices.hkl[i, 0] * t[1] + indices.hkl[i, 1] * t[2] + indices.hkl[i, 2] * t[3]
                 allowed = allowed and phase % t[0] == 0
             if allowed:
-                hkl[m] = indices.hkl[i]
+                assign(hkl[m], indices.hkl[i])
                 m += 1
     begins[-1] = m
     return LineIndices(hkl[:m], begins)
@@ -222,13 +224,14 @@ def families_by_symmetry(indices, rotations):
         for i in range(starts[line], last):
             if family_of[i] >= 0:
                 continue
-            names[f], family_of[i], sizes[f] = hkl[i], f, 2
+            family_of[i], sizes[f] = f, 2
+            assign(names[f], hkl[i])
             # The equivalents of the first of a family are all of it.
             for r in rotations:
                 for axis in range(3):
                     image[axis] = hkl[i, 0] * r[0, axis] + hkl[i, 1] * r[1, axis] + hkl[i, 2] * r[2, axis]
                 if _before(image, names[f]):
-                    names[f] = image
+                    assign(names[f], image)
                 key = _key(image[0], image[1], image[2])
                 for other in range(i + 1, last):
                     if keys[other] == key:
@@ -239,7 +242,7 @@ def families_by_symmetry(indices, rotations):
                 for axis in range(3):
                     image[axis] = -image[axis]
                 if _before(image, names[f]):
-                    names[f] = image
+                    assign(names[f], image)
             f += 1
     begins[n] = f
     return LineFamilies(names[:f], sizes[:f], family_of, begins, True)
@@ -282,10 +285,11 @@ def families_by_permutation(indices, hexagonal, usual):
                 here += 1
             if here == f:
                 # Entries are in descending order, so the first of a family is the largest.
-                names[f], keys[f, 0], keys[f, 1] = hkl[i], small, large
+                keys[f, 0], keys[f, 1] = small, large
+                assign(names[f], hkl[i])
                 f += 1
             elif usual and _before(hkl[i], names[here]):
-                names[here] = hkl[i]
+                assign(names[here], hkl[i])
             sizes[here] += 2
             family_of[i] = here
     begins[n] = f
@@ -368,7 +372,8 @@ def family_strengths(indices, families, d_star, atoms, settings):
             along_l = l_re[abs(l)], l_im[l] if l >= 0 else l_back[-l]
             strengths[family] += _square_of_sum(weight, along_h, along_k, along_l) * damping
             members[family - first] += 1.0
-        strengths[first:last] /= members
+        for family in range(first, last):
+            strengths[family] /= members[family - first]
     return strengths
 
 
@@ -500,7 +505,7 @@ def line_contents(cell, atoms, settings, naming, beam):
     d, two_theta, f_squared, intensity = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     begins = strong.begins[first:]
     for line in range(n):
-        hkl[line] = strong.names[begins[line]]
+        assign(hkl[line], strong.names[begins[line]])
         for f in range(begins[line], begins[line + 1]):
             multiplicity[line] += strong.sizes[f]
         of_line, sine = total[first + line], 0.5 * beam.wavelength * d_star[first + line]

@@ -253,8 +253,7 @@ def _draw_lines(keys, source, settings):
         if end > d_star.size:
             d_star = np.append(d_star, np.empty(end))
             intensity = np.append(intensity, np.empty(end, np.float32))
-        d_star[first:end] = own_d_star
         for j in range(own_d_star.size):
-            intensity[first + j] = own_intensity[j]
+            d_star[first + j], intensity[first + j] = own_d_star[j], own_intensity[j]
     end = offsets[-1]
     return offsets, d_star[:end].copy(), intensity[:end].copy(), cells, _DRAWN

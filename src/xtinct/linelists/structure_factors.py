@@ -9,7 +9,7 @@ from typing import NamedTuple, Required, TypedDict, Unpack
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.metric import write_reciprocal_metric
 from xtinct.linelists.ordering import ascending
@@ -359,8 +359,10 @@ def lines_of_atoms(cell, species, frac, occupancy, settings):
             x[j, i] = frac[order[j], axes[i]]
     cubics = np.empty((starts.size - 1, table.shape[1], 4))
     for i in range(starts.size - 1):
-        cubics[i] = table[species[order[starts[i]]]]
-        cubics[i, :, 0] += dispersion[species[order[starts[i]]], 0]
+        kind = species[order[starts[i]]]
+        for k in range(table.shape[1]):
+            assign(cubics[i, k], table[kind, k])
+            cubics[i, k, 0] += dispersion[kind, 0]
     imaginary = np.empty(starts.size - 1)
     for i in range(imaginary.size):
         imaginary[i] = dispersion[species[order[starts[i]]], 1]
@@ -377,10 +379,12 @@ def lines_of_atoms(cell, species, frac, occupancy, settings):
         # 2 |sum f ...|^2 + 2 |sum f'' ...|^2.
         cubics[:] = 0.0
         for i in range(imaginary.size):
-            cubics[i, :, 0] = imaginary[i]
+            for k in range(cubics.shape[1]):
+                cubics[i, k, 0] = imaginary[i]
         second = np.empty(d_star2.size)
         reflections(sphere, contents, amplitudes, texture, d_star2, second)
-        intensity[:count] += second[:count]
+        for i in range(count):
+            intensity[i] += second[i]
     d_star2, intensity = d_star2[:count], intensity[:count]
     position, total = _merge(d_star2, intensity, limit, settings.b_iso)
     largest = 0.0

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.conventional import free_angle_range
 from xtinct.lattices.metric import form_metric, quadratic_forms
@@ -185,7 +185,7 @@ def _draw(samples, cells, allowed, d_star, intensity):
                 same = same and cells[i, j] == cells[i - 1, j]
         if same:
             lines = offsets[i] - offsets[i - 1]
-            d_star[end : end + lines] = d_star[offsets[i - 1] : end]
+            assign(d_star[end:], d_star[offsets[i - 1] : end])
         else:
             found = 0
             for form in range(starts[rows[i]], starts[rows[i] + 1]):

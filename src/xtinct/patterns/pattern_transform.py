@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.errors import XtinctError
 from xtinct.patterns.instrument import Instrument
 
@@ -139,7 +139,7 @@ def _without_background(row, half, lower, level):
         for k in range(own.size):
             around = 0.5 * (left[k] + right[k])
             new[k] = around if around < own[k] else own[k]
-        own[:] = new
+        assign(own, new)
     for k in range(first, last + 1):
         background = (np.exp(np.exp(level[k]) - 1.0) - 1.0) ** 2 - 1.0
         row[k] = max(row[k] - background, 0.0)

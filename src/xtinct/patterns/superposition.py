@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.patterns.instrument import CUT_SIGMAS, FWHM_PER_SIGMA
 from xtinct.patterns.noise import add_counting_noise
 from xtinct.patterns.placement import PlacedLines
@@ -188,7 +188,7 @@ def sum_samples(groups, scales, background, noise, measured, out):
             row[:first] = 0.0
             row[max(last + 1, 0) :] = 0.0
             normalise_row(row)
-        out[i] = row
+        assign(out[i], row)
 
 
 @njit(cache=True, nogil=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.recognition.known_structures import FIRST, UNIT, Table
 from xtinct.recognition.screening import BIN, MEAN_SHIFT
 from xtinct.recognition.targets import Targets
@@ -246,7 +246,10 @@ def _lines_of(row, scale, lists, peaks):
     forms, metric, misfit = np.zeros((n, free)), np.zeros(6), np.empty(n)
     if n == 0:
         return _Lines(q, intensity, forms, metric, q.copy(), 1.0)
-    intensity /= intensity.max()
+    strongest = 0.0
+    for i in range(n):
+        strongest = max(strongest, intensity[i])
+    intensity /= strongest
     _metric_of(family, cells[row], metric)
     metric *= scale * scale
     _index(family, cells[row] / scale, metric, q, forms, misfit)
@@ -299,8 +302,8 @@ def _starts(family):
     i = 1
     for p in range(3):
         for e in (-_START, _START):
-            out[i, :3] = -e / 3
-            out[i, p] = e
+            for q in range(3):
+                out[i, q] = e if q == p else -e / 3
             i += 1
     if family > _ORTHORHOMBIC:
         at = 3 if family == _MONOCLINIC else 5
@@ -456,7 +459,7 @@ def _merged(place, intensity, share, apart):
         else:
             n += 1
             places[n], intensities[n] = place[i], intensity[i]
-            shares[n] = share[i]
+            assign(shares[n], share[i])
     return places[: n + 1], intensities[: n + 1], shares[: n + 1]
 
 
@@ -486,12 +489,13 @@ def _texture(logs, share, hit, scale):
     n = 0
     for i in range(hit.size):
         if hit[i] >= 0:
-            mean += share[i]
+            for p in range(3):
+                mean[p] += share[i, p]
             n += 1
     if n < 3:
         return np.zeros(3)
-    mean /= n
     for p in range(3):
+        mean[p] /= n
         square[p, p] = 1 / _TEXTURE**2
     for i in range(hit.size):
         if hit[i] >= 0:
@@ -545,6 +549,19 @@ def _evidence(peaks, place, out):
 
 
 @njit(cache=True)
+def _median(values):
+    """Median of some values (n,), which are sorted in place."""
+    n = values.size
+    for i in range(1, n):
+        value, j = values[i], i
+        while j > 0 and values[j - 1] > value:
+            values[j] = values[j - 1]
+            j -= 1
+        values[j] = value
+    return 0.5 * (values[(n - 1) // 2] + values[n // 2])
+
+
+@njit(cache=True)
 def _measure(family, lines, peaks, metric, place, squares, out):
     """Agreement of refined lines with the peaks, into `out` (MEASURES)."""
     order = _visible(lines, peaks, place)
@@ -554,12 +571,13 @@ def _measure(family, lines, peaks, metric, place, squares, out):
     share = _directions(family, lines, metric, order)
     places, intensities, shares = _merged(shown, intensity, share, 0.5 * peaks.width)
     n = places.size
-    hit, logs = np.full(n, -1), np.zeros(n)
+    hit, logs = np.empty(n, np.int64), np.zeros(n)
     found, offs, seen, total = 0, 0.0, 0.0, 0.0
     ratios = np.empty(n)
     for i in range(n):
         j = _closest(peaks.two_theta, places[i])
         off = abs(peaks.two_theta[j] - places[i])
+        hit[i] = -1
         if off < max(0.06, 0.5 * peaks.fwhm[j]):
             # What other phases explain says nothing of this line, and is nothing that it explains.
             intensities[i] *= max(peaks.open[j], 1e-6)
@@ -570,7 +588,7 @@ def _measure(family, lines, peaks, metric, place, squares, out):
             offs += off * off
             seen += np.sqrt(intensities[i])
         total += np.sqrt(intensities[i])
-    scale = np.median(ratios[:found]) if found else 0.0
+    scale = _median(ratios[:found].copy()) if found else 0.0
     spread = 0.0
     for i in range(found):
         spread += min(abs(ratios[i] - scale), 3.0)
@@ -630,7 +648,7 @@ def _match(rows, scales, lists, peaks, measures, metrics):
             value = narrow + broad - 0.03 * strain * strain
             if value > best:
                 best, chosen = value, shift
-                metrics[r] = metric
+                assign(metrics[r], metric)
                 measures[r, _STRAIN_AT] = strain
         if best < -1e8:
             continue

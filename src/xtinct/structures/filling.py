@@ -13,7 +13,7 @@ from functools import cached_property
 import gemmi
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.structures.crystal import Crystal, RejectedError, Species
 from xtinct.structures.distances import MIN_CELL_HEIGHT, close_pairs, smallest_height
 from xtinct.structures.groups import NamedOperations, metric_tensor
@@ -345,7 +345,7 @@ def _images(frac, rotations, translations, basis, max_sites):
     )
     images, site, mean, total = np.empty((m, 3)), np.empty(3), np.empty(3), 0
     for i in range(n):
-        site[:] = frac[i]
+        assign(site, frac[i])
         _write_images(rotations, site, translations, images)
         same = 0
         mean[:] = 0.0
@@ -369,7 +369,7 @@ def _images(frac, rotations, translations, basis, max_sites):
                         new = False
                         break
             if new:
-                positions[total] = images[j]
+                assign(positions[total], images[j])
                 sources[total] = i
                 total += 1
         if total > max_sites:

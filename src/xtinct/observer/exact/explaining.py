@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.lattices.cells import hit
 from xtinct.lattices.metric import cell_of, quadratic_forms
 from xtinct.measurements.strong_peaks import StrongPeaks
@@ -179,7 +179,7 @@ def _best(lines, guesses, lattices):
                 value, hits = _evidence(lines, trial, best)
                 if value > best:
                     best, best_hits = value, hits
-                    best_metric[:] = trial.metric
+                    assign(best_metric, trial.metric)
             if not _advance(index, guesses.forms.shape[0]):
                 break
     return best_metric, best, best_hits

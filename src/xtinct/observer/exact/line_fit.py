@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.linelists.ordering import EQUAL_D
 from xtinct.observer.exact.bands import cholesky, solve
 from xtinct.patterns.instrument import CUT_SIGMAS, Instrument
@@ -326,7 +326,7 @@ def _heights(y, peaks, noise):
         column[:] = 0.0
         column[j] = 1.0
         solve(profiles.band, column)
-        covariance[:, j] = column
+        assign(covariance[:, j], column)
     return height, _around(residual, peaks, noise), covariance, relative
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.observer.exact.bands import cholesky, solve
 from xtinct.patterns.instrument import CUT_SIGMAS, Instrument
 
@@ -99,7 +99,7 @@ def _maxima(y, n, stride, threshold):
 
 @njit(cache=True)
 def _model(position, height, sigma, cut, residual, y, n):
-    residual[:n] = y[:n]
+    assign(residual, y[:n])
     for j in range(position.size):
         low = max(0, math.ceil(position[j] - cut * sigma))
         high = min(n - 1, math.floor(position[j] + cut * sigma))

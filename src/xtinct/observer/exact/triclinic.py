@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.lattices.metric import quadratic_forms, reciprocal_tensor
 from xtinct.observer.exact.search import SearchLines
 from xtinct.symmetry.families import TRICLINIC
@@ -276,7 +276,7 @@ def _search(lines, base, n, opened):
                             continue
                         if _near(volumes, kept, determinant) or not _explains(metric, determinant, lines):
                             continue
-                        found[kept] = metric
+                        assign(found[kept], metric)
                         volumes[kept] = determinant
                         kept += 1
                         if kept == _KEPT:

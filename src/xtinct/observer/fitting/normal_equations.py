@@ -43,7 +43,7 @@ def normal_equations(lines, background, weight, data):
     m = n_a + n_b
     N = np.zeros((m, m))
     rhs = np.zeros(m)
-    first = np.arange(m)
+    first = np.empty(m, np.int64)
     scratch = np.empty(max(a.shape[1], b.shape[1]))
     for j in range(m):
         row = a[j] if j < n_a else b[j - n_a]
@@ -55,7 +55,7 @@ def normal_equations(lines, background, weight, data):
         total = 0.0
         for i in range(s, e):
             total += scratch[i - s] * data[i]
-        rhs[j] = total
+        rhs[j], first[j] = total, j
         for k in range(j, -1, -1):
             other = a[k] if k < n_a else b[k - n_a]
             t = a_start[k] if k < n_a else b_start[k - n_a]

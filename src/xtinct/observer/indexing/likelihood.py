@@ -243,6 +243,16 @@ def line_scores(angles, found, shift):
 
 
 @njit(cache=True)
+def _general(metric, general):
+    """General metric (6,) of a family's metric (p,)."""
+    out = np.zeros(6)
+    for c in range(metric.size):
+        for i in range(6):
+            out[i] += metric[c] * general[c, i]
+    return out
+
+
+@njit(cache=True)
 def refined(metric, shift, kind, found, n, prior, widths):
     """Metric (p,) and shift after weighted least squares on the first n lines; shift nan if it failed.
 
@@ -254,7 +264,7 @@ def refined(metric, shift, kind, found, n, prior, widths):
     around = window(found)
     for width in widths:
         q_max = q_of(found.two_theta[n - 1] - shift + 1.0, found.wavelength)
-        hkl, q, many = lines_of(metric @ general, q_max, kind.kind)
+        hkl, q, many = lines_of(_general(metric, general), q_max, kind.kind)
         if q.size < 2:
             return failed
         kept, _ = distinct(hkl, q, many, kind.code)
@@ -301,7 +311,7 @@ def refined(metric, shift, kind, found, n, prior, widths):
         shift = min(
             max(shift + solution[p], prior.shift - 4.0 * prior.spread), prior.shift + 4.0 * prior.spread
         )
-        general_metric = metric @ general
+        general_metric = _general(metric, general)
         if not (
             general_metric[0] > 0.0
             and general_metric[1] > 0.0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.observer.indexing.likelihood import determinant
 
 #: Steps of the table of chance hits per factor e of the volume.
@@ -98,19 +98,6 @@ class Work(NamedTuple):
     tensor: np.ndarray  # float64 (3, 3)
 
 
-@njit(cache=True)
-def _work(n):
-    return Work(
-        np.zeros(3),
-        np.zeros((n, 3)),
-        np.zeros((8, 9)),
-        np.zeros(9),
-        np.zeros(6),
-        np.zeros(6),
-        np.zeros((3, 3)),
-    )
-
-
 def kept(most: int, lowest: float) -> Kept:
     """Room for `most` metrics of scores above `lowest`."""
     return Kept(np.zeros((most, 6)), np.full(most, -np.inf), np.zeros(1, np.int64), np.array([lowest]))
@@ -161,8 +148,9 @@ def _axes(g, test, axes):
     axes[0] = math.sqrt(max(0.0, g[1] * g[2] - 0.25 * g[3] * g[3])) * v
     axes[1] = math.sqrt(max(0.0, g[0] * g[2] - 0.25 * g[4] * g[4])) * v
     axes[2] = math.sqrt(max(0.0, g[0] * g[1] - 0.25 * g[5] * g[5])) * v
-    if axes.min() < 1.5 or axes.max() > test.longest:
-        return 0.0
+    for i in range(3):
+        if axes[i] < 1.5 or axes[i] > test.longest:
+            return 0.0
     return v
 
 
@@ -270,34 +258,63 @@ def _fitted(g, test, n, work):
 
 
 @njit(cache=True)
+def _tested(metrics, test, found):
+    """Tests metrics float64 (n, 6) of few lines, one after the other.
+
+    One compiled loop for all searches: in each of them what it calls would be compiled anew.
+    """
+    work = Work(
+        np.zeros(3),
+        np.zeros((test.q.size, 3)),
+        np.zeros((8, 9)),
+        np.zeros(9),
+        np.zeros(6),
+        np.zeros(6),
+        np.zeros((3, 3)),
+    )
+    g = np.empty(6)
+    for i in range(len(metrics)):
+        for c in range(6):
+            g[c] = metrics[i, c]
+        _try(g, test, found, work)
+
+
+@njit(cache=True)
 def _try(g, test, found, work):
     """Tests a metric (6,) of few lines; if it may be good, refines it on more and keeps it."""
     least = found.lowest[0]
     if _rejected(g, test, least, work):
         return
     best = work.metric
-    best[:] = g
-    shift = _fitted(best, test, test.early, work)
-    if not abs(shift) < 0.5:
-        return
-    if _score(best, shift, test, 0, least - 12.0, work) == -np.inf:
-        return
-    # The first of these needs the hkl of all lines, the last its score alone.
-    for lowest in (-1e9, least):
-        shift = _fitted(best, test, test.q.size, work)
+    assign(best, g)
+    # The second round needs the hkl of all lines, the last its score alone.
+    score = 0.0
+    for rounds in range(3):
+        shift = _fitted(best, test, test.early if rounds == 0 else test.q.size, work)
         if not abs(shift) < 0.5:
             return
-        score = _score(best, shift, test, 1, lowest, work)
+        lowest = least - 12.0 if rounds == 0 else (-1e9 if rounds == 1 else least)
+        score = _score(best, shift, test, min(rounds, 1), lowest, work)
+        if rounds == 0 and score == -np.inf:
+            return
     if score > least:
         if test.kind == 0:
             _shortened(best, work.out, work.tensor)
         elif test.kind == 1:
             _plane_reduced(best, work.out)
         else:
-            work.out[:] = best
+            assign(work.out, best)
             if len(test.general) == 3:
-                work.out[:3] = np.sort(best[:3])
+                _ordered(work.out)
         _keep(found, work.out, score)
+
+
+@njit(cache=True)
+def _ordered(g):
+    """Brings the first three numbers of g (6,) in ascending order."""
+    for i, j in ((0, 1), (1, 2), (0, 1)):
+        if g[i] > g[j]:
+            g[i], g[j] = g[j], g[i]
 
 
 @njit(cache=True)
@@ -318,62 +335,82 @@ def _keep(found, g, score):
         if _alike(found.metric[i], g):
             if score > found.score[i]:
                 found.score[i] = score
-                found.metric[i] = g
+                assign(found.metric[i], g)
             return
     if count < most:
-        found.metric[count] = g
-        found.score[count] = score
+        place = count
         found.count[0] = count + 1
-        if count + 1 < most:
-            return
     else:
-        worst = np.argmin(found.score)
-        if score <= found.score[worst]:
+        place = _lowest(found.score)
+        if score <= found.score[place]:
             return
-        found.metric[worst] = g
-        found.score[worst] = score
-    found.lowest[0] = max(found.lowest[0], found.score.min())
+    assign(found.metric[place], g)
+    found.score[place] = score
+    if count + 1 >= most:
+        found.lowest[0] = max(found.lowest[0], found.score[_lowest(found.score)])
 
 
 @njit(cache=True)
+def _lowest(score):
+    """Index of the first of the lowest scores (n,)."""
+    place = 0
+    for i in range(1, score.size):
+        if score[i] < score[place]:
+            place = i
+    return place
+
+
 def one_number(base, forms, test, found):
     """Cubic lattices: every base line (n,) with every form (m,) h^2 + k^2 + l^2."""
-    work = _work(test.q.size)
-    for q in base:
-        for form in forms:
-            x = q / form
-            g = np.array([x, x, x, 0.0, 0.0, 0.0])
-            _try(g, test, found, work)
+    x = (base[:, None] / forms).ravel()
+    _tested(_metrics(x, x, x), test, found)
 
 
-@njit(cache=True)
 def two_numbers(base, forms, hexagonal, test, found):
     """Tetragonal or hexagonal lattices: every two base lines with forms float64 (m, 2)."""
-    g, work = np.zeros(6), _work(test.q.size)
-    for i in range(base.size):
-        for j in range(i + 1, base.size):
-            for s in range(len(forms)):
-                for t in range(len(forms)):
-                    size = forms[s, 0] * forms[t, 1] - forms[s, 1] * forms[t, 0]
-                    if size == 0.0:
-                        continue
-                    x = (base[i] * forms[t, 1] - base[j] * forms[s, 1]) / size
-                    z = (base[j] * forms[s, 0] - base[i] * forms[t, 0]) / size
-                    if x < THINNEST or z < THINNEST:
-                        continue
-                    g[0], g[1], g[2] = x, x, z
-                    g[5] = x if hexagonal else 0.0
-                    _try(g, test, found, work)
+    size = forms[:, 0, None] * forms[:, 1] - forms[:, 1, None] * forms[:, 0]
+    s, t = np.nonzero(size)
+    i, j = (base[index][:, None] for index in np.triu_indices(base.size, 1))
+    x = (i * forms[t, 1] - j * forms[s, 1]) / size[s, t]
+    z = (j * forms[s, 0] - i * forms[t, 0]) / size[s, t]
+    allowed = (x >= THINNEST) & (z >= THINNEST)
+    x, z = x[allowed], z[allowed]
+    _tested(_metrics(x, x, z, hk=x if hexagonal else 0.0), test, found)
+
+
+def _metrics(*squares, hl=0.0, hk=0.0):
+    """Metrics float64 (n, 6) of the squares of their axes (n,), and of two of their products."""
+    out = np.zeros((squares[0].size, 6))
+    for column, values in enumerate(squares):
+        out[:, column] = values
+    out[:, 4], out[:, 5] = hl, hk
+    return out
 
 
 @njit(cache=True)
+def _with_room(metrics, count, more):
+    """The metrics (n, 6), of which `count` are written, or a longer copy if `more` do not fit."""
+    if count + more <= len(metrics):
+        return metrics
+    longer = np.empty((2 * len(metrics) + more, 6))
+    for i in range(count):
+        for c in range(6):
+            longer[i, c] = metrics[i, c]
+    return longer
+
+
 def three_numbers(base, squares, first, test, found):
     """Orthorhombic lattices: every three base lines with squares float64 (m, 3) of hkl.
 
     first   bool (m,), the hkl that the lowest of the three may have (axes are named by it)
     """
+    _tested(_three_numbers(base, squares, first), test, found)
+
+
+@njit(cache=True)
+def _three_numbers(base, squares, first):
     n, m = base.size, len(squares)
-    g, work = np.zeros(6), _work(test.q.size)
+    out, count = np.empty((4096, 6)), np.int64(0)
     for i in range(n):
         for j in range(i + 1, n):
             for k in range(j + 1, n):
@@ -383,6 +420,7 @@ def three_numbers(base, squares, first, test, found):
                         continue
                     a1, a2, a3 = squares[s, 0], squares[s, 1], squares[s, 2]
                     for t in range(m):
+                        out = _with_room(out, count, m)
                         b1, b2, b3 = squares[t, 0], squares[t, 1], squares[t, 2]
                         c12, c13, c23 = a1 * b2 - a2 * b1, a1 * b3 - a3 * b1, a2 * b3 - a3 * b2
                         x12, x13, x23 = p * b2 - q * a2, p * b3 - q * a3, p * b1 - q * a1
@@ -401,8 +439,10 @@ def three_numbers(base, squares, first, test, found):
                             z = (r * c12 - d1 * x12 + d2 * x23) / size
                             if z < THINNEST or z > 0.25:
                                 continue
-                            g[0], g[1], g[2] = x, y, z
-                            _try(g, test, found, work)
+                            out[count, 0], out[count, 1], out[count, 2] = x, y, z
+                            out[count, 3], out[count, 4], out[count, 5] = 0.0, 0.0, 0.0
+                            count += 1
+    return out[:count]
 
 
 @njit(cache=True)
@@ -482,40 +522,29 @@ def zones(base, line, tolerance):
     return out[order]
 
 
-@njit(cache=True)
 def zone_and_row(base, zone, line, test, found):
     """Monoclinic lattices: a zone as a*, c* and b* from a further line with k = 1, 2 or 3."""
-    g, work = np.zeros(6), _work(test.q.size)
-    for z in range(len(zone)):
-        a, c = base[int(zone[z, 0])], base[int(zone[z, 1])]
-        e = zone[z, 2]
-        for s in range(line.size):
-            for t in range(5):
-                plane = 0.0
-                if t == 1:
-                    plane = a
-                elif t == 2:
-                    plane = c
-                elif t == 3:
-                    plane = a + c - e
-                elif t == 4:
-                    plane = a + c + e
-                for k in range(1, 4):
-                    b = (line[s] - plane) / (k * k)
-                    if b < THINNEST or b > 0.25:
-                        continue
-                    g[0], g[1], g[2], g[4] = a, b, c, e
-                    _try(g, test, found, work)
+    a, c = base[zone[:, :2].astype(np.int64)].T
+    e = zone[:, 2]
+    plane = np.stack([np.zeros(len(zone)), a, c, a + c - e, a + c + e], axis=1)
+    b = (line[:, None] - plane[:, None])[..., None] / np.arange(1.0, 4.0) ** 2
+    allowed = (b >= THINNEST) & (b <= 0.25)
+    of = np.nonzero(allowed)[0]
+    _tested(_metrics(a[of], b[allowed], c[of], hl=e[of]), test, found)
 
 
-@njit(cache=True)
 def row_by_row(base, first, second, third, test, found):
     """Monoclinic lattices: a* and b* from two lines, c* from a line (0kl), their angle from a line (hkl).
 
     first    float64 (f, 2, 2): pairs of (hk0); second int64 (s, 2): (k, l); third int64 (t, 3): hkl
     """
+    _tested(_row_by_row(base, first, second, third, test.largest), test, found)
+
+
+@njit(cache=True)
+def _row_by_row(base, first, second, third, largest):
     n = base.size
-    g, work = np.zeros(6), _work(test.q.size)
+    out, count = np.empty((4096, 6)), np.int64(0)
     for i in range(n):
         for j in range(n):
             if i == j:
@@ -539,18 +568,21 @@ def row_by_row(base, first, second, third, test, found):
                         c = (base[m] - second[t, 0] ** 2 * b) / second[t, 1] ** 2
                         if c < THINNEST or c > 0.25:
                             continue
-                        if 1.0 / math.sqrt(a * b * c) > test.largest:
+                        if 1.0 / math.sqrt(a * b * c) > largest:
                             continue
                         for o in range(n):
                             if o == i or o == j or o == m:  # noqa: SIM109
                                 continue
+                            out = _with_room(out, count, len(third))
                             for u in range(len(third)):
                                 h, k, l = third[u, 0], third[u, 1], third[u, 2]  # noqa: E741
                                 e = abs(base[o] - a * h * h - b * k * k - c * l * l) / (h * l)
                                 if e > 1.85 * math.sqrt(a * c):
                                     continue
-                                g[0], g[1], g[2], g[4] = a, b, c, e
-                                _try(g, test, found, work)
+                                out[count, 0], out[count, 1], out[count, 2] = a, b, c
+                                out[count, 3], out[count, 4], out[count, 5] = 0.0, e, 0.0
+                                count += 1
+    return out[:count]
 
 
 @njit(cache=True)
@@ -585,13 +617,17 @@ def _shortened(g, out, r):
     out[3], out[4], out[5] = 2.0 * r[j, k], 2.0 * r[i, k], 2.0 * r[i, j]
 
 
-@njit(cache=True)
 def three_zones(base, zone, per_pair, test, found, most):
     """Triclinic lattices: three base lines as a*, b*, c*, with the best zones of every two of them.
 
     zone       as `zones` gives it; per_pair: number of zones of a pair that are used
     most       number of metrics that are tested at most, by the sum of the scores of their zones
     """
+    _tested(_three_zones(base, zone, per_pair, test.largest, most), test, found)
+
+
+@njit(cache=True)
+def _three_zones(base, zone, per_pair, largest, most):
     n = base.size
     value = np.empty((n, n, per_pair))
     merit = np.empty((n, n, per_pair))
@@ -602,8 +638,8 @@ def three_zones(base, zone, per_pair, test, found, most):
             value[i, j, number[i, j]] = zone[z, 2]
             merit[i, j, number[i, j]] = zone[z, 3]
             number[i, j] += 1
-    work = _work(test.q.size)
-    g, out = np.empty(6), np.empty(6)
+    out, written = np.empty((4096, 6)), np.int64(0)
+    g, tensor = np.empty(6), np.empty((3, 3))
     # How many combinations reach which sum of scores, to find the sum above which there are `most`.
     least = -np.inf
     bins = np.zeros(400, np.int64)
@@ -613,6 +649,7 @@ def three_zones(base, zone, per_pair, test, found, most):
                 for k in range(j + 1, n):
                     for x in range(number[i, j]):
                         for y in range(number[i, k]):
+                            out = _with_room(out, written, 2 * number[j, k])
                             for z in range(number[j, k]):
                                 total = merit[i, j, x] + merit[i, k, y] + merit[j, k, z]
                                 if rounds == 0:
@@ -620,28 +657,33 @@ def three_zones(base, zone, per_pair, test, found, most):
                                 elif total >= least:
                                     g[0], g[1], g[2] = base[i], base[j], base[k]
                                     g[3], g[4], g[5] = value[j, k, z], value[i, k, y], value[i, j, x]
-                                    _both_signs(g, out, test, found, work)
+                                    written = _both_signs(g, largest, tensor, out, written)
         if rounds == 0:
             count, b = 0, 399
             while b >= 0 and count + bins[b] <= most:
                 count += bins[b]
                 b -= 1
             least = (b + 1 - 100) / 5.0 if b >= 0 else -np.inf
+    return out[:written]
 
 
 @njit(cache=True)
-def _both_signs(g, out, test, found, work):
-    """Tests a metric (6,) and that with the other sign of its last number; g and out (6,) are overwritten."""
+def _both_signs(g, largest, tensor, out, written):
+    """Writes a metric (6,) and that with the other sign of its last number, shortened, into rows of `out`.
+
+    Returns how many rows are written. g and the tensor (3, 3) are overwritten.
+    """
     for sign in range(2):
         if sign == 1:
             if g[5] == 0.0:
                 break
             g[5] = -g[5]
         size = determinant(g)
-        if size <= 1e-3 * g[0] * g[1] * g[2] or size <= 1.0 / test.largest**2:
+        if size <= 1e-3 * g[0] * g[1] * g[2] or size <= 1.0 / largest**2:
             continue
-        _shortened(g, out, work.tensor)
-        _try(out, test, found, work)
+        _shortened(g, out[written], tensor)
+        written += 1
+    return written
 
 
 def squares_of(reach: int, most: int) -> tuple[np.ndarray, np.ndarray]:

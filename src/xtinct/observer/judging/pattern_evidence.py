@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtinct.compiling import njit
+from xtinct.compiling import assign, njit
 from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.peaks.peak_shapes import shapes
 from xtinct.patterns.lorentz import UNPOLARISED, geometric_factor
@@ -217,25 +217,24 @@ def _clump_evidence(P, b, expected, allowed, level, foreign, law):
     out = np.zeros(len(allowed))
     most = max(weights.size, foreign_weights.size)
     for k in range(len(allowed)):
-        index = np.flatnonzero(allowed[k])
-        number = index.size
-        mix = np.zeros((2, n, most))
+        mix, index, number = np.zeros((2, n, most)), np.empty(n, np.int64), 0
         for j in range(n):
             if allowed[k, j]:
-                mix[0, j, : weights.size] = weights
-                mix[1, j, : weights.size] = means * (expected[j] * level[k])
+                index[number] = j
+                number += 1
+                _write_mixture(weights, means, expected[j] * level[k], mix, j)
             else:
-                mix[0, j, : foreign_weights.size] = foreign_weights
-                mix[1, j, : foreign_weights.size] = foreign_means * strongest
+                _write_mixture(foreign_weights, foreign_means, strongest, mix, j)
         z = 0.0
         if number:
-            sub = np.empty((number, number))
-            part = np.zeros((2, number, most))
+            sub, side, part = np.empty((number, number)), np.empty(number), np.empty((2, number, most))
             for i in range(number):
-                part[:, i] = mix[:, index[i]]
+                side[i] = b[index[i]]
+                for which in range(2):
+                    assign(part[which, i], mix[which, index[i]])
                 for j in range(number):
                     sub[i, j] = P[index[i], index[j]]
-            z = log_evidence(sub, b[index], part, _SWEEPS)
+            z = log_evidence(sub, side, part, _SWEEPS)
         if number < n and chance > 0.0:
             other = math.log(chance) + log_evidence(P, b, mix, _SWEEPS)
             z += math.log1p(-chance)
@@ -243,6 +242,12 @@ def _clump_evidence(P, b, expected, allowed, level, foreign, law):
             z = top + math.log(math.exp(z - top) + math.exp(other - top))
         out[k] = z if math.isfinite(z) else -1e6
     return out
+
+
+@njit(cache=True)
+def _write_mixture(weights, means, factor, mix, j):
+    for k in range(weights.size):
+        mix[0, j, k], mix[1, j, k] = weights[k], means[k] * factor
 
 
 @njit(cache=True)
@@ -302,8 +307,11 @@ def log_evidence(P, b, mix, sweeps):
             mean += mix[0, j, k] * mix[1, j, k]
         gamma[j] = 1.0 / (mean * mean)
         beta[j] = 0.5 / mean
+    M = P.copy()
     for _ in range(sweeps):
-        S = np.linalg.inv(P + np.diag(gamma))
+        for j in range(n):
+            M[j, j] = P[j, j] + gamma[j]
+        S = np.linalg.inv(M)
         change = 0.0
         for j in range(n):
             mean = 0.0
@@ -329,7 +337,8 @@ def log_evidence(P, b, mix, sweeps):
                     S[a, c] -= f * column[a] * column[c]
         if change < 1e-4:
             break
-    M = P + np.diag(gamma)
+    for j in range(n):
+        M[j, j] = P[j, j] + gamma[j]
     S = np.linalg.inv(M)
     _, log_det = np.linalg.slogdet(M)
     out = 0.5 * n * math.log(2.0 * math.pi) - 0.5 * log_det
