@@ -330,6 +330,8 @@ def in_cheap_form(clone, command, helps):
     words = shlex.split(command)
     if how == AS_IT_IS:
         return run(clone, command)
+    if how == DRY and words[0] == "snakemake":
+        return clone.ask("snakemake", "-n", *words[1:])
     if how == DRY:
         return run(clone, shlex.join([words[0], "-n", *words[1:]]))
     if how == HELP:
