@@ -23,11 +23,14 @@ all: env
 env: $(INSTALLED)
 
 # The stamp is written last and is older than a changed lock: an interrupted or outdated
-# installation is taken up again.
+# installation is taken up again. An older pip takes three times as long to choose what it installs, and any pip
+# compiles packages on one processor.
 $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.14 found; name one: make PYTHON=/path/to/python" >&2; exit 2; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet 'pip>=26'
+	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # templates that are no Python
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -5,10 +5,41 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+
+
+class Preloaded:
+    """A process in whose forks snakemake and dvc run without their imports, which take longer than a plan."""
+
+    def __init__(self, environment):
+        program = Path(__file__).with_name("preloaded_commands.py")
+        self.process = subprocess.Popen(
+            [sys.executable, program],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, words, cwd, environment):
+        """What `subprocess.run` gives, with outputs as text."""
+        with tempfile.TemporaryDirectory() as folder:
+            outputs = {name: f"{folder}/{name}" for name in ("stdout", "stderr")}
+            job = {"words": words, "cwd": str(cwd), "environment": environment, **outputs}
+            self.process.stdin.write(json.dumps(job) + "\n")
+            self.process.stdin.flush()
+            status = int(self.process.stdout.readline())
+            said = {name: Path(path).read_text() for name, path in outputs.items()}
+        return subprocess.CompletedProcess(words, status, **said)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(60)
+        self.process.stdout.close()
 
 
 @dataclass(frozen=True)
@@ -17,6 +48,11 @@ class Clone:
 
     path: Path
     environment: dict
+    preloaded: Preloaded
+
+    def elsewhere(self, path, **variables):
+        """Another folder, with the same tools and further variables."""
+        return replace(self, path=path, environment={**self.environment, **variables})
 
     def run(self, *command, cores=None, check=True):
         """Run a command; `cores` limits the processors that it and its children see."""
@@ -33,14 +69,16 @@ class Clone:
             check=False,
             preexec_fn=limit if cores else None,
         )
-        if check:
-            output = f"{done.stdout}\n{done.stderr}"
-            assert done.returncode == 0, f"{' '.join(map(str, command))}\n...{output[-4000:]}"
-        return done
+        return _ended_well(done) if check else done
+
+    def ask(self, *command, check=True):
+        """Run what makes nothing, in a process that has imported snakemake and dvc before."""
+        done = self.preloaded.run([str(word) for word in command], self.path, self.environment)
+        return _ended_well(done) if check else done
 
     def snakemake_would_run(self, target="all"):
         """Names of the rules of a dry run; empty where there is nothing to do."""
-        done = self.run("snakemake", "--dry-run", "--cores", "1", target)
+        done = self.ask("snakemake", "--dry-run", "--cores", "1", target)
         text = done.stdout + done.stderr
         rules = {
             line.split()[1].rstrip(":")
@@ -52,7 +90,7 @@ class Clone:
 
     def stale_stages(self):
         """Names of the DVC stages that are out of date."""
-        return set(json.loads(self.run("dvc", "status", "--json").stdout))
+        return set(json.loads(self.ask("dvc", "status", "--json").stdout))
 
     def write_config(self, change=None):
         """Make smoke.yaml the configuration, after `change` has had its text."""
@@ -71,6 +109,12 @@ class Clone:
             path.relative_to(self.path).as_posix(): path.read_bytes()
             for path in sorted(self.path.glob(pattern))
         }
+
+
+def _ended_well(done):
+    output = f"{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{' '.join(map(str, done.args))}\n...{output[-4000:]}"
+    return done
 
 
 def files_of(root, *options):
@@ -114,11 +158,18 @@ def environment(root, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def new_clone(root, environment, tmp_path_factory):
+def preloaded(environment):
+    process = Preloaded(environment)
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def new_clone(root, environment, preloaded, tmp_path_factory):
     """Function that makes a repository of the project as it stands, with smoke.yaml as its configuration."""
 
     def make(change=None):
-        clone = Clone(tmp_path_factory.mktemp("clone"), environment)
+        clone = Clone(tmp_path_factory.mktemp("clone"), environment, preloaded)
         copy(root, files_of(root), clone.path)
         clone.run("git", "init", "--quiet", "--initial-branch", "main")
         clone.write_config(change)

@@ -42,13 +42,13 @@ def tables(clone):
 
 
 @pytest.fixture(scope="module")
-def pulled(built, environment, tmp_path_factory):
+def pulled(built, tmp_path_factory):
     """A fresh git clone of the build with its data from a DVC remote, adopted by Snakemake."""
     remote, path = tmp_path_factory.mktemp("remote"), tmp_path_factory.mktemp("pulled")
     built.run("dvc", "remote", "add", "--local", "--default", "folder", remote)
     built.run("dvc", "push")
     built.run("git", "clone", "--quiet", built.path, path)
-    clone = type(built)(path, environment)
+    clone = built.elsewhere(path)
     clone.run("dvc", "remote", "add", "--local", "--default", "folder", remote)
     assert clone.stale_stages(), "nothing is there before the pull"
     clone.run("dvc", "pull")
@@ -213,7 +213,7 @@ def test_dvc_and_snakemake_show_the_numbers_of_the_report(built, tmp_path):
     assert {path.name: base64.b64decode(shown[path.name]) for path in made} == {
         path.name: path.read_bytes() for path in made
     }
-    shown = json.loads(built.run("dvc", "metrics", "show", "--json").stdout)[""]["data"]
+    shown = json.loads(built.ask("dvc", "metrics", "show", "--json").stdout)[""]["data"]
     assert {path.rpartition("/")[2]: of["data"] for path, of in shown.items()} == {
         path.name: json.loads(path.read_text()) for path in (results / "summary").glob("*.json")
     }
@@ -235,7 +235,7 @@ def test_dvc_and_snakemake_show_the_numbers_of_the_report(built, tmp_path):
 )
 def test_a_wrong_configuration_stops_both_tools_before_any_job_with_one_line(new_clone, change, expected):
     clone = new_clone(lambda text: text.replace(*change))
-    stopped = clone.run("snakemake", "--cores", "1", "all", check=False)
+    stopped = clone.ask("snakemake", "--cores", "1", "all", check=False)
     assert stopped.returncode == 2
     lines = [
         line for line in stopped.stderr.splitlines() if not line.startswith("Using workflow specific profile")
@@ -259,7 +259,7 @@ def test_an_empty_source_stops_with_one_line_that_names_it(new_clone):
 
 def test_dvc_stops_at_a_wrong_configuration_too(new_clone):
     clone = new_clone(lambda text: text.replace("symprec: 0.01", "symprek: 0.01"))
-    stopped = clone.run("dvc", "repro", check=False)
+    stopped = clone.ask("dvc", "repro", check=False)
     assert stopped.returncode != 0
     assert "unknown key cleaning.symprek" in stopped.stdout + stopped.stderr
     assert not (clone.path / "data" / "raw").exists()
@@ -271,7 +271,7 @@ def test_another_configuration_file_stands_in_as_a_whole(built):
     config = yaml.safe_load((built.path / "config" / "config.yaml").read_text())
     del config["experiments"]["cddd"]
     other.write_text(yaml.safe_dump(config))
-    planned = built.run("snakemake", "-n", "--forceall", "--configfile", other, "--", "all")
+    planned = built.ask("snakemake", "-n", "--forceall", "--configfile", other, "--", "all")
     assert "models/ulbd/" in planned.stdout + planned.stderr
     assert "models/cddd/" not in planned.stdout + planned.stderr
 

@@ -39,8 +39,7 @@ def submitting(new_clone, cluster):
         clone = new_clone(change)
         path = os.pathsep.join([clone.environment["PYTHONPATH"], os.environ.get("PYTHONPATH", "")])
         commands = os.pathsep.join([clone.environment["PATH"].split(os.pathsep)[0], cluster["PATH"]])
-        reach = {"PATH": commands, "PYTHONPATH": path}
-        return type(clone)(clone.path, {**clone.environment, **reach})
+        return clone.elsewhere(clone.path, PATH=commands, PYTHONPATH=path)
 
     return make
 

@@ -64,6 +64,31 @@ class Job:
     settings: str
 
 
+class Parsed(dict):
+    """In place of Snakemake's parser: the files of one clone do not change, and half of a plan is parsing."""
+
+    def __init__(self, parse):
+        self.parse = parse
+
+    def __call__(self, path, workflow, linemap, rulecount):
+        key = path.get_path_or_uri(secret_free=True), rulecount
+        if key not in self:
+            lines = {}
+            self[key] = *self.parse(path, workflow, lines, rulecount=rulecount), lines
+        code, rulecount, lines = self[key]
+        linemap |= lines
+        return code, rulecount
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parsed_once():
+    import snakemake.api  # not snakemake.workflow alone: the two import each other
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snakemake.workflow, "parse", Parsed(snakemake.workflow.parse))
+        yield
+
+
 def plan(clone, config):
     """Every job of a full run under `config`, as Snakemake plans it."""
     from snakemake.api import SnakemakeApi

@@ -1,5 +1,6 @@
 """The workflow away from its own folder, on folders that change, and for machines that are not this one."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -42,7 +43,7 @@ def with_source(new_clone):
 def seen_by(clone):
     """Whether Snakemake, and whether DVC, would fetch the folder again."""
     planned = clone.snakemake_would_run("data/raw/mine.parquet")
-    status = clone.run("dvc", "status", "--json", "fetch@mine").stdout
+    status = clone.ask("dvc", "status", "--json", "fetch@mine").stdout
     return bool(planned), "fetch@mine" in status
 
 
@@ -94,15 +95,15 @@ def test_another_working_directory(clone, tmp_path):
     project = str(clone.path)
     (tmp_path / "config").mkdir()
     (tmp_path / "config/config.yaml").write_text("not: ours\n")
-    there = type(clone)(tmp_path, clone.environment)
+    there = clone.elsewhere(tmp_path)
     there.run("snakemake", "--snakefile", f"{project}/Snakefile", "--cores", "1", "--", "fetch")
     assert pq.ParquetFile(tmp_path / "data/raw/aflow.parquet").metadata.num_rows == 1091
     assert not (clone.path / "data/raw").exists()
     (tmp_path / "other").mkdir()
-    planned = clone.run("snakemake", "-n", "--directory", tmp_path / "other", "all")
+    planned = clone.ask("snakemake", "-n", "--directory", tmp_path / "other", "all")
     assert f"{project}/data/prototypes/aflow_prototypes.parquet" in planned.stdout + planned.stderr
     for name in ("config.yaml", "smoke.yaml"):  # relative to where the command is given
-        clone.run(
+        clone.ask(
             "snakemake",
             "-n",
             "--directory",
@@ -125,7 +126,7 @@ def test_what_the_image_holds_is_a_whole_workflow(clone, root, tmp_path):
                 place = clone.path / name
                 (shutil.copytree if place.is_dir() else shutil.copy)(place, image / name)
     environment = {key: value for key, value in clone.environment.items() if key != "HOME"} | {"LC_ALL": "C"}
-    there = type(clone)(outputs, environment)
+    there = dataclasses.replace(clone, path=outputs, environment=environment)
     planned = there.run("snakemake", "--snakefile", image / "Snakefile", "-n", "--cores", "640", "all")
     assert "results/report.html" in planned.stdout + planned.stderr
     assert "xtinct: --cores 640 on" in planned.stderr
@@ -146,8 +147,8 @@ def test_as_a_module_of_another_workflow(clone, tmp_path, options, place):
         f'module xtinct:\n    snakefile: "{clone.path}/Snakefile"\n    {options}\n\n'
         "use rule * from xtinct as xtinct_*\n"
     )
-    there = type(clone)(tmp_path, clone.environment)
-    planned = there.run("snakemake", "-n", "--", "xtinct_all")
+    there = clone.elsewhere(tmp_path)
+    planned = there.ask("snakemake", "-n", "--", "xtinct_all")
     assert f"output: {place}results/report.html" in planned.stdout + planned.stderr
     if place:
         # What a training reads and writes stands below the prefix too.
@@ -159,8 +160,8 @@ def test_as_a_module_of_another_workflow(clone, tmp_path, options, place):
 
 def test_a_wrong_configuration_is_named_from_elsewhere(new_clone, tmp_path):
     clone = new_clone(lambda text: text.replace("symprec:", "symprek:"))
-    there = type(clone)(tmp_path, clone.environment)
-    stopped = there.run("snakemake", "-s", clone.path / "Snakefile", "--cores", "1", "all", check=False)
+    there = clone.elsewhere(tmp_path)
+    stopped = there.ask("snakemake", "-s", clone.path / "Snakefile", "--cores", "1", "all", check=False)
     assert stopped.returncode == 2
     assert f"xtinct: error: {clone.path}/config/config.yaml: unknown key cleaning.symprek" in stopped.stderr
 
@@ -203,7 +204,7 @@ def test_an_output_newer_than_the_clock_stops_snakemake_with_one_line(clone):
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(b"")
     os.utime(output, (time.time() + 3600,) * 2)
-    stopped = clone.run("snakemake", "-n", "all", check=False)
+    stopped = clone.ask("snakemake", "-n", "all", check=False)
     output.unlink()
     assert stopped.returncode == 2
     (line,) = [line for line in stopped.stderr.splitlines() if line.startswith("xtinct: error: ")]
@@ -237,7 +238,6 @@ def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
     program.chmod(0o755)
     found = []
     for path in (clone.environment["PATH"], f"{program.parent}:{clone.environment['PATH']}"):
-        clone = type(clone)(clone.path, {**clone.environment, "PATH": path})
         arguments = [
             "-n",
             "--forceall",
@@ -248,7 +248,7 @@ def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
             "--",
             "all",
         ]
-        planned = clone.run("snakemake", *arguments)
+        planned = clone.elsewhere(clone.path, PATH=path).ask("snakemake", *arguments)
         gpus = gpus_by_rule(planned.stdout + planned.stderr)
         found.append({rule: asks for rule, asks in gpus.items() if asks != {0}})
         assert len(gpus) > 30

@@ -81,7 +81,7 @@ def reaching(bucket):
 
     def reach(clone):
         path = os.pathsep.join([clone.environment["PYTHONPATH"], os.environ.get("PYTHONPATH", "")])
-        clone = type(clone)(clone.path, {**clone.environment, **keys, "PYTHONPATH": path})
+        clone = clone.elsewhere(clone.path, **keys, PYTHONPATH=path)
         clone.run("dvc", "remote", "add", "--local", "s3", f"s3://{BUCKET}/build")
         clone.run("dvc", "remote", "modify", "--local", "s3", "endpointurl", bucket)
         return clone
@@ -117,7 +117,7 @@ def test_push_clone_pull_and_adopt_from_a_bucket_leave_nothing_to_do(built, buck
     assert 0 < len(set(files.values())) <= objects(bucket)
 
     made.run("git", "clone", "--quiet", made.path, tmp_path / "pulled")
-    pulled = reaching(type(made)(tmp_path / "pulled", made.environment))
+    pulled = reaching(made.elsewhere(tmp_path / "pulled"))
     assert pulled.stale_stages(), "nothing is there before the pull"
     pulled.run("dvc", "pull", "--remote", "s3")
     pulled.run("xtinct", "adopt")

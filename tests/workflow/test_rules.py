@@ -59,7 +59,7 @@ def test_every_rule_says_what_it_needs_in_one_order(scripted):
 def test_snakemakes_linter_finds_one_thing_which_is_meant(new_clone):
     """Environments per rule: the Snakefile says why there are none."""
     clone = new_clone()
-    done = clone.run("snakemake", "--lint", check=False)
+    done = clone.ask("snakemake", "--lint", check=False)
     text = done.stdout + done.stderr
     titles = set(re.findall(r"^    \* (.+?):?$", text, flags=re.M))
     assert titles == {"Specify a conda environment or container for each rule."}, text
