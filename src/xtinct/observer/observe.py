@@ -499,8 +499,14 @@ def fitted_to_the_end(found: Found, one: Judged, question: Question) -> tuple[La
 
 def axes_of(number: int, fit: LatticeFit, allowed: np.ndarray) -> np.ndarray | None:
     """int64 (3, 3): hkl @ this are those of the group's standard setting, None where no naming of the axes
-    leaves just the lines `allowed` (m,). The identity, where it does."""
-    for matrix in sorted(relabellings(fit.family), key=lambda m: (m != np.eye(3)).any()):
+    leaves just the lines `allowed` (m,). The identity, where it does; else that of the shortest axes."""
+    tensor = direct_tensor(cell_of(fit.family, fit.metric))
+
+    def unlike(matrix: np.ndarray) -> tuple[bool, float]:
+        lengths = np.sqrt(np.diag(matrix.T @ tensor @ matrix))
+        return bool((matrix != np.eye(3)).any()), round(float(lengths.sum()), 6)
+
+    for matrix in sorted(relabellings(fit.family), key=unlike):
         shown = np.zeros(len(fit.lines), dtype=bool)
         np.logical_or.at(shown, fit.lines.owner, ~absent(number, fit.lines.hkl @ matrix))
         if (shown == allowed).all():
