@@ -209,14 +209,17 @@ def predict(
     XtinctError where there is nothing to be read, where the wavelength is not known, and for a pattern
     without any peak where models are asked.
     """
+    _check_settings(told, models is not None)
+    if models is None:
+        from xtinct.joint.identifying import identify
+
+        return identify(pattern, wavelength, peaks=peaks, scan=scan, axis=axis, **told)
+
+    # torch takes longer to load than most patterns to answer.
     from xtinct.ceiling.priors import read_prior
-    from xtinct.joint.identifying import identify
     from xtinct.learning.measured_patterns import Asked
     from xtinct.learning.model_answers import answers_of_models
 
-    _check_settings(told, models is not None)
-    if models is None:
-        return identify(pattern, wavelength, peaks=peaks, scan=scan, axis=axis, **told)
     if isinstance(told.get("prior"), str | Path):
         told["prior"] = read_prior(told["prior"])
     if peaks:

@@ -11,6 +11,7 @@ import click
 from xtinct.cli import options
 from xtinct.cli.printing import print_table, tell_of_compiling
 from xtinct.errors import XtinctError
+from xtinct.project.job import spare_pandas
 
 _DATABASE = click.option(
     "--database",
@@ -263,6 +264,9 @@ def _each_asked(
     wrong, or a single pattern, ends it all.
     """
     tell_of_compiling()
+    import pyarrow  # noqa: F401  what spares pandas looks for it
+
+    spare_pandas()
     for path in patterns:
         try:
             with _naming(path):
