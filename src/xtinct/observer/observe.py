@@ -64,6 +64,8 @@ _SUGGESTED = 8
 _TOLD = 1e-3
 #: Rivals whose deciding lines are told.
 _RIVALS = 3
+#: Where the centrings that are a C on other axes put their second lattice point.
+_CENTRES = {"A": (0, 0.5, 0.5), "B": (0.5, 0, 0.5), "C": (0.5, 0.5, 0), "I": (0.5, 0.5, 0.5)}
 #: Least peaks that can be indexed.
 _LEAST = 3
 
@@ -237,7 +239,8 @@ def observe_peaks(
     weight = np.exp(np.array([c.score - best for c in found[:_JUDGED]]) * 0.3)
     unknown = float(np.exp(-0.3 * best))
     share = weight / (weight.sum() + unknown)
-    lattices = _with_cells([_lattice(c, c.centring, p, peaks) for c, p in zip(found, share, strict=False)])
+    lattices = [_lattice(c, c.centring, p, peaks) for c, p in zip(found, share, strict=False)]
+    lattices = _with_cells([lattices[0], *map(on_c_axes, lattices[1:])])
     groups: dict[int, float] = dict.fromkeys(question.weights(), 0.0)
     for lattice in lattices:
         _add(groups, lattice.family, lattice.probability, question, lattice.bravais)
@@ -385,7 +388,8 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
                 groups[number] += p * y
         told = (fit, posterior) if i == 0 else (one.fit, _by_votes(one.posterior, one.posterior, question))
         letter = centring_of(told[0].lines, told[1].allowed(told[1].symbols[0]))
-        lattices.append(_fitted_lattice(replace(one, fit=told[0]), letter, p, found.peaks))
+        lattice = _fitted_lattice(replace(one, fit=told[0]), letter, p, found.peaks)
+        lattices.append(lattice if i == 0 else on_c_axes(lattice))
     for number, share in _unfound(question).items():
         absences[number] += weighed.unknown * share
     for number, share in _prior_heard(question, _unfound(question)).items():
@@ -538,6 +542,30 @@ def _fitted_lattice(one: Judged, letter: str, probability: float, peaks: Peaks) 
     refined = replace(one.candidate, metric=one.fit.metric, shift=0.0)
     lattice = _lattice(refined, letter, probability, straight)
     return replace(lattice, cell=cell, cell_error=error)
+
+
+def on_c_axes(lattice: LatticeAnswer) -> LatticeAnswer:
+    """The lattice on the shortest axes on which its A, B or monoclinic I is a C, as its Bravais symbol says.
+
+    The first lattice of an answer is not for this: its axes are those of its class and of its indexed lines.
+    """
+    if not lattice.bravais.endswith("C") or lattice.centring == "C":
+        return lattice
+    point = np.array(_CENTRES[lattice.centring])
+    tensor = direct_tensor(lattice.cell)
+    cells = cells_of_tensors(
+        np.array(
+            [
+                matrix.T @ tensor @ matrix
+                for matrix in relabellings(lattice.family)
+                if (np.linalg.inv(matrix).round() @ point % 1 == _CENTRES["C"]).all()
+            ]
+        )
+    )
+    cell = cells[cells[:, :3].sum(axis=1).round(6).argmin()]
+    if lattice.family == MONOCLINIC:
+        cell[4] = max(cell[4], 180 - cell[4])
+    return replace(lattice, cell=cell, cell_error=np.full(6, np.nan), centring="C")
 
 
 def _lattice(candidate: Candidate, letter: str, probability: float, peaks: Peaks) -> LatticeAnswer:

@@ -11,10 +11,12 @@ from pymatgen.core import Lattice, Structure
 
 import xtinct
 from xtinct.errors import XtinctError
+from xtinct.lattices.bravais import bravais, reduced
+from xtinct.observer.answer.answer_data import LatticeAnswer
 from xtinct.observer.answer.remarks import two_phases
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
-from xtinct.observer.observe import Question
+from xtinct.observer.observe import Question, on_c_axes
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.radiation.tubes import radiation_of
 from xtinct.symmetry.absences import absent
@@ -406,6 +408,23 @@ def test_the_cell_stands_on_the_axes_that_the_symbol_means(structure, symbol, nu
     # On these axes no indexed line breaks the law of the group.
     hkl = np.array([line.hkl for line in answer.lines if line.hkl]) @ answer.axes[number]
     assert not absent(number, hkl).any()
+
+
+@pytest.mark.parametrize(("family", "letters"), [("monoclinic", "ACI"), ("orthorhombic", "ABC")])
+def test_other_lattices_stand_on_the_axes_on_which_their_centring_is_c(family, letters):
+    draws = np.random.default_rng(0)
+    for letter in letters:
+        for _ in range(50):
+            cell = np.array([*draws.uniform(4, 20, 3), 90, 90, 90])
+            cell[4] += draws.uniform(1, 30) * (family == "monoclinic")
+            lattice = LatticeAnswer(
+                family, bravais(family, letter), letter, cell, np.zeros(6), 0.5, 9, 9, 9, float("nan")
+            )
+            shown = on_c_axes(lattice)
+            assert shown.centring == "C"
+            assert shown.cell[4] >= 90
+            # Both have one Niggli cell, which gemmi makes.
+            assert np.allclose(reduced(shown.cell, "C"), reduced(cell, letter), atol=1e-6)
 
 
 def test_glass_gets_no_lattice():
