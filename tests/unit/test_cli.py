@@ -110,6 +110,19 @@ def test_help_needs_nothing_heavy():
     assert "ceilings" in done.stdout
 
 
+def test_a_pattern_is_read_and_answered_without_torch_and_pandas(tmp_path):
+    rows = (f"{10 + 0.05 * i:.2f} {100 + i % 7}" for i in range(1000))
+    (tmp_path / "flat.xy").write_text("\n".join(rows))
+    check = (
+        "import sys; from xtinct.cli import cli; "
+        "cli(['predict', 'flat.xy', '--wavelength', 'CuKa'], standalone_mode=False); "
+        "print({'torch', 'pandas'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", check]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1:] == ["set()"], done.stderr
+
+
 @pytest.mark.parametrize("command", ["index", "predict"])
 def test_a_pattern_that_is_none_is_named(tmp_path, command):
     (tmp_path / "short.xy").write_text("5 1\n")
