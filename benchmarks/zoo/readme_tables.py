@@ -1,4 +1,4 @@
-"""The tables of benchmarks/zoo/README.md, from zoo.csv, frequency.csv and in_library.csv beside it.
+"""The tables of benchmarks/zoo/README.md, from the tables beside it.
 
     python benchmarks/zoo/readme_tables.py
 
@@ -30,6 +30,7 @@ def written(text: str, folder: Path) -> str:
     XtinctError where a heading, or the table below it, is missing.
     """
     tables = tables_of(*(_read(folder / f"{name}.csv") for name in ("zoo", "frequency", "in_library")))
+    tables["### Database crystals and generated ones"] = _gaps(_read(folder / "schopmans/zoo.csv"))
     for heading, table in tables.items():
         text = _placed(text, heading, table)
     return text
@@ -192,6 +193,33 @@ def _libraries(rows: Rows) -> str:
             for s in _seeds(rows)
         ),
     )
+
+
+#: Test sets of the protocol of Schopmans et al. and what the page calls them.
+_GAPS = {
+    "cddd-random": "types on both sides",
+    "cddd": "types apart",
+    "cddd-coordinates": "coordinates redrawn",
+    "cddd-lattice": "lattice redrawn",
+    "cddd-both": "both redrawn",
+    "gcdd": "generated",
+}
+
+
+def _gaps(rows: Rows) -> str:
+    """Accuracies on real, partly redrawn and generated crystals, and the ceilings of these sets."""
+    experiments: dict[str, dict[str, dict[str, str]]] = {}
+    for row in rows:
+        experiments.setdefault(row["experiment"], {})[row["test_set"]] = row
+    lines = []
+    for name, tests in experiments.items():
+        first = next(iter(tests.values()))
+        shares = (f"{100 * float(tests[t]['top1']):.1f}" if t in tests else "–" for t in _GAPS)
+        about = f"{name} | {int(first['patterns']):,} | {float(first['cpu_seconds']):,.0f}"
+        lines.append(f"| {about} | {' | '.join(shares)} |")
+    ceilings = {row["test_set"]: f"{100 * float(row['ceiling']):.1f}" for row in rows}
+    lines.append(f"| ceiling | | | {' | '.join(ceilings.get(t, '–') for t in _GAPS)} |")
+    return _table(f"experiment | patterns | CPU s | {' | '.join(_GAPS.values())}", lines)
 
 
 def _table(head: str, lines: Iterable[str]) -> str:
