@@ -83,15 +83,23 @@ def lattice_ceiling(
     if spec.kind == "continuous" and family == CUBIC:
         cells, shares = _cubic_intervals(hypotheses, spec, window)
         return _known_lattices(hypotheses, cells, shares, window, question, sampled=False)
+    shares = np.full(samples, 1.0 / samples)
+    cells = sampled_cells(family, spec, seed, samples)
+    return _known_lattices(hypotheses, cells, shares, window, question, sampled=True)
+
+
+def sampled_cells(family: str, spec: LatticeSpec, seed: int, samples: int) -> np.ndarray:
+    """Cells float64 (samples, 6) of lattices of `spec`; of a mesh, from all over it, each equally often.
+
+    Of a mesh with fewer lattices than `samples` they come round again.
+    """
     indices = np.arange(samples)
     if spec.kind == "mesh":
-        # A stride that shares no factor with the size visits different lattices all over the mesh.
+        # A stride that shares no factor with the size meets every lattice before one comes again.
         size = spec.n_lattices(family)
-        stride = next(s for s in range(int(size * 0.6180339887), size) if math.gcd(s, size) == 1)
-        indices = (seed + indices) * stride % size
-    shares = np.full(samples, 1.0 / samples)
-    cells = spec.cells(family, seed, indices)
-    return _known_lattices(hypotheses, cells, shares, window, question, sampled=True)
+        stride = next(s for s in range(int(size * 0.6180339887), size + 1) if math.gcd(s, size) == 1)
+        indices = np.array([(seed + i) * stride % size for i in range(samples)])
+    return spec.cells(family, seed, indices)
 
 
 def _cubic_intervals(

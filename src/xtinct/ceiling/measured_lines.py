@@ -35,6 +35,7 @@ import numpy as np
 
 from xtinct.ceiling.extinction import USUAL, CeilingQuestion, k_largest
 from xtinct.ceiling.hypotheses import Hypotheses, Window
+from xtinct.ceiling.lattice_ranges import sampled_cells
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
@@ -148,11 +149,7 @@ def measurement_ceiling(
     hypotheses = Hypotheses(family, measurement.window.d_star_max, spec.length_max, spec.angles)
     weights, _, total = hypotheses.joint(question.target, question.prior)
     joint = (weights / total).astype(np.float64)
-    indices = np.arange(lattices)
-    if spec.kind == "mesh":
-        size = spec.n_lattices(family)
-        indices = np.unique(indices * max(1, size // lattices) % size)
-    cells = spec.cells(family, seed, indices)
+    cells = sampled_cells(family, spec, seed, lattices)
     key = stream_key(seed, "measurement", family)
     classes = sorted(set(hypotheses.symbols))
     of_class = np.array([[symbol == name for name in classes] for symbol in hypotheses.symbols], dtype=float)

@@ -31,6 +31,7 @@ import numpy as np
 
 from xtinct.ceiling.extinction import USUAL, CeilingQuestion, k_largest, labels, prior_weights
 from xtinct.ceiling.hypotheses import Hypotheses, best_of, blocks, partitions
+from xtinct.ceiling.lattice_ranges import sampled_cells
 from xtinct.ceiling.measured_lines import MeasurementModel, lines_in_elements, times
 from xtinct.compiling import njit
 from xtinct.errors import XtinctError
@@ -126,7 +127,7 @@ def wilson_estimate(
     names = sorted({label_of[g] for g in groups}, key=str)
     of_label = np.array([[label_of[g] == name for name in names] for g in groups], dtype=float)
 
-    cells = spec.cells(family, seed, np.arange(lattices))
+    cells = sampled_cells(family, spec, seed, lattices)
     truth = np.repeat(np.flatnonzero(weights), draws)
     turn = weights[truth] / draws
     key = stream_key(seed, "wilson", family)

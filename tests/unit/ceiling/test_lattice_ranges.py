@@ -8,7 +8,7 @@ import pytest
 
 from xtinct.ceiling.extinction import CeilingQuestion, ceilings
 from xtinct.ceiling.hypotheses import Hypotheses, Window
-from xtinct.ceiling.lattice_ranges import lattice_ceiling
+from xtinct.ceiling.lattice_ranges import lattice_ceiling, sampled_cells
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.patterns.instrument import Instrument
@@ -104,6 +104,23 @@ def test_labelled_hypotheses_are_the_settings_of_ita():
     assert len(hypotheses.symbols) == len(setting_classes("orthorhombic")) == 111
     assert (hypotheses.share.sum(axis=0) == 6).all()
     assert set(hypotheses.symbols) == {cls.symbol for cls in extinction_classes("orthorhombic")}
+
+
+@pytest.mark.parametrize("samples", [12, 100, 1000])
+def test_samples_of_a_mesh_are_spread_over_it_and_every_lattice_counts_alike(samples):
+    """The mesh is in lexical order: its first lattices have the shortest a alone."""
+    spec = LatticeSpec("mesh", (5.0, 15.0), step=0.1)
+    cells = sampled_cells("tetragonal", spec, 3, samples)
+    assert len(np.unique(cells, axis=0)) == samples
+    for axis in (0, 2):
+        assert abs(cells[:, axis].mean() - 9.95) < 6 / np.sqrt(12 * samples)
+        assert cells[:, axis].std() == pytest.approx(10 / np.sqrt(12), rel=0.2)
+    few = LatticeSpec("mesh", (10.0, 12.0), step=0.5)
+    cells, times = np.unique(sampled_cells("tetragonal", few, 3, samples), axis=0, return_counts=True)
+    assert len(cells) == min(samples, 12)
+    assert np.ptp(times) <= 1
+    one = LatticeSpec("mesh", (5.0, 6.0), step=1.0)
+    assert (sampled_cells("cubic", one, 3, samples)[:, :3] == 5).all()
 
 
 def test_sampled_meshes_come_with_an_error():

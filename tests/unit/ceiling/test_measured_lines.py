@@ -133,6 +133,13 @@ def test_bad_measurements_are_refused(key):
         measure(**{key: -1.0})
 
 
+def test_a_mesh_of_few_lattices_is_seen_through_as_often_as_is_asked():
+    """One lattice: the error is that of its drawn intensities, and a number."""
+    spec = LatticeSpec("mesh", (6.0, 7.0), step=1.0)
+    result = measurement_ceiling("cubic", spec, measure(threshold=0.05), lattices=20)
+    assert 0 < result.standard_errors[1] < 0.05
+
+
 def test_too_few_lattices_for_an_error_are_refused():
     with pytest.raises(XtinctError, match="at least 2"):
         measurement_ceiling("cubic", SPECS["cubic"], measure(), lattices=1)

@@ -109,6 +109,18 @@ def test_only_enantiomorphic_and_special_pairs_stay_undecided(family):
     assert estimate.accuracies[1] > estimate.extinction[1] + 0.1
 
 
+def test_a_mesh_is_sampled_all_over_and_may_have_fewer_lattices():
+    """Cells of 5 angstrom lose classes at the end of the range; a mesh up to 15 has few of them."""
+    question = CeilingQuestion(ks=(1,))
+    mesh = LatticeSpec("mesh", (4.0, 15.0), step=0.1)
+    found = wilson_estimate("cubic", mesh, PERFECT, question=question, lattices=8, draws=1)
+    small = LatticeSpec("mesh", (4.0, 4.8), step=0.1)
+    least = wilson_estimate("cubic", small, PERFECT, question=question, lattices=8, draws=1)
+    assert found.extinction[1] > least.extinction[1] + 0.02
+    again = wilson_estimate("cubic", small, PERFECT, question=question, lattices=16, draws=1)
+    assert again.extinction[1] == pytest.approx(least.extinction[1])
+
+
 def test_without_lines_there_is_only_the_prior():
     blind = MeasurementModel(1.5406, 1.0, 2.0, width=0.0, threshold=0.0)
     estimate = wilson_estimate(
