@@ -229,7 +229,8 @@ def set_measures(evaluation: Evaluation, threshold: float) -> dict[str, float]:
     confidence, lattices = evaluation.confidence, evaluation.units
     held = (labels >= 0) & sets[np.arange(len(labels)), labels]
     size = sets.sum(axis=1)
-    measures = share("held", held, confidence, lattices) | average("size", size, confidence, lattices)
+    measures = share("held", held, confidence, lattices)
+    measures |= average("size", size, confidence, lattices, most=sets.shape[1])
     for name, classes in (("single", 1), ("empty", 0)):
         measures |= share(name, size == classes, confidence, lattices)
     return measures

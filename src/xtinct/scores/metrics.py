@@ -84,15 +84,20 @@ def variance_of_mean(values: np.ndarray, cells: np.ndarray | None = None) -> flo
 
 
 def average(
-    name: str, values: np.ndarray, confidence: float = 0.95, cells: np.ndarray | None = None
+    name: str,
+    values: np.ndarray,
+    confidence: float = 0.95,
+    cells: np.ndarray | None = None,
+    *,
+    most: float = math.inf,
 ) -> dict[str, float]:
-    """`name`, `name_low` and `name_high`: mean of `values` (n,), not negative, with its normal interval.
+    """`name`, `name_low` and `name_high`: mean of `values` (n,) with its normal interval, cut to 0 to `most`.
 
-    `cells` as in `share`.
+    `cells` as in `share`. A single cell tells nothing: its interval is all of 0 to `most`.
     """
     mean = float(np.mean(values))
     half = NormalDist().inv_cdf(0.5 + confidence / 2) * math.sqrt(variance_of_mean(values, cells))
-    return {name: mean, f"{name}_low": max(0.0, mean - half), f"{name}_high": mean + half}
+    return {name: mean, f"{name}_low": max(0.0, mean - half), f"{name}_high": min(most, mean + half)}
 
 
 def rank(probabilities: np.ndarray, k: int) -> np.ndarray:

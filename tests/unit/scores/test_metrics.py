@@ -84,6 +84,14 @@ def test_the_interval_of_a_mean_takes_cells_as_units():
     )
 
 
+def test_a_mean_that_has_an_upper_end_stays_below_it():
+    """A single lattice tells nothing of the others: the interval is all that there may be."""
+    values = np.array([1.0, 2.0, 3.0])
+    one = average("size", values, 0.95, np.zeros(3, int), most=14)
+    assert one == {"size": 2.0, "size_low": 0.0, "size_high": 14.0}
+    assert average("size", np.array([1.0, 14.0]), most=14)["size_high"] == 14
+
+
 def test_top_k_counts_labels_among_the_most_probable():
     p = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.4, 0.4, 0.2]])
     labels = np.array([1, 0, 1])
