@@ -69,6 +69,11 @@ def test_what_was_not_tried_is_not_judged():
         ([row("ulbd", "ulbd", 0.47), row("told", "told", 0.6)], ("Figure 8", "If"), "holds in 1 of 2"),
         ([row("ulbd", "ulbd", 0.47), row("coarse", "ulbd", 0.3)], ("Figure S1", "Coarser"), HOLDS),
         ([row("ulbd", "ulbd", 0.47), row("coarse", "ulbd", 0.46)], ("Figure S1", "Coarser"), UNRESOLVED),
+        (
+            [row("ulbd", "ulbd", 0.47, family="all"), row("coarse", "ulbd", 0.3, family="all")],
+            ("Figure S1", "Coarser"),
+            UNTESTED,
+        ),
         ([row("ulbd", "cddd", 0.9), row("ulbd", "boxed", 0.8)], ("Beyond the paper", "Cutting"), FAILS),
         ([row("mixed", "mixed", 0.6), row("cddd", "cddd", 0.3)], ("Beyond the paper", "A"), HOLDS),
     ],
