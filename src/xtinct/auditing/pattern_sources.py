@@ -251,10 +251,14 @@ def _table_entry(row: Mapping[str, Any], config: Mapping[str, Any]) -> PatternEn
     if "neutron" in str(row.get("radiation") or "").lower():
         return PatternEntry(identifier, error=f"not_x_rays: measured with {row['radiation']}")
     try:
-        x, y = (np.asarray(row[name] or (), dtype=np.float64) for name in ("two_theta", "intensity"))
+        columns = {name: np.asarray(row[name] or (), dtype=np.float64) for name in ("two_theta", "intensity")}
+        if row.get("sigma") is not None:
+            columns["sigma"] = np.asarray(row["sigma"], dtype=np.float64)
+        x, y, *sigma = _checked_columns(columns)
         measurement = Measurement(
-            *_checked_columns(x, y),
-            None if row.get("sigma") is None else np.asarray(row["sigma"], dtype=np.float64),
+            x,
+            y,
+            sigma[0] if sigma else None,
             _told(row.get("wavelength"), row.get("ratio")) or _told(config.get("wavelength")),
             tuple(row.get("notes") or ()),
             identifier,
@@ -272,21 +276,24 @@ def _table_entry(row: Mapping[str, Any], config: Mapping[str, Any]) -> PatternEn
     )
 
 
-def _checked_columns(two_theta: np.ndarray, intensity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns (n,) ascending in angle, each angle once; XtinctError where they are no pattern."""
-    if two_theta.ndim != 1 or two_theta.shape != intensity.shape or len(two_theta) < 2:
-        raise XtinctError(
-            f"two_theta {two_theta.shape} and intensity {intensity.shape}: expected two lists of one length"
-        )
-    if not (np.isfinite(two_theta).all() and np.isfinite(intensity).all()):
+def _checked_columns(columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Columns (n,), of them `two_theta`, ascending in angle, each angle once.
+
+    XtinctError where they are no pattern.
+    """
+    shapes = [column.shape for column in columns.values()]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
+        told = " and ".join(f"{name} {shape}" for name, shape in zip(columns, shapes, strict=True))
+        raise XtinctError(f"{told}: expected lists of one length, two or more")
+    if not all(np.isfinite(columns[name]).all() for name in ("two_theta", "intensity")):
         raise XtinctError("two_theta and intensity: all values must be finite")
+    two_theta = columns["two_theta"]
     order = np.argsort(two_theta, kind="stable")
-    two_theta, intensity = two_theta[order], intensity[order]
-    distinct = np.concatenate([[True], np.diff(two_theta) > 0])
-    two_theta, intensity = two_theta[distinct], intensity[distinct]
+    two_theta = two_theta[order]
     if not (two_theta[0] >= 0 and two_theta[-1] < 180):
         raise XtinctError(f"two_theta {two_theta[0]:g} to {two_theta[-1]:g}: expected degrees below 180")
-    return two_theta, intensity
+    chosen = order[np.concatenate([[True], np.diff(two_theta) > 0])]
+    return [column[chosen] for column in columns.values()]
 
 
 def _told(wavelength: Any, ratio: float | None = None) -> Radiation | None:
@@ -387,7 +394,7 @@ def _opxrd_entry(name: str, data: bytes, config: Mapping[str, Any]) -> PatternEn
     try:
         read = opxrd_pattern(data)
         measurement = Measurement(
-            *_checked_columns(read.two_theta, read.intensity),
+            *_checked_columns({"two_theta": read.two_theta, "intensity": read.intensity}),
             None,
             _told(read.wavelength) or _told(config.get("wavelength")),
             (),

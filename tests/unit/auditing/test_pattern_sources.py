@@ -95,6 +95,25 @@ def test_a_table_and_the_patterns_of_some_laboratories(tmp_path, rutile):
     assert told[0].measurement.radiation.second is None
 
 
+def test_uncertainties_stay_with_their_points(tmp_path, rutile):
+    x, y = rutile
+    sigma = np.sqrt(np.maximum(y, 1.0))
+    twice = np.concatenate([x[::-1], x[5:6]])
+    rows = [
+        {"pattern_id": "turned", "two_theta": twice, "intensity": np.append(y[::-1], 0.0)}
+        | {"sigma": np.append(sigma[::-1], 9.0)},
+        {"pattern_id": "short", "two_theta": x, "intensity": y, "sigma": sigma[1:]},
+    ]
+    path = tmp_path / "given.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    _, (one,), (rejected,) = collected(tmp_path, kind="table", path=str(path), wavelength="CuKa")
+    np.testing.assert_array_equal(one.measurement.two_theta, x)
+    np.testing.assert_array_equal(one.measurement.intensity, y)
+    np.testing.assert_array_equal(one.measurement.sigma, sigma)
+    assert rejected["structure_id"] == "mine:short"
+    assert f"sigma ({len(x) - 1},): expected lists of one length" in rejected["detail"]
+
+
 def test_what_is_written_is_read_again_as_it_was(folder, tmp_path):
     _, first, _ = collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
     again = tmp_path / "again"
