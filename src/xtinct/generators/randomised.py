@@ -7,6 +7,7 @@ on real ones: composition, space group and occupied Wyckoff positions stay those
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from xtinct.errors import XtinctError
-from xtinct.files.parquet import open_parquet, read_batches, write_parquet
+from xtinct.files.parquet import open_parquet, read_table, write_parquet
 from xtinct.files.quarantine import Quarantine
 from xtinct.files.schema import CELL, STRUCTURES, check_table
+from xtinct.files.shards import iter_rows
 from xtinct.generators.sampling import GroupSampler, draw_lattice
 from xtinct.lattices.metric import cell_volume
 from xtinct.randomness import stream_key, subkey, uniform
@@ -68,8 +70,9 @@ def randomised_copies(
 
     def tables():
         nonlocal received
-        for batch in read_batches(file, _BATCH):
-            rows = []
+        blocks = _in_order_of_copies(structures, drawn.kind)
+        for batch in chain.from_iterable(iter_rows(structures, rows, batch_size=_BATCH) for rows in blocks):
+            copies = []
             for row in batch.to_pylist():
                 if only is not None and row["structure_id"] not in only:
                     continue
@@ -80,10 +83,10 @@ def randomised_copies(
                 copy, rejected = _copy(row, samplers[number], drawn)
                 if copy is None:
                     detail = ", ".join(f"{n} {reason}" for reason, n in sorted(rejected.items()))
-                    quarantine.add(_copy_id(row, drawn.kind), "no_right_copy", detail)
+                    quarantine.add(_copy_id(row["structure_id"], drawn.kind), "no_right_copy", detail)
                 else:
-                    rows.append(copy)
-            yield pa.Table.from_pylist(rows, schema=STRUCTURES)
+                    copies.append(copy)
+            yield pa.Table.from_pylist(copies, schema=STRUCTURES)
 
     accepted = write_parquet(structures_out, tables(), STRUCTURES)
     quarantine.write(quarantine_out)
@@ -92,8 +95,19 @@ def randomised_copies(
     return {"received": received, "accepted": accepted, "quarantined": len(quarantine)}
 
 
-def _copy_id(row: Mapping[str, Any], kind: str) -> str:
-    source, _, identifier = row["structure_id"].partition(":")
+def _in_order_of_copies(structures: str | Path, kind: str) -> list[range]:
+    """Rows of each source: a table is ordered by id, and the ids of the copies order sources otherwise."""
+    ids = read_table(structures, ["structure_id"])["structure_id"].to_pylist()
+    blocks, first = {}, 0
+    for source, members in groupby(ids, key=lambda x: x.partition(":")[0]):
+        last = first + len(list(members))
+        blocks[_copy_id(f"{source}:", kind)] = range(first, last)
+        first = last
+    return [blocks[source] for source in sorted(blocks)]
+
+
+def _copy_id(structure_id: str, kind: str) -> str:
+    source, _, identifier = structure_id.partition(":")
     return f"{source}-random-{kind}:{identifier}"
 
 
@@ -120,7 +134,7 @@ def _copy(
             copy = Crystal(exact_metric(sampler.number, cell), copy.frac, copy.species)
         confirmed = _symmetry(copy, drawn.symprec)
         if confirmed is not None and confirmed.number == sampler.number:
-            structure_id = _copy_id(row, drawn.kind)
+            structure_id = _copy_id(row["structure_id"], drawn.kind)
             changed = {
                 "structure_id": structure_id,
                 "spacegroup_spglib": None,

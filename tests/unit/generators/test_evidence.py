@@ -167,6 +167,27 @@ def test_copies_keep_what_they_should(structures, statistics, tmp_path, kind):
     assert sum(changed) > 40
 
 
+def test_copies_of_several_sources_are_in_the_order_of_their_ids(structures, statistics, tmp_path):
+    """`mp2:` stands before `mp:`, and `mp2-random-...` after `mp-random-...`."""
+    table = pq.read_table(structures).slice(100, 12)
+    ids = [i.partition(":")[2] for i in table["structure_id"].to_pylist()]
+    parts = []
+    for source in ("mp-x", "mp2", "mp"):
+        named = [f"{source}:{i}" for i in ids]
+        at = table.schema.get_field_index("structure_id")
+        parts.append(table.set_column(at, table.schema.field(at), pa.array(named, pa.string())))
+    joined = pa.concat_tables(parts)
+    assert joined["structure_id"].to_pylist() == sorted(joined["structure_id"].to_pylist())
+    pq.write_table(joined, tmp_path / "real.parquet")
+    outs = {"structures_out": tmp_path / "copies.parquet", "quarantine_out": tmp_path / "q.parquet"}
+    drawn = Randomisation("coordinates", 1, 0.01)
+    counts = randomised_copies(tmp_path / "real.parquet", statistics, drawn, **outs)
+    copies = pq.read_table(outs["structures_out"], columns=["structure_id"])["structure_id"].to_pylist()
+    assert counts["received"] == 36
+    assert len(copies) > 30
+    assert copies == sorted(copies)
+
+
 def atoms(cif):
     """The text without its first line, which holds the id."""
     return cif.split("\n", 1)[1]
