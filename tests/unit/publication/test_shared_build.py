@@ -18,7 +18,7 @@ from rocrate.rocrate import ROCrate
 
 from xtinct.cli import cli
 from xtinct.errors import XtinctError
-from xtinct.publication.shared_build import share
+from xtinct.publication.shared_build import _PROJECT, share
 
 STAGES = """\
 stages:
@@ -97,6 +97,16 @@ def _write_lines(path):
         seed=1,
     )  # fmt: skip
     build_shard(settings, Shard(), path)
+
+
+def test_what_the_stages_of_the_workflow_read_of_the_checkout_is_shared(root):
+    """Files that git tracks and a stage depends on: without one of them nobody makes the build again."""
+    stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    read = {dep for stage in stages for dep in stage.get("do", stage)["deps"]}
+    tracked = run("git", "ls-files", "-z", "--", *sorted(read), cwd=root).stdout.split("\0")
+    shared = run("git", "ls-files", "-z", "--", *_PROJECT, cwd=root).stdout.split("\0")
+    assert "data/patterns/patterns.parquet" in tracked
+    assert set(tracked) <= set(shared)
 
 
 @pytest.fixture
