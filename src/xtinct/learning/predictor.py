@@ -10,6 +10,7 @@ from xtinct.errors import XtinctError
 from xtinct.learning.card import load_model
 from xtinct.learning.device import reproducible, resolve_device, resolve_precision
 from xtinct.learning.forward_pass import Network, PatternRenderer
+from xtinct.learning.training_settings import REMEDIES
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
@@ -68,13 +69,22 @@ class Predictor:
 
     @property
     def training_prior(self) -> dict[int, float] | None:
-        """Samples of each space group in training, the prior that its answers hold; None if uniform.
+        """Weights of the space groups that the model's answers hold; None if they are equal.
 
-        Answers that were divided by the shares of training hold none of it.
+        They are the samples of each in training. Where a remedy against rare groups made all outputs equally
+        frequent, each output has the weight 1, which its groups share as their samples in training say.
         """
-        if self.card.get("output_prior") is not None:
-            return None
-        return training_prior(self.card.get("group_counts"))
+        counts = training_prior(self.card.get("group_counts"))
+        if not self._levelled:
+            return counts
+        shares = zip(self.outputs.groups.tolist(), self.outputs.prior_within(counts).tolist(), strict=True)
+        return {group: share for group, share in shares if counts is None or counts.get(group, 0) > 0}
+
+    @property
+    def _levelled(self) -> bool:
+        """Whether the answers are those for outputs of equal frequency, whatever it was in training."""
+        recipe = self.card.get("training", {}).get("train", {})
+        return any(recipe.get(name) == value for name, value in REMEDIES.items())
 
     def never_shown(self, prior: Mapping[int, float]) -> list[int]:
         """Space groups of the family with a weight in `prior` that training never showed, ascending."""

@@ -15,6 +15,8 @@ _CHOICES = {
     "sampling": ("as-drawn", "class-balanced"),
     "correction": ("none", "prior"),
 }
+#: Of them, what makes a model's answers those for outputs of equal frequency.
+REMEDIES = {"loss": "logit-adjusted", "sampling": "class-balanced", "correction": "prior"}
 
 
 def from_section(kind: type[T], section: Mapping[str, Any], name: str) -> T:
@@ -78,8 +80,7 @@ class TrainSettings:
 
     def remedies(self) -> list[str]:
         """Settings that make the answers those for outputs of equal frequency."""
-        named = ("loss", "logit-adjusted"), ("sampling", "class-balanced"), ("correction", "prior")
-        return [f"{name}: {value}" for name, value in named if getattr(self, name) == value]
+        return [f"{name}: {value}" for name, value in REMEDIES.items() if getattr(self, name) == value]
 
     def recipe(self) -> dict[str, Any]:
         """What the weights depend on: all but where and how fast they are computed."""

@@ -124,6 +124,40 @@ def test_remedies_are_part_of_a_model_and_the_default_leaves_no_trace(rare, tmp_
     assert np.ptp(ratio * share) / (ratio * share).mean() < 1e-4
 
 
+LEVELLED = ({"correction": "prior"}, {"loss": "logit-adjusted"}, {"sampling": "class-balanced"})
+
+
+@pytest.mark.parametrize("training", LEVELLED)
+def test_answers_for_outputs_of_equal_frequency_hold_no_other_prior(rare, tmp_path, training):
+    """What a prior changes them by is the prior itself, and not its ratio to the samples of training."""
+    rare(tmp_path / "m", **training)
+    predictor = Predictor(tmp_path / "m")
+    assert predictor.training_prior == {225: 1, 229: 1}
+    raw = np.full((1, len(predictor.outputs)), 0.01, np.float32)
+    known = [predictor.outputs.symbols.index(name) for name in ("225", "229")]
+    raw[0, known] = 0.2, 0.4
+    found = predictor.interpret(raw, prior={225: 3, 229: 1}, calibrated=False).group_probabilities[0]
+    assert found[known] == pytest.approx([0.6, 0.4])
+
+
+@pytest.mark.parametrize("training", LEVELLED)
+def test_groups_share_an_output_of_equal_frequency_as_in_training(
+    rare, settings, tmp_path, write_lines, training
+):
+    groups = [225] * 9 + [216] * 3 + [229] * 6
+    settings["datasets"] = {"cddd": [write_lines(groups * 2, splits=("train", "train", "validation"))]}
+    settings["experiment"]["target"] = "extinction_class"
+    rare(tmp_path / "m", **training)
+    predictor = Predictor(tmp_path / "m")
+    assert predictor.training_prior == {216: 0.25, 225: 0.75, 229: 1.0}
+    # As frequent as in training: more often where the class had more samples.
+    prior = {216: 6, 225: 18, 229: 12}
+    raw = np.full((1, len(predictor.outputs)), 1 / len(predictor.outputs), np.float32)
+    found = predictor.interpret(raw, prior=prior, calibrated=False).group_probabilities[0]
+    where = np.searchsorted(predictor.outputs.groups, [216, 225, 229])
+    assert found[where] == pytest.approx([1 / 6, 1 / 2, 1 / 3])
+
+
 @pytest.mark.parametrize(
     ("training", "message"),
     [
