@@ -4,6 +4,7 @@ The benchmark SimXRD-4M calls the two in-library and out-of-library.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ from xtinct.errors import XtinctError
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.test_sets import TestSet
 from xtinct.files.writing import write_csv
+from xtinct.learning.loading import Loader
 from xtinct.learning.predictor import Predictor
+from xtinct.linelists.line_lists import LabelledLines
 from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
 from xtinct.scores.metrics import macro_averages, share
 
+#: Patterns that are measured at a time.
+_MEASURED = 4096
 #: Name of a protocol -> part of the files whose crystals it asks about.
 PROTOCOLS = {"in-library": "train", "out-of-library": "test"}
 
@@ -87,12 +92,28 @@ def _answers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Most probable outputs and space groups, int (n,): all measurements of a crystal in a row."""
     key = stream_key(seed, "by-library", test.name, predictor.family)
-    found, groups, first = [np.empty(0, np.int64)], [np.empty(0, np.int16)], 0
-    for samples, _ in test.parts(predictor.family):
-        rows = np.repeat(np.arange(len(samples.groups)), times)
-        conditions = variation.draw(key, first, len(rows))
-        first += len(rows)
-        answers = predictor.outputs_of_lines(samples.lines.take(rows), conditions=conditions)
+    parts = [part for part, _ in test.parts(predictor.family)]
+    found, groups = [np.empty(0, np.int64)], [np.empty(0, np.int16)]
+    n = times * sum(len(part) for part in parts)
+    loader = Loader(_InARow(LabelledLines.concatenate(parts), times), variation, int(key)) if n else None
+    for first in range(0, n, _MEASURED):
+        samples = loader.take(first, min(_MEASURED, n - first))
+        answers = predictor.outputs_of_lines(samples.lines, conditions=samples.conditions)
         found.append(answers.argmax(axis=1))
-        groups.append(samples.groups[rows])
+        groups.append(samples.groups)
     return np.concatenate(found), np.concatenate(groups)
+
+
+@dataclass(frozen=True)
+class _InARow:
+    """A stream of crystals, each `times` in a row; after the last one the first comes again."""
+
+    crystals: LabelledLines
+    times: int
+
+    @property
+    def groups(self) -> np.ndarray:
+        return np.unique(self.crystals.groups)
+
+    def take(self, start: int, count: int) -> LabelledLines:
+        return self.crystals.take(np.arange(start, start + count) // self.times % len(self.crystals))

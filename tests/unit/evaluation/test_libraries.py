@@ -1,10 +1,13 @@
+import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.evaluation.libraries import by_library
 from xtinct.evaluation.methods import ModelFolder
+from xtinct.learning.predictor import Predictor
 from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import TrainingSettings
+from xtinct.linelists.line_tables import read_lines
 
 
 def test_a_model_that_knows_its_crystals_by_heart_knows_no_others(settings, write_lines, tmp_path):
@@ -28,6 +31,36 @@ def test_a_model_that_knows_its_crystals_by_heart_knows_no_others(settings, writ
     assert inside["top1"] > 0.9
     assert inside["top1_low"] > outside["top1_high"]
     assert by_library(model, [path], times=3) == [inside, outside]
+
+
+def test_crystals_are_changed_and_mixed_as_in_training(settings, write_lines, tmp_path, monkeypatch):
+    """Of the law, what happens to the samples counts as well: lattices that grow, lines of another phase."""
+    path = write_lines([195, 196, 197, 225] * 6, splits=("train", "test"))
+    settings["datasets"] = {"cddd": [path]}
+    settings["experiment"] |= {
+        "train": "cddd",
+        "target": "spacegroup",
+        "patterns": 32,
+        "variation": {"d_scale": [0.95, 0.99], "foreign_phase": [0.1, 0.5]},
+    }
+    train_model(TrainingSettings.from_config(settings), tmp_path / "m")
+    asked, outputs_of_lines = [], Predictor.outputs_of_lines
+
+    def listening(self, lines, **others):
+        asked.append((lines, others["conditions"]))
+        return outputs_of_lines(self, lines, **others)
+
+    monkeypatch.setattr(Predictor, "outputs_of_lines", listening)
+    by_library(ModelFolder(tmp_path / "m", "cpu", "float32"), [path], times=3)
+    stored = [next(read_lines(path, family="cubic", split=split))[0].lines for split in ("train", "test")]
+    for (lines, conditions), known in zip(asked, stored, strict=True):
+        assert len(lines) == len(conditions.foreign) == 3 * len(known) == 36
+        scale = [known[i // 3][0] / lines[i][0] for i in range(36)]
+        assert all(np.ptp(ratios) < 1e-5 for ratios in scale)
+        first = np.array([ratios[0] for ratios in scale])
+        assert first.min() > 0.949
+        assert first.max() < 0.991
+        assert len(np.unique(first.round(6))) > 30
 
 
 def test_a_model_of_one_condition_has_no_crystals_to_measure_anew(model_dir, write_lines):
