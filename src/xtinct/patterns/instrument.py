@@ -62,6 +62,12 @@ _OF_THE_SAME_NAME = (
 #: Standard deviations after which a Gaussian may be cut; exp(-5.7^2 / 2) = 9e-8.
 CUT_SIGMAS = 5.7
 
+#: What the exact law of the observer (`xtinct.observer.exact`) asks of an instrument.
+EXACT_LAW_NEEDS = (
+    "an instrument with one wavelength, Gaussian peaks of one width, two points a standard deviation or "
+    "more, and no background, shift or noise"
+)
+
 #: Widths (FWHM) up to which the tails of lines beyond the grid are asked for: there a Lorentzian has
 #: fallen to 0.25 %. The tails of lines that are there are not cut.
 LORENTZIAN_REACH = 10.0
@@ -209,6 +215,11 @@ class Instrument:
             if field.default is not MISSING and field.name != "goniometer_radius"
         ]
         return all(switched_off) and not isinstance(self.fwhm, tuple)
+
+    @property
+    def suits_exact_law(self) -> bool:
+        """Whether the observer's exact law holds for its patterns: EXACT_LAW_NEEDS."""
+        return self.plain and self.sigma >= 2 * self.step
 
     @property
     def two_theta(self) -> np.ndarray:

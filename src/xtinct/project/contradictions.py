@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from xtinct.datasets.settings import SPLIT_KINDS
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.group_priors import GroupPrior
 from xtinct.learning.import_paths import source_digest
 from xtinct.learning.training_settings import TrainSettings, check_frequencies, from_section
-from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.instrument import EXACT_LAW_NEEDS, Instrument
 from xtinct.patterns.pattern_transform import PatternTransform
 from xtinct.patterns.variation import Variation
 from xtinct.project.named_sets import COPIES, is_own_set, training_sets, with_variant
@@ -32,6 +33,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _wrong_lattices("ulbd.lattices.", config["ulbd"]["lattices"])
     yield from _wrong_patterns(config.get("patterns", {}))
     yield from _wrong_parts(config)
+    yield from _wrong_sources(config["sources"])
     for name in config["variants"]:
         yield from _wrong_variant(config, name)
     yield from _wrong_networks(config["models"])
@@ -40,6 +42,10 @@ def contradictions(config: Config) -> Iterator[str]:
     for name in config["experiments"]:
         yield from _wrong_experiment(config, name)
     yield from _wrong_observer(config)
+    for test in config["robustness"]["tests"]:
+        unknown = _unknown_test(config, test)
+        if unknown:
+            yield f"robustness.tests: {unknown}"
 
 
 def _wrong_crystals(gcdd: Config) -> Iterator[str]:
@@ -56,19 +62,28 @@ def _wrong_measurement(config: Config) -> Iterator[str]:
         instrument.check_reach(lines["d_star_max"])
     except XtinctError as error:
         yield str(error)
-    neutrons = lines["radiation"] == "neutron"
-    if neutrons and settings["lorentz"] == "lorentz-polarisation":
-        yield "instrument.lorentz: neutrons are not polarised by scattering; write lorentz"
-    if not any(lines["march_dollase"]["axis"]):
-        yield "lines.march_dollase.axis: 0 0 0 is no direction"
+    yield from _wrong_lines("lines", lines, settings)
     anomalous = lines["anomalous"]
-    if anomalous and neutrons:
-        yield "lines.anomalous: f' and f'' are those of X-rays; write 0 for neutrons"
+    if lines["convention"] == "wang2025" and anomalous:
+        yield "lines.anomalous: wang2025 has no f' and f''; write 0"
+    if lines["convention"] == "wang2025" and lines["march_dollase"]["r"] != 1:
+        yield "lines.march_dollase.r: wang2025 has no preferred orientation; write 1"
     if anomalous and instrument and abs(anomalous - instrument.wavelength) > 0.01 * instrument.wavelength:
         yield f"lines.anomalous: {anomalous} angstrom, but instrument.wavelength is {instrument.wavelength}"
     drawn = (name for e in config["experiments"].values() for name in training_sets(e))
     if lines["convention"] != "standard" and any(name in _ONLINE for name in drawn):
         yield "lines.convention: training that draws its samples knows standard alone; make a variant instead"
+
+
+def _wrong_lines(where: str, lines: Config, instrument: Config) -> Iterator[str]:
+    """Lines of crystals that there are none of: those of the configuration, or of a variant."""
+    neutrons, anomalous = lines["radiation"] == "neutron", lines["anomalous"]
+    if neutrons and instrument["lorentz"] == "lorentz-polarisation":
+        yield f"{where}.radiation: neutrons are not polarised by scattering: instrument.lorentz is lorentz"
+    if not any(lines["march_dollase"]["axis"]):
+        yield f"{where}.march_dollase.axis: 0 0 0 is no direction"
+    if anomalous and neutrons:
+        yield f"{where}.radiation: neutrons have no f' and f''; write lines.anomalous: 0"
 
 
 def _wrong_lattices(where: str, lattices: Config) -> Iterator[str]:
@@ -97,6 +112,13 @@ def _wrong_parts(config: Config) -> Iterator[str]:
             yield f"ulbd.lattices.{family} is missing: families asks for {family}"
 
 
+def _wrong_sources(sources: Config) -> Iterator[str]:
+    """Names of sources that identifiers of samples could not be told apart from datasets by."""
+    for name in sources:
+        if name in _DATASETS:
+            yield f"sources.{name}: the name is taken by a dataset"
+
+
 def _wrong_variant(config: Config, name: str) -> Iterator[str]:
     where, variant = f"variants.{name}", config["variants"][name]
     for key in _FOREIGN[variant["of"]]:
@@ -104,9 +126,17 @@ def _wrong_variant(config: Config, name: str) -> Iterator[str]:
             yield f"{where}.{key}: not a setting of {variant['of']}"
     if variant["of"] == "ulbd" and variant.get("lines", {}).keys() - {"convention"}:
         yield f"{where}.lines: of ulbd there is convention alone"
-    if name in (*_DATASETS, *_ONLINE):
-        yield f"{where}: the name is taken by a training set"
-    lattices = with_variant(config, f"variants/{name}")["ulbd"]["lattices"]
+    if name in (*_DATASETS, *_ONLINE, *COPIES):
+        yield f"{where}: the name is taken by a training set or a test set"
+    if "split" in variant and (variant["split"] in SPLIT_KINDS) != (variant["of"] == "ulbd"):
+        yield f"{where}.split: {variant['split']!r} is no split of {variant['of']}"
+    changed = with_variant(config, f"variants/{name}")
+    if variant["of"] == "cddd" and "lines" in variant:
+        own, lines = variant["lines"], changed["lines"]
+        yield from _wrong_lines(f"{where}.lines", lines, config["instrument"])
+        if lines["convention"] == "wang2025" and own.get("march_dollase", {"r": 1})["r"] != 1:
+            yield f"{where}.lines.march_dollase.r: wang2025 has no preferred orientation; write 1"
+    lattices = changed["ulbd"]["lattices"]
     # A mesh that some families cannot have is no mistake where they are not asked for.
     asked = {
         family
@@ -167,7 +197,11 @@ def _unknown_test(config: Config, test: str) -> str:
 
 def _share_samples(config: Config, train: str, test: str) -> bool:
     """Whether two versions of one dataset draw their parts differently from the same samples."""
-    versions_of = [{"of": name, **config["variants"].get(name, {})} for name in (train, test)]
+    # Copies are made of the test part of CDDD, and keep much of their crystals.
+    versions_of = [
+        {"of": "cddd" if name in COPIES else name, **config["variants"].get(name, {})}
+        for name in (train, test)
+    ]
     if versions_of[0]["of"] != versions_of[1]["of"] or train.endswith("-online"):
         return False
     splits = [v.get("split", config["splits"][v["of"]]) for v in versions_of]
@@ -208,11 +242,7 @@ def _wrong_libraries(where: str, experiment: Config) -> Iterator[str]:
 
 def _wrong_variation(config: Config, where: str, experiment: Config) -> Iterator[str]:
     """A variation or a transform that makes no sense, by itself or with the instrument."""
-    try:
-        instrument = Instrument.from_config(config["instrument"])
-    except XtinctError:
-        # Said where the instrument is checked.
-        instrument = None
+    instrument = _instrument(config)
     try:
         variation = Variation.from_config(experiment.get("variation", {}))
         transform = PatternTransform.from_config(experiment.get("transform", {}))
@@ -228,6 +258,14 @@ def _wrong_variation(config: Config, where: str, experiment: Config) -> Iterator
             yield f"{where}.{error}"
 
 
+def _instrument(config: Config) -> Instrument | None:
+    """The instrument; None for one that is refused, which is said where it is checked."""
+    try:
+        return Instrument.from_config(config["instrument"])
+    except XtinctError:
+        return None
+
+
 def _no_key_of(section: str, config: Config, path: str, name: str) -> Iterator[str]:
     known = list(config[section])
     if name not in known:
@@ -241,6 +279,9 @@ def _wrong_observer(config: Config) -> Iterator[str]:
     for family in observer["families"]:
         if family not in families:
             yield f"observer.families: {family!r} is not in families ({', '.join(families)})"
+    instrument = _instrument(config)
+    if observer["families"] and instrument is not None and not instrument.suits_exact_law:
+        yield f"observer.families: its exact law needs {EXACT_LAW_NEEDS}; for this one write []"
     for test in observer["laws"]:
         unknown = _unknown_test(config, test)
         if unknown:

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import re
 import subprocess
 import sys
 import time
@@ -127,6 +128,8 @@ def test_schema_is_strict_describes_every_key_and_fills_nothing_in(schema):
             "1e5",
             "must be a whole number (YAML reads this as text; write 100000)",
         ),
+        ("ceilings.lattices", 1, "ceilings.lattices = 1: must be at least 2"),
+        ("ceilings.wilson_lattices", 1, "ceilings.wilson_lattices = 1: must be at least 2"),
         ("shards", 0, "shards = 0: must be at least 1 and at most 9999"),
         ("train.warmup", 1, "train.warmup = 1: must be at least 0 and less than 1"),
         ("train.learning_rate", "1e-3", "(YAML reads this as text; write 1.0e-03)"),
@@ -238,6 +241,8 @@ def test_configuration_offers_what_the_library_knows():
         ("experiments.cddd.model", "logs", "experiments.cddd.model = 'logs': must be a key of models: logq"),
         ("splits.fractions.test", 0.4, "splits.fractions: train + validation + test = 1.1, must be 1"),
         ("instrument.fwhm", 0, "instrument.fwhm: 0.0, expected a positive number"),
+        ("instrument.zero_shift", 0.01, "observer.families: its exact law needs an instrument with one wave"),
+        ("instrument.two_theta.points", 500, "observer.families: its exact law needs an instrument with one"),
         ("instrument.monochromator", 26.4, "instrument.monochromator: needs lorentz: lorentz-polarisation"),
         ("lines.anomalous", 0.71, "lines.anomalous: 0.71 angstrom, but instrument.wavelength is 1.5406"),
         ("lines.convention", "wang2025", "lines.convention: training that draws its samples knows standard"),
@@ -271,6 +276,18 @@ def test_values_that_contradict_each_other_are_named(default, path, value, expec
     assert expected in refusal(changed(default, path, value))
 
 
+def test_the_laboratory_instrument_of_the_documents_is_accepted_with_what_they_say_of_it(root, default):
+    text = (root / "config/README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(instrument:\n.*?)```", text, re.S)
+    config = default | yaml.safe_load(block)
+    assert "lines.d_star_max: 0.93" in refusal(config)
+    config = changed(config, "lines.d_star_max", 0.94)
+    assert refusal(config).startswith(
+        "observer.families: its exact law needs an instrument with one wavelength"
+    )
+    configuration.check(changed(config, "observer.families", []))
+
+
 def test_an_observer_is_of_families_that_are_built(default):
     config = changed(default, "families", [name for name in default["families"] if name != "monoclinic"])
     # A model of all families needs them all.
@@ -284,7 +301,42 @@ def test_neutrons_are_not_polarised_nor_dispersed(default):
     neutrons = changed(default, "lines.radiation", "neutron")
     refused = refusal(changed(neutrons, "instrument.lorentz", "lorentz-polarisation"))
     assert "neutrons are not polarised by scattering" in refused
-    assert "those of X-rays" in refusal(changed(neutrons, "lines.anomalous", 1.5406))
+    assert "neutrons have no f' and f''" in refusal(changed(neutrons, "lines.anomalous", 1.5406))
+
+
+@pytest.mark.parametrize(
+    ("of_lines", "of_variant", "expected"),
+    [
+        (
+            {"anomalous": 1.5406},
+            {"radiation": "neutron"},
+            "variants.new.lines.radiation: neutrons have no f'",
+        ),
+        (
+            {},
+            {"march_dollase": {"axis": [0, 0, 0], "r": 1}},
+            "variants.new.lines.march_dollase.axis: 0 0 0 is",
+        ),
+        (
+            {},
+            {"convention": "wang2025", "march_dollase": {"axis": [0, 0, 1], "r": 0.8}},
+            "variants.new.lines.march_dollase.r: wang2025 has no preferred orientation; write 1",
+        ),
+        ({"convention": "wang2025", "anomalous": 1.5406}, {}, "lines.anomalous: wang2025 has no f' and f''"),
+        (
+            {"convention": "wang2025", "march_dollase": {"axis": [0, 0, 1], "r": 0.8}},
+            {},
+            "lines.march_dollase.r: wang2025 has no preferred orientation; write 1",
+        ),
+    ],
+)
+def test_lines_of_a_variant_are_lines_that_there_are(default, of_lines, of_variant, expected):
+    config = copy.deepcopy(default)
+    config["lines"] |= of_lines
+    config["variants"] = {"new": {"of": "cddd", "lines": of_variant}} if of_variant else {}
+    config["experiments"] = {"cddd": default["experiments"]["cddd"]}
+    config["observer"]["hybrid"] = "cddd"
+    assert expected in refusal(config)
 
 
 @pytest.mark.parametrize(
@@ -293,6 +345,7 @@ def test_neutrons_are_not_polarised_nor_dispersed(default):
         # Both versions of CDDD hold the same structures, each drawn into other parts.
         ({"train": "cddd-random", "tests": ["cddd"]}, "hold the same samples in other parts"),
         ({"train": "cddd", "tests": ["cddd-random"]}, "hold the same samples in other parts"),
+        ({"train": "cddd-random", "tests": ["cddd-both"]}, "hold the same samples in other parts"),
         ({"train": "ulbd-imbalancd"}, "did you mean ulbd-imbalanced?"),
         ({"tests": ["gcddd"]}, "is neither a dataset nor a variant; did you mean gcdd?"),
     ],
@@ -308,6 +361,8 @@ def test_experiments_name_datasets_and_variants_that_fit(default, changes, expec
     [
         ({"of": "cddd", "ranges": "cddd"}, "variants.new.ranges: not a setting of cddd"),
         ({"of": "ulbd", "least": 50}, "variants.new.least: not a setting of ulbd"),
+        ({"of": "ulbd", "split": "formula"}, "variants.new.split: 'formula' is no split of ulbd"),
+        ({"of": "cddd", "split": "lattice"}, "variants.new.split: 'lattice' is no split of cddd"),
         ({"of": "gcdd"}, "variants.new.of = 'gcdd': must be one of ulbd, cddd"),
         ({"of": "ulbd", "lattices": {"lengths": [9, 5]}}, "expected 0 < min <= max"),
     ],
@@ -317,6 +372,26 @@ def test_a_variant_changes_only_what_its_dataset_has(default, variant, expected)
     config["variants"]["new"] = variant
     config["experiments"]["balanced"]["tests"].append("new")
     assert expected in refusal(config)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (
+            "robustness.tests",
+            ["ulbdd"],
+            "robustness.tests: 'ulbdd' is neither a dataset nor a variant; did you",
+        ),
+        (
+            "variants.cddd-both",
+            {"of": "cddd", "split": "random"},
+            "variants.cddd-both: the name is taken by a training set or a test set",
+        ),
+        ("sources.cddd", {"kind": "prototypes"}, "sources.cddd: the name is taken by a dataset"),
+    ],
+)
+def test_a_name_stands_for_one_thing_and_for_something(default, path, value, expected):
+    assert expected in refusal(changed(default, path, value))
 
 
 def test_a_variant_keeps_every_other_key(default):

@@ -13,7 +13,7 @@ from xtinct.observer.exact.observed_lines import ObservedLines
 from xtinct.observer.exact.readings import Reading, readings
 from xtinct.observer.exact.search import SearchLines
 from xtinct.observer.exact.strategies import GUESSED, OBLIQUE, changed, guessed, oblique
-from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.instrument import EXACT_LAW_NEEDS, Instrument
 from xtinct.symmetry.families import (
     CUBIC,
     MONOCLINIC,
@@ -74,11 +74,8 @@ class LatticeFinder:
     """
 
     def __init__(self, instrument: Instrument, families: Sequence[str], judge: LatticeJudge) -> None:
-        if not instrument.plain or instrument.sigma < 2 * instrument.step:
-            raise XtinctError(
-                "observer: needs an instrument with one wavelength, Gaussian peaks of one width, two points "
-                "a standard deviation or more, and no background, shift or noise"
-            )
+        if not instrument.suits_exact_law:
+            raise XtinctError(f"observer: needs {EXACT_LAW_NEEDS}")
         self.instrument = instrument
         self.judge = judge
         self._families = tuple(families)

@@ -66,6 +66,8 @@ Some = Annotated[list[Item], Field(min_length=1), _NoRepeats()]
 Pair = Annotated[list[Item], Field(min_length=2, max_length=2)]
 
 Count = Annotated[int, Field(ge=1)]
+#: A count whose scatter is told.
+AtLeastTwo = Annotated[int, Field(ge=2)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

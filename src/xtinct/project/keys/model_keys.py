@@ -8,6 +8,7 @@ from xtinct.learning.import_paths import PATTERN
 from xtinct.patterns.pattern_transform import BACKGROUNDS, VALUES
 from xtinct.project.keys.dataset_keys import Family, FamilyLattices
 from xtinct.project.keys.declaring import (
+    AtLeastTwo,
     Changes,
     Count,
     Distinct,
@@ -39,8 +40,8 @@ class Ceilings(StrictSection):
 
     ks: Some[Annotated[int, Field(ge=1, le=230)]] = key("the k of the top-k accuracies")
     threshold: Part = key("weakest line that a measurement shows, as a share of the strongest")
-    lattices: Count = key("lattices drawn per family for the ceilings of a measurement")
-    wilson_lattices: Count = key("lattices drawn per family for the estimate with physical intensities")
+    lattices: AtLeastTwo = key("lattices drawn per family for the ceilings of a measurement")
+    wilson_lattices: AtLeastTwo = key("lattices drawn per family for the estimate with physical intensities")
 
 
 class Train(StrictSection):
