@@ -331,17 +331,17 @@ def network_digest(experiment):
 
 
 def variant_files():
-    """Files of each variant that experiments ask for, by variant and family."""
-    files = {name: {} for name in VARIANTS}
+    """Files of each variant that experiments or the observer ask for, by variant and family."""
+    observer = config["observer"]
+    asked = [(observer["families"], observer["laws"])]
     for experiment in config["experiments"].values():
-        for dataset in (
-            *xtinct.project.named_sets.training_sets(experiment),
-            *experiment["tests"],
-        ):
-            every = (
-                FAMILIES if "all" in experiment["families"] else experiment["families"]
-            )
-            for family in every if dataset in VARIANTS else ():
+        every = FAMILIES if "all" in experiment["families"] else experiment["families"]
+        trained = xtinct.project.named_sets.training_sets(experiment)
+        asked.append((every, [*trained, *experiment["tests"]]))
+    files = {name: {} for name in VARIANTS}
+    for families, datasets in asked:
+        for dataset in datasets:
+            for family in families if dataset in VARIANTS else ():
                 files[dataset][family] = line_list_file(dataset, family)
     return files
 

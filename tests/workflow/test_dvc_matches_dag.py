@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from xtinct.patterns.instrument import Instrument
 from xtinct.project.digests import SOURCE, module_file, source_files
 from xtinct.project.dvc_stages import stale_stages
 
@@ -50,6 +51,14 @@ OTHER = {
     "train.precision": "bfloat16",
     "train.optimizer": "adamw",
     "train.schedule": "constant",
+}
+#: Observers of more families than experiments need of the variants; then of variants and copies as well.
+OBSERVED = {"families": ["cubic", "tetragonal"], "samples": 8, "hybrid": "ulbd"}
+ALL_KINDS = {
+    "ulbd": "uniform",
+    "ulbd-imbalanced": "uniform",
+    "cddd-wang2025": "physical",
+    "cddd-both": "physical",
 }
 #: Too coarse to be named key by key; any change of them counts.
 WHOLE = ("sources", "patterns", "splits.fractions", "instrument.two_theta", "instrument.background")
@@ -138,6 +147,12 @@ def jobs(clone, config):
 
 
 @pytest.fixture(scope="module")
+def unobserved(clone, config):
+    """The jobs without those of the observer, which not every instrument suits."""
+    return plan(clone, with_value(config, "observer.families", []))
+
+
+@pytest.fixture(scope="module")
 def stages(clone):
     from dvc.repo import Repo
 
@@ -214,6 +229,25 @@ def test_every_input_from_another_stage_is_a_dependency(jobs, stages):
     for stage in stages:
         foreign = needed[stage.name] - made[stage.name]
         assert {path for path in foreign if not inside(path, deps(stage))} == set(), stage.name
+
+
+def test_a_stage_without_jobs_makes_its_folder(unobserved, stages):
+    """DVC ends a stage whose outputs are not there."""
+    busy = {stage_of(job, stages).name for job in unobserved}
+    (idle,) = (stage for stage in stages if stage.name not in busy)
+    assert idle.name == "observer"
+    assert idle.cmd.startswith(f"mkdir -p {' '.join(outs(idle))} && ")
+
+
+def test_the_observer_may_be_asked_about_variants_and_copies(clone, config, stages):
+    planned = plan(clone, config | {"observer": OBSERVED | {"laws": ALL_KINDS}})
+    observed = {stage.name: stage for stage in stages}["observer"]
+    needed = set().union(*(job.inputs for job in planned if job.rule in ("observe", "hybrid")))
+    assert len([path for path in needed if path.startswith("data/variants/")]) == 4
+    assert {path for path in needed if not inside(path, deps(observed))} == set()
+    # The stage before it makes what it asks for.
+    (manifest,) = (job for job in planned if job.rule == "variants")
+    assert {path for path in needed if path.startswith("data/variants/")} <= manifest.inputs
 
 
 def imported(script):
@@ -295,7 +329,7 @@ def with_value(config, path, value):
 
 
 @pytest.fixture(scope="module")
-def touched(clone, config, jobs, stages):
+def touched(clone, config, jobs, unobserved, stages):
     """Path of the configuration -> stages whose jobs are planned differently when it changes."""
     found = {}
     for path, value in leaves(config):
@@ -307,10 +341,18 @@ def touched(clone, config, jobs, stages):
             changed["ulbd"]["lattices"]["orthorhombic"] = changed["ulbd"]["lattices"]["cubic"]
         if path == "instrument.monochromator":
             changed["instrument"]["lorentz"] = OTHER["instrument.lorentz"]
+        before = jobs
+        if not Instrument.from_config(changed["instrument"]).suits_exact_law:
+            changed["observer"]["families"], before = [], unobserved
         planned = plan(clone, changed)
-        assert planned != jobs, f"{path} changes nothing"
+        assert planned != before, f"{path} changes nothing"
         # Compared as it was: a job that is no longer planned, or planned otherwise.
-        found[path] = {stage_of(job, stages).name for job in jobs - planned}
+        found[path] = {stage_of(job, stages).name for job in before - planned}
+    before, after = (
+        plan(clone, config | {"observer": OBSERVED | {"laws": laws}})
+        for laws in ({"ulbd": "uniform"}, ALL_KINDS)
+    )
+    found["observer.laws"] = {stage_of(job, stages).name for job in before - after}
     assert len(found) > 50
     return found
 
