@@ -69,8 +69,6 @@ class Evaluation:
 
     found          its predictions
     uncalibrated   those without its temperature; None for a method that is not calibrated
-    units          which samples stand on one lattice, int (n,), and count as one in intervals
-                   (`metrics.share`); None where each counts by itself
     window         range of 1/d that the patterns show, for the ceilings
     more           what else stands in every record
     """
@@ -79,7 +77,6 @@ class Evaluation:
     samples: LabelledSamples
     found: Prediction
     uncalibrated: Prediction | None
-    units: np.ndarray | None
     window: Window
     confidence: float
     more: Mapping[str, object] = field(default_factory=dict)
@@ -136,8 +133,8 @@ class Evaluation:
         metrics: dict[str, float | None] = {}
         for k in KS:
             right = in_top_k(choices.probabilities, choices.labels, k)
-            metrics |= share(f"top{k}", right, self.confidence, self.units)
-        metrics |= macro_averages(choices.first, choices.labels, self.confidence, self.units)
+            metrics |= share(f"top{k}", right, self.confidence, self.samples.lattices)
+        metrics |= macro_averages(choices.first, choices.labels, self.confidence, self.samples.lattices)
         metrics |= {
             "ece": expected_calibration_error(choices.probabilities, choices.labels),
             "log_loss": log_loss(choices.probabilities, choices.labels),
@@ -157,7 +154,7 @@ class Evaluation:
 
     def _error_interval(self, name: str, choices: Choices) -> dict[str, float]:
         low, high = calibration_error_interval(
-            choices.probabilities, choices.labels, confidence=self.confidence, cells=self.units
+            choices.probabilities, choices.labels, confidence=self.confidence, cells=self.samples.lattices
         )
         return {f"{name}_low": low, f"{name}_high": high}
 
@@ -165,8 +162,8 @@ class Evaluation:
         """Errors by whether the class is right."""
         same = choices.class_of[choices.first] == self.class_of_group[self.samples.groups]
         wrong = choices.first != choices.labels
-        return share("within_class", same & wrong, self.confidence, self.units) | share(
-            "across_class", ~same, self.confidence, self.units
+        return share("within_class", same & wrong, self.confidence, self.samples.lattices) | share(
+            "across_class", ~same, self.confidence, self.samples.lattices
         )
 
     def predictions(self) -> Iterator[pa.Table]:

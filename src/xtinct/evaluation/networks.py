@@ -87,7 +87,6 @@ def _evaluate(
         samples,
         predictor.interpret(raw, prior=prior),
         predictor.interpret(raw, prior=prior, calibrated=False),
-        samples.lattices,
         Window.of_instrument(predictor.instrument),
         test.confidence,
         more,
@@ -186,7 +185,7 @@ def evaluation_tables(
 
 
 def _tables_of(evaluation: Evaluation, target: str) -> dict[str, list[dict]]:
-    confidence, cells = evaluation.confidence, evaluation.units
+    confidence, cells = evaluation.confidence, evaluation.samples.lattices
     choices = evaluation.choices(target, evaluation.found)
     raw = evaluation.choices(target, evaluation.uncalibrated)
     right = choices.first == choices.labels
@@ -226,7 +225,7 @@ def set_measures(evaluation: Evaluation, threshold: float) -> dict[str, float]:
     """
     sets = prediction_sets(evaluation.found.class_probabilities, threshold)
     labels = evaluation.class_of_group[evaluation.samples.groups]
-    confidence, lattices = evaluation.confidence, evaluation.units
+    confidence, lattices = evaluation.confidence, evaluation.samples.lattices
     held = (labels >= 0) & sets[np.arange(len(labels)), labels]
     size = sets.sum(axis=1)
     measures = share("held", held, confidence, lattices)

@@ -40,9 +40,8 @@ def evaluate_observer(
 
     Writes records to `output_json`, one per target, with the keys of a trained model's that the observer has
     (`evaluation_records.Evaluation`), and the predictions (schema.PREDICTIONS) to `output_parquet`. Groups
-    are alike for the observer. Each sample counts by itself in intervals. `found` is the share of patterns
-    whose lattice was found, with its interval; `seconds` are of
-    all patterns together.
+    are alike for the observer. `found` is the share of patterns whose lattice was found, with its interval;
+    `seconds` are of all patterns together.
     """
     samples, lines = test.spread(settings.family, settings.samples)
     observer = _observer(settings, test)
@@ -59,7 +58,7 @@ def evaluate_observer(
     more = {
         "split": test.split or "all",
         "n_unseen": 0,
-        **(share("found", found, test.confidence) if len(samples) else {"found": None}),
+        **(share("found", found, test.confidence, samples.lattices) if len(samples) else {"found": None}),
         "seconds": round(seconds, 3),
         "device": _device_of(predictor),
     }
@@ -67,7 +66,6 @@ def evaluate_observer(
         EvaluationIdentity(name, name, test.name, settings.family, name, 0),
         samples,
         _prediction(settings.family, observer.groups, by_group),
-        None,
         None,
         Window.of_instrument(test.optics),
         test.confidence,

@@ -52,9 +52,7 @@ def measure_robustness(
         found = predictor.interpret(raw, prior=predictor.training_prior)
         cut = condition in ("start", "end")
         window = _window(predictor.instrument, condition, value) if cut else whole
-        evaluation = Evaluation(
-            identity_of(predictor, test), samples, found, None, samples.lattices, window, test.confidence
-        )
+        evaluation = Evaluation(identity_of(predictor, test), samples, found, None, window, test.confidence)
         for target in TARGETS:
             rows.append(
                 {
@@ -115,7 +113,7 @@ def _ceiling(samples: LabelledSamples, window: Window, target: str) -> float:
 def _accuracy(evaluation: Evaluation, target: str) -> dict[str, float]:
     choices = evaluation.choices(target, evaluation.found)
     right = in_top_k(choices.probabilities, choices.labels, 1)
-    return share("top1", right, evaluation.confidence, evaluation.units)
+    return share("top1", right, evaluation.confidence, evaluation.samples.lattices)
 
 
 def _sets(evaluation: Evaluation, predictor: Predictor) -> dict[str, float | None]:

@@ -29,17 +29,17 @@ INSTRUMENT = {
 
 @pytest.fixture
 def evaluated(tmp_path):
-    """Evaluate the observer on three cubic test samples, of other groups if asked, or with a model."""
+    """Evaluate the observer on three cubic samples, of other groups or lattices if asked, or with a model."""
 
-    def run(groups=(225, 227, 221), model=None):
-        return evaluate(tmp_path, np.array(groups), model)
+    def run(groups=(225, 227, 221), model=None, lengths=(5.64, 5.43, 4.12)):
+        return evaluate(tmp_path, np.array(groups), model, lengths)
 
     return run
 
 
-def evaluate(folder, groups, model):
-    """Metrics records of the observer on rock salt's, silicon's and caesium chloride's lattices."""
-    cells = np.array([[a, a, a, 90.0, 90.0, 90.0] for a in (5.64, 5.43, 4.12)])
+def evaluate(folder, groups, model, lengths):
+    """Metrics records of the observer on cubic lattices, such as those of rock salt, silicon and CsCl."""
+    cells = np.array([[a, a, a, 90.0, 90.0, 90.0] for a in lengths])
     lines = UlbdLines("cubic", 0.93, 6.0).draw(groups, cells, np.arange(3, dtype=np.uint64))
     rows = [
         {
@@ -74,6 +74,12 @@ def test_the_share_of_found_lattices_has_its_interval(evaluated):
     record = evaluated()[0]
     assert (record["found"], record["found_low"], record["found_high"]) == (1.0, *wilson_interval(3, 3))
     assert record["device"] == "cpu"
+
+
+def test_samples_on_one_lattice_count_as_one_in_every_interval(evaluated):
+    record = evaluated(lengths=(5.64, 5.64, 5.64))[0]
+    assert (record["n"], record["found"], record["top1"]) == (3, 1.0, 1.0)
+    assert record["found_low"] == record["top1_low"] == pytest.approx(wilson_interval(1, 1)[0])
 
 
 def test_the_product_runs_the_network_where_it_is_told_and_says_where(evaluated, monkeypatch):
