@@ -49,6 +49,8 @@ _SIGMA = re.compile(
     r"^(?:e\.?s\.?d|esd|sig(?:ma)?|err|e$|std|s\.?u\.?|unc|dy|di\b|d_?i$|fehler|erreur|stdev|standard|σ"
     r"|weight_?err|i_?err|y_?err)"
 )
+#: Words of columns that were calculated, which stand behind those that were measured.
+_CALCULATED = re.compile(r"calc|(?:\b|_|[iy])cal\b|fitted|(?:\b|_)fit\b|bkg|backg")
 #: Words of columns that hold a function of the intensities.
 _TRANSFORMED = re.compile(
     r"(?:\b|_)(?:log(?:10)?|ln|lg|sqrt|square[\s_-]*root|wurzel)(?:(?![a-z])|i\b|int|counts?\b)"
@@ -85,7 +87,8 @@ class Dialect:
         if self.separator is not None:
             for space in _SPACES:
                 text = text.replace(space, "")
-            if re.fullmatch(r"[-+]?\d{1,3}(?: \d{3})+(?:[.,]\d+)?", text):
+            # Beside commas a blank stands between columns: "10,02 153" are two numbers, not 10 and 02153.
+            if self.separator != "," and re.fullmatch(r"[-+]?\d{1,3}(?: \d{3})+(?:[.,]\d+)?", text):
                 text = text.replace(" ", "")
         if self.decimal == ",":
             if self.thousands and re.fullmatch(r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?", text):
@@ -401,13 +404,15 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
     scan.x = values[:, place]
     if places:
         scan.axis = axes[place]
+        scan.alike = {axes[k]: values[:, k] for k in reversed(places) if axes[k] is not None}
     elif scan.axis is None and not _NAMELESS.match(plain[place]):
         scan.axis = Axis.OTHER
     rest = [k for k in range(len(plain)) if k != place and k not in places]
     order = (_COUNTS, _INTENSITY, _RATE)
     transformed = [k for k in rest if _TRANSFORMED.search(plain[k])]
     rest = [k for k in rest if k not in transformed]
-    found = next((k for pattern in order for k in rest if pattern.search(plain[k])), None)
+    likely = sorted(rest, key=lambda k: bool(_CALCULATED.search(plain[k])))
+    found = next((k for pattern in order for k in likely if pattern.search(plain[k])), None)
     if found is None and transformed:
         raise XtinctError(
             f"{scan.name}: the column {labels[transformed[0]]!r} holds a function of the intensities; "
@@ -461,6 +466,7 @@ def _by_values(scan: Scan, values: np.ndarray, suffix: str) -> None:
     if _spacings_of(values[:, 0], values[:, 1]) is not None:
         scan.notes.append("columns taken as 2theta, d, intensity: d and 2theta belong together")
         scan.axis = scan.axis or Axis.TWO_THETA
+        scan.alike = {Axis.TWO_THETA: values[:, 0], Axis.D: values[:, 1]}
         scan.y = values[:, 2]
         if scan.radiation is None:
             _wavelength_of_spacings(scan, values[:, 0], values[:, 1])

@@ -82,10 +82,8 @@ def _refuse_not_finite(scan: Scan) -> None:
 
 
 def _decide_axis(scan: Scan, told: Axis | None) -> None:
-    if told is not None:
-        if scan.axis not in (None, told, Axis.Q_UNITLESS, Axis.OTHER):
-            scan.notes.append(f"the file says {scan.axis.value}, {told.value} was told and taken")
-        scan.axis = told
+    if told is not None and SCALED.get(scan.axis, (None,))[0] is not told:
+        _take(scan, told)
     names = ", ".join(axis.value for axis in NAMED)
     if scan.axis in SCALED:
         base, factor = SCALED[scan.axis]
@@ -147,6 +145,26 @@ def _decide_axis(scan: Scan, told: Axis | None) -> None:
         raise XtinctError(
             f"{scan.name}: {scan.axis.value} reaches {highest:g} degrees, expected less than {largest}"
         )
+
+
+def _take(scan: Scan, told: Axis) -> None:
+    """The column of the axis that is told, where the file has one; else its positions under that axis."""
+    if scan.axis is told:
+        return
+    names = {told, *(one for one, (base, _) in SCALED.items() if base is told)}
+    names |= {Axis.Q_UNITLESS} if told in (Axis.Q, Axis.Q_NM) else set()
+    own = next((one for one in scan.alike if one in names), None)
+    if own is not None and own is not scan.axis:
+        # Uncertainties are those of the column that was taken before, and what is left is another one.
+        scan.x, scan.x_error = scan.alike[own], None
+        scan.axis = told if own is Axis.Q_UNITLESS else own
+        scan.notes = [note for note in scan.notes if not note.startswith("columns not used: ")]
+        scan.notes.append(f"of the columns of positions that of {told.value} was taken, as told")
+        _refuse_not_finite(scan)
+        return
+    if scan.axis not in (None, Axis.Q_UNITLESS, Axis.OTHER):
+        scan.notes.append(f"the file says {scan.axis.value}, {told.value} was told and taken")
+    scan.axis = told
 
 
 def _like_angles(y: np.ndarray) -> bool:
@@ -237,7 +255,7 @@ def _peak_table(scan: Scan, wavelength: float | None) -> PeakTable:
         slope = (to_d(scan.x + step, scan.axis, wavelength) - to_d(scan.x - step, scan.axis, wavelength)) / (
             2 * step
         )
-        d_error = np.abs(slope) * scan.x_error
+        d_error = _completed(np.abs(slope) * scan.x_error, scan)
     if (np.diff(order) < 0).any():
         scan.notes.append("peaks were sorted by descending d")
     return PeakTable(
@@ -249,6 +267,19 @@ def _peak_table(scan: Scan, wavelength: float | None) -> PeakTable:
         notes=tuple(scan.notes),
         name=scan.name,
     )
+
+
+def _completed(d_error: np.ndarray, scan: Scan) -> np.ndarray | None:
+    """Uncertainties (n,) of d, those that are zero or missing as the median of the others; None of none."""
+    good = np.isfinite(d_error) & (d_error > 0)
+    if not good.any():
+        scan.notes.append("the uncertainties of the positions are none (all zero or missing)")
+        return None
+    if not good.all():
+        scan.notes.append(
+            f"{np.count_nonzero(~good)} uncertainties of positions were zero or missing: taken as the median"
+        )
+    return np.where(good, d_error, np.median(d_error[good]))
 
 
 def _parts(scan: Scan) -> list[Scan]:

@@ -40,6 +40,7 @@ _PATTERNS = {
     "ratio": _RATIO + _GAP + _VALUE,
     "plain": _LENGTH + _GAP + _VALUE + r"(?!\s*/)" + _UNIT,
     "energy": _ENERGY + _GAP + _VALUE + r"\s*[\"')\]]*\s*(kev|ev)",
+    "energy_in": _ENERGY + r"\s*[\[(,_]?\s*(?P<unit>kev|ev)\b" + _GAP + _VALUE,
     "time": _STEP + _GAP + _VALUE,
     "monochromator": _MONOCHROMATOR + _GAP + _VALUE,
 }
@@ -49,10 +50,16 @@ _SYMBOL = r"(?-i:(Cr|Fe|Co|Cu|Mo|Ag|CR|FE|CO|CU|MO|AG))"
 _ANODE = re.compile(
     r"(?:anode|target|tube|r[öo]hre|source|radiation|strahlung|x-?rays?)[\W_]{0,6}"
     r"(?:(?:anode|target|tube|material|element|type|name)[\W_]{0,6}){0,2}" + _SYMBOL + r"(?![A-Za-z])(?!\.)"
-    r"|\b" + _SYMBOL + r"[\s_-]*K[\s_-]*(?:a|α|alpha)(?P<line>[\s_-]*1)?",
+    r"|\b"
+    + _SYMBOL
+    + r"[\s_-]*K[\s_-]*(?:a|α|alpha)(?P<line>[\s_-]*1(?!\d|[.,]\d|\s*[/+&-]\W*(?:k\W*)?(?:a|α|alpha)?\W*2))?",
     re.IGNORECASE,
 )
 _IN_ANGSTROM = {"nm": 10.0, "pm": 0.01, "m": 1e10}
+#: A unit between the name of a wavelength and its number: "wavelength (nm): 0.154".
+_UNIT_BEFORE = re.compile(r"(?<![a-z])(nm|pm|m)(?![a-z])", re.IGNORECASE)
+#: A line that gives a number to what it names is a setting, and no name of an axis.
+_SETTING = re.compile(r"[:=]\s*[-+]?\.?\d")
 
 
 @dataclass
@@ -93,8 +100,9 @@ def said_of(lines: list[str]) -> Said:
         announced = _after_axis_word(line)
         # A line that is nothing but the name of an axis announces it, too.
         axis = axis_of(announced, lone=announced is not line or len(line.strip(" #!;'%*").split()) <= 2)
-        if axis is not None:
+        if axis in (None, Axis.TWO_THETA, Axis.THETA) or announced is not line or not _SETTING.search(line):
             said.axis = axis
+        if said.axis is not None:
             break
     return said
 
@@ -124,9 +132,8 @@ def _radiation(found: dict[str, re.Match], text: str, notes: list[str]) -> Radia
     anode = None
     if anode_match:
         anode = (anode_match[1] or anode_match[2]).capitalize()
-    if first is None and "energy" in found:
-        energy = number(found["energy"][1]) / (1 if found["energy"][2].lower() == "kev" else 1000)
-        first = HC / energy if energy > 0 else None
+    if first is None:
+        first = _of_energy(found)
     if first is not None:
         return said_radiation(first, second, ratio, anode, notes)
     if anode in ANODES and anode_match:
@@ -149,8 +156,23 @@ def _listed_after(
 def _wavelength(found: dict[str, re.Match], key: str) -> float | None:
     if key not in found:
         return None
-    value = number(found[key][1]) * _IN_ANGSTROM.get((found[key][2] or "").lower(), 1.0)
+    match = found[key]
+    before = _UNIT_BEFORE.search(match.string[match.start() : match.start(1)])
+    unit = match[2] or (before[1] if before else "")
+    value = number(match[1]) * _IN_ANGSTROM.get(unit.lower(), 1.0)
     return value if value > 0 else None
+
+
+def _of_energy(found: dict[str, re.Match]) -> float | None:
+    """Wavelength, angstrom, of the energy that a header says, its unit behind the number or before it."""
+    if "energy" in found:
+        value, unit = found["energy"][1], found["energy"][2]
+    elif "energy_in" in found:
+        value, unit = found["energy_in"][2], found["energy_in"]["unit"]
+    else:
+        return None
+    energy = number(value) / (1 if unit.lower() == "kev" else 1000)
+    return HC / energy if energy > 0 else None
 
 
 def of_anode(anode: str) -> Radiation:

@@ -65,7 +65,11 @@ def read_measurement(
 
 
 def read_peaks(
-    path: str | Path, *, wavelength: Wavelength = None, axis: str | Axis | None = None
+    path: str | Path,
+    *,
+    wavelength: Wavelength = None,
+    axis: str | Axis | None = None,
+    scan: int | str | None = None,
 ) -> PeakTable:
     """A list of peaks: d, Q or 2theta, with intensities and uncertainties where it has them.
 
@@ -75,17 +79,17 @@ def read_peaks(
     """
     path, told = Path(path), axis_named(axis)
     scans = _scans(path)
-    listed = [scan for scan in scans if scan.peaks]
-    scan = listed[0] if len(listed) == 1 else _chosen(scans, None, path)
-    if scan.peaks is False:
-        raise XtinctError(f"{scan.name}: holds a profile of {len(scan.x)} points, expected a list of peaks")
-    if scan.peaks is None and len(scan.x) >= _PROFILE and not is_peak_list(scan.x):
+    listed = [one for one in scans if one.peaks]
+    one = listed[0] if scan is None and len(listed) == 1 else _chosen(scans, scan, path)
+    if one.peaks is False:
+        raise XtinctError(f"{one.name}: holds a profile of {len(one.x)} points, expected a list of peaks")
+    if one.peaks is None and len(one.x) >= _PROFILE and not is_peak_list(one.x):
         raise XtinctError(
-            f"{scan.name}: {len(scan.x):,} points at even steps are a profile, expected a list of peaks "
+            f"{one.name}: {len(one.x):,} points at even steps are a profile, expected a list of peaks "
             "(--peaks is for lists)"
         )
-    scan.peaks = True
-    return finished(scan, wavelength, told)[0]
+    one.peaks = True
+    return finished(one, wavelength, told)[0]
 
 
 def _chosen(scans: list, scan: int | str | None, path: Path):

@@ -61,6 +61,7 @@ class Scan:
     sigma         float64 (n,) of y, or None; x_error: of x, in its unit, or None
     rows          int (n,): line of the file of each point, for messages; None where points are no lines
     peaks         True: a list of peaks; False: a profile; None: to be judged by the steps
+    alike         the other columns of positions that the file has, by their axes: float64 (n,) each
     others as of a Measurement
     """
 
@@ -71,6 +72,7 @@ class Scan:
     x_error: np.ndarray | None = None
     rows: np.ndarray | None = None
     peaks: bool | None = None
+    alike: dict[Axis, np.ndarray] = field(default_factory=dict)
     radiation: Radiation | None = None
     notes: list[str] = field(default_factory=list)
     name: str = ""

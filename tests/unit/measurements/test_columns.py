@@ -709,3 +709,78 @@ def test_counts_and_what_is_in_proportion_to_them_are_read(file, rows, profile, 
 def test_intensities_without_angles_are_said(file):
     with pytest.raises(XtinctError, match=r"one column of numbers that reach 5000, which are no angles"):
         read_measurement(file("\n".join(str(x) for x in range(4000, 5001))))
+
+
+@pytest.mark.parametrize("form", ["{:.0f}", "{:.1f}"])
+def test_counts_of_three_digits_beside_decimal_commas_are_no_thousands(same, rows, profile, form):
+    """ "10,02 153" holds two numbers: not 10, and 02153 with a blank among its thousands."""
+    kept, profile.y = profile.y, np.clip(profile.y + 100, 100, 999)
+    try:
+        same(
+            "".join(
+                f"{x:.2f} {form.format(y)}\n".replace(".", ",")
+                for x, y in zip(profile.x, profile.y, strict=True)
+            )
+        )
+    finally:
+        profile.y = kept
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "# d-spacing range: 8.8 - 1.5\n",
+        "# Dwell: 500 microsec\n",
+        "# Energy resolution (keV): 0.3\n",
+        "# Q range = 0.7 - 3.1 1/A\n",
+    ],
+)
+def test_a_setting_in_the_header_is_no_name_of_an_axis(same, rows, profile, header):
+    found = same(header + rows(profile.x, profile.y), wavelength=WAVELENGTH)
+    assert "the file does not name its axis: positions were taken as 2theta in degrees" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("header", "wavelength"),
+    [
+        ("# Energy (keV): 25.0\n", 12.398419843 / 25),
+        ("# Beam energy [eV] = 25000\n", 12.398419843 / 25),
+        ("# Wavelength (nm): 0.0826\n", 0.826),
+        ("# wavelength_nm = 0.0826\n", 0.826),
+        ("# Wavelength [pm]: 82.6\n", 0.826),
+        ("# Wavelength [m]: 8.26e-11\n", 0.826),
+    ],
+)
+def test_a_unit_may_stand_before_its_number(same, rows, profile, header, wavelength):
+    found = same(header + rows(profile.x, profile.y))
+    assert found.radiation.wavelength == pytest.approx(wavelength, rel=1e-9)
+
+
+@pytest.mark.parametrize("header", ["# Cu Ka 1.5418\n", "# CuKa1,2\n", "# Cu Ka1+Ka2\n", "# CuKa12\n"])
+def test_the_first_digit_of_a_wavelength_is_no_alpha_1(same, rows, profile, header):
+    assert same(header + rows(profile.x, profile.y)).radiation.second == pytest.approx(1.5444274)
+
+
+def test_of_measured_and_calculated_intensities_the_measured_are_taken(same, rows, profile):
+    ones = np.ones(profile.n)
+    for names in ("2theta,I_calc,I_obs", "2theta,I(calc),I(obs)", "2theta,Intensity fit,Intensity"):
+        found = same(f"{names}\n" + rows(profile.x, ones, profile.y, separator=","), "a.csv")
+        assert f"columns not used: {names.split(',')[1]}" in found.notes
+
+
+def test_the_column_of_the_axis_that_is_told_is_taken(file, profile):
+    """A file with both 2theta and d has the one that is told; the other is not read under its name."""
+    d = profile.d[::-60]
+    angles = 2 * np.degrees(np.arcsin(WAVELENGTH / (2 * d)))
+    table = "".join(f"{a:.5f} {b:.6f} 100\n" for a, b in zip(angles, d, strict=True))
+    for header in ("# 2theta d I\n", ""):
+        for axis in ("2theta", "d"):
+            found = read_peaks(file(header + table), axis=axis, wavelength=WAVELENGTH)
+            np.testing.assert_allclose(found.d, np.sort(d)[::-1], rtol=2e-6)
+            assert not any("was told and taken" in note for note in found.notes)
+
+
+def test_a_told_axis_keeps_the_unit_that_the_file_says(file, profile):
+    d = profile.d[::60]
+    text = "# d (nm) I\n" + "".join(f"{x / 10:.7f} 100\n" for x in d)
+    np.testing.assert_allclose(read_peaks(file(text), axis="d").d, d, rtol=1e-5)

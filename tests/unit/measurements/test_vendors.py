@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.measurements import PeakTable, read_measurement, read_measurements
+from xtinct.measurements import PeakTable, read_measurement, read_measurements, read_peaks
 
 # --- PANalytical -------------------------------------------------------------------------------------------
 
@@ -912,3 +912,18 @@ def test_jcamp_that_was_damaged_is_seen_by_its_check(file):
     np.testing.assert_array_equal(good.intensity, [20, 21, 22, 23, 24, 25])
     with pytest.raises(XtinctError, match="Y-Check"):
         read_measurement(file(head + "10.00B0JJ\n10.04B7JJJ\n##END=\n"))
+
+
+def test_one_of_several_lists_of_peaks_is_chosen_and_needs_no_uncertainty_everywhere(file):
+    def block(name, spacings):
+        rows = "".join(f"{d:.4f}{'(5)' if i else ''} 100\n" for i, d in enumerate(spacings))
+        return f"data_{name}\nloop_\n_pd_peak_d_spacing\n_pd_peak_intensity\n{rows}"
+
+    path = file(block("a", [3.1, 2.9, 1.9]) + block("b", [4.1, 2.5, 1.7]), "two.cif")
+    with pytest.raises(XtinctError, match="holds 2 scans, choose one"):
+        read_peaks(path)
+    for scan in (2, "2", "block b"):
+        found = read_peaks(path, scan=scan)
+        np.testing.assert_allclose(found.d, [4.1, 2.5, 1.7])
+        np.testing.assert_allclose(found.d_error, 5e-4)
+        assert "1 uncertainties of positions were zero or missing: taken as the median" in found.notes
