@@ -214,21 +214,21 @@ def _dialect(lines: list[str], numeric: list[int], name: str) -> Dialect:
         if len(numeric) <= 600
         else numeric[:200] + numeric[len(numeric) // 2 :][:200] + numeric[-200:]
     )
-    best, best_score = None, (0, 0)
+    best, best_score = None, (0, 0, 0)
     for dialect in _DIALECTS:
         if dialect.separator is not None and not any(dialect.separator in lines[i] for i in sample):
             continue
-        counts = Counter()
+        counts, angles = Counter(), 0
         for i in sample:
             numbers = [dialect.number(field) for field in dialect.fields(lines[i])]
             good = next((k for k, x in enumerate(numbers) if x is None), len(numbers))
             # Text after the numbers is a remark; before them the row is none.
             counts[good if good == len(numbers) or good >= 2 else 0] += 1
+            angles += good > 0 and numbers[0] < 180
         width, agreeing = max(counts.items(), key=lambda item: (item[1] if item[0] else 0, item[0]))
-        score = (agreeing if width else 0, min(width, 2))
-        if width >= 2 and score[0] > 0.5 * len(sample):
-            score = (score[0], 2)
-        if (score[1], score[0]) > (best_score[1], best_score[0]):
+        # Of two that read as many rows, as "10.020;1,153", the one whose positions may be angles.
+        score = (min(width, 2), agreeing if width else 0, angles)
+        if score > best_score:
             best, best_score = dialect, score
     if best is None:
         raise XtinctError(

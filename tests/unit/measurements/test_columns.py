@@ -784,3 +784,13 @@ def test_a_told_axis_keeps_the_unit_that_the_file_says(file, profile):
     d = profile.d[::60]
     text = "# d (nm) I\n" + "".join(f"{x / 10:.7f} 100\n" for x in d)
     np.testing.assert_allclose(read_peaks(file(text), axis="d").d, d, rtol=1e-5)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_three_decimals_beside_thousands_are_no_thousands(same, profile, separator):
+    kept, profile.y = profile.y, 1000 + profile.y
+    try:
+        rows = (f"{x:.3f}{separator}{y:,.0f}\n" for x, y in zip(profile.x, profile.y, strict=True))
+        same("".join(rows))
+    finally:
+        profile.y = kept
