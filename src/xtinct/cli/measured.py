@@ -317,9 +317,10 @@ def _naming(path: str) -> Iterator[None]:
     try:
         yield
     except XtinctError as error:
-        if not str(error).startswith("pattern: "):
+        of, _, text = str(error).partition(": ")
+        if of not in ("pattern", "peak list"):
             raise
-        raise XtinctError(f"{path}: {str(error).removeprefix('pattern: ')}") from None
+        raise XtinctError(f"{path}: {text}") from None
 
 
 COMMANDS = (predict, index, recognise, identify)

@@ -1,6 +1,7 @@
 """The observer as a person asks it: files, arrays or lists of peaks, and what is known of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,21 @@ import numpy as np
 
 from xtinct.ceiling.priors import read_prior
 from xtinct.errors import XtinctError
+from xtinct.lattices.bravais import bravais, lifted, reduced
+from xtinct.lattices.conventional import conventional_cell_errors
+from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable, Radiation, radiation_of, read_measurement, read_peaks
 from xtinct.measurements.counts import refuse_transformed
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.observe import Question, observe, observe_peaks
 from xtinct.observer.peaks.peak_lists import WAVELENGTH, ListedLines, from_d, from_two_theta
 from xtinct.observer.peaks.peak_search import Peaks
-from xtinct.symmetry.families import FAMILIES
+from xtinct.symmetry.families import FAMILIES, TRICLINIC
 
 #: What a person hands over: a file, what was read of one, or 2theta in degrees and intensity, (n,) each.
 Pattern = str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray]
+#: What numbers that are told as equal differ by at most, and how far symmetry may move atoms, angstrom.
+_EQUAL = 1e-3
 #: Angstrom, a name, the two of a doublet; None: what the file says.
 Wavelength = float | str | Sequence[float] | Radiation | None
 
@@ -71,13 +77,14 @@ def asked(
     """What is known and asked, as `index` takes it; XtinctError for what makes no sense."""
     if family != "all" and family not in FAMILIES:
         raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
-    return Question(
+    question = Question(
         families=tuple(FAMILIES) if family == "all" else (family,),
         prior=read_prior(prior) if isinstance(prior, str | Path) else prior,
         cell=_six(cell) if cell is not None else None,
         centring=centring,
         law=law,
     )
+    return question if question.cell is None else _on_usual_axes(question)
 
 
 def read(
@@ -91,7 +98,7 @@ def read(
     """A file, two arrays or what was read before, as a measurement or a list of peaks."""
     if isinstance(pattern, str | Path):
         if peaks:
-            return read_peaks(pattern, wavelength=wavelength, axis=axis)
+            return read_peaks(pattern, wavelength=wavelength, axis=axis, scan=scan)
         return read_measurement(pattern, wavelength=wavelength, scan=scan, axis=axis)
     if axis is not None:
         raise XtinctError(f"axis {axis!r}: it is told of files alone; arrays are 2theta in degrees")
@@ -111,7 +118,10 @@ def read(
 def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:
     """The peaks of a list; errors that it does not give are taken as 0.02 degrees."""
     radiation = radiation or table.radiation
-    wavelength = radiation.wavelength if radiation else min(WAVELENGTH, 1.9 * float(table.d.min()))
+    # Angles belong to the mean of a doublet where that was told.
+    wavelength = (
+        radiation.given or radiation.wavelength if radiation else min(WAVELENGTH, 1.9 * float(table.d.min()))
+    )
     area = table.intensity if table.intensity is not None and (table.intensity > 0).any() else None
     if table.d_error is None and table.two_theta is not None and radiation is not None:
         return from_two_theta(table.two_theta, wavelength, ListedLines(area, None))
@@ -127,7 +137,7 @@ def observe_list(table: PeakTable, radiation: Radiation | None, question: Questi
             *notes,
             f"no wavelength is told: 2theta is that of a nominal {peaks.wavelength:.6g} angstrom",
         )
-    return observe_peaks(table.name or "peak list", peaks, question, notes)
+    return observe_peaks(table.name or "peak list", peaks, question, notes, radiation or table.radiation)
 
 
 def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
@@ -145,6 +155,29 @@ def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
         raise XtinctError("pattern: two_theta must ascend, within 0 to 180 degrees")
     refuse_transformed("pattern", intensity)
     return Measurement(two_theta, intensity, name="pattern")
+
+
+def _on_usual_axes(question: Question) -> Question:
+    """The question with its cell on conventional axes, where it has no symmetry on those that are told.
+
+    Rhombohedral axes, a unique axis c and primitive cells of centred lattices would else be triclinic.
+    """
+    cell, families = np.asarray(question.cell), [f for f in question.families if f != TRICLINIC]
+    if not families or any(conventional_cell_errors(f, cell[None]).max() < _EQUAL for f in families):
+        return question
+    high = lifted(reduced(cell, question.centring or "P"), _EQUAL)
+    if high is None or high.family not in families:
+        return question
+    usual = cell_of(high.family, high.metric)
+    text = " ".join(f"{x:.5g}" for x in usual)
+    return replace(
+        question,
+        cell=tuple(usual.tolist()),
+        # A cell that is told without a centring may have one; that of a centred lattice was primitive.
+        centring=high.centring if question.centring or high.centring != "P" else None,
+        note=f"the cell was told on other axes; on the usual ones it is {high.family}, "
+        f"{bravais(high.family, high.centring)} {text}",
+    )
 
 
 def _six(cell: str | Sequence[float]) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ whatever is not there is absent. Whether a pattern is such a one is found in the
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -44,9 +45,17 @@ def is_ideal(two_theta: np.ndarray, intensity: np.ndarray, found: Found) -> bool
 
 
 def observe_ideal(
-    two_theta: np.ndarray, intensity: np.ndarray, found: Found, nothing: Observation, law: str, prior: object
+    two_theta: np.ndarray,
+    intensity: np.ndarray,
+    found: Found,
+    nothing: Observation,
+    law: str,
+    weights: Mapping[int, float] | None,
 ) -> Observation | None:
-    """The answer by the exact law, None where it finds no lattice; `nothing`, the answer without one."""
+    """The answer by the exact law, None where it finds no lattice; `nothing`, the answer without one.
+
+    weights: of the space groups, by what is known of the crystal; None: all groups alike
+    """
     families = list(nothing.families)
     instrument = Instrument(
         wavelength=found.measured.radiation.wavelength,
@@ -58,7 +67,6 @@ def observe_ideal(
     )
     if instrument.sigma < 2 * instrument.step:
         return None
-    weights = dict(nothing.groups) if prior is not None or len(families) < 6 else None
     observer = Observer(instrument, families[0] if len(families) == 1 else "all", law, weights)
     answer = observer.predict(np.maximum(intensity, 0.0))[0]
     return None if answer.lattice is None else _as_observation(answer, nothing, instrument.wavelength)

@@ -62,6 +62,8 @@ _LISTED, _BELOW, _OF_SCORE, _JUDGED, _BY_SCORE = 80, 25.0, 0.25, 12, 5
 _SUGGESTED = 8
 #: Probability from which a centring of a cell that was told is a lattice of the answer.
 _TOLD = 1e-3
+#: Scales of a cell that is told, from which it is refined on a list of peaks.
+_SCALES = (0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015, 1.02)
 #: Rivals whose deciding lines are told.
 _RIVALS = 3
 #: Where the centrings that are a C on other axes put their second lattice point.
@@ -86,6 +88,7 @@ class Question:
     suggested  lattices to be judged beside those that the observer finds, the strongest first
     trust      probability that the first of them is right
     votes      probability of every space group by what suggested them; None: they have no voice
+    note       what was made of the cell, where it was told on other axes
     """
 
     families: tuple[str, ...] = tuple(FAMILIES)
@@ -96,6 +99,7 @@ class Question:
     suggested: tuple[Suggestion, ...] = ()
     trust: float = 0.0
     votes: Mapping[int, float] | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         unknown = [f for f in self.families if f not in FAMILIES]
@@ -105,7 +109,8 @@ class Question:
             cell = np.asarray(self.cell, dtype=np.float64)
             if cell.shape != (6,) or not (np.isfinite(cell).all() and (cell > 0).all()):
                 raise XtinctError(f"cell {self.cell}: expected six positive numbers, a b c alpha beta gamma")
-
+            if cell[3:].max() < np.pi:
+                raise XtinctError(f"cell {self.cell}: angles of radians, expected degrees")
         if self.centring is not None and self.centring not in tuple("PABCIFR"):
             raise XtinctError(f"centring {self.centring!r}: expected one of P A B C I F R")
 
@@ -193,6 +198,7 @@ def observe_found(
     question = question or Question()
     said = [Statement("reading", note) for note in pattern.notes]
     said += [Statement("radiation", note) for note in found.notes if note not in pattern.notes]
+    said += [Statement("reading", question.note)] if question.note else []
     said += remarks.of_peaks(found)
     nothing = _nothing(pattern.name, found.measured.radiation, question)
     nothing = replace(nothing, measured=found.measured, lines=_lines(found.peaks), statements=said)
@@ -201,9 +207,9 @@ def observe_found(
     if len(found.peaks) < _LEAST:
         return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
     if question.cell is None and is_ideal(pattern.two_theta, pattern.intensity, found):
-        exact = observe_ideal(
-            pattern.two_theta, pattern.intensity, found, nothing, question.law, question.prior
-        )
+        known = question.informed or len(question.families) < len(FAMILIES)
+        weights = question.weights() if known else None
+        exact = observe_ideal(pattern.two_theta, pattern.intensity, found, nothing, question.law, weights)
         if exact is not None:
             return exact
     weighed = _lattices(found, question, search)
@@ -215,29 +221,26 @@ def observe_found(
 
 
 def observe_peaks(
-    name: str, peaks: Peaks, question: Question | None = None, notes: Sequence[str] = ()
+    name: str,
+    peaks: Peaks,
+    question: Question | None = None,
+    notes: Sequence[str] = (),
+    radiation: Radiation | None = None,
 ) -> Observation:
     """Index a list of peaks; there are no heights to judge classes by, so these have the prior's weight.
 
-    notes: what is to be known of how the list was read.
+    notes: what is to be known of how the list was read; radiation, None where nobody tells it.
     """
     question = question or Question()
+    notes = [*notes, *([question.note] if question.note else [])]
     said = [*(Statement("reading", note) for note in notes), *remarks.of_list(len(peaks))]
-    nothing = replace(_nothing(name, None, question), lines=_lines(peaks), statements=said)
-    found = (
-        [
-            c
-            for c in candidates(peaks, question.families)
-            if c.score > NOTHING and question.suits(c.family, c.centring)
-        ]
-        if len(peaks) >= _LEAST
-        else []
-    )
+    nothing = replace(_nothing(name, radiation, question), lines=_lines(peaks), statements=said)
+    found = _listed(peaks, question) if len(peaks) >= _LEAST else []
     if not found:
         return replace(nothing, statements=[*said, Statement("no lattice", *remarks.NO_LATTICE)])
     best = found[0].score
     weight = np.exp(np.array([c.score - best for c in found[:_JUDGED]]) * 0.3)
-    unknown = float(np.exp(-0.3 * best))
+    unknown = float(np.exp(-0.3 * best)) if question.cell is None else 0.0
     share = weight / (weight.sum() + unknown)
     lattices = [_lattice(c, c.centring, p, peaks) for c, p in zip(found, share, strict=False)]
     lattices = _with_cells([lattices[0], *map(on_c_axes, lattices[1:])])
@@ -246,13 +249,34 @@ def observe_peaks(
         _add(groups, lattice.family, lattice.probability, question, lattice.bravais)
     for number, weight in question.weights().items():
         groups[number] += (1 - share.sum()) * weight
+    lines = _indexed(
+        peaks, (found[0].family, found[0].metric), found[0].shift, obverse=found[0].centring == "R"
+    )
+    if question.cell is not None:
+        said += remarks.of_told_cell(lines)
     return replace(
         nothing,
+        statements=said,
         lattices=lattices,
         unknown=float(1 - share.sum()),
-        lines=_indexed(peaks, found[0].family, found[0].metric, found[0].shift),
+        lines=lines,
         **_spread(groups, question),
     )
+
+
+def _listed(peaks: Peaks, question: Question) -> list[Candidate]:
+    """Lattices of a list of peaks, the most likely first: of a cell that is told, or those that are found."""
+    if question.cell is None:
+        found = candidates(peaks, question.families)
+        return [c for c in found if c.score > NOTHING and question.suits(c.family, c.centring)]
+    cell, family = np.asarray(question.cell, dtype=np.float64), _family_of_told(question)
+    found = []
+    for letter in FAMILIES[family].centrings:
+        if not question.suits(family, letter):
+            continue
+        near = [Suggestion(family, cell * [x, x, x, 1, 1, 1], letter, 0.0) for x in _SCALES]
+        found += sorted(suggested(peaks, near, rough=True), key=lambda c: -c.score)[:1]
+    return sorted(found, key=lambda c: -c.score)
 
 
 @dataclass(frozen=True)
@@ -334,15 +358,7 @@ def with_suggestions(chosen: list[Candidate], found: Found, question: Question) 
 
 def _told(found: Found, question: Question) -> Judged:
     """The cell that is told, fitted to the whole pattern from several starts."""
-    cell = np.asarray(question.cell, dtype=np.float64)
-    possible = [f for f in question.families if question.has_weight(f)]
-    fitting = [f for f in possible if conventional_cell_errors(f, cell[None]).max() < 1e-3]
-    if not fitting:
-        raise XtinctError(
-            f"cell {' '.join(f'{x:g}' for x in cell)}: no conventional cell of {', '.join(possible)}"
-        )
-    # A cell's family is the highest whose axes it has, unless a lower one is asked for.
-    family = fitting[0]
+    cell, family = np.asarray(question.cell, dtype=np.float64), _family_of_told(question)
     start = form_metric(family, cell[None])[0]
     fit = fit_cell(found.measured, family, start, found.peaks.profile)
     nothing = np.zeros(0)
@@ -369,6 +385,18 @@ def _told(found: Found, question: Question) -> Judged:
         centring="P",
         reduced=candidate.reduced,
     )
+
+
+def _family_of_told(question: Question) -> str:
+    """The family of a cell that is told: the highest whose axes it has, unless a lower one is asked for."""
+    cell = np.asarray(question.cell, dtype=np.float64)
+    possible = [f for f in question.families if question.has_weight(f)]
+    fitting = [f for f in possible if conventional_cell_errors(f, cell[None]).max() < 1e-3]
+    if not fitting:
+        raise XtinctError(
+            f"cell {' '.join(f'{x:g}' for x in cell)}: no conventional cell of {', '.join(possible)}"
+        )
+    return fitting[0]
 
 
 def _answer(nothing: Observation, found: Found, question: Question, weighed: _Weighed) -> Observation:
@@ -403,7 +431,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: _We
         nothing,
         lattices=_merged(lattices),
         unknown=weighed.unknown,
-        lines=_indexed(found.peaks, fit.family, fit.metric, fit),
+        lines=_indexed(found.peaks, (fit.family, fit.metric), fit, obverse=lattices[0].centring == "R"),
         deciding={rival: posterior.deciding(rival) for rival in rivals},
         by_absences=spread(absences) if question.votes is not None else [],
         fit=fit,
@@ -658,13 +686,16 @@ def _lines(peaks: Peaks) -> list[LineAnswer]:
     ]
 
 
-def _indexed(peaks: Peaks, family: str, metric: np.ndarray, where: LatticeFit | float) -> list[LineAnswer]:
-    """Observed lines with the hkl of the nearest line of the lattice, where one is near enough."""
+def _indexed(
+    peaks: Peaks, lattice: tuple[str, np.ndarray], where: LatticeFit | float, *, obverse: bool
+) -> list[LineAnswer]:
+    """Observed lines with the hkl of the nearest line of a lattice (family, metric), if it is near enough."""
+    family, metric = lattice
     q_max = float(q_of(min(peaks.two_theta[-1] + 1, 170.0), peaks.wavelength))
     own = lines_of(family, metric, 1e-9, q_max)
     true = true_angle(own.forms @ metric, peaks.wavelength)
     moved = shift(true, where.profile) if isinstance(where, LatticeFit) else np.full(len(true), where)
-    placed, hkl = true + moved, own.representative()
+    placed, hkl = true + moved, own.representative(obverse=obverse)
     out = []
     for line, width in zip(_lines(peaks), peaks.fwhm, strict=True):
         i = int(np.abs(placed - line.two_theta).argmin()) if len(placed) else -1

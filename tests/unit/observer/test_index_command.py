@@ -114,3 +114,14 @@ def test_uneven_steps_are_read(tmp_path):
     answer = json.loads(run(path, "--wavelength", "Cu", "--json").stdout)
     assert answer["lattices"][0]["family"] == "cubic"
     assert any(abs(x["cell"][0] - 5.64) < 0.01 for x in answer["lattices"])
+
+
+def test_a_list_that_cannot_be_indexed_costs_no_other_its_answer(tmp_path):
+    bad, good = tmp_path / "bad.txt", tmp_path / "good.txt"
+    bad.write_text("# d I\n3.256 10\n2.820 -1\n1.994 5\n")
+    good.write_text("# d I\n3.256 10\n2.820 100\n1.994 55\n")
+    result = run(bad, good, "--peaks", "--json")
+    first, second = json.loads(result.stdout)
+    assert first["error"].startswith(f"{bad}: intensities")
+    assert second["lattices"]
+    assert str(result.exception) == "1 of 2 patterns have no answer; each is named above"

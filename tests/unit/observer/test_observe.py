@@ -13,7 +13,9 @@ import xtinct
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
 from xtinct.observer.answer.answer_data import LatticeAnswer
+from xtinct.observer.answer.picture import tick_rows
 from xtinct.observer.answer.remarks import two_phases
+from xtinct.observer.asking import asked
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
 from xtinct.observer.observe import Question, on_c_axes
@@ -112,7 +114,9 @@ def test_inputs_of_the_next_programs_carry_cell_and_group(measured_yttria, tmp_p
     # One free length in a cubic cell; two lines of the doublet, the second half as strong.
     assert [line.split()[0] for line in topas.splitlines() if "= Get(a);" in line] == ["b", "c"]
     assert topas.count(" @ 10.6") == 1
-    assert "lo 1.54443 la 0.5000" in topas
+    # A line of the spectrum begins with its area, as in every emission profile that TOPAS comes with.
+    assert "la 1.0000 lo 1.54059" in topas
+    assert "la 0.5000 lo 1.54443" in topas
     groups = [number for number, _ in measured_yttria.groups][:2]
     assert 206 in groups
     assert 'space_group "I' in topas
@@ -572,3 +576,129 @@ def test_an_answer_to_a_list_of_peaks_says_what_a_list_cannot_show(tmp_path):
     assert "Only 2 lines were found" in nothing
     assert "No lattice explains" in nothing
     assert "nominal" not in nothing
+
+
+#: Sums h^2 + k^2 + l^2 of lines of yttria.
+YTTRIA_SUMS = [6, 8, 12, 14, 16, 18, 20, 22, 24, 26, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48]
+CORUNDUM = Structure.from_spacegroup(
+    "R-3c", Lattice.hexagonal(4.759, 12.991), ["Al", "O"], [[0, 0, 0.35216], [0.30624, 0, 0.25]]
+)
+
+
+@pytest.fixture
+def spacings(tmp_path):
+    """A list of the spacings of yttria."""
+    path = tmp_path / "yttria.txt"
+    path.write_text("# d\n" + "".join(f"{10.604 / n**0.5:.5f}\n" for n in YTTRIA_SUMS))
+    return path
+
+
+def test_spacings_of_a_list_stay_where_the_mean_of_a_doublet_is_told(spacings):
+    """K-alpha1 in place of the mean 1.5418 would make the cell 0.08 % smaller."""
+    answers = [xtinct.index(spacings, wavelength, peaks=True) for wavelength in (None, "CuKa", 1.5418)]
+    assert [a.lattice.cell[0] for a in answers] == pytest.approx([answers[0].lattice.cell[0]] * 3, rel=2e-4)
+
+
+def test_inputs_of_programs_are_written_of_lists_whose_wavelength_is_told(spacings, tmp_path):
+    answer = xtinct.index(spacings, 1.5406, peaks=True)
+    assert answer.to_dict()["wavelength"] == 1.5406
+    answer.to_input(tmp_path / "a.pcr")
+    assert " 1.540600 " in (tmp_path / "a.pcr").read_text()
+    with pytest.raises(XtinctError, match="the wavelength is not known"):
+        xtinct.index(spacings, peaks=True).to_input(tmp_path / "a.pcr")
+
+
+def test_the_cell_that_is_told_of_a_list_is_taken(tmp_path):
+    """Three lines have many lattices; of the cell that is told they show the centring."""
+    path = tmp_path / "salt.txt"
+    path.write_text("# d\n" + "".join(f"{5.64 / n**0.5:.4f}\n" for n in (3, 4, 8)))
+    told = xtinct.index(path, peaks=True, cell="5.7,5.7,5.7,90,90,90")
+    assert told.lattice.bravais == "cF"
+    assert told.lattice.cell[:3] == pytest.approx(5.64, abs=0.01)
+    assert told.families["cubic"] == pytest.approx(1)
+    assert told.unknown == 0
+    assert all(lattice.family == "cubic" for lattice in told.lattices)
+    # A cell that is wrong is not answered with another one: its foreign lines are said.
+    wrong = xtinct.index(path, peaks=True, cell="3.1,3.1,4.2,90,90,90", centring="P")
+    assert {lattice.bravais for lattice in wrong.lattices} == {"tP"}
+    assert "none of the cell that was told" in str(wrong)
+
+
+@pytest.mark.parametrize(
+    ("structure", "cell", "bravais_lattice"),
+    [
+        (CORUNDUM, "5.128,5.128,5.128,55.28,55.28,55.28", "hR"),
+        (rock_salt(), "3.988,3.988,3.988,60,60,60", "cF"),
+        (ZIRCONIA, "5.1505,5.3173,5.2116,90,90,99.23", "mP"),
+    ],
+)
+def test_a_cell_on_other_axes_is_no_triclinic_one(structure, cell, bravais_lattice):
+    """Rhombohedral axes, a primitive cell of a centred lattice, a unique axis c."""
+    answer = xtinct.index(pattern(structure), "Cu", cell=cell)
+    assert answer.lattice.bravais == bravais_lattice
+    assert answer.lattice.volume == pytest.approx(structure.lattice.volume, rel=0.01)
+    assert "the cell was told on other axes" in str(answer)
+    triclinic = asked(cell=cell, family="triclinic")
+    assert triclinic.cell == tuple(float(x) for x in cell.split(","))
+    assert not triclinic.note
+
+
+def test_a_cell_with_angles_of_radians_is_refused():
+    with pytest.raises(XtinctError, match="angles of radians"):
+        asked(cell="5,5,5,1.5708,1.5708,1.5708")
+
+
+def test_reflections_of_a_rhombohedral_lattice_are_of_the_obverse_setting():
+    answer = xtinct.index(pattern(CORUNDUM), "Cu", cell="4.76,4.76,12.99,90,90,120")
+    assert answer.lattice.bravais == "hR"
+    hkl = np.array([line.hkl for line in answer.lines if line.hkl])
+    assert (hkl @ [-1, 1, 1] % 3 == 0).all()
+    assert (hkl[0] == [0, 1, 2]).all()
+    ticks = {row.kind: row.hkl for row in tick_rows(answer)}
+    assert "0 1 2" in ticks["allowed"]
+    assert "1 0 2" not in ticks["allowed"]
+
+
+def test_an_answer_by_the_exact_law_is_json_and_knows_the_centring():
+    exact = pattern(
+        rutile(), noise=False, doublet=False, background=0.0, eta=0.0, shift=0.0, fwhm=0.23548, step=0.01
+    )
+    # The page sends what every browser reads, and Infinity is no JSON.
+    plain = json.loads(json.dumps(xtinct.index(exact, 1.540593).to_dict(), allow_nan=False))
+    assert plain["lattices"][0]["score"] is None
+    told = xtinct.index(exact, 1.540593, centring="I")
+    assert all(hermann_mauguin(g).startswith(("I", "C", "A")) for g, p in told.groups if p > 0)
+    assert told.lattice.centring == "I"
+
+
+def test_a_short_range_at_high_angles_is_answered():
+    two_theta = np.arange(80, 83, 0.02)
+    hump = 1000 * np.exp(-(((two_theta - 81.5) / 0.9) ** 2)) + 50
+    counts = np.random.default_rng(0).poisson(hump).astype(float)
+    assert xtinct.index((two_theta, counts), 1.5406).lattice is None
+
+
+def test_what_was_not_measured_speaks_for_no_class():
+    """Without 2 0 0, the strongest line of rock salt, nothing says that F 41 - - has no line there."""
+    two_theta, counts = pattern(rock_salt())
+    seen = (two_theta < 30.5) | (two_theta > 33)
+    whole = xtinct.index((two_theta, counts), "Cu")
+    part = xtinct.index((two_theta[seen], counts[seen]), "Cu")
+    assert np.allclose(part.measured.gaps, [(30.5, 33.0)], atol=0.03)
+    assert not whole.measured.gaps
+    for answer in (whole, part):
+        probability = {c.symbol: c.probability for c in answer.classes if c.family == "cubic"}
+        assert probability["F 41 - -"] < 0.03
+        assert probability["F - - -"] > 0.7
+    inside = [x for lines in part.deciding.values() for x in lines if 31 < x.two_theta < 32.5]
+    # Its tails reach out of the gap a little.
+    assert all(abs(line.decibans) < 2 for line in inside)
+
+
+def test_steps_that_grow_are_no_gaps():
+    """Equal steps of d are uneven ones of 2theta."""
+    two_theta, counts = pattern(rock_salt())
+    d = np.linspace(K_ALPHA[0] / (2 * np.sin(np.radians(5.1))), 1.1, 6000)
+    angles = 2 * np.degrees(np.arcsin(K_ALPHA[0] / (2 * d)))
+    assert np.diff(angles).max() > 5 * np.median(np.diff(angles))
+    assert not find(angles, np.interp(angles, two_theta, counts), radiation_of("Cu")).measured.gaps

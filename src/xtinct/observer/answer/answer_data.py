@@ -55,7 +55,8 @@ class LatticeAnswer:
     cell_probability that this is its cell, whatever the symmetry: the sum over the lattices of the answer
                      with the same primitive cell within 2.5 % and 2 degrees
     m20, f20         figures of merit of de Wolff (1968) and of Smith and Snyder (1979), over up to 20 lines
-    score            log-likelihood ratio of the lines over chance, less the costs of the metric's numbers
+    score            log-likelihood ratio of the lines over chance, less the costs of the metric's numbers;
+                     infinite (None in JSON) where the exact law found the lattice
     volume           of the conventional cell, angstrom^3
     """
 
@@ -84,7 +85,7 @@ class LatticeAnswer:
             "cell_probability": self.cell_probability,
             "M20": self.m20,
             "F20": self.f20,
-            "score": self.score,
+            "score": self.score if math.isfinite(self.score) else None,
         }
 
     def cell_text(self) -> list[str]:
@@ -136,7 +137,7 @@ class AnswerData:
     """What the observer says of a pattern.
 
     name         of the pattern
-    radiation    taken; None for a list of d values
+    radiation    taken; None for a list of d values whose wavelength nobody tells
     lattices     candidates, the best of the most probable cell first, then by probability; empty where none
                  was found
     unknown      probability that the lattice is none of them

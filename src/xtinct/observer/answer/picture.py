@@ -13,6 +13,7 @@ from xtinct.extras import naming_extra
 from xtinct.files.writing import write_bytes
 from xtinct.observer.answer.answer_data import AnswerData
 from xtinct.observer.answer.wording import told
+from xtinct.observer.peaks.gridded import within
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +76,9 @@ def picture(observation: AnswerData) -> "Figure":
         else:
             upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1.15))
         two_theta = measured.two_theta
-        upper.plot(two_theta, measured.intensity, ".", ms=2, color=_MEASURED, label="measured")
+        seen = ~within(measured.gaps, two_theta)
+        shown = two_theta[seen], measured.intensity[seen]
+        upper.plot(*shown, ".", ms=2, color=_MEASURED, label="measured")
         if fit is None:
             upper.plot(two_theta, measured.background, lw=1, color=_BACKGROUND, label="background")
             for line in observation.lines:
@@ -135,7 +138,8 @@ def tick_rows(observation: AnswerData) -> tuple[TickRow, ...]:
         hkl = tuple("" if line.hkl is None else " ".join(map(str, line.hkl)) for line in observation.lines)
         return (TickRow("found", "found lines", _FOREIGN, places, hkl),)
     lines = fit.centre[: len(fit.lines)]
-    hkl = [" ".join(map(str, one)) for one in fit.lines.representative().tolist()]
+    obverse = observation.lattice is not None and observation.lattice.centring == "R"
+    hkl = [" ".join(map(str, one)) for one in fit.lines.representative(obverse=obverse).tolist()]
     absent = np.array([np.abs(observation.absent - x).min(initial=9.0) < 1e-6 for x in lines], dtype=bool)
     foreign = np.array([line.two_theta for line in observation.lines if line.hkl is None])
 

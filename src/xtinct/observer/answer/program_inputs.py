@@ -41,8 +41,12 @@ def write_program_input(answer: AnswerData, path: str | Path) -> None:
     lattice was found.
     """
     program = program_named(path)
-    if answer.lattice_class is None or answer.radiation is None:
+    if answer.lattice_class is None:
         raise XtinctError(f"{answer.name}: no lattice was found, so there is nothing to write to {path}")
+    if answer.radiation is None:
+        raise XtinctError(
+            f"{answer.name}: the wavelength is not known, which {path} has to name; tell it (--wavelength)"
+        )
     write_text(path, program(answer))
 
 
@@ -78,9 +82,9 @@ def _topas(answer: AnswerData) -> str:
     cell = dict(zip(CELL, cell_on_axes_of(answer, groups[0]), strict=True))
     free, as_a = _FREE.get(lattice.family, CELL), _AS_A.get(lattice.family, ())
     profile = answer.fit.profile if answer.fit is not None else None
-    lines = [f"lo {radiation.wavelength:.6g} la {1.0:.4f} lh 0.1"]
+    lines = [f"la {1.0:.4f} lo {radiation.wavelength:.6g} lh 0.1"]
     if radiation.ratio:
-        lines.append(f"lo {radiation.second:.6g} la {radiation.ratio:.4f} lh 0.1")
+        lines.append(f"la {radiation.ratio:.4f} lo {radiation.second:.6g} lh 0.1")
     rows = [
         f"' Cell and group of {answer.name}; other groups with the same absences: {_alternatives(groups)}",
         f'xdd "{answer.name}"',

@@ -1,9 +1,11 @@
 """What is to be known of an answer: why there is none, what speaks against it, and what would help."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from xtinct.lattices.bravais import POINTS, same
-from xtinct.observer.answer.answer_data import AnswerData, Statement
+from xtinct.observer.answer.answer_data import AnswerData, LineAnswer, Statement
 from xtinct.observer.indexing.candidates import Candidate
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.peak_shapes import q_of
@@ -116,6 +118,20 @@ def of_list(lines: int) -> list[Statement]:
             "A list of peaks shows no absences: classes and groups go by the lattices alone.",
             "Take the whole pattern where you have it.",
         ),
+    ]
+
+
+def of_told_cell(lines: Sequence[LineAnswer]) -> list[Statement]:
+    """That some lines of a list are none of the cell that was told."""
+    foreign = [line for line in lines if line.hkl is None]
+    if not foreign:
+        return []
+    return [
+        Statement(
+            "foreign lines",
+            f"{len(foreign)} of {len(lines)} lines are none of the cell that was told.",
+            "Another phase, another cell or another wavelength: ask without the cell.",
+        )
     ]
 
 

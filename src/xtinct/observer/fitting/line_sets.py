@@ -38,9 +38,13 @@ class Lines:
     def __len__(self) -> int:
         return len(self.forms)
 
-    def representative(self) -> np.ndarray:
-        """int64 (m, 3): the hkl of each line that is written down: the largest indices first."""
-        key = np.lexsort((*(-self.hkl.T[::-1]), -(self.hkl >= 0).sum(axis=1), self.owner))
+    def representative(self, *, obverse: bool = False) -> np.ndarray:
+        """int64 (m, 3): the hkl of each line that is written down: the largest indices first.
+
+        obverse: of a rhombohedral lattice on hexagonal axes those with -h + k + l = 3n (0 1 2, not 1 0 2)
+        """
+        other = obverse & (self.hkl @ np.array([-1, 1, 1]) % 3 != 0)
+        key = np.lexsort((*(-self.hkl.T[::-1]), -(self.hkl >= 0).sum(axis=1), other, self.owner))
         first = np.searchsorted(self.owner[key], np.arange(len(self)))
         return self.hkl[key][first]
 

@@ -378,18 +378,19 @@ def candidates(
     return [_named(one) for one in pool]
 
 
-def suggested(
-    peaks: Peaks, suggestions: Sequence[Suggestion], limits: Limits | None = None
-) -> list[Candidate]:
-    """The suggestions as candidates, refined on the peaks; those that their lines allow."""
-    limits = _for_widths(limits or Limits(), peaks)
+def suggested(peaks: Peaks, suggestions: Sequence[Suggestion], *, rough: bool = False) -> list[Candidate]:
+    """The suggestions as candidates, refined on the peaks; those that their lines allow.
+
+    rough: the cells are only about right, and are refined from farther away
+    """
+    limits = _for_widths(Limits(), peaks)
     lines = used_lines(peaks, limits)
     found: list[Candidate] = []
     for one in suggestions:
         metric = form_metric(one.family, np.asarray(one.cell, dtype=np.float64)[None])[0]
         start = Lifted(one.family, metric, one.centring)
         scored = (
-            _scored(start, limits.shift_prior.shift, lines, limits, _FINAL)
+            _scored(start, limits.shift_prior.shift, lines, limits, _WIDTHS if rough else _FINAL)
             if lines.searched.two_theta.size >= 3
             else []
         )

@@ -114,7 +114,7 @@ class ClassPosterior:
         by_clump = self._of_sets.by_clump
         difference = _DECIBANS * (by_clump[self._best_set(one)] - by_clump[self._best_set(other)])
         first, second = self.allowed(one), self.allowed(other)
-        written = self._lines.representative()
+        written = self._lines.representative(obverse=one.startswith("R"))
         found = []
         for number, part in enumerate(self._of_sets.clumps):
             unlike = part[first[part] != second[part]]

@@ -19,6 +19,7 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.metric import volume_of_metric
 from xtinct.observer.fitting.line_sets import absence_sets, centring_of, lines_of
 from xtinct.observer.judging.pattern_evidence import INTENSITY_MEANS, INTENSITY_WEIGHTS, lorentz_polarization
+from xtinct.observer.peaks.gridded import within
 from xtinct.observer.peaks.peak_search import error_share
 from xtinct.observer.peaks.peak_shapes import q_of, true_angle
 from xtinct.radiation.anodes import ANODES
@@ -103,12 +104,14 @@ def peak_evidence(peaks, family: str, metric: np.ndarray, shift: float = 0.0) ->
     chance = (
         np.mean(np.exp(-area[:, None] / spurious_means) / spurious_means, axis=1) * _SPURIOUS / (high - low)
     )
+    # Nobody has looked for a line in a gap.
+    hidden = (distance < _HIDDEN * fwhm[:, None]).any(axis=0) | within(peaks.gaps, centre)
     value, missing, unexplained = _judge(
         sets.allowed,
         mean,
         at[:, None] - centre,
         (area, error, chance),
-        (np.maximum(_SEEN * quietest, _LEAST * strongest), (distance < _HIDDEN * fwhm[:, None]).any(axis=0)),
+        (np.maximum(_SEEN * quietest, _LEAST * strongest), hidden),
         (INTENSITY_WEIGHTS, INTENSITY_MEANS),
     )
     share = sets.share.sum(axis=1) / sets.share.sum()

@@ -22,6 +22,11 @@ _STEPS_A_PEAK, _COARSEST = 5.0, 0.03
 _BEND = 0.63
 #: Peaks wider than this, degree, are humps; and the widest range that a broad peak is held against.
 _WIDEST, _WIDEST_REACH = 2.5, 20.0
+#: A step is a gap, where nothing was measured, if it is so many times the median step and those beside it,
+#: and longer than the last number, degree.
+_OF_MEDIAN, _OF_NEIGHBOURS, _LONGEST_STEP = 5.0, 3.0, 0.3
+#: Variance of the points in a gap, over the largest of the others: they say nothing.
+_SAYING_NOTHING = 1e9
 #: Fewest points that can be judged.
 _FEWEST = 50
 
@@ -41,6 +46,8 @@ class Measured:
     two_theta   float64 (n,), degrees; intensity and background alike, in units of the file
     radiation   wavelengths; noise, of the points
     width       about the FWHM of the strongest peaks, degree
+    gaps        first and last angle, degrees, of every range in which nothing was measured: the intensities
+                there join its ends
     """
 
     two_theta: np.ndarray
@@ -49,6 +56,7 @@ class Measured:
     radiation: Wavelengths
     noise: Noise
     width: float
+    gaps: tuple[tuple[float, float], ...] = ()
 
     @property
     def step(self) -> float:
@@ -84,7 +92,10 @@ class Measured:
         No profile fits perfectly: where a peak is high, its misfit exceeds the noise of counting.
         """
         peaks = np.maximum(fitted - self.background, 0.0)
-        return self.noise.gain * np.maximum(fitted, 0.0) + self.noise.floor + (misfit * peaks) ** 2
+        variance = self.noise.gain * np.maximum(fitted, 0.0) + self.noise.floor + (misfit * peaks) ** 2
+        if self.gaps:
+            variance[within(self.gaps, self.two_theta)] = _SAYING_NOTHING * variance.max()
+        return variance
 
 
 def measured(
@@ -99,13 +110,33 @@ def measured(
         raise XtinctError(f"pattern: {len(two_theta)} points, too few to hold peaks (at least {_FEWEST})")
     if not np.ptp(intensity) > 0:
         raise XtinctError("pattern: the intensity is the same everywhere, so there are no peaks")
+    gaps = _gaps(two_theta)
     two_theta, intensity, sigma = _equidistant(two_theta, intensity, sigma)
     width = peak_width(two_theta, intensity)
     join = max(1, int(min(width / _STEPS_A_PEAK, _COARSEST) / (two_theta[1] - two_theta[0]) + 1e-6))
     two_theta, intensity, sigma = _joined(two_theta, intensity, sigma, join)
     background = background_of(two_theta, intensity, width, radiation.wavelength)
-    noise = noise_of(intensity, background, two_theta[1] - two_theta[0], width, sigma)
-    return Measured(two_theta, intensity, background, radiation, noise, width)
+    # What joins the ends of a gap has no noise.
+    seen = ~within(gaps, two_theta)
+    own = intensity[seen], background[seen]
+    noise = noise_of(*own, two_theta[1] - two_theta[0], width, None if sigma is None else sigma[seen])
+    return Measured(two_theta, intensity, background, radiation, noise, width, gaps)
+
+
+def _gaps(two_theta: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """First and last angle of the gaps between points (n,), degrees."""
+    steps = np.diff(two_theta)
+    beside = np.maximum(np.append(steps[1:], 0.0), np.insert(steps[:-1], 0, 0.0))
+    long = steps > np.maximum(_OF_NEIGHBOURS * beside, max(_OF_MEDIAN * np.median(steps), _LONGEST_STEP))
+    return tuple((float(two_theta[i]), float(two_theta[i + 1])) for i in np.flatnonzero(long))
+
+
+def within(gaps: tuple[tuple[float, float], ...], two_theta: np.ndarray) -> np.ndarray:
+    """bool (n,): which angles lie in a gap."""
+    inside = np.zeros(len(two_theta), dtype=bool)
+    for low, high in gaps:
+        inside |= (two_theta > low) & (two_theta < high)
+    return inside
 
 
 def _equidistant(two_theta: np.ndarray, intensity: np.ndarray, sigma: np.ndarray | None):

@@ -14,6 +14,8 @@ from xtinct.radiation.anodes import ANODES, TUNGSTEN_L_ALPHA
 _REACH, _FEW = 0.6246, 15
 #: A search begins this many widths after the first point.
 BEGIN = 2.5
+#: Points up to which a part is too short to be searched.
+_SHORTEST = 20
 #: Most peaks that are looked for.
 _MOST = 110
 #: Widths of peaks that a search begins with: the widest, degree, or this many times the width of the
@@ -45,6 +47,7 @@ class Peaks:
     area         intensity times degree; area_error
     fwhm         degrees; gap, distance to the nearest other peak, degrees
     wavelength   angstrom; profile, the shapes
+    gaps         first and last angle, degrees, of every range in which nothing was measured
     """
 
     two_theta: np.ndarray
@@ -55,6 +58,7 @@ class Peaks:
     gap: np.ndarray
     wavelength: float
     profile: Profile
+    gaps: tuple[tuple[float, float], ...] = ()
 
     def __len__(self) -> int:
         return len(self.two_theta)
@@ -79,9 +83,10 @@ def find_peaks(measured: Measured, width: float | None = None) -> tuple[Peaks, P
     end = measured.two_theta[-1]
     reach = float(true_angle(np.array([_REACH]), measured.radiation.wavelength)[0])
     part = measured.between(low, min(end, reach))
-    found = _search(part, width) if len(part.two_theta) > 20 else None
+    found = _search(part, width) if len(part.two_theta) > _SHORTEST else None
     if (found is None or len(found[0]) < _FEW) and end > reach:
-        found = _search(measured.between(low, end), width) or found
+        part = measured.between(low, end)
+        found = (_search(part, width) if len(part.two_theta) > _SHORTEST else None) or found
     if found is None:
         nothing = np.zeros(0)
         return Peaks(*([nothing] * 6), measured.radiation.wavelength, Profile()), None
@@ -258,7 +263,7 @@ def _judged(measured: Measured, fit: PeakFit) -> tuple[Peaks, PeakFit]:
         width,
         gap,
     )
-    return Peaks(*(x[keep] for x in columns), measured.radiation.wavelength, fit.profile), fit
+    return Peaks(*(x[keep] for x in columns), measured.radiation.wavelength, fit.profile, measured.gaps), fit
 
 
 def _tail_limit(

@@ -39,6 +39,7 @@ def peaks_of(family, cell, number, seed, spurious=0):
         fwhm=np.full(n, 0.12),
         wavelength=1.540593,
         profile=Profile(),
+        gaps=(),
     )
 
 
