@@ -28,6 +28,16 @@ def stream_key(seed: int, *labels: str | int) -> np.uint64:
     return np.uint64(int.from_bytes(digest, "little"))
 
 
+def spread_over(size: int, count: int, start: int = 0) -> np.ndarray:
+    """`count` of the numbers below `size`, int64 (count,), from all over it, which is no draw at all.
+
+    None comes again before all have come. Even steps may fall in with a period of what the numbers stand for;
+    steps of the golden section do not.
+    """
+    stride = next(s for s in range(int(size * 0.6180339887), size + 1) if math.gcd(s, size) == 1)
+    return np.array([(start + i) * stride % size for i in range(count)], dtype=np.int64)
+
+
 @njit(inline="always", cache=True)
 def _mix(x):
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

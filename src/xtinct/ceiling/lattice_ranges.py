@@ -21,6 +21,7 @@ from xtinct.ceiling.extinction import USUAL, CeilingQuestion, k_largest
 from xtinct.ceiling.hypotheses import Hypotheses, Window, best_of, blocks, partitions
 from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
+from xtinct.randomness import spread_over
 from xtinct.symmetry.families import CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL
 
 
@@ -95,10 +96,7 @@ def sampled_cells(family: str, spec: LatticeSpec, seed: int, samples: int) -> np
     """
     indices = np.arange(samples)
     if spec.kind == "mesh":
-        # A stride that shares no factor with the size meets every lattice before one comes again.
-        size = spec.n_lattices(family)
-        stride = next(s for s in range(int(size * 0.6180339887), size + 1) if math.gcd(s, size) == 1)
-        indices = np.array([(seed + i) * stride % size for i in range(samples)])
+        indices = spread_over(spec.n_lattices(family), samples, seed)
     return spec.cells(family, seed, indices)
 
 

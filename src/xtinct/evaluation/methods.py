@@ -29,7 +29,7 @@ class ObserverSettings:
     """What the observer is told about a test set of one crystal family.
 
     law      intensity law: uniform | physical
-    samples  number that it is asked about, spread evenly
+    samples  number that it is asked about, from all over the test set
     lengths  range of axes that the lattices were drawn from, angstrom; None: not known
     """
 

@@ -32,7 +32,7 @@ from xtinct.symmetry.families import crystal_system
 
 #: Tables of the figures beside the records of an evaluation: `<test set>.<table>.csv`.
 TABLES = ("features", "descriptors")
-#: Samples of the map of features, spread evenly over the test set.
+#: Samples of the map of features, from all over the test set.
 MAPPED = 500
 #: What is left of a feature space before t-SNE, as scikit-learn advises.
 _COMPONENTS = 50

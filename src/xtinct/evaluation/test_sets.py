@@ -14,6 +14,7 @@ from xtinct.files.schema import CELL
 from xtinct.linelists.line_lists import LabelledLines, LineLists
 from xtinct.linelists.line_tables import read_lines
 from xtinct.patterns.instrument import Instrument
+from xtinct.randomness import spread_over
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,14 @@ class TestSet:
         return np.concatenate(cells)
 
     def spread(self, scope: str, count: int) -> tuple[LabelledSamples, LineLists]:
-        """`count` samples spread evenly over the test set, or all if there are fewer, and their lines.
+        """`count` samples from all over the test set, or all if there are fewer, and their lines.
 
-        Files are ordered, so the first samples alone would be of few lattices or groups.
+        Files are ordered by group and lattice, so the first samples alone would be of few groups, and
+        samples at even steps of few lattices.
         """
         cells = self.cells()
         n = len(cells)
-        rows = np.arange(n) if n <= count else (np.arange(count) * n + n // 2) // count
+        rows = np.arange(n) if n <= count else np.sort(spread_over(n, count))
         ids: list[str] = []
         groups = [np.empty(0, np.int16)]
         lines = [LineLists(np.zeros(1, np.int64), np.empty(0, np.float32), np.empty(0, np.float32))]

@@ -367,7 +367,7 @@ class Robustness(StrictSection):
     tests: Distinct[Name] = key(
         "datasets and keys of variants; the curves of a model are measured on those that are among its tests"
     )
-    patterns: Count = key("samples of the test part of each, spread evenly over it")
+    patterns: Count = key("samples of the test part of each, from all over it")
     counts: list[Positive] = key("at the maximum, for Poisson noise")
     width_factor: list[Annotated[float, Field(gt=0, le=100)]] = key("multiplies the width of every peak")
     zero_shift: list[Annotated[float, Field(ge=-10, le=10)]] = key("added to the instrument's, degree")
@@ -381,7 +381,7 @@ class ObserverKeys(StrictSection):
     families: Distinct[one_of(family for family in FAMILIES if family != "triclinic")] = key(
         "crystal families whose test sets are judged, of those in families"
     )
-    samples: Count = key("samples of the test part of each test set, spread evenly over it")
+    samples: Count = key("samples of the test part of each test set, from all over it")
     laws: dict[str, Literal["uniform", "physical"]] = key(
         "datasets and keys of variants that are judged, with the intensity law to expect there"
     )
