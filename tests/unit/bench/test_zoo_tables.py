@@ -97,6 +97,23 @@ def test_models_of_different_rate_or_budget_are_no_pair(tables, key, value):
     assert cells(tables.tables_of(rows, [], [])["### What the repair is worth"]) == []
 
 
+def test_each_version_is_shown_at_the_rate_that_suits_it_best_on_lattices(tables):
+    rows = []
+    for rate, lattices, structures in (
+        ("0.00025", (0.5, 0.2), (0.1, 0.2)),
+        ("0.0025", (0.3, 0.4), (0.9, 0.3)),
+    ):
+        for test, shares in (("ulbd", lattices), ("cddd-random", structures)):
+            of_rate = pair(test, *((share,) for share in shares))
+            rows += [r | {"learning_rate": rate, "experiment": f"{r['experiment']}-{rate}"} for r in of_rate]
+    heading = "### At the better of two rates"
+    (shown,) = cells(tables.tables_of(rows, [], [])[heading])
+    assert shown[:5] == ["CNN5", "0.00025", "0.0025", "50.0", "40.0"]
+    assert shown[6:8] == ["10.0", "30.0"]
+    one_rate = [r for r in rows if r["learning_rate"] == "0.0025" or r["version"] == "repaired"]
+    assert cells(tables.tables_of(one_rate, [], [])[heading]) == []
+
+
 def test_a_page_without_a_heading_or_its_table_is_refused(tables):
     page = (ZOO / "README.md").read_text(encoding="utf-8")
     with pytest.raises(XtinctError, match="### Rare systems"):
