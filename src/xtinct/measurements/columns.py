@@ -49,6 +49,8 @@ _SIGMA = re.compile(
     r"^(?:e\.?s\.?d|esd|sig(?:ma)?|err|e$|std|s\.?u\.?|unc|dy|di\b|d_?i$|fehler|erreur|stdev|standard|σ"
     r"|weight_?err|i_?err|y_?err)"
 )
+#: Characters of the longest line that names columns; one that is longer is text.
+_LONGEST_NAMES = 10_000
 #: Words of columns that were calculated, which stand behind those that were measured.
 _CALCULATED = re.compile(r"calc|(?:\b|_|[iy])cal\b|fitted|(?:\b|_)fit\b|bkg|backg")
 #: Words of columns that hold a function of the intensities.
@@ -223,7 +225,8 @@ def _dialect(lines: list[str], numeric: list[int], name: str) -> Dialect:
             numbers = [dialect.number(field) for field in dialect.fields(lines[i])]
             good = next((k for k, x in enumerate(numbers) if x is None), len(numbers))
             # Text after the numbers is a remark; before them the row is none.
-            counts[good if good == len(numbers) or good >= 2 else 0] += 1
+            good = good if good == len(numbers) or good >= 2 else 0
+            counts[good] += 1
             angles += good > 0 and numbers[0] < 180
         width, agreeing = max(counts.items(), key=lambda item: (item[1] if item[0] else 0, item[0]))
         # Of two that read as many rows, as "10.020;1,153", the one whose positions may be angles.
@@ -319,6 +322,8 @@ def _labels(header: list[str], dialect: Dialect, width: int, fields: int) -> lis
     Columns of words (dates) behind the `width` columns of numbers may have names too: `fields` of them all.
     """
     for line in reversed(header[-6:]):
+        if len(line) > _LONGEST_NAMES:
+            continue
         if _starts_with_number(line) and not re.match(r"\W*2[\s-]*(?:th|θ)", line, re.IGNORECASE):
             continue
         plain = re.sub(r"^\s*[#!;'%*@/]+\s*", "", line.strip())

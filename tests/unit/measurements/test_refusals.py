@@ -119,6 +119,12 @@ def test_a_long_line_does_not_hang(file):
     refused(file("k alpha " * 50_000))
 
 
+def test_a_long_line_before_the_rows_names_no_columns():
+    rows = "\n".join(f"{10 + i / 50} {100 + i % 7}" for i in range(60))
+    (scan,) = measurements_in(f"{'remark ' * 50_000}\n{rows}".encode(), "a.dat", wavelength=1.5406)
+    assert len(scan.two_theta) == 60
+
+
 @pytest.mark.parametrize("blanks", [" ", "\t", "\N{NO-BREAK SPACE}"])
 def test_a_long_run_of_blanks_does_not_hang(blanks):
     """Patterns that begin with a blank took the square of the run's length: 16 s for 200,000 of them."""
