@@ -14,11 +14,12 @@ from xtinct.observer.answer.answer_data import ClassAnswer, LatticeAnswer, LineA
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact.exact_observer import Answer, Observer
 from xtinct.observer.exact.finding import Lattice
+from xtinct.observer.exact.setting import fwhm_of
 from xtinct.observer.fitting.line_sets import lines_of
 from xtinct.observer.judging.lattice_classes import DecidingLine
 from xtinct.observer.peaks.peak_shapes import q_of, true_angle
 from xtinct.observer.peaks.radiation_found import Found
-from xtinct.patterns.instrument import Instrument
+from xtinct.patterns.instrument import FWHM_PER_SIGMA, Instrument
 from xtinct.symmetry.classes import extinction_classes
 from xtinct.symmetry.operations import bravais_lattice, centring
 
@@ -65,8 +66,11 @@ def observe_ideal(
         lorentz="lorentz-polarisation",
         fwhm=float(np.median(found.peaks.fwhm)),
     )
-    if instrument.sigma < 2 * instrument.step:
+    # The fitted width is good to a part in a thousand; the exact law wants it to a millionth.
+    fwhm = fwhm_of(intensity / intensity.max(), instrument)
+    if not fwhm >= 2 * FWHM_PER_SIGMA * instrument.step:
         return None
+    instrument = replace(instrument, fwhm=fwhm)
     observer = Observer(instrument, families[0] if len(families) == 1 else "all", law, weights)
     answer = observer.predict(np.maximum(intensity, 0.0))[0]
     return None if answer.lattice is None else _as_observation(answer, nothing, instrument.wavelength)

@@ -664,11 +664,9 @@ def test_an_answer_by_the_exact_law_is_json_and_knows_the_centring():
         rutile(), noise=False, doublet=False, background=0.0, eta=0.0, shift=0.0, fwhm=0.23548, step=0.01
     )
     # The page sends what every browser reads, and Infinity is no JSON.
-    plain = json.loads(
-        json.dumps(xtinct.index(exact, 1.540593, family="tetragonal").to_dict(), allow_nan=False)
-    )
+    plain = json.loads(json.dumps(xtinct.index(exact, 1.540593).to_dict(), allow_nan=False))
     assert plain["lattices"][0]["score"] is None
-    told = xtinct.index(exact, 1.540593, family="tetragonal", centring="I")
+    told = xtinct.index(exact, 1.540593, centring="I")
     assert all(hermann_mauguin(g).startswith(("I", "C", "A")) for g, p in told.groups if p > 0)
     assert told.lattice.centring == "I"
 
