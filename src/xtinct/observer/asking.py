@@ -24,6 +24,8 @@ from xtinct.symmetry.families import FAMILIES, TRICLINIC
 Pattern = str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray]
 #: What numbers that are told as equal differ by at most, and how far symmetry may move atoms, angstrom.
 _EQUAL = 1e-3
+#: Relative difference of wavelengths that are one.
+_SAME_WAVELENGTH = 1e-4
 #: Angstrom, a name, the two of a doublet; None: what the file says.
 Wavelength = float | str | Sequence[float] | Radiation | None
 
@@ -116,7 +118,18 @@ def read(
 
 
 def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:
-    """The peaks of a list; errors that it does not give are taken as 0.02 degrees."""
+    """The peaks of a list; errors that it does not give are taken as 0.02 degrees.
+
+    XtinctError where the list was made with another radiation: it no longer says whether d or 2theta is what
+    was measured.
+    """
+    if table.two_theta is not None and table.radiation is not None and radiation is not None:
+        made, now = (x.given or x.wavelength for x in (table.radiation, radiation))
+        if abs(made - now) > _SAME_WAVELENGTH * made:
+            raise XtinctError(
+                f"{table.name or 'peak list'}: its d and 2theta belong to {made:g} angstrom, and {now:g} is "
+                "told; read the file with that wavelength, or replace d or 2theta in the PeakTable"
+            )
     radiation = radiation or table.radiation
     # Angles belong to the mean of a doublet where that was told.
     wavelength = (

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import assign, njit
+from xtinct.observer.peaks.gridded import in_gap
 from xtinct.recognition.known_structures import FIRST, UNIT, Table
 from xtinct.recognition.screening import BIN, MEAN_SHIFT
 from xtinct.recognition.targets import Targets
@@ -98,6 +99,7 @@ class _Peaks(NamedTuple):
     wavelength: float
     first: float
     last: float
+    gaps: np.ndarray
     width: float
 
 
@@ -149,6 +151,7 @@ def _peaks(targets: Targets) -> _Peaks:
         targets.wavelength,
         targets.first,
         targets.last,
+        targets.gaps,
         float(np.median(targets.fwhm)),
     )
 
@@ -434,11 +437,11 @@ def _cosines(peaks, root, place, intensity, squares):
 
 @njit(cache=True)
 def _visible(lines, peaks, place):
-    """Order of the lines by place, those in the pattern alone."""
+    """Order of the lines by place, those in the pattern and in no gap of it alone."""
     order = np.argsort(place)
     n = 0
     for i in order:
-        if peaks.first < place[i] < peaks.last:
+        if peaks.first < place[i] < peaks.last and not in_gap(peaks.gaps, place[i]):
             order[n] = i
             n += 1
     return order[:n]

@@ -30,6 +30,7 @@ class Targets:
     fwhm        degrees
     open        share of the area that no phase has explained yet, 0 to 1
     wavelength  angstrom; first and last angle of the pattern, degrees
+    gaps        float64 (m, 2), first and last angle of every range in which nothing was measured, degrees
     """
 
     two_theta: np.ndarray
@@ -41,6 +42,7 @@ class Targets:
     wavelength: float
     first: float
     last: float
+    gaps: np.ndarray
 
     def __len__(self) -> int:
         return len(self.two_theta)
@@ -80,6 +82,7 @@ def from_peaks(peaks: Peaks, first: float, last: float) -> Targets:
         wavelength=peaks.wavelength,
         first=first,
         last=last,
+        gaps=np.array(peaks.gaps, dtype=np.float64).reshape(-1, 2),
     )
 
 

@@ -12,6 +12,7 @@ from pymatgen.core import Lattice, Structure
 import xtinct
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
+from xtinct.measurements import read_peaks
 from xtinct.observer.answer.answer_data import LatticeAnswer
 from xtinct.observer.answer.picture import tick_rows
 from xtinct.observer.answer.remarks import two_phases
@@ -676,6 +677,16 @@ def test_a_short_range_at_high_angles_is_answered():
     hump = 1000 * np.exp(-(((two_theta - 81.5) / 0.9) ** 2)) + 50
     counts = np.random.default_rng(0).poisson(hump).astype(float)
     assert xtinct.index((two_theta, counts), 1.5406).lattice is None
+
+
+def test_a_list_is_not_moved_to_another_wavelength(tmp_path):
+    """What was read of a list of d has angles too, and these are not what was measured."""
+    path = tmp_path / "d.txt"
+    path.write_text("# d\n" + "".join(f"{4.05 / n**0.5:.5f}\n" for n in (3, 4, 8, 11, 12, 16, 19, 20)))
+    table = read_peaks(path, wavelength="CuKa")
+    assert xtinct.index(table, "CuKa", family="cubic").lattice.cell[0] == pytest.approx(4.05, abs=0.003)
+    with pytest.raises(XtinctError, match=r"belong to 1\.54059 angstrom, and 0\.709317 is told"):
+        xtinct.index(table, "MoKa")
 
 
 def test_what_was_not_measured_speaks_for_no_class():

@@ -20,7 +20,9 @@ from xtinct.measurements import Measurement
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, measure, simulate_measurement
 from xtinct.recognition.known_structures import build_table, load_table
+from xtinct.recognition.matching import match
 from xtinct.recognition.recognising import recognised_cells
+from xtinct.recognition.targets import targets_of
 from xtinct.sources.given import standard_of
 from xtinct.symmetry.families import FAMILIES, family_of
 from xtinct.symmetry.operations import centring
@@ -94,6 +96,22 @@ def test_measured_crystals_are_recognised_on_other_axes(table, structures):
         assert sum(answer.systems.values()) == pytest.approx(1)
     assert right >= 7
     assert cells >= 7
+
+
+def test_lines_in_a_gap_are_not_missed(folder, table, structures):
+    """A range that was not measured says nothing against a structure with its strongest line there."""
+    row = chosen(structures)[2]
+    simulation = simulate_measurement(row["cif"], 4, CLEAN)
+    top = simulation.two_theta[simulation.intensity.argmax()]
+    seen = np.abs(simulation.two_theta - top) > 1.0
+    found = find(simulation.two_theta[seen], simulation.intensity[seen], simulation.radiation)
+    targets = targets_of(found)
+    names = pq.read_table(folder / "table.parquet")["structure_id"].to_pylist()
+    own = np.array([names.index(row["structure_id"])])
+    spared = match(table, targets, own, np.zeros(1))["missing"]
+    missed = match(table, replace(targets, gaps=np.empty((0, 2))), own, np.zeros(1))["missing"]
+    assert len(targets.gaps) == 1
+    assert spared > missed + 1
 
 
 def test_what_the_table_has_is_more_probable_than_a_stranger(folder, structures, tmp_path):

@@ -162,6 +162,7 @@ def used_lines(peaks: Peaks, limits: Limits) -> _Lines:
             peaks.fwhm[rows].astype(np.float64),
             float(np.quantile(area, 0.1)),
             float(peaks.wavelength),
+            np.array(peaks.gaps, dtype=np.float64).reshape(-1, 2),
         )
 
     rows = chosen(limits.searched)

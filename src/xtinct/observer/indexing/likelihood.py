@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xtinct.compiling import njit
+from xtinct.observer.peaks.gridded import in_gap
 from xtinct.symmetry.families import BY_SYMMETRY, FAMILIES
 
 #: Kinds of lattices, by the hkl that are equivalent in them.
@@ -39,6 +40,7 @@ class FoundLines(NamedTuple):
     width: np.ndarray  # degree, full width at half maximum
     limit: float  # area of the weakest line that would have been found
     wavelength: float  # angstrom
+    gaps: np.ndarray  # float64 (m, 2), first and last angle of what was not measured, degree
 
 
 class Kind(NamedTuple):
@@ -324,7 +326,7 @@ def refined(metric, shift, kind, found, n, prior, widths):
 
 @njit(cache=True)
 def unseen(angles, many, found, shift):
-    """Log-likelihood of the lines of a lattice that were not found where they might have been.
+    """Log-likelihood of the lines of a lattice that were not found where they might have been: not in a gap.
 
     angles   float64 (m,), ascending, degree; many (m,), numbers of equivalents
     found    every found line, foreign or not
@@ -337,7 +339,7 @@ def unseen(angles, many, found, shift):
     low, high = found.two_theta[0] - shift - 0.5, found.two_theta[n - 1] - shift + 0.1
     for j in range(angles.size):
         x = angles[j]
-        if x < low or x > high:
+        if x < low or x > high or in_gap(found.gaps, x + shift):
             continue
         power, equivalents, near = 0.0, 0.0, 180.0
         for i in range(n):

@@ -12,6 +12,7 @@ from pybaselines.utils import ParameterWarning
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks, peak_widths
 
+from xtinct.compiling import njit
 from xtinct.errors import XtinctError
 from xtinct.observer.peaks.peak_shapes import Grid, Wavelengths
 
@@ -136,6 +137,15 @@ def within(gaps: tuple[tuple[float, float], ...], two_theta: np.ndarray) -> np.n
     inside = np.zeros(len(two_theta), dtype=bool)
     for low, high in gaps:
         inside |= (two_theta > low) & (two_theta < high)
+    return inside
+
+
+@njit(cache=True)
+def in_gap(gaps, two_theta):
+    """Whether an angle lies in one of `gaps` float64 (m, 2), for compiled code."""
+    inside = False
+    for i in range(gaps.shape[0]):
+        inside |= gaps[i, 0] < two_theta < gaps[i, 1]
     return inside
 
 

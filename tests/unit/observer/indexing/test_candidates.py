@@ -67,6 +67,21 @@ def test_exact_list_of_every_bravais_lattice_is_indexed(name):
     assert merit(best, peak_lists.from_d(listed(group, cell))).m20 > 100
 
 
+def test_lines_in_a_gap_are_not_missed():
+    """What was not measured speaks against no lattice."""
+    group, cell = KNOWN["cF"]
+    d = listed(group, cell)
+    seen = peak_lists.from_d(np.delete(d, slice(4, 9)))
+    area = np.where(np.arange(len(seen)) % 5, 1.0, 0.01)  # weak lines are found too
+    seen = replace(seen, area=area, area_error=area / 30)
+    angles = peak_lists.from_d(d).two_theta
+    gap = (float(angles[3] + angles[4]) / 2, float(angles[8] + angles[9]) / 2)
+    missed = candidates(seen, ["cubic"])[0]
+    spared = candidates(replace(seen, gaps=(gap,)), ["cubic"])[0]
+    assert spared.bravais == missed.bravais == "cF"
+    assert spared.score > missed.score + 1
+
+
 def test_shifted_list_with_foreign_and_missing_lines():
     group, cell = KNOWN["mP"]
     peaks = peak_lists.from_d(listed(group, cell))
