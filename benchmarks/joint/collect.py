@@ -30,6 +30,7 @@ from xtinct.errors import XtinctError
 from xtinct.joint.identifying import told_by
 from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import radiation_of
+from xtinct.observer.final_fit import fitted_to_the_end
 from xtinct.observer.judging.court import Court
 from xtinct.observer.judging.mixture import second_phase
 from xtinct.observer.judging.weighing import (
@@ -40,9 +41,10 @@ from xtinct.observer.judging.weighing import (
     probabilities,
     suggestions,
 )
-from xtinct.observer.observe import Question, fitted_to_the_end, with_suggestions, worth_fitting
 from xtinct.observer.peaks.radiation_found import find
+from xtinct.observer.question import Question
 from xtinct.observer.simulation import Settings, simulate_measurement
+from xtinct.observer.weighed_lattices import with_suggestions, worth_fitting
 from xtinct.recognition.known_structures import load_table
 from xtinct.recognition.recognising import recognise_targets
 from xtinct.recognition.targets import targets_of

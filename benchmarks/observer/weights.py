@@ -17,8 +17,9 @@ from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import Radiation, radiation_of
 from xtinct.observer.judging.court import Court
 from xtinct.observer.judging.weighing import FIGURES, distinct, figures, none_of_them
-from xtinct.observer.observe import Question, worth_fitting
 from xtinct.observer.peaks.radiation_found import find
+from xtinct.observer.question import Question
+from xtinct.observer.weighed_lattices import worth_fitting
 from xtinct.symmetry.families import family_of
 from xtinct.symmetry.operations import centring
 

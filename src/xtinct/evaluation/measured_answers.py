@@ -23,9 +23,11 @@ from xtinct.joint.identifying import identify_found
 from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import Measurement
 from xtinct.observer.indexing.candidates import Candidate, candidates
-from xtinct.observer.observe import Question, Search, observe_found, peaks_of
+from xtinct.observer.observe import observe_found, peaks_of
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.radiation_found import Found
+from xtinct.observer.question import Question
+from xtinct.observer.weighed_lattices import Search
 from xtinct.recognition.known_structures import Table
 from xtinct.recognition.recognising import chosen_rows, open_table
 from xtinct.scores.calibration import expected_calibration_error

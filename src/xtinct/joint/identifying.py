@@ -14,8 +14,10 @@ from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import Measurement, PeakTable, radiation_of
 from xtinct.observer.asking import Pattern, Wavelength, asked, observe_list, read
 from xtinct.observer.indexing.candidates import Suggestion, candidates
-from xtinct.observer.observe import Question, Search, observe_found, peaks_of
+from xtinct.observer.observe import observe_found, peaks_of
 from xtinct.observer.peaks.radiation_found import Found
+from xtinct.observer.question import Question
+from xtinct.observer.weighed_lattices import Search
 from xtinct.recognition.known_structures import Table
 from xtinct.recognition.recognising import chosen_rows, open_table, recognise, recognise_targets
 from xtinct.recognition.recognition import Recognition

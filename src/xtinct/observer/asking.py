@@ -15,9 +15,10 @@ from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable, Radiation, radiation_of, read_measurement, read_peaks
 from xtinct.measurements.counts import refuse_transformed
 from xtinct.observer.answer.observation import Observation
-from xtinct.observer.observe import Question, observe, observe_peaks
+from xtinct.observer.observe import observe, observe_peaks
 from xtinct.observer.peaks.peak_lists import WAVELENGTH, ListedLines, from_d, from_two_theta
 from xtinct.observer.peaks.peak_search import Peaks
+from xtinct.observer.question import Question
 from xtinct.symmetry.families import FAMILIES, TRICLINIC
 
 #: What a person hands over: a file, what was read of one, or 2theta in degrees and intensity, (n,) each.

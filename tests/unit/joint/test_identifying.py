@@ -17,17 +17,13 @@ from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.conventional import conventional_cell
 from xtinct.measurements import Measurement, PeakTable
 from xtinct.observer.asking import listed
+from xtinct.observer.final_fit import fitted_to_the_end
 from xtinct.observer.indexing.candidates import Suggestion
 from xtinct.observer.judging.court import Court
-from xtinct.observer.observe import (
-    Question,
-    fitted_to_the_end,
-    observe_peaks,
-    peaks_of,
-    with_suggestions,
-    worth_fitting,
-)
+from xtinct.observer.observe import observe_peaks, peaks_of
+from xtinct.observer.question import Question
 from xtinct.observer.simulation import Settings, simulate_measurement
+from xtinct.observer.weighed_lattices import with_suggestions, worth_fitting
 from xtinct.recognition.known_structures import load_table
 from xtinct.recognition.recognising import DATABASE, PACKAGED, default_database, recognise
 from xtinct.sources.given import standard_of

@@ -14,13 +14,14 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
 from xtinct.measurements import read_peaks
 from xtinct.observer.answer.answer_data import LatticeAnswer
+from xtinct.observer.answer.lattice_answers import on_c_axes
 from xtinct.observer.answer.picture import tick_rows
 from xtinct.observer.answer.remarks import two_phases
 from xtinct.observer.asking import asked
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
-from xtinct.observer.observe import Question, on_c_axes
 from xtinct.observer.peaks.radiation_found import find
+from xtinct.observer.question import Question
 from xtinct.radiation.tubes import radiation_of
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import space_groups
