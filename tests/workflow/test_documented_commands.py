@@ -71,6 +71,7 @@ COMMANDS = {
     # README.md
     "make all": DRY,
     "make test": DRY,
+    "make test-slow": DRY,
     # docs/reliability.md
     "make fuzz": DRY,
     "make test-faults": DRY,
