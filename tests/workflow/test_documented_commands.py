@@ -71,6 +71,7 @@ COMMANDS = {
     # README.md
     "make all": DRY,
     "make test": DRY,
+    "make test-slow": DRY,
     # docs/reliability.md
     "make fuzz": DRY,
     "make test-faults": DRY,
@@ -80,6 +81,7 @@ COMMANDS = {
     "snakemake --cores 64 all": DRY,
     "snakemake -n all": AS_IT_IS,
     "dvc repro": "dvc repro --dry symmetry",  # a dry run of DVC stops at the first file not yet made
+    "dvc repro --dry": "dvc repro --dry symmetry",
     "xtinct ceilings": AS_IT_IS,
     "snakemake --cores all all": DRY,
     "snakemake --cores all cddd": DRY,
@@ -205,6 +207,7 @@ COMMANDS = {
     "xtinct index sample.xy --wavelength CuKa --cell 4.6,4.6,2.96,90,90,90": HELP,
     "xtinct index lines.txt --peaks --axis d": HELP,
     "xtinct recognise": HELP,
+    "snakemake --cores all recognition": DRY,
     "xtinct predict sample.xrdml": HELP,
     "xtinct predict sample.xy --wavelength CuKa": HELP,
     "xtinct predict lines.txt --peaks --axis d": HELP,

@@ -17,7 +17,7 @@ def main() -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="xtinct")
 def cli() -> None:
-    """Powder-diffraction datasets, models, and the extinction-law ceilings that bound them."""
+    """Symmetry of measured powder patterns; datasets, models, and the ceilings of the extinction laws."""
 
 
 @cli.command()

@@ -25,7 +25,7 @@ _ELEMENTS = click.option(
 _PEAKS = click.option(
     "--peaks", is_flag=True, help="The file is a list of peaks: positions, intensities if known."
 )
-_SCAN = click.option("--scan", help="Scan or block of a file that holds several.")
+_SCAN = click.option("--scan", help="Of a file with several scans: the number, from 1, or part of the name.")
 _AXIS = click.option(
     "--axis",
     help="What the positions are, where the file does not say it: 2theta, theta, d, q (1/angstrom), q_nm "
