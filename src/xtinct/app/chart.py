@@ -6,6 +6,7 @@ import numpy as np
 
 from xtinct.observer.answer.answer_data import AnswerData
 from xtinct.observer.answer.picture import tick_rows
+from xtinct.observer.peaks.gridded import Measured, within
 
 #: Significant digits of intensities: more than any screen shows.
 _DIGITS = 6
@@ -15,7 +16,8 @@ def chart_of(observation: AnswerData) -> dict[str, Any]:
     """Plain values; angles in degrees, intensities in the unit of the file.
 
     `measured`: two_theta, intensity, background, (n,) each, None for a list of peaks; `fit`: two_theta,
-    fitted, background, residual, (m,) each, None without a fit; `found`: the observed lines; `ticks`: rows of
+    fitted, background, residual, (m,) each, None without a fit; intensity and residual hold None where
+    nothing was measured; `found`: the observed lines; `ticks`: rows of
     marks, each with kind, name, two_theta and hkl.
     """
     measured, fit = observation.measured, observation.fit
@@ -25,7 +27,7 @@ def chart_of(observation: AnswerData) -> dict[str, Any]:
         if measured is None
         else {
             "two_theta": _angles(measured.two_theta),
-            "intensity": _short(measured.intensity),
+            "intensity": _seen(measured, measured.two_theta, measured.intensity),
             "background": _short(measured.background),
         },
         "fit": None
@@ -34,7 +36,7 @@ def chart_of(observation: AnswerData) -> dict[str, Any]:
             "two_theta": _angles(fit.two_theta),
             "fitted": _short(fit.fitted),
             "background": _short(fit.background),
-            "residual": _short(fit.residual),
+            "residual": _seen(measured, fit.two_theta, fit.residual),
         },
         "found": [
             {
@@ -55,6 +57,12 @@ def chart_of(observation: AnswerData) -> dict[str, Any]:
             for row in tick_rows(observation)
         ],
     }
+
+
+def _seen(measured: Measured, two_theta: np.ndarray, values: np.ndarray) -> list[float | None]:
+    """Values (n,) at angles (n,), None in the gaps of the pattern."""
+    gap = within(measured.gaps, two_theta)
+    return [None if out else x for out, x in zip(gap.tolist(), _short(values), strict=True)]
 
 
 def _angles(two_theta: np.ndarray) -> list[float]:

@@ -108,7 +108,8 @@ export class Chart {
     let text = `2\u03b8 ${at.toFixed(3)}\u00b0`;
     if (measured) {
       const i = Math.min(firstAt(measured.two_theta, at), measured.two_theta.length - 1);
-      text += `, intensity ${measured.intensity[i].toPrecision(4)}`;
+      const value = measured.intensity[i];
+      text += value === null ? ", not measured" : `, intensity ${value.toPrecision(4)}`;
     }
     let best = null;
     for (const row of ticks) {
@@ -168,10 +169,15 @@ export class Chart {
     return [angles.slice(first, last), values.slice(first, last)];
   }
 
+  // Values that were not measured are null: the curve is broken there.
   curve(name, angles, values, y) {
     const [places, heights] = this.part(angles, values);
-    const points = places.map((place, i) => `${this.x(place).toFixed(1)} ${y(heights[i]).toFixed(1)}`);
-    if (points.length) this.svg.append(element("path", { class: name, d: `M${points.join("L")}` }));
+    let path = "", pen = "M";
+    places.forEach((place, i) => {
+      if (heights[i] !== null) path += `${pen}${this.x(place).toFixed(1)} ${y(heights[i]).toFixed(1)}`;
+      pen = heights[i] === null ? "M" : "L";
+    });
+    if (path) this.svg.append(element("path", { class: name, d: path }));
   }
 
   upper(floor) {
