@@ -4,7 +4,7 @@ import pytest
 
 from xtinct.files.writing import write_csv
 from xtinct.report.inputs import read_tables
-from xtinct.report.sections.certainty import budget_charts, evaluation_charts
+from xtinct.report.sections.certainty import Budget, budget_charts, evaluation_charts, training_budgets
 
 
 def test_sets_are_drawn_with_their_intervals(tmp_path):
@@ -40,7 +40,7 @@ def test_a_learning_curve_follows_its_power_law():
         row = {"experiment": f"e{i}", "family": "all", "test_set": "cddd", "train_set": "gcdd-online"}
         row |= {"model": "resnet-10", "target": "spacegroup", "k": 1, "accuracy": 1 - error}
         rows.append(row | {"low": 0.9 - error, "high": 1.0})
-        budgets[f"e{i}", "all"] = patterns
+        budgets[f"e{i}", "all"] = Budget(patterns, "")
     (chart,) = budget_charts(rows, budgets)
     points, line = chart["series"]
     assert [p[0] for p in points["points"]] == [100, 1000, 10_000]
@@ -51,3 +51,23 @@ def test_a_learning_curve_follows_its_power_law():
     assert budget_charts(rows[:1], budgets) == []
     assert budget_charts([row | {"accuracy": 1.0} for row in rows], budgets) == []
     assert budget_charts([row | {"trained_target": "crystal_system"} for row in rows], budgets) == []
+
+
+def test_a_learning_curve_holds_what_differs_in_budget_alone():
+    """Two recipes of one network and training set, at two budgets each, are two curves."""
+    trainings, rows = [], []
+    for prior, budgets in (("natural", (100, 1000)), ("uniform", (100, 1000)), ("sqrt", (500,))):
+        for patterns in budgets:
+            told = {"train": "gcdd-online", "prior": prior, "patterns": patterns}
+            card = {"experiment": f"{prior}-{patterns}", "family": "all"}
+            card["training"] = {"experiment": told, "seed": patterns}
+            trainings.append({"card": card, "patterns": patterns})
+            row = {"experiment": card["experiment"], "family": "all", "test_set": "cddd"}
+            row |= {"train_set": "gcdd-online", "model": "logq", "target": "spacegroup", "k": 1}
+            rows.append(row | {"accuracy": 0.5, "low": 0.4, "high": 0.6})
+    (chart,) = budget_charts(rows, training_budgets(trainings))
+    assert [[point[4] for point in series["points"]] for series in chart["series"]] == [
+        ["natural-100", "natural-1000"],
+        ["uniform-100", "uniform-1000"],
+    ]
+    assert len({series["name"] for series in chart["series"]}) == 2

@@ -5,8 +5,10 @@ the thing it is shown `on` (test set or quantity), the `target`, both axes and t
 [x, y, low, high, text]; low and high are null where there is no interval.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -208,20 +210,34 @@ def size_charts(averaged: Iterable[Mapping], sizes: Mapping[tuple[str, str], int
     ]
 
 
-def training_budgets(trainings: Iterable[Mapping]) -> dict[tuple[str, str], int]:
-    """(experiment, family) -> patterns that its models have seen."""
-    return {(t["card"]["experiment"], t["card"]["family"]): t["patterns"] for t in trainings}
+class Budget(NamedTuple):
+    """Patterns that a model has seen, and as JSON what else its training depends on, but for the seed."""
+
+    patterns: int
+    recipe: str
 
 
-def budget_charts(averaged: Iterable[Mapping], budgets: Mapping[tuple[str, str], int]) -> list[dict]:
+def training_budgets(trainings: Iterable[Mapping]) -> dict[tuple[str, str], Budget]:
+    """(experiment, family) -> budget of its models."""
+    budgets = {}
+    for training in trainings:
+        card = training["card"]
+        recipe = {key: value for key, value in card["training"].items() if key != "seed"}
+        recipe["experiment"] = {k: v for k, v in recipe["experiment"].items() if k != "patterns"}
+        words = json.dumps(recipe, sort_keys=True)
+        budgets[card["experiment"], card["family"]] = Budget(training["patterns"], words)
+    return budgets
+
+
+def budget_charts(averaged: Iterable[Mapping], budgets: Mapping[tuple[str, str], Budget]) -> list[dict]:
     """Error over the patterns seen in training, with the power law through three budgets or more.
 
-    Experiments of one network, training set and target that differ in their budget: the learning curve of
-    Schopmans et al. (2023), on logarithmic axes, where a power law is a straight line.
+    Experiments that differ in their budget alone: the learning curve of Schopmans et al. (2023), on
+    logarithmic axes, where a power law is a straight line.
     """
-    found: dict[tuple, dict[str, list[list]]] = {}
+    found: dict[tuple, dict[tuple[str, str], list[list]]] = {}
     for row in averaged:
-        seen = budgets.get((row["experiment"], row["family"]))
+        seen, recipe = budgets.get((row["experiment"], row["family"]), (0, ""))
         own = row.get("trained_target", row["target"]) == row["target"]
         if row["k"] != 1 or not seen or not own or row["accuracy"] >= 1:
             continue
@@ -229,12 +245,19 @@ def budget_charts(averaged: Iterable[Mapping], budgets: Mapping[tuple[str, str],
         # An error of 0 has no place on a logarithmic axis.
         point = [seen, error, max(low, error / 10), high, row["experiment"]]
         series = found.setdefault((row["family"], row["test_set"], row["target"]), {})
-        series.setdefault(f"{row['model']}, trained on {set_name(row['train_set'])}", []).append(point)
+        name = f"{row['model']}, trained on {set_name(row['train_set'])}"
+        series.setdefault((name, recipe), []).append(point)
     charts = []
     for key, every in sorted(
         found.items(), key=lambda item: (str(item[0][0]), set_place(item[0][1]), item[0][2])
     ):
-        curves = {name: sorted(p) for name, p in every.items() if len({point[0] for point in p}) > 1}
+        several = [(name, sorted(p)) for (name, _), p in every.items() if len({point[0] for point in p}) > 1]
+        names = [name for name, _ in several]
+        # Curves of one name differ in what else was told of their experiments.
+        curves = sorted(
+            (name if names.count(name) == 1 else f"{name} as {points[0][4]}", points)
+            for name, points in several
+        )
         if curves:
             charts.append(
                 {
@@ -243,7 +266,7 @@ def budget_charts(averaged: Iterable[Mapping], budgets: Mapping[tuple[str, str],
                     "x": {"title": "training patterns seen", "log": True},
                     "y": {"title": "share that is wrong", "percent": True, "log": True},
                     "diagonal": False,
-                    "series": [s for name, points in sorted(curves.items()) for s in _with_law(name, points)],
+                    "series": [s for name, points in curves for s in _with_law(name, points)],
                 }
             )
     return charts
