@@ -31,7 +31,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _wrong_crystals(config["gcdd"])
     yield from _wrong_measurement(config)
     yield from _wrong_lattices("ulbd.lattices.", config["ulbd"]["lattices"])
-    yield from _wrong_patterns(config.get("patterns", {}))
+    yield from _wrong_patterns(config["patterns"])
     yield from _wrong_parts(config)
     yield from _wrong_sources(config["sources"])
     for name in config["variants"]:
