@@ -332,7 +332,7 @@ def types_left_out():
     files = {
         p for of in settings for p in xtinct.project.experiments.training_inputs(of)
     }
-    return sorted(path for path in files if path.startswith("data/apart/"))
+    return sorted(filter(xtinct.project.named_sets.is_apart, files))
 
 
 def network_digest(experiment):

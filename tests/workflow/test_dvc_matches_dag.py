@@ -111,7 +111,7 @@ CHANGES = {
     "few groups": {"splits.least": 2},
     "types left out": {"experiments.cddd.train": "data/apart"},
     "types left out of a mixture": {"experiments.cddd.train": {"data/apart": 2, "gcdd-online": 1}},
-    "types left out of no patterns": {"patterns": {}, "experiments.cddd.train": "data/apart/cubic.parquet"},
+    "types left out, named as a file": {"experiments.cddd.train": "data/apart/cubic.parquet"},
     "libraries": {"experiments.cddd": LIBRARIES | {"train": "cddd"}},
     "libraries of types left out": {"experiments.cddd": LIBRARIES | {"train": "data/apart"}},
     "libraries of a variant": {"experiments.cddd": LIBRARIES | {"train": "cddd-wang2025"}},
@@ -132,7 +132,7 @@ TOGETHER = (
         CHANGES["an observer of variants and copies"],
     ),
     ("experiments.cddd.train", {}, APART),
-    ("patterns", APART, APART | {"patterns": {}}),
+    ("patterns", APART, APART | CHANGES["two sets of measured patterns"]),
 )
 
 
@@ -525,8 +525,11 @@ def touched(clone, config, jobs, unobserved, stages, stages_under):
         found[path] = names_of(before - planned, stages) | names_of(planned - before, again)
         assert found[path] - {"report"} or path in OF_THE_REPORT, f"{path} changes nothing"
     for path, *changes in TOGETHER:
-        before, after = (plan(clone, with_values(config, change)) for change in changes)
-        found[path] = found.get(path, set()) | names_of(before ^ after, stages)
+        sides = [with_values(config, change) for change in changes]
+        planned = [plan(clone, side) for side in sides]
+        for jobs, side in zip(planned, sides, strict=True):
+            alone = jobs - frozenset.intersection(*map(frozenset, planned))
+            found[path] = found.get(path, set()) | names_of(alone, stages_under(side))
     assert len(found) > 50
     return found
 
