@@ -17,7 +17,7 @@ VARIANTS = config["variants"]
 # Real test crystals with coordinates, lattice or both drawn anew.
 COPIES = list(xtinct.project.named_sets.COPIES)
 # Sets of measured patterns, and what is asked of them.
-PATTERN_SETS = list(config.get("patterns", {}))
+PATTERN_SETS = list(config["patterns"])
 MEASURED_METHODS = ["index", "predict"]
 SHARDS = [f"{i:04d}" for i in range(config["shards"])]
 # GPUs that a job asks for: none for `train.device: cpu`, else one, whatever this machine has.
@@ -324,6 +324,17 @@ def training(wildcards):
     )
 
 
+def types_left_out():
+    """The files of data/apart that trainings read."""
+    settings = [
+        xtinct.project.experiments.training_settings(config, *model) for model in MODELS
+    ]
+    files = {
+        p for of in settings for p in xtinct.project.experiments.training_inputs(of)
+    }
+    return sorted(filter(xtinct.project.named_sets.is_apart, files))
+
+
 def network_digest(experiment):
     """Digest of the source of an experiment's network, if it is of the user's own."""
     model = config["models"][config["experiments"][experiment]["model"]]
@@ -368,11 +379,7 @@ def given_paths():
     """What sources and sets of measured patterns read on this disk."""
     return [
         *[p for of in config["sources"].values() for p in source_inputs(of, PROJECT)],
-        *[
-            p
-            for of in config.get("patterns", {}).values()
-            for p in pattern_inputs(of, PROJECT)
-        ],
+        *[p for of in config["patterns"].values() for p in pattern_inputs(of, PROJECT)],
     ]
 
 

@@ -177,7 +177,6 @@ COMMANDS = {
     "xtinct score": HELP,
     "xtinct score predictions.csv --truth data/ulbd/cubic.parquet": HELP,
     "dvc commit": HELP,
-    "dvc add my/lines": HELP,
     "xtinct describe": HELP,
     # docs/sharing.md; tests/workflow/test_build.py shares a whole build
     "xtinct share": HELP,

@@ -6,14 +6,20 @@ import os
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
 import yaml
 
+from xtinct.auditing.pattern_paths import pattern_inputs
+from xtinct.errors import XtinctError
 from xtinct.patterns.instrument import Instrument
+from xtinct.project.configuration import CONFIG, check
 from xtinct.project.digests import SOURCE, module_file, source_files
 from xtinct.project.dvc_stages import stale_stages
+from xtinct.sources.fetching import source_inputs
 
 pytestmark = pytest.mark.workflow
 
@@ -60,8 +66,74 @@ ALL_KINDS = {
     "cddd-wang2025": "physical",
     "cddd-both": "physical",
 }
+#: An experiment that is judged on the crystals of its training as well.
+LIBRARIES = {
+    "target": "spacegroup",
+    "families": ["cubic"],
+    "model": "logq",
+    "patterns": 1024,
+    "seeds": [0],
+    "tests": ["gcdd"],
+    "variation": {"zero_shift": [0, 0.1]},
+    "libraries": 2,
+}
 #: Too coarse to be named key by key; any change of them counts.
 WHOLE = ("sources", "patterns", "splits.fractions", "instrument.two_theta", "instrument.background")
+#: What stages are repeated for.
+REPEATED = frozenset({"sources", "patterns", "experiments"})
+#: What the page alone is made from.
+OF_THE_REPORT = ("report.title",)
+#: Changes of config/smoke.yaml under which both tools must still make the same: sections that may be empty,
+#: and what experiments may ask for.
+CHANGES = {
+    "no measured patterns": {"patterns": {}},
+    "two sets of measured patterns": {
+        "patterns": {"mine": {"kind": "files", "path": "config/smoke.yaml"}, "examples": {"kind": "carried"}}
+    },
+    "two sources": {"sources": OTHER["sources"]},
+    "an observer of no families": {"observer.families": []},
+    "an observer of no test sets": {"observer.laws": {}},
+    "an observer without models of its families": {"observer.families": ["trigonal-hexagonal"]},
+    "an observer of variants and copies": {"observer": OBSERVED | {"laws": ALL_KINDS}},
+    "no robustness": {"robustness.tests": []},
+    "robustness without curves": {
+        f"robustness.{key}": [] for key in ("counts", "width_factor", "zero_shift", "start", "end")
+    },
+    "no variants": {
+        "variants": {},
+        "experiments.imbalanced.train": "gcdd",
+        "experiments.imbalanced.tests": ["cddd-lattice"],
+    },
+    "variants that nothing asks for": {
+        "experiments.imbalanced.train": "gcdd",
+        "experiments.imbalanced.tests": ["gcdd"],
+    },
+    "few groups": {"splits.least": 2},
+    "types left out": {"experiments.cddd.train": "data/apart"},
+    "types left out of a mixture": {"experiments.cddd.train": {"data/apart": 2, "gcdd-online": 1}},
+    "types left out, named as a file": {"experiments.cddd.train": "data/apart/cubic.parquet"},
+    "libraries": {"experiments.cddd": LIBRARIES | {"train": "cddd"}},
+    "libraries of types left out": {"experiments.cddd": LIBRARIES | {"train": "data/apart"}},
+    "libraries of a variant": {"experiments.cddd": LIBRARIES | {"train": "cddd-wang2025"}},
+    "figures": {
+        "models.trees": {"kind": "extratrees", "trees": 5, "min_leaf": 1},
+        "experiments.cddd.model": "trees",
+        "experiments.cddd.figures": True,
+        "experiments.cddd.tests": ["cddd", "gcdd", "cddd-wang2025", "cddd-both", "ulbd-imbalanced"],
+    },
+    "mixtures": {"experiments.gcdd.train": {"physical-online": 1, "gcdd-online": 2, "ulbd-imbalanced": 1}},
+}
+APART = {"experiments.cddd.train": "data/apart"}
+#: What is read only where something else asks for it: path, and two changes that differ in it.
+TOGETHER = (
+    (
+        "observer.laws",
+        {"observer": OBSERVED | {"laws": {"ulbd": "uniform"}}},
+        CHANGES["an observer of variants and copies"],
+    ),
+    ("experiments.cddd.train", {}, APART),
+    ("patterns", APART, APART | CHANGES["two sets of measured patterns"]),
+)
 
 
 @dataclass(frozen=True)
@@ -98,8 +170,8 @@ def parsed_once():
         yield
 
 
-def plan(clone, config):
-    """Every job of a full run under `config`, as Snakemake plans it."""
+def plan(clone, config, targets=()):
+    """Every job of a full run under `config`, as Snakemake plans it, with what else `targets` ask for."""
     from snakemake.api import SnakemakeApi
     from snakemake.settings.types import (
         ConfigSettings,
@@ -116,7 +188,7 @@ def plan(clone, config):
             snakefile=clone.path / "Snakefile",
             workdir=clone.path,
         )
-        workflow.dag(DAGSettings(targets={"all"})).summary()
+        workflow.dag(DAGSettings(targets={"all", *targets})).summary()
         return {
             Job(
                 job.rule.name,
@@ -127,7 +199,6 @@ def plan(clone, config):
                 repr(dict(job.params.items())),
             )
             for job in workflow._workflow.dag.jobs
-            if job.rule.name != "all"
         }
 
 
@@ -152,33 +223,78 @@ def unobserved(clone, config):
     return plan(clone, with_value(config, "observer.families", []))
 
 
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    cmd: str
+    deps: frozenset[str]
+    outs: frozenset[str]
+    params: frozenset[str]
+
+    @cached_property
+    def rules(self):
+        """Names of the rules that its command allows."""
+        words = shlex.split(self.cmd)
+        return frozenset(words[words.index("--allowed-rules") + 1 : words.index("--")])
+
+    @cached_property
+    def folders(self):
+        """Folders that its command makes before anything else."""
+        made = re.match("mkdir -p (.+?) && ", self.cmd)
+        return frozenset(made[1].split() if made else ())
+
+    @cached_property
+    def targets(self):
+        """Rules and files that its command asks for."""
+        words = shlex.split(self.cmd)
+        return frozenset(words[words.index("--") + 1 :])
+
+
 @pytest.fixture(scope="module")
-def stages(clone):
+def stages_under(clone):
+    """Function of a configuration: the stages that DVC reads from dvc.yaml under it."""
+    from dvc.parsing import DataResolver
     from dvc.repo import Repo
 
-    with Repo(str(clone.path)) as repo:
-        return [stage for stage in repo.index.stages if stage.cmd]
+    written = yaml.safe_load((clone.path / "dvc.yaml").read_text())
+    file = clone.path / CONFIG
+    kept = file.read_bytes()
+
+    def read(config):
+        file.write_text(yaml.safe_dump(config, sort_keys=False))
+        try:
+            with Repo(str(clone.path)) as repo:
+                resolved = DataResolver(repo, repo.root_dir, copy.deepcopy(written)).resolve()["stages"]
+        finally:
+            file.write_bytes(kept)
+        return [
+            Stage(
+                name,
+                stage["cmd"],
+                frozenset(stage["deps"]),
+                frozenset(
+                    path for kind in ("outs", "metrics", "plots") for path in flat(stage.get(kind, []))
+                ),
+                frozenset(key for of in stage.get("params", []) for key in of[CONFIG]),
+            )
+            for name, stage in resolved.items()
+        ]
+
+    return read
+
+
+def flat(entries):
+    """Paths of outputs, each of them alone or with what is said of it."""
+    return [path for entry in entries for path in ([entry] if isinstance(entry, str) else entry)]
+
+
+@pytest.fixture(scope="module")
+def stages(config, stages_under):
+    return stages_under(config)
 
 
 def inside(path, roots):
     return any(path == root or path.startswith(root + os.sep) for root in roots)
-
-
-def allowed_rules(stage):
-    words = shlex.split(stage.cmd)
-    return set(words[words.index("--allowed-rules") + 1 : words.index("--")])
-
-
-def outs(stage):
-    return {out.def_path for out in stage.outs}
-
-
-def deps(stage):
-    return {dep.def_path for dep in stage.deps}
-
-
-def params(stage):
-    return {key for dep in stage.deps for key in (getattr(dep, "params", None) or [])}
 
 
 def family(stage):
@@ -191,63 +307,123 @@ def stage_of(job, stages):
     found = [
         stage
         for stage in stages
-        if job.rule in allowed_rules(stage) and all(inside(path, outs(stage)) for path in places)
+        if job.rule in stage.rules and all(inside(path, stage.outs) for path in places)
     ]
     assert len(found) == 1, f"{job.rule}, {sorted(job.outputs)}: {[stage.name for stage in found]}"
     return found[0]
 
 
-def test_every_job_belongs_to_one_stage_and_every_stage_has_jobs(jobs, stages):
+def names_of(jobs, stages):
+    """Names of the stages that run these jobs."""
+    return {stage_of(job, stages).name for job in jobs if job.outputs}
+
+
+@pytest.fixture(scope="module")
+def held_together(clone, stages_under):
+    """Function of a configuration: its jobs; fails where DVC would not make the same under it as Snakemake.
+
+    The jobs of a stage are what its targets lead to. DVC ends a stage whose dependencies or outputs are not
+    there: each dependency comes from another stage or lies in the checkout, and each output has a job or is
+    made by the command itself.
+    """
+    tracked = clone.run("git", "ls-files").stdout.splitlines()
+
+    def hold(config):
+        stages = stages_under(check(config))
+        planned = plan(clone, config, set().union(*(stage.targets for stage in stages)))
+        maker = {name: job for job in planned for name in (job.rule, *job.outputs)}
+        jobs = {job for job in leading_to({"all"}, maker) if job.outputs}
+        made = {stage.name: set() for stage in stages}
+        for job in jobs:
+            made[stage_of(job, stages).name].add(job)
+        given = given_inputs(config)
+        outs = set().union(*(stage.outs for stage in stages))
+        links = {path.removesuffix(".json") for path in outs if path.startswith("data/links/")}
+        there = outs | links | {*tracked}
+        for stage in stages:
+            mine = made[stage.name]
+            within = {name: job for name, job in maker.items() if job in mine or not job.outputs}
+            reached = {job for job in leading_to(stage.targets, within) if job.outputs}
+            assert reached == mine, f"{stage.name} makes other files than Snakemake"
+            needed = set().union(*(job.inputs for job in mine)) - set().union(*(job.outputs for job in mine))
+            undeclared = needed - given.get(stage.name, set())
+            assert {path for path in undeclared if not inside(path, stage.deps)} == set(), stage.name
+            for path in stage.deps:
+                found = inside(path, there) or any(inside(one, {path}) for one in there)
+                assert found, f"{stage.name}: nothing makes {path}"
+            kept = set().union(*(job.kept for job in mine))
+            for path in stage.outs - stage.folders:
+                assert any(inside(one, {path}) for one in kept), f"{stage.name} leaves no {path}"
+        return jobs
+
+    return hold
+
+
+def leading_to(targets, maker):
+    """The jobs that files or rules take, of those in `maker`."""
+    found, paths = set(), [*targets]
+    while paths:
+        job = maker.get(paths.pop())
+        if job is not None and job not in found:
+            found.add(job)
+            paths += job.inputs
+    return found
+
+
+def given_inputs(config):
+    """Name of a stage -> what it reads through its link in data/links."""
+    sources = {f"fetch@{name}": {*source_inputs(of)} for name, of in config["sources"].items()}
+    patterns = {f"patterns@{name}": {*pattern_inputs(of)} for name, of in config["patterns"].items()}
+    return sources | patterns
+
+
+def without(config, path):
+    changed = copy.deepcopy(config)
+    *parents, key = path.split(".")
+    del reduce(getitem, parents, changed)[key]
+    return changed
+
+
+def with_values(config, changes):
+    for path, value in changes.items():
+        config = with_value(config, path, value)
+    return config
+
+
+def test_every_stage_has_jobs_but_that_of_types_left_out(jobs, stages):
     assert len(jobs) > 30
-    assert len(stages) > 10
-    assert {stage_of(job, stages).name for job in jobs} == {stage.name for stage in stages}
+    assert names_of(jobs, stages) == {stage.name for stage in stages} - {"apart"}
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml"])
-def test_the_other_configurations_can_be_planned(root, clone, name):
-    config = yaml.safe_load((root / "config" / name).read_text())
-    planned = plan(clone, config)
-    models = {path for job in planned for path in job.kept if path.endswith("model.safetensors")}
+def configurations(root):
+    files = [*root.glob("config/*.yaml"), *root.glob("benchmarks/**/*.yaml")]
+    return {path.relative_to(root).as_posix() for path in files} - {"config/config.schema.yaml"}
+
+
+@pytest.mark.parametrize("name", sorted(configurations(Path(__file__).parents[2])))
+def test_both_tools_make_the_same_under_every_configuration(root, clone, held_together, name):
+    config = yaml.safe_load((root / name).read_text())
+    for path in {path for paths in given_inputs(config).values() for path in paths}:
+        file = clone.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.exists() or file.touch()
+    models = {
+        path for job in held_together(config) for path in job.kept if path.endswith("model.safetensors")
+    }
     expected = sum(len(e["families"]) * len(e["seeds"]) for e in config["experiments"].values())
     assert len(models) == expected
 
 
-def test_dvc_keeps_exactly_what_snakemake_keeps(jobs, stages):
-    kept = set().union(*(job.kept for job in jobs))
-    tracked = set().union(*map(outs, stages))
-    assert {path for path in kept if not inside(path, tracked)} == set()
-    assert {path for path in tracked if not any(inside(one, {path}) for one in kept)} == set()
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+def test_both_tools_make_the_same_whatever_is_left_out_or_asked_for(held_together, config, changes):
+    held_together(with_values(config, changes))
 
 
-def test_every_input_from_another_stage_is_a_dependency(jobs, stages):
-    made = {stage.name: set() for stage in stages}
-    needed = {stage.name: set() for stage in stages}
-    for job in jobs:
-        name = stage_of(job, stages).name
-        made[name] |= job.outputs
-        needed[name] |= job.inputs
-    for stage in stages:
-        foreign = needed[stage.name] - made[stage.name]
-        assert {path for path in foreign if not inside(path, deps(stage))} == set(), stage.name
-
-
-def test_a_stage_without_jobs_makes_its_folder(unobserved, stages):
-    """DVC ends a stage whose outputs are not there."""
-    busy = {stage_of(job, stages).name for job in unobserved}
-    (idle,) = (stage for stage in stages if stage.name not in busy)
-    assert idle.name == "observer"
-    assert idle.cmd.startswith(f"mkdir -p {' '.join(outs(idle))} && ")
-
-
-def test_the_observer_may_be_asked_about_variants_and_copies(clone, config, stages):
-    planned = plan(clone, config | {"observer": OBSERVED | {"laws": ALL_KINDS}})
-    observed = {stage.name: stage for stage in stages}["observer"]
-    needed = set().union(*(job.inputs for job in planned if job.rule in ("observe", "hybrid")))
-    assert len([path for path in needed if path.startswith("data/variants/")]) == 4
-    assert {path for path in needed if not inside(path, deps(observed))} == set()
-    # The stage before it makes what it asks for.
-    (manifest,) = (job for job in planned if job.rule == "variants")
-    assert {path for path in needed if path.startswith("data/variants/")} <= manifest.inputs
+def test_no_key_that_stages_read_may_be_left_out(config, stages):
+    """DVC ends a stage if a parameter of it is missing, and every stage if that of a `foreach` is."""
+    for path in REPEATED.union(*(stage.params for stage in stages if "@" not in stage.name)):
+        with pytest.raises(XtinctError, match="missing"):
+            check(without(config, path))
 
 
 def imported(script):
@@ -272,20 +448,20 @@ def rules_of(clone, config):
 def test_scripts_and_the_code_behind_them_are_dependencies_and_in_the_digest(clone, config, stages):
     rules = rules_of(clone, config)
     for stage in stages:
-        files, texts = zip(*(rules[name] for name in sorted(allowed_rules(stage))), strict=True)
-        assert {dep for dep in deps(stage) if dep.endswith(".smk")} == set(files), stage.name
+        files, texts = zip(*(rules[name] for name in sorted(stage.rules)), strict=True)
+        assert {dep for dep in stage.deps if dep.endswith(".smk")} == set(files), stage.name
         assert f"rules/{family(stage)}.smk" in files, stage.name
         text = "".join(texts)
         scripts = {f"workflow/scripts/{name}" for name in re.findall(r"workflow/scripts/(\w+\.py)", text)}
         assert scripts, stage.name
-        assert {dep for dep in deps(stage) if dep.startswith("workflow/")} == scripts, stage.name
+        assert {dep for dep in stage.deps if dep.startswith("workflow/")} == scripts, stage.name
         # job.py starts the jobs; what they write does not depend on it.
         modules = set().union(*(imported(clone.path / script) for script in scripts)) - {"xtinct.project.job"}
         behind = set(source_files(*modules))
         digested = set(source_files(*re.findall(r'"(xtinct\.[\w.]+)"', text)))
         code = {f"src/xtinct/{path.relative_to(SOURCE).as_posix()}" for path in behind | digested}
-        assert {path for path in code if not inside(path, deps(stage))} == set(), stage.name
-        declared = {dep for dep in deps(stage) if dep.startswith("src/")}
+        assert {path for path in code if not inside(path, stage.deps)} == set(), stage.name
+        declared = {dep for dep in stage.deps if dep.startswith("src/")}
         assert {dep for dep in declared if not any(inside(path, {dep}) for path in code)} == set()
         assert behind <= digested, f"{stage.name}: code_digest leaves code out"
 
@@ -329,8 +505,8 @@ def with_value(config, path, value):
 
 
 @pytest.fixture(scope="module")
-def touched(clone, config, jobs, unobserved, stages):
-    """Path of the configuration -> stages whose jobs are planned differently when it changes."""
+def touched(clone, config, jobs, unobserved, stages, stages_under):
+    """Path of the configuration -> stages with jobs that are planned under one of its values alone."""
     found = {}
     for path, value in leaves(config):
         changed_value = other_value(path, value)
@@ -345,14 +521,15 @@ def touched(clone, config, jobs, unobserved, stages):
         if not Instrument.from_config(changed["instrument"]).suits_exact_law:
             changed["observer"]["families"], before = [], unobserved
         planned = plan(clone, changed)
-        assert planned != before, f"{path} changes nothing"
-        # Compared as it was: a job that is no longer planned, or planned otherwise.
-        found[path] = {stage_of(job, stages).name for job in before - planned}
-    before, after = (
-        plan(clone, config | {"observer": OBSERVED | {"laws": laws}})
-        for laws in ({"ulbd": "uniform"}, ALL_KINDS)
-    )
-    found["observer.laws"] = {stage_of(job, stages).name for job in before - after}
+        again = stages_under(changed) if path in REPEATED else stages
+        found[path] = names_of(before - planned, stages) | names_of(planned - before, again)
+        assert found[path] - {"report"} or path in OF_THE_REPORT, f"{path} changes nothing"
+    for path, *changes in TOGETHER:
+        sides = [with_values(config, change) for change in changes]
+        planned = [plan(clone, side) for side in sides]
+        for jobs, side in zip(planned, sides, strict=True):
+            alone = jobs - frozenset.intersection(*map(frozenset, planned))
+            found[path] = found.get(path, set()) | names_of(alone, stages_under(side))
     assert len(found) > 50
     return found
 
@@ -369,13 +546,13 @@ def declares(param, path):
 def test_every_stage_declares_the_configuration_that_its_jobs_read(stages, touched):
     for stage in stages:
         read = {path for path, names in touched.items() if stage.name in names}
-        undeclared = {path for path in read if not any(declares(param, path) for param in params(stage))}
+        undeclared = {path for path in read if not any(declares(param, path) for param in stage.params)}
         assert undeclared == set(), f"{stage.name}: undeclared params"
 
 
 def test_no_stage_declares_configuration_that_its_family_does_not_read(stages, touched):
     for stage in stages:
-        for param in params(stage):
+        for param in stage.params:
             readers = {
                 name.partition("@")[0]
                 for path, names in touched.items()

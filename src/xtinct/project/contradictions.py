@@ -13,7 +13,7 @@ from xtinct.learning.training_settings import TrainSettings, check_frequencies, 
 from xtinct.patterns.instrument import EXACT_LAW_NEEDS, Instrument
 from xtinct.patterns.pattern_transform import PatternTransform
 from xtinct.patterns.variation import Variation
-from xtinct.project.named_sets import COPIES, is_own_set, training_sets, with_variant
+from xtinct.project.named_sets import COPIES, is_apart, is_own_set, training_sets, with_variant
 from xtinct.project.refusals import did_you_mean
 from xtinct.radiation.tubes import radiation_of
 from xtinct.symmetry.families import FAMILIES
@@ -31,7 +31,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _wrong_crystals(config["gcdd"])
     yield from _wrong_measurement(config)
     yield from _wrong_lattices("ulbd.lattices.", config["ulbd"]["lattices"])
-    yield from _wrong_patterns(config.get("patterns", {}))
+    yield from _wrong_patterns(config["patterns"])
     yield from _wrong_parts(config)
     yield from _wrong_sources(config["sources"])
     for name in config["variants"]:
@@ -165,6 +165,8 @@ def _wrong_sets(config: Config, name: str) -> Iterator[str]:
     for train in trained:
         if is_own_set(train):
             yield from _wrong_own_set(train, where, experiment["families"])
+            if is_apart(train) and not config["patterns"]:
+                yield f"{where}.train: {train} leaves out the types of measured patterns; patterns has none"
         elif train not in known:
             online = ", ".join(_ONLINE)
             yield (

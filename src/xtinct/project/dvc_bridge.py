@@ -62,7 +62,7 @@ def _link_sources() -> None:
     config = load()
     for name, source in config["sources"].items():
         link_source(source_inputs(source), f"data/links/{name}.json")
-    for name, patterns in config.get("patterns", {}).items():
+    for name, patterns in config["patterns"].items():
         link_source(pattern_inputs(patterns), f"data/links/patterns/{name}.json")
 
 

@@ -25,6 +25,11 @@ def is_own_set(name: str) -> bool:
     return "/" in name
 
 
+def is_apart(path: str) -> bool:
+    """Whether a path is data/apart or in it: CDDD without the types of the measured patterns."""
+    return f"{path.rstrip('/')}/".startswith("data/apart/")
+
+
 def versions(config: Mapping[str, Any], dataset: str) -> list[str]:
     """Folders below data/ that hold a dataset and its variants."""
     return [dataset, *(f"variants/{name}" for name, v in config["variants"].items() if v["of"] == dataset)]

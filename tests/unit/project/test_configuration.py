@@ -276,6 +276,14 @@ def test_values_that_contradict_each_other_are_named(default, path, value, expec
     assert expected in refusal(changed(default, path, value))
 
 
+def test_types_of_no_measured_patterns_cannot_be_left_out(default):
+    config = changed(default, "experiments.cddd.train", "data/apart")
+    configuration.check(config)
+    assert refusal(changed(config, "patterns", {})) == (
+        "experiments.cddd.train: data/apart leaves out the types of measured patterns; patterns has none"
+    )
+
+
 def test_the_laboratory_instrument_of_the_documents_is_accepted_with_what_they_say_of_it(root, default):
     text = (root / "config/README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```yaml\n(instrument:\n.*?)```", text, re.S)

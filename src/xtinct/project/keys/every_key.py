@@ -1,7 +1,7 @@
 """The whole configuration as one model."""
 
 from xtinct.project.keys.dataset_keys import Family, Gcdd, LinesKeys, Splits, Ulbd, Variant
-from xtinct.project.keys.declaring import Name, Seed, Some, StrictSection, key, optional_key
+from xtinct.project.keys.declaring import Name, Seed, Some, StrictSection, key
 from xtinct.project.keys.instrument_keys import InstrumentKeys
 from xtinct.project.keys.model_keys import (
     AnyModel,
@@ -25,8 +25,8 @@ class Configuration(StrictSection):
     sources: dict[Name, AnySource] = key(
         "where crystal structures come from; each source has a name of its own", min_length=1
     )
-    patterns: dict[Name, AnyPatternSet] = optional_key(
-        "sets of measured patterns, audited and judged; each has a name of its own; without it none"
+    patterns: dict[Name, AnyPatternSet] = key(
+        "sets of measured patterns, audited and judged; each has a name of its own; {} for none"
     )
     cleaning: Cleaning
     splits: Splits
