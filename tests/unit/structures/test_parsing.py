@@ -64,6 +64,19 @@ def test_coordinates_with_few_decimals_land_on_the_special_position():
     assert np.allclose(crystal.frac[order] % 1, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "cell", "x"),
+    [
+        # Neighbours around the axis are near enough to be one atom, opposite images are not.
+        ("P 4/m m m", (5, 5, 6, 90, 90, 90), 0.012),
+        ("P 6/m m m", (5, 5, 6, 90, 90, 120), 0.018),
+    ],
+)
+def test_a_site_off_an_axis_lands_on_it_though_some_of_its_images_are_far_apart(symbol, cell, x):
+    crystal = read(cif([f"Fe1 Fe {x} 0 0 1"], cell=cell, extra=f"_space_group_name_H-M_alt '{symbol}'"))
+    assert np.allclose(crystal.frac, [[0, 0, 0]], atol=1e-12)
+
+
 def test_operations_of_an_unusual_setting_are_taken_from_the_file():
     # P 1 1 m on a cell four times as long, in a setting that no table lists: all operations written out.
     text = cif(
