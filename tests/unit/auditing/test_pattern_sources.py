@@ -50,6 +50,10 @@ def test_labels_of_a_file_that_is_not_there_are_no_labels_in_silence(folder, tmp
     (folder / "labels.csv").write_text(text.replace("good.xy", "god.xy"))
     with pytest.raises(XtinctError, match=r"patterns\.mine\.labels: labels\.csv names 'god\.xy'"):
         collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
+    again = next(line for line in text.splitlines() if line.startswith("good.xy"))
+    (folder / "labels.csv").write_text(f"{text.rstrip()}\n{again}\n")
+    with pytest.raises(XtinctError, match=r"'good\.xy' stands in several rows"):
+        collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
     (folder / "labels.csv").write_text(text.replace("spacegroup", "group"))
     with pytest.raises(XtinctError, match="column 'group'"):
         collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
