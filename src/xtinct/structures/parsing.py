@@ -12,7 +12,7 @@ from typing import Any
 import gemmi
 import numpy as np
 
-from xtinct.structures.crystal import Crystal, RejectedError, on_right_handed_axes
+from xtinct.structures.crystal import Crystal, RejectedError, on_right_handed_axes, without_isotopes
 from xtinct.structures.elements import occupants
 from xtinct.structures.filling import Listing, resolve
 from xtinct.structures.groups import settings_named
@@ -379,17 +379,17 @@ def listing_of_gemmi(small: gemmi.SmallStructure) -> Listing:
 def read_cleaned(cif: str) -> Crystal:
     """The crystal that `crystal.format_cif` wrote: rows at exactly the same place share a site.
 
-    Deuterium and tritium come as hydrogen, for the statistics of chemistry.
+    Deuterium and tritium come as hydrogen, for the statistics of chemistry, also beside it on one site.
     """
     small = gemmi.make_small_structure_from_block(gemmi.cif.read_string(cif).sole_block())
     sites: dict[tuple[float, ...], list[tuple[str, float]]] = {}
     for site in small.sites:
-        symbol = "H" if site.type_symbol in ("D", "T") else site.element.name
+        symbol = site.type_symbol if site.type_symbol in ("D", "T") else site.element.name
         sites.setdefault(tuple(site.fract.tolist()), []).append((symbol, site.occ))
     return Crystal(
         cell=np.array(small.cell.parameters),
         frac=np.array(list(sites)),
-        species=[tuple(sorted(atoms)) for atoms in sites.values()],
+        species=[without_isotopes(tuple(sorted(atoms))) for atoms in sites.values()],
     )
 
 

@@ -193,6 +193,14 @@ def test_written_cif_is_read_back_by_gemmi_without_loss():
     assert len(small.get_all_unit_cell_sites()) == 3
 
 
+def test_hydrogen_and_deuterium_on_one_site_are_one_full_hydrogen_to_chemistry():
+    crystal = read(cif(["H1 H 0.1 0.2 0.3 0.25", "D1 D 0.1 0.2 0.3 0.75", "O1 O 0.7 0.8 0.9 1"]))
+    cleaned = read_cleaned(format_cif("x", crystal))
+    assert cleaned.species == [(("H", 1.0),), (("O", 1.0),)]
+    assert not crystal.disordered
+    assert not cleaned.disordered
+
+
 def test_cell_parameters_survive_the_basis():
     cell = [5.1, 6.2, 7.3, 81.0, 94.0, 112.0]
     basis = np.array(gemmi.UnitCell(*cell).orth.mat.tolist()).T
