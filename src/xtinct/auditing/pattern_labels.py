@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from xtinct.auditing.pattern_sets import PatternLabel
 from xtinct.errors import XtinctError
 from xtinct.files.schema import CELL
-from xtinct.symmetry.families import CRYSTAL_SYSTEMS
-from xtinct.symmetry.operations import group_of_name
+from xtinct.structures.groups import metric_tensor, settings_named, settings_numbered
+from xtinct.symmetry.families import CRYSTAL_SYSTEMS, N_SPACE_GROUPS
 
 #: Columns of a table of labels that describe the crystal.
 LABEL_COLUMNS = ("spacegroup", "crystal_system", *CELL, "formula", "n_phases", "label")
@@ -29,10 +29,10 @@ def label_of_row(row: Mapping[str, Any], source: str) -> PatternLabel:
 
     XtinctError naming the column and the value that is none.
     """
-    number = None
+    number, names = None, []
     if (given := row.get("spacegroup")) not in (None, ""):
-        name = str(int(given)) if isinstance(given, float) and given.is_integer() else given
-        number = group_of_name(name)
+        names = [str(int(given)) if isinstance(given, float) and given.is_integer() else str(given)]
+        number = _number_of(names)
         if number is None:
             raise XtinctError(f"spacegroup {given!r}: expected a number from 1 to 230 or a symbol")
     system = str(row.get("crystal_system") or "").strip().lower() or None
@@ -45,7 +45,7 @@ def label_of_row(row: Mapping[str, Any], source: str) -> PatternLabel:
     return PatternLabel(
         number,
         system,
-        cell if np.isfinite(cell).all() else None,
+        _standard_cell(number, names, cell) if np.isfinite(cell).all() else None,
         str(row.get("formula") or "").strip(),
         int(phases) if math.isfinite(phases) else None,
         str(row.get("label") or source),
@@ -72,11 +72,12 @@ def label_of_cif(text: str) -> PatternLabel | None:
     tags = [f"_cell_length_{x}" for x in "abc"] + [f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma")]
     cell = np.array([gemmi.cif.as_number(block.find_value(tag) or "?") for tag in tags])
     values = {tag.lower(): gemmi.cif.as_string(v) for tag, v in _pairs(block)}
-    named = [group_of_name(values[tag]) for tag in _CIF_GROUPS if values.get(tag)]
+    names = [values[tag] for tag in _CIF_GROUPS if values.get(tag)]
+    number = _number_of(names)
     return PatternLabel(
-        next((number for number in named if number), None),
+        number,
         None,
-        cell if np.isfinite(cell).all() else None,
+        _standard_cell(number, names, cell) if np.isfinite(cell).all() else None,
         values.get("_chemical_formula_sum", ""),
         1,
         f"CIF block {block.name}",
@@ -93,14 +94,44 @@ def label_of_mineral_text(header: str) -> PatternLabel:
     system = system[1].lower() if system and system[1].lower() in CRYSTAL_SYSTEMS else None
     group = re.search(r"SPACE GROUP:?\s*(\S+)", header)
     chemistry = re.search(r"##IDEAL CHEMISTRY=(.*)", header)
+    names = [group[1]] if group else []
+    number = _number_of(names)
     return PatternLabel(
-        group_of_name(group[1]) if group else None,
+        number,
         system,
-        np.array(cell, dtype=np.float64) if len(cell) == len(CELL) else None,
+        _standard_cell(number, names, np.array(cell, dtype=np.float64)) if len(cell) == len(CELL) else None,
         _plain_formula(chemistry[1]) if chemistry else "",
         None,
         "RRUFF",
     )
+
+
+def _number_of(names: Sequence[str]) -> int | None:
+    """Number of the space group by the first of `names`, numbers or symbols, that is one; None if none is."""
+    for name in names:
+        text = name.strip()
+        if text.isdecimal() and 1 <= int(text) <= N_SPACE_GROUPS:
+            return int(text)
+        if named := settings_named(text):
+            return named[0].number
+    return None
+
+
+def _standard_cell(number: int | None, names: Sequence[str], cell: np.ndarray) -> np.ndarray:
+    """The cell (6,) on the standard axes of group `number`, of the setting that a symbol in `names` means.
+
+    Where a symbol leaves the axes open, the cell says which; without a symbol it says hexagonal or
+    rhombohedral axes. A cell that suits no such setting stays as it is, for the audit to say so.
+    """
+    if number is None:
+        return cell
+    symbols = [name for name in names if not name.strip().isdecimal()]
+    named = [one for symbol in symbols for one in settings_named(symbol) if one.number == number]
+    alone = [one for one in settings_numbered(number) if one.on_standard_axes or one.ext == "R"]
+    metric = metric_tensor(cell)
+    fitting = [one for one in named or alone if one.operations().keeps(metric)]
+    fitting.sort(key=lambda one: not one.on_standard_axes)
+    return fitting[0].standard_cell(cell) if fitting else cell
 
 
 def _pairs(block) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ class PatternLabel:
     """What is said of the crystal of a measured pattern; None, or "", where nothing is.
 
     number    space group; system, as the label itself says it
-    cell      float64 (6,), conventional, angstrom and degrees
+    cell      float64 (6,), conventional, on the standard axes of the group; angstrom and degrees
     formula   as written; n_phases, that the label names; source, where the label is from, in words
     """
 

@@ -9,6 +9,7 @@ import hashlib
 import io
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -187,6 +188,9 @@ def _labels(path: Path, where: str, name: str | None) -> dict[str, dict[str, str
     rows = list(reader)
     if any(not row.get("file") for row in rows):
         raise XtinctError(f"{where}.labels: {name}: every row needs the file that it is of, in column file")
+    twice = [file for file, times in Counter(row["file"] for row in rows).items() if times > 1]
+    if twice:
+        raise XtinctError(f"{where}.labels: {name}: {twice[0]!r} stands in several rows, expected one")
     return {row["file"]: row for row in rows}
 
 

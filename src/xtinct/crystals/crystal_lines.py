@@ -104,7 +104,7 @@ class LinesOfCrystal:
     def heading(self) -> list[str]:
         """Crystal, cell and radiation in lines of text."""
         lengths = " ".join(f"{value:.5f}" for value in self.cell[:3])
-        angles = " ".join(f"{value:.4g}" for value in self.cell[3:])
+        angles = " ".join(f"{value:.6g}" for value in self.cell[3:])
         unit = "electrons^2" if self.radiation == "xray" else "fm^2"
         name = {"xray": "X-rays", "neutron": "neutrons"}[self.radiation]
         return [

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
+from scipy.stats import kruskal
 
 from xtinct.ceiling.hypotheses import Window
 from xtinct.errors import XtinctError
@@ -25,8 +26,8 @@ from xtinct.symmetry.families import family_of
 
 #: Ids that a text names of each kind; the JSON names all.
 _NAMED = 5
-#: Standard deviations within which the mean of uniform numbers has to lie.
-_SURE = 5.0
+#: Standard deviations within which the mean of uniform numbers has to lie, and the probability beyond them.
+_SURE, _UNLIKELY = 5.0, 5.7e-7
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,14 @@ class _Truth:
 
     elsewhere    ids of the other parts of the file
     seen         of the samples, whether their lattice also stands in another part, bool (n,)
-    intensities  what they depend on: "uniform" for ULBD with random numbers of one law, else "crystal"
+    told_by      what may tell groups of one class: "nothing" in ULBD with random numbers of one law,
+                 "lattices" where these differ from group to group there, else "crystal"
     """
 
     samples: LabelledSamples
     elsewhere: set[str]
     seen: np.ndarray
-    intensities: str
+    told_by: str
 
     @property
     def families(self) -> list[str]:
@@ -161,12 +163,12 @@ def _read_truth(path: str | Path, split: str) -> _Truth:
         samples,
         set(ids[~chosen]),
         np.isin(number[chosen], number[~chosen]),
-        _law(table.filter(chosen)),
+        _told_by(table.filter(chosen), samples),
     )
 
 
-def _law(table: Any) -> str:
-    """What intensities depend on (`_Truth.intensities`): told from their mean and mean square."""
+def _told_by(table: Any, samples: LabelledSamples) -> str:
+    """What may tell groups of one class (`_Truth.told_by`), by mean and mean square of the intensities."""
     if set(table["dataset"].to_pylist()) != {"ulbd"}:
         return "crystal"
     values = table["intensity"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float64)
@@ -178,7 +180,27 @@ def _law(table: Any) -> str:
         abs(values.mean() - 1 / 2) / np.sqrt(1 / 12 / n),
         abs((values**2).mean() - 1 / 3) / np.sqrt(4 / 45 / n),
     )
-    return "uniform" if max(off) < _SURE else "crystal"
+    if max(off) >= _SURE:
+        return "crystal"
+    return "lattices" if _lattices_differ(samples) else "nothing"
+
+
+def _lattices_differ(samples: LabelledSamples) -> bool:
+    """Whether cells differ from group to group within a family, as in a variant of ULBD with `ranges`.
+
+    Told from the ranks of their parameters, and of the distances from the median (Kruskal and Wallis 1952).
+    """
+    _, rows = np.unique(np.stack([samples.groups, samples.lattices]), axis=1, return_index=True)
+    groups, cells = samples.groups[rows], samples.cells[rows]
+    families = np.array([family_of(int(number)) for number in groups])
+    for family in np.unique(families):
+        own, values = groups[families == family], cells[families == family]
+        values = values[:, np.ptp(values, axis=0) > 0]
+        for column in np.hstack([values, abs(values - np.median(values, axis=0))]).T:
+            parts = [column[own == number] for number in np.unique(own)]
+            if len(parts) > 1 and np.ptp(column) > 0 and kruskal(*parts).pvalue < _UNLIKELY:
+                return True
+    return False
 
 
 def _matched(
@@ -296,7 +318,12 @@ class _Judge:
             if seen
             else ""
         )
-        if self.truth.intensities == "uniform":
+        if self.truth.told_by == "lattices":
+            return (
+                "above the ceiling: possible, because lattices differ from group to group here, and the "
+                "ceiling counts absences alone; or a leak." + lattices
+            )
+        if self.truth.told_by == "nothing":
             return (
                 "above the ceiling, a leak: intensities are random numbers here, and nothing but absences "
                 "tells the groups apart. Look for the answer in ids, order, lattices or training samples."

@@ -25,7 +25,7 @@ from xtinct.lattices.shapes import shape_of_cell
 from xtinct.randomness import stream_key
 from xtinct.structures.crystal import Crystal
 from xtinct.structures.parsing import read_cleaned
-from xtinct.structures.standard import species_numbers
+from xtinct.structures.standard import moyo_dataset, species_numbers
 from xtinct.symmetry.families import FAMILIES, family_of
 from xtinct.symmetry.operations import bravais_lattice
 
@@ -129,9 +129,8 @@ def _orbits(crystal: Crystal, number: int) -> list[tuple[str, str]] | None:
     numbers, _ = species_numbers(crystal.species)
     cell = moyopy.Cell(crystal.basis.tolist(), crystal.frac.tolist(), numbers)
     try:
-        found = moyopy.MoyoDataset(cell, symprec=_SYMPREC, setting=moyopy.Setting.standard())
-    except Exception:
-        # moyo raises ValueError or a panic; either way there are no positions to count.
+        found = moyo_dataset(cell, symprec=_SYMPREC, setting=moyopy.Setting.standard())
+    except ValueError:
         return None
     if found.number != number:
         return None

@@ -25,7 +25,7 @@ from xtinct.lattices.metric import cell_volume
 from xtinct.randomness import stream_key, subkey, uniform
 from xtinct.structures.crystal import Crystal, format_cif, wrap
 from xtinct.structures.parsing import read_cleaned
-from xtinct.structures.standard import exact_metric, species_numbers
+from xtinct.structures.standard import exact_metric, moyo_dataset, species_numbers
 
 #: What is drawn anew.
 KINDS = ("coordinates", "lattice", "both")
@@ -152,13 +152,13 @@ def _copy(
 def _symmetry(crystal: Crystal, symprec: float) -> moyopy.MoyoDataset | None:
     numbers, _ = species_numbers(crystal.species)
     try:
-        found = moyopy.MoyoDataset(
+        found = moyo_dataset(
             moyopy.Cell(crystal.basis.tolist(), crystal.frac.tolist(), numbers),
             symprec=symprec,
             setting=moyopy.Setting.standard(),
         )
-    except Exception:
-        # moyo raises ValueError or a panic where atoms coincide within symprec.
+    except ValueError:
+        # Atoms coincide within symprec.
         return None
     return found if found.symprec == symprec else None
 

@@ -23,7 +23,7 @@ from xtinct.lattices.metric import cell_basis
 from xtinct.randomness import stream_key, subkey
 from xtinct.structures.crystal import Crystal, format_cif, wrap
 from xtinct.structures.labels import protostructure_label, reduced_formula
-from xtinct.structures.standard import exact_metric, spglib_number
+from xtinct.structures.standard import exact_metric, moyo_dataset, spglib_number
 from xtinct.symmetry.families import crystal_system, space_groups
 
 #: Source of generated crystals, in tables and ids.
@@ -176,9 +176,9 @@ def find_symmetry(sampler: GroupSampler, draw: Draw, symprec: float) -> moyopy.M
     frac = draw.frac @ np.linalg.inv(sampler.primitive_basis)
     cell = moyopy.Cell(basis.tolist(), frac.tolist(), sampler.atomic_numbers[draw.elements].tolist())
     try:
-        found = moyopy.MoyoDataset(cell, symprec=symprec, rotate_basis=False)
-    except Exception:
-        # moyo raises ValueError or a panic where atoms coincide within symprec: no usable crystal.
+        found = moyo_dataset(cell, symprec=symprec, rotate_basis=False)
+    except ValueError:
+        # Atoms coincide within symprec: no usable crystal.
         return None
     # A tolerance that had to be lowered means atoms closer than symprec.
     return found if found.symprec == symprec else None

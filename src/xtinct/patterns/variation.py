@@ -10,7 +10,7 @@ from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
-from xtinct.patterns.placement import Shifts, width_in_the_middle
+from xtinct.patterns.placement import GHOSTS, Shifts, width_in_the_middle
 from xtinct.patterns.sample_changes import SampleChanges
 from xtinct.randomness import subkey, uniform
 
@@ -216,9 +216,9 @@ class Variation:
                 "variation.eta: widths give the share of the Lorentzian in thompson-cox-hastings; "
                 "leave it out, or take another instrument.profile"
             )
-        for name in ("k_beta", "tungsten"):
+        for name in GHOSTS:
             if getattr(self, name):
-                instrument.ghost_wavelength(name)
+                self._check_ghost(name, instrument, d_star_max)
         for name in ("start", "end"):
             bounds = getattr(self, name)
             if bounds and not instrument.two_theta_min <= bounds[0] <= bounds[1] <= instrument.two_theta_max:
@@ -231,6 +231,17 @@ class Variation:
                 f"variation: lattices grow by up to {100 * (self.stretch - 1):.3g} %, so that lines up to "
                 f"{instrument.d_star_reach * self.stretch:.4f} 1/angstrom come into the range, but "
                 f"lines.d_star_max is {d_star_max:g}; raise it, or lower d_scale and strain"
+            )
+
+    def _check_ghost(self, name: str, instrument: Instrument, d_star_max: float) -> None:
+        """XtinctError for a tube without that line, and where its peaks would end before the grid."""
+        ghost = instrument.ghost_wavelength(name)
+        shorter = min(wavelength for wavelength, _ in instrument.wavelengths) / ghost
+        reach = instrument.d_star_reach * self.stretch * shorter
+        if shorter > 1 and d_star_max < reach:
+            raise XtinctError(
+                f"variation.{name}: its wavelength is shorter, so that lines up to {reach:.4f} 1/angstrom "
+                f"come into the range, but lines.d_star_max is {d_star_max:g}; raise it, or leave {name} out"
             )
 
     @property

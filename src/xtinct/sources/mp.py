@@ -35,7 +35,7 @@ from xtinct.sources.network import (
     patiently,
     progress,
 )
-from xtinct.structures.crystal import Crystal, cell_of_basis, format_cif
+from xtinct.structures.crystal import Crystal, cell_of_basis, format_cif, on_right_handed_axes
 
 #: Identifiers of one page, the server's maximum.
 _PAGE = 1000
@@ -122,9 +122,11 @@ def _entry(document: Mapping[str, Any], licence: str) -> Entry:
     if not structure:
         return Entry(identifier, error="missing_structure: the entry holds none", licence=licence)
     try:
+        basis = np.array(structure["lattice"]["matrix"], dtype=np.float64).reshape(3, 3)
+        frac = np.array([site["abc"] for site in structure["sites"]], dtype=np.float64).reshape(-1, 3)
         crystal = Crystal(
-            cell=cell_of_basis(np.array(structure["lattice"]["matrix"], dtype=np.float64).reshape(3, 3)),
-            frac=np.array([site["abc"] for site in structure["sites"]], dtype=np.float64).reshape(-1, 3),
+            cell=cell_of_basis(basis),
+            frac=on_right_handed_axes(basis, frac),
             species=[
                 tuple(sorted((_symbol(atom), float(atom["occu"])) for atom in site["species"]))
                 for site in structure["sites"]

@@ -29,7 +29,7 @@ from xtinct.sources.network import (
     patiently,
     progress,
 )
-from xtinct.structures.crystal import Crystal, cell_of_basis, format_cif
+from xtinct.structures.crystal import Crystal, cell_of_basis, format_cif, on_right_handed_axes
 
 log = logging.getLogger(__name__)
 
@@ -368,7 +368,7 @@ def _crystal(attributes: Mapping[str, Any]) -> Crystal:
         raise ValueError("no site holds an atom")
     return Crystal(
         cell=cell_of_basis(basis),
-        frac=np.linalg.solve(basis.T, positions.T).T[filled],
+        frac=on_right_handed_axes(basis, np.linalg.solve(basis.T, positions.T).T[filled]),
         species=[sites[i] for i in filled],
     )
 

@@ -81,6 +81,15 @@ def cell_of_basis(basis: np.ndarray) -> np.ndarray:
     return np.array([*lengths, angle(1, 2), angle(0, 2), angle(0, 1)])
 
 
+def on_right_handed_axes(basis: np.ndarray, frac: np.ndarray) -> np.ndarray:
+    """Coordinates float64 (n, 3) for the cell parameters of a basis, rows (3, 3), on right-handed axes.
+
+    Left-handed axes are turned round, and the coordinates with them; as they stand those are of the mirror
+    image, P 32 2 1 for P 31 2 1.
+    """
+    return -frac if np.linalg.det(basis) < 0 else frac
+
+
 _ANGLES = ("alpha", "beta", "gamma")
 
 

@@ -31,6 +31,8 @@ from xtinct.structures.symmetry_words import Symmetry
 
 #: Symmetry images of one site closer than this are one atom on a special position, given with few decimals.
 SPECIAL_POSITION_RADIUS = 0.1
+#: Means that a site is moved by at most, and the move, in cell edges, that is rounding alone.
+_MEANS, _SETTLED = 16, 1e-9
 #: Sites closer than this share one position (mixed occupancy).
 SHARED_POSITION_RADIUS = 0.05
 #: Published occupancies of a shared site are rounded; above this sum they are wrong.
@@ -343,27 +345,15 @@ def _images(frac, rotations, translations, basis, max_sites):
         np.empty((min(n * m, max_sites + m), 3)),
         np.empty(min(n * m, max_sites + m), np.int64),
     )
-    images, site, mean, total = np.empty((m, 3)), np.empty(3), np.empty(3), 0
+    images, site, total = np.empty((m, 3)), np.empty(3), 0
     for i in range(n):
         assign(site, frac[i])
         _write_images(rotations, site, translations, images)
-        same = 0
-        mean[:] = 0.0
-        for j in range(m):
-            if _apart(images[j], site, basis) < SPECIAL_POSITION_RADIUS:
-                same += 1
-                for k in range(3):
-                    shift = images[j, k] - site[k]
-                    mean[k] += shift - np.rint(shift)
+        special = _settle(rotations, translations, basis, site, images)
         begin = total
-        if same > 1:
-            # The mean over the site's own group lies exactly on the special position.
-            for k in range(3):
-                site[k] += mean[k] / same
-            _write_images(rotations, site, translations, images)
         for j in range(m):
             new = True
-            if same > 1:
+            if special:
                 for kept in range(begin, total):
                     if not _apart(images[j], positions[kept], basis) >= SPECIAL_POSITION_RADIUS:
                         new = False
@@ -375,6 +365,36 @@ def _images(frac, rotations, translations, basis, max_sites):
         if total > max_sites:
             break
     return positions[:total].copy(), sources[:total].copy()
+
+
+@njit(cache=True)
+def _settle(rotations, translations, basis, site, images):
+    """Move a site onto the special position that it is near to, in place, its images as well; whether there
+    is one.
+
+    The mean over the site's own group lies exactly on the special position. Of a site far off it some images
+    alone are near enough, which are no group: their mean is nearer, and more images are then near enough.
+    """
+    mean, special = np.empty(3), False
+    for _ in range(_MEANS):
+        same = 0
+        mean[:] = 0.0
+        for j in range(len(images)):
+            if _apart(images[j], site, basis) < SPECIAL_POSITION_RADIUS:
+                same += 1
+                for k in range(3):
+                    shift = images[j, k] - site[k]
+                    mean[k] += shift - np.rint(shift)
+        if same < 2:
+            break
+        mean /= same
+        if special and np.abs(mean).max() < _SETTLED:
+            break
+        special = True
+        for k in range(3):
+            site[k] += mean[k]
+        _write_images(rotations, site, translations, images)
+    return special
 
 
 @njit(cache=True)

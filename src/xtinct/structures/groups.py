@@ -16,7 +16,9 @@ import gemmi
 import numpy as np
 
 from xtinct.compiling import njit
+from xtinct.lattices.metric import cells_of_tensors
 from xtinct.structures.crystal import RejectedError
+from xtinct.symmetry.families import MONOCLINIC, crystal_system
 
 #: gemmi lists the 530 settings of International Tables first, and further ones after them.
 _TABULATED = 530
@@ -245,13 +247,17 @@ def operations_of(hall: str, name: str) -> NamedOperations:
 
 @dataclass(frozen=True)
 class TabulatedSetting:
-    """A tabulated setting of a space group."""
+    """A tabulated setting of a space group.
+
+    axes   the standard axes as columns, in terms of those of the setting
+    """
 
     number: int
     name: str
     hall: str
     ext: str
     codes: tuple[str, ...]
+    axes: tuple[tuple[float, ...], ...]
 
     @property
     def base(self) -> str:
@@ -261,6 +267,41 @@ class TabulatedSetting:
     def operations(self) -> NamedOperations:
         """The operations that fill the cell."""
         return operations_of(self.hall, f"{self.name} ({self.number})")
+
+    @property
+    def on_standard_axes(self) -> bool:
+        """Whether the axes are the standard ones, wherever the origin is."""
+        return bool((np.array(self.axes) == np.eye(3)).all())
+
+    def standard_cell(self, cell: np.ndarray) -> np.ndarray:
+        """A cell float64 (6,) of this setting on the standard axes: unique axis b, hexagonal axes.
+
+        Lengths and angles to six decimals, but as given where the axes are the standard ones already. Of the
+        monoclinic cells that show the same absences the one with the shortest axes.
+        """
+        if self.on_standard_axes:
+            return cell
+        axes = np.array(self.axes)
+        metric = axes.T @ metric_tensor(cell) @ axes
+        if crystal_system(self.number) == MONOCLINIC:
+            _shorten_plane(metric)
+        return np.round(cells_of_tensors(metric), 6)
+
+
+def _shorten_plane(metric: np.ndarray) -> None:
+    """Shorten a and c of a monoclinic metric tensor (3, 3) in place, beta obtuse.
+
+    By twice the other axis at a time: conditions of monoclinic groups ask for parities, which then stay.
+    """
+    turned = 1
+    while turned:
+        turned = 0
+        for one, other in ((0, 2), (2, 0)):
+            turn = 2 * round(metric[0, 2] / (2 * metric[other, other]))
+            metric[one, one] += turn * (turn * metric[other, other] - 2 * metric[0, 2])
+            metric[0, 2] -= turn * metric[other, other]
+            turned += abs(turn)
+    metric[0, 2] = metric[2, 0] = -abs(metric[0, 2])
 
 
 @lru_cache(maxsize=1)
@@ -272,6 +313,7 @@ def _settings() -> tuple[TabulatedSetting, ...]:
             group.hall,
             group.ext.strip("\0 "),
             (group.ext.strip("\0 ").lower(), group.qualifier, group.ext.strip("\0 ") + group.qualifier),
+            tuple(tuple(entry / gemmi.Op.DEN for entry in row) for row in group.basisop.rot),
         )
         for group in gemmi.spacegroup_table()
     )

@@ -6,13 +6,13 @@ again: there is one set of rules for all files.
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gemmi
 import numpy as np
 
-from xtinct.structures.crystal import Crystal, RejectedError
+from xtinct.structures.crystal import Crystal, RejectedError, on_right_handed_axes, without_isotopes
 from xtinct.structures.elements import occupants
 from xtinct.structures.filling import Listing, resolve
 from xtinct.structures.groups import settings_named
@@ -322,7 +322,7 @@ def listing_of_pymatgen(structure: Any) -> Listing:
     ]
     with np.errstate(all="ignore"):  # of vectors beyond all numbers, whose cell is refused later
         cell = np.array(structure.lattice.parameters)
-    return _of_atoms(cell, *map(list, zip(*rows, strict=True)))
+        return _of_atoms(cell, structure.lattice.matrix, rows)
 
 
 def _pymatgen_symbol(species: Any) -> str:
@@ -348,14 +348,18 @@ def listing_of_ase(atoms: Any) -> Listing:
         for name, occupancy in here.items():
             isotope = {2: "D", 3: "T"}.get(round(float(mass)), "H") if name == "H" else name
             rows.append((isotope, frac, occupancy))
-    return _of_atoms(np.array(atoms.cell.cellpar()), *map(list, zip(*rows, strict=True)))
+    return _of_atoms(np.array(atoms.cell.cellpar()), atoms.cell.array, rows)
 
 
-def _of_atoms(cell: np.ndarray, symbols: list[str], frac: list, occupancies: list[float]) -> Listing:
+def _of_atoms(cell: np.ndarray, basis: np.ndarray, rows: Sequence[tuple[str, np.ndarray, float]]) -> Listing:
+    """The sites `rows`: symbol, coordinates and occupancy of each."""
+    symbols = [symbol for symbol, _, _ in rows]
     for symbol in dict.fromkeys(symbols):
         if symbol not in ("D", "T") and gemmi.Element(symbol).atomic_number == 0:
             raise RejectedError("unknown_species", f"{symbol!r} is not an element")
-    return Listing(cell, symbols, np.array(frac).reshape(-1, 3), np.array(occupancies, dtype=np.float64))
+    frac = np.array([place for _, place, _ in rows], dtype=np.float64).reshape(-1, 3)
+    occupancies = np.array([occupancy for _, _, occupancy in rows], dtype=np.float64)
+    return Listing(cell, symbols, on_right_handed_axes(basis, frac), occupancies)
 
 
 def listing_of_gemmi(small: gemmi.SmallStructure) -> Listing:
@@ -375,17 +379,17 @@ def listing_of_gemmi(small: gemmi.SmallStructure) -> Listing:
 def read_cleaned(cif: str) -> Crystal:
     """The crystal that `crystal.format_cif` wrote: rows at exactly the same place share a site.
 
-    Deuterium and tritium come as hydrogen, for the statistics of chemistry.
+    Deuterium and tritium come as hydrogen, for the statistics of chemistry, also beside it on one site.
     """
     small = gemmi.make_small_structure_from_block(gemmi.cif.read_string(cif).sole_block())
     sites: dict[tuple[float, ...], list[tuple[str, float]]] = {}
     for site in small.sites:
-        symbol = "H" if site.type_symbol in ("D", "T") else site.element.name
+        symbol = site.type_symbol if site.type_symbol in ("D", "T") else site.element.name
         sites.setdefault(tuple(site.fract.tolist()), []).append((symbol, site.occ))
     return Crystal(
         cell=np.array(small.cell.parameters),
         frac=np.array(list(sites)),
-        species=[tuple(sorted(atoms)) for atoms in sites.values()],
+        species=[without_isotopes(tuple(sorted(atoms))) for atoms in sites.values()],
     )
 
 

@@ -7,6 +7,7 @@ for a second opinion.
 import logging
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import gemmi
 import moyopy
@@ -74,12 +75,9 @@ def standardise(crystal: Crystal, *, symprec: float, protostructures: bool = Tru
     numbers, meaning = species_numbers(crystal.species)
     cell = moyopy.Cell(crystal.basis.tolist(), crystal.frac.tolist(), numbers)
     try:
-        found = moyopy.MoyoDataset(cell, symprec=symprec, setting=moyopy.Setting.standard())
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:
-        # moyo raises plain ValueError or a panic, which is no Exception, with the reason as its text.
-        raise RejectedError("no_symmetry", f"moyo: {' '.join(str(error).split())[:300]}") from None
+        found = moyo_dataset(cell, symprec=symprec, setting=moyopy.Setting.standard())
+    except ValueError as error:
+        raise RejectedError("no_symmetry", f"moyo: {error}") from None
     conventional = found.std_cell
     symmetrised = Crystal(
         cell=exact_metric(found.number, cell_of_basis(np.array(conventional.basis))),
@@ -96,6 +94,17 @@ def standardise(crystal: Crystal, *, symprec: float, protostructures: bool = Tru
             [without_isotopes(site) for site in symmetrised.species],
         )
     return Standard(symmetrised, found.number, found.symprec, label)
+
+
+def moyo_dataset(cell: moyopy.Cell, **options: Any) -> moyopy.MoyoDataset:
+    """What moyo finds in a cell; ValueError with its words, in one line, where it finds nothing."""
+    try:
+        return moyopy.MoyoDataset(cell, **options)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        # moyo raises plain ValueError or a panic, which is no Exception.
+        raise ValueError(" ".join(str(error).split())[:300]) from None
 
 
 def spglib_number(crystal: Crystal, *, symprec: float) -> int | None:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import read_table
-from xtinct.symmetry.families import FAMILIES, MONOCLINIC, N_SPACE_GROUPS, crystal_system, family_of
+from xtinct.symmetry.families import CUBIC, FAMILIES, MONOCLINIC, N_SPACE_GROUPS, crystal_system, family_of
 from xtinct.symmetry.reflection_conditions import DENOMINATOR
 
 #: Folder of the packaged tables, made by `xtinct.symmetry.cctbx_tables`.
@@ -116,16 +116,25 @@ def hermann_mauguin(number: int) -> str:
     return settings(number)[0].symbol
 
 
+#: Symbols with the double glide plane e, which ITA writes since 1992.
+_DOUBLE_GLIDES = {"Aem2": 39, "Aea2": 41, "Cmce": 64, "Cmme": 67, "Ccce": 68}
+
+
 @lru_cache(maxsize=1)
 def _numbers_of_names() -> dict[str, int]:
-    """Symbols without spaces -> space group number, of all settings; monoclinic ones also short (P21/c)."""
-    names: dict[str, int] = {}
+    """Symbols without spaces -> space group number, of all settings.
+
+    Monoclinic ones also short (P21/c), orthorhombic ones also with e, cubic ones also as before 1983 (Fm3m).
+    """
+    names: dict[str, int] = dict(_DOUBLE_GLIDES)
     for number in range(N_SPACE_GROUPS, 0, -1):
         for setting in settings(number):
             parts = setting.symbol.split(":")[0].split()
             names["".join(parts)] = number
             if crystal_system(number) == MONOCLINIC:
                 names["".join(part for i, part in enumerate(parts) if part != "1" or not i)] = number
+            if crystal_system(number) == CUBIC:
+                names["".join(parts).replace("-3", "3")] = number
     return names
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xtinct.auditing.pattern_labels import label_of_cif, label_of_mineral_text
+from xtinct.auditing.pattern_labels import label_of_cif, label_of_mineral_text, label_of_row
 from xtinct.auditing.pattern_sets import labelled_measurements
 from xtinct.auditing.pattern_sources import collect_patterns
 from xtinct.errors import XtinctError
@@ -49,6 +49,10 @@ def test_labels_of_a_file_that_is_not_there_are_no_labels_in_silence(folder, tmp
     text = (folder / "labels.csv").read_text()
     (folder / "labels.csv").write_text(text.replace("good.xy", "god.xy"))
     with pytest.raises(XtinctError, match=r"patterns\.mine\.labels: labels\.csv names 'god\.xy'"):
+        collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
+    again = next(line for line in text.splitlines() if line.startswith("good.xy"))
+    (folder / "labels.csv").write_text(f"{text.rstrip()}\n{again}\n")
+    with pytest.raises(XtinctError, match=r"'good\.xy' stands in several rows"):
         collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
     (folder / "labels.csv").write_text(text.replace("spacegroup", "group"))
     with pytest.raises(XtinctError, match="column 'group'"):
@@ -156,6 +160,42 @@ def test_the_text_of_a_mineral_says_cell_system_and_formula():
     )
     assert listed.number == 167
     np.testing.assert_allclose(listed.cell, [4.759, 4.759, 12.992, 90, 90, 120])
+
+
+CALCITE = (4.9896, 4.9896, 17.061, 90, 90, 120)
+ON_RHOMBOHEDRAL_AXES = (6.3750, 6.3750, 6.3750, 46.075, 46.075, 46.075)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "number", "cell", "expected"),
+    [
+        ("R -3 c:H", 167, CALCITE, CALCITE),
+        ("R -3 c:R", 167, ON_RHOMBOHEDRAL_AXES, CALCITE),
+        ("R-3c", 167, ON_RHOMBOHEDRAL_AXES, CALCITE),
+        (167, 167, ON_RHOMBOHEDRAL_AXES, CALCITE),
+        ("Fm3m", 225, (5.64, 5.64, 5.64, 90, 90, 90), (5.64, 5.64, 5.64, 90, 90, 90)),
+        ("Cmce", 64, (5, 6, 7, 90, 90, 90), (5, 6, 7, 90, 90, 90)),
+        ("P 2(1)/c", 14, (7, 8, 9, 90, 97, 90), (7, 8, 9, 90, 97, 90)),
+        # Perovskites: the long axis is c of P b n m and b of P n m a.
+        ("Pbnm", 62, (5.38, 5.44, 7.64, 90, 90, 90), (5.44, 7.64, 5.38, 90, 90, 90)),
+        ("P 1 1 21/b", 14, (7, 8, 9, 90, 90, 97), (7, 9, 8, 90, 97, 90)),
+        # a and c of C 1 2/c 1 are a + c and a of I 1 2/a 1.
+        ("I2/a", 15, (7.1, 8.2, 9.3, 90, 97, 90), (10.991175, 8.2, 7.1, 90, 122.878207, 90)),
+        # What suits no setting stays, and the audit says so.
+        ("Pnma", 62, (5, 6, 7, 80, 90, 90), (5, 6, 7, 80, 90, 90)),
+    ],
+)
+def test_labels_of_any_setting_have_the_cell_of_the_standard_one(symbol, number, cell, expected):
+    names = ("a", "b", "c", "alpha", "beta", "gamma")
+    label = label_of_row({"spacegroup": symbol, **dict(zip(names, cell, strict=True))}, "table")
+    assert label.number == number
+    np.testing.assert_allclose(label.cell, expected, rtol=2e-4)
+    lengths = "\n".join(f"_cell_length_{x} {value}" for x, value in zip("abc", cell[:3], strict=True))
+    angles = "\n".join(f"_cell_angle_{x} {value}" for x, value in zip(names[3:], cell[3:], strict=True))
+    tags = f"_symmetry_space_group_name_H-M '{symbol}'\n_space_group_IT_number {number}"
+    read = label_of_cif(f"data_x\n{lengths}\n{angles}\n{tags}\n")
+    assert read.number == number
+    np.testing.assert_array_equal(read.cell, label.cell)
 
 
 def test_what_cannot_be_a_set_ends_in_one_line(tmp_path):

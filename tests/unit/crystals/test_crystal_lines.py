@@ -236,3 +236,9 @@ def test_what_cannot_be_asked_is_refused_in_one_line(settings, said):
     with pytest.raises(xtinct.XtinctError, match=said) as refused:
         xtinct.lines(SILICON, **settings)
     assert "\n" not in str(refused.value)
+
+
+def test_the_heading_has_angles_as_exact_as_lengths():
+    lattice = Lattice.monoclinic(5.1512, 5.2038, 5.3156, 99.1964)
+    lines = xtinct.lines(Structure(lattice, ["Zr"], [[0.1, 0.2, 0.3]]), symprec=None)
+    assert lines.heading()[1] == "cell: 5.15120 5.20380 5.31560 angstrom, 90 99.1964 90 degrees"

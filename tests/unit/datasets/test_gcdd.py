@@ -64,8 +64,9 @@ def statistics(tmp_path_factory):
     return folder / "statistics.json"
 
 
-def build(statistics, folder, shards, **changes):
-    config = {**CONFIG, "gcdd": {**CONFIG["gcdd"], **changes}}
+def build(statistics, folder, shards, least=0, **changes):
+    splits = {**CONFIG["splits"], "least": least}
+    config = {**CONFIG, "splits": splits, "gcdd": {**CONFIG["gcdd"], **changes}}
     settings = GcddSettings.from_config(config, seed=5)
     parts = []
     for shard in range(shards):
@@ -94,6 +95,12 @@ def built(statistics, tmp_path_factory):
 
 def test_bytes_do_not_depend_on_shards(statistics, built, tmp_path):
     again = build(statistics, tmp_path, 3)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in built]
+
+
+def test_the_rare_groups_that_cddd_leaves_out_stay(statistics, built, tmp_path):
+    """`splits.least` is of CDDD: a shard of generated crystals has few of each group."""
+    again = build(statistics, tmp_path, 3, least=3)
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in built]
 
 

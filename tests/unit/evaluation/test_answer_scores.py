@@ -160,6 +160,25 @@ def test_an_answer_that_knows_the_groups_of_random_intensities_is_called_a_leak(
         assert row["more"] == pytest.approx(row["n"] * (1 - row["ceiling1"]))
 
 
+def test_lattices_may_say_more_than_absences_where_each_group_has_its_own_range(
+    truth, ranked, on_lattices_of_their_own
+):
+    """As in a variant of ULBD with `ranges`: the a of a sample tells the group, and that is no leak."""
+    on_lattices_of_their_own(truth)
+    table = pq.read_table(truth)
+    order = np.argsort(table["spacegroup_number"].to_numpy(), kind="stable")
+    for name in "abc":
+        place = table.column_names.index(name)
+        lengths = np.empty(len(table))
+        lengths[order] = 5 + 0.01 * np.arange(len(table))
+        table = table.set_column(place, table.schema.field(name), pa.array(lengths))
+    pq.write_table(table, truth)
+    answers = [(row["sample_id"], [row["spacegroup_number"]]) for row in table.to_pylist()]
+    record = of_target(xtinct.score(ranked(answers), truth))["spacegroup"]
+    assert record["above"] == [1]
+    assert record["verdict"].startswith("above the ceiling: possible, because lattices differ")
+
+
 def test_crystals_may_say_more_than_their_absences(write_lines, ranked, on_lattices_of_their_own):
     truth = on_lattices_of_their_own(write_lines(CUBIC * 4, splits=("test",), change={"dataset": "cddd"}))
     rows = pq.read_table(truth).to_pylist()

@@ -322,6 +322,11 @@ def test_laws_that_do_not_fit_the_instrument_are_refused():
     law = Variation.from_config
     with pytest.raises(XtinctError, match="grow by up to 2 %"):
         law({"d_scale": [1.0, 1.02]}).check(COPPER, COPPER.d_star_reach)
+    for name, wavelength in (("k_beta", 1.392234), ("tungsten", 1.4763112)):
+        reach = COPPER.d_star_reach * COPPER.wavelength / wavelength
+        with pytest.raises(XtinctError, match=rf"variation.{name}: .*lines up to {reach:.4f} 1/angstrom"):
+            law({name: [0.01, 0.02]}).check(COPPER, reach - 1e-6)
+        law({name: [0.01, 0.02]}).check(COPPER, reach + 1e-6)
     law({"d_scale": [1.0, 1.02]}).check(COPPER, 1.02 * COPPER.d_star_reach + 1e-9)
     with pytest.raises(XtinctError, match=r"variation.start: \[2.0, 9.0\] is not within"):
         law({"start": [2, 9]}).check(COPPER, 2.0)

@@ -60,12 +60,17 @@ def filled_by_numpy(frac, operations, basis):
     rotations, translations = operations.rotations_in_cell, operations.translations_in_cell
     positions, sources = [], []
     for i, site in enumerate(frac):
-        images = rotations @ site + translations
-        shift = images - site
-        shift -= np.round(shift)
-        same = np.linalg.norm(shift @ basis, axis=1) < SPECIAL_POSITION_RADIUS
-        if np.count_nonzero(same) > 1:
-            images = rotations @ (site + shift[same].mean(axis=0)) + translations
+        images, moved = rotations @ site + translations, False
+        while True:
+            shift = images - site
+            shift -= np.round(shift)
+            same = np.linalg.norm(shift @ basis, axis=1) < SPECIAL_POSITION_RADIUS
+            mean = shift[same].mean(axis=0)
+            if np.count_nonzero(same) < 2 or (moved and np.abs(mean).max() < 1e-9):
+                break
+            site = site + mean
+            images, moved = rotations @ site + translations, True
+        if moved:
             kept = []
             while len(images):
                 kept.append(images[0])

@@ -64,6 +64,19 @@ def test_coordinates_with_few_decimals_land_on_the_special_position():
     assert np.allclose(crystal.frac[order] % 1, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "cell", "x"),
+    [
+        # Neighbours around the axis are near enough to be one atom, opposite images are not.
+        ("P 4/m m m", (5, 5, 6, 90, 90, 90), 0.012),
+        ("P 6/m m m", (5, 5, 6, 90, 90, 120), 0.018),
+    ],
+)
+def test_a_site_off_an_axis_lands_on_it_though_some_of_its_images_are_far_apart(symbol, cell, x):
+    crystal = read(cif([f"Fe1 Fe {x} 0 0 1"], cell=cell, extra=f"_space_group_name_H-M_alt '{symbol}'"))
+    assert np.allclose(crystal.frac, [[0, 0, 0]], atol=1e-12)
+
+
 def test_operations_of_an_unusual_setting_are_taken_from_the_file():
     # P 1 1 m on a cell four times as long, in a setting that no table lists: all operations written out.
     text = cif(
@@ -178,6 +191,14 @@ def test_written_cif_is_read_back_by_gemmi_without_loss():
     assert np.allclose(small.sites[2].fract.tolist(), crystal.frac[1], atol=1e-10)
     assert small.cell.parameters == (5, 6, 7, 80, 95, 110)
     assert len(small.get_all_unit_cell_sites()) == 3
+
+
+def test_hydrogen_and_deuterium_on_one_site_are_one_full_hydrogen_to_chemistry():
+    crystal = read(cif(["H1 H 0.1 0.2 0.3 0.25", "D1 D 0.1 0.2 0.3 0.75", "O1 O 0.7 0.8 0.9 1"]))
+    cleaned = read_cleaned(format_cif("x", crystal))
+    assert cleaned.species == [(("H", 1.0),), (("O", 1.0),)]
+    assert not crystal.disordered
+    assert not cleaned.disordered
 
 
 def test_cell_parameters_survive_the_basis():

@@ -1,6 +1,7 @@
 """Space groups looked up by their names. Facts: International Tables A (2016), gemmi, spglib."""
 
 import warnings
+from itertools import product
 
 import gemmi
 import numpy as np
@@ -8,8 +9,12 @@ import pytest
 import spglib
 
 from xtinct.errors import XtinctError
+from xtinct.lattices.conventional import conventional_cell_errors
+from xtinct.structures.groups import settings_numbered
 from xtinct.structures.space_group import CENTRE, HANDED, INTENSITIES, LAUE, space_group
+from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import class_symbol
+from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of
 
 
 @pytest.mark.parametrize(
@@ -82,3 +87,48 @@ def test_a_setting_that_no_table_has_is_described_by_its_operations():
     shifted = space_group("-P 2ybc (x-1/8,y,z)")
     assert (shifted.number, shifted.tabulated, shifted.extinction_symbol) == (14, False, None)
     assert {(c.zone, c.condition) for c in shifted.conditions} == {("h0l", "l=2n"), ("0k0", "k=2n")}
+
+
+_CELLS = {
+    "triclinic": (5.1, 6.2, 7.3, 81, 97, 104),
+    "monoclinic": (5.1, 6.2, 7.3, 90, 90, 90),
+    "orthorhombic": (5.1, 6.2, 7.3, 90, 90, 90),
+    "tetragonal": (5.1, 5.1, 7.3, 90, 90, 90),
+    "trigonal": (5.1, 5.1, 7.3, 90, 90, 120),
+    "hexagonal": (5.1, 5.1, 7.3, 90, 90, 120),
+    "cubic": (7.1, 7.1, 7.1, 90, 90, 90),
+}
+
+
+def cell_of_setting(group, system):
+    """A cell that suits a setting of gemmi's table, float64 (6,)."""
+    cell = np.array(_CELLS[system], dtype=np.float64)
+    if system == "monoclinic":
+        cell[3 + next("abc".index(axis) for axis in group.qualifier if axis in "abc")] = 102.3
+    return np.array([5.1, 5.1, 5.1, 77, 77, 77]) if group.ext == "R" else cell
+
+
+def spacings(cell, absent):
+    """Spacings from 1.2 angstrom on of the hkl that are not absent, angstrom."""
+    reach = [int(axis / 1.2) for axis in cell[:3]]
+    hkl = np.array([h for h in product(*(range(-n, n + 1) for n in reach)) if any(h)])
+    d = gemmi.UnitCell(*cell).calculate_d_array(hkl)
+    hkl, d = hkl[d > 1.2], d[d > 1.2]
+    return d[~absent(hkl)]
+
+
+@pytest.mark.parametrize("system", _CELLS)
+def test_every_setting_shows_the_same_lines_on_the_standard_axes(system):
+    """Absences of the setting by gemmi, those of the standard one by the tables."""
+    first, last = CRYSTAL_SYSTEMS[system]
+    groups = [group for group in gemmi.spacegroup_table() if first <= group.number <= last]
+    known = {
+        setting.hall: setting for number in range(first, last + 1) for setting in settings_numbered(number)
+    }
+    for group in (group for group in groups if group.hall in known):
+        cell, operations = cell_of_setting(group, system), group.operations()
+        standard = known[group.hall].standard_cell(cell)
+        given = np.sort(spacings(cell, operations.systematic_absences))
+        found = np.sort(spacings(standard, lambda hkl, number=group.number: absent(number, hkl)))
+        np.testing.assert_allclose(found, given, atol=2e-5, err_msg=group.xhm())
+        assert conventional_cell_errors(family_of(group.number), standard[None])[0] < 1e-5, group.xhm()

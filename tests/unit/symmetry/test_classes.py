@@ -115,5 +115,8 @@ def test_a_space_group_names_its_class():
         assert extinction_classes(name) == (found,)
     assert extinction_classes("P21/c")[0].members == (14,)
     assert 227 in extinction_classes("Fd-3m")[0].members
+    names = {"Aem2": 39, "Aea2": 41, "C m c e": 64, "Cmme": 67, "Ccce": 68, "Fd3m": 227, "I a 3 d": 230}
+    for name, number in names.items():
+        assert number in extinction_classes(name)[0].members
     with pytest.raises(XtinctError, match=r"'Pxyz': expected one of cubic.*such as 62 or Pnma"):
         extinction_classes("Pxyz")
