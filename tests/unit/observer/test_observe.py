@@ -6,7 +6,7 @@ import gemmi
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from patterns import K_ALPHA, pattern, rock_salt, rutile, yttria
+from patterns import K_ALPHA, caesium_chloride, pattern, rock_salt, rutile, yttria
 from pymatgen.core import Lattice, Structure
 
 import xtinct
@@ -261,6 +261,12 @@ def test_pairs_of_lines_are_taken_for_doublets(doublet):
     )
     assert bool(found.measured.radiation.ratio) == doublet
     assert len([note for note in found.notes if "doublets of Cu K-alpha" in note]) == doublet
+
+
+def test_radiations_are_weighed_on_common_points():
+    """Of few doublets the search goes on to the last point; of single lines, twice as many, it does not."""
+    found = find(*pattern(caesium_chloride(), fwhm=0.1, high=140.0), radiation_of(1.5406))
+    assert found.measured.radiation.ratio == pytest.approx(0.5)
 
 
 def test_a_candidate_of_too_many_lines_is_passed_over():
