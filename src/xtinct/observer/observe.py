@@ -11,7 +11,7 @@ from xtinct.ceiling.priors import occurrence
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced, same
 from xtinct.lattices.conventional import conventional_cell_errors
-from xtinct.lattices.metric import cell_of, cells_of_tensors, direct_tensor, form_metric
+from xtinct.lattices.metric import cell_of, cells_of_tensors, direct_tensor, form_metric, reciprocal_metric
 from xtinct.measurements.records import Measurement
 from xtinct.observer.answer import remarks
 from xtinct.observer.answer.answer_data import ClassAnswer, LatticeAnswer, LineAnswer, Statement, spread
@@ -111,6 +111,7 @@ class Question:
                 raise XtinctError(f"cell {self.cell}: expected six positive numbers, a b c alpha beta gamma")
             if cell[3:].max() < np.pi:
                 raise XtinctError(f"cell {self.cell}: angles of radians, expected degrees")
+            reciprocal_metric(cell)
         if self.centring is not None and self.centring not in tuple("PABCIFR"):
             raise XtinctError(f"centring {self.centring!r}: expected one of P A B C I F R")
 

@@ -1,4 +1,5 @@
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -652,6 +653,13 @@ def test_a_cell_on_other_axes_is_no_triclinic_one(structure, cell, bravais_latti
 def test_a_cell_with_angles_of_radians_is_refused():
     with pytest.raises(XtinctError, match="angles of radians"):
         asked(cell="5,5,5,1.5708,1.5708,1.5708")
+
+
+def test_angles_that_span_no_cell_are_refused_before_anything_is_computed():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(XtinctError, match="angles that span a cell"):
+            asked(cell="5,5,5,10,10,170")
 
 
 def test_reflections_of_a_rhombohedral_lattice_are_of_the_obverse_setting():
