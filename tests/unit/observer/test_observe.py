@@ -13,9 +13,9 @@ from pymatgen.core import Lattice, Structure
 import xtinct
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
-from xtinct.observer.answer.answer_data import LatticeAnswer
+from xtinct.observer.answer.answer_data import LatticeAnswer, Statement
 from xtinct.observer.answer.picture import tick_rows
-from xtinct.observer.answer.remarks import two_phases
+from xtinct.observer.answer.remarks import of_answer, two_phases
 from xtinct.observer.asking import asked
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
@@ -262,6 +262,19 @@ def test_pairs_of_lines_are_taken_for_doublets(doublet):
     )
     assert bool(found.measured.radiation.ratio) == doublet
     assert len([note for note in found.notes if "doublets of Cu K-alpha" in note]) == doublet
+
+
+def test_an_answer_of_the_lesser_phase_is_said_to_be_of_it(measured_yttria):
+    """Two phases, and the strongest lines are those of the other."""
+    two = Statement("second phase", "Two phases.")
+    strong = sorted(measured_yttria.lines, key=lambda line: -line.area)[:3]
+    lines = [replace(line, hkl=None) if line in strong else line for line in measured_yttria.lines]
+    for answer, said in (
+        (replace(measured_yttria, statements=[two], lines=lines), True),
+        (replace(measured_yttria, statements=[two]), False),
+    ):
+        texts = [str(one) for one in of_answer(answer, None)]
+        assert any("of the lesser phase" in text for text in texts) == said
 
 
 def test_radiations_are_weighed_on_common_points():
