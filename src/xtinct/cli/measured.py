@@ -92,7 +92,8 @@ def predict(patterns: Sequence[str], as_json: bool, **question: Any) -> None:
     from xtinct.api import predict as answer
 
     files = _Files.taken_from(question)
-    told = {name: value for name, value in question.items() if value not in (None, False)}
+    # A coverage of 0 is told too, and is no False.
+    told = {name: value for name, value in question.items() if value is not None and value is not False}
     if "models" not in told:
         _answer_each(patterns, answer, told, files, as_json=as_json)
         return
@@ -288,7 +289,13 @@ def _each_asked(
 @_PEAKS
 @_SCAN
 @_AXIS
-@click.option("--phases", type=int, default=3, show_default=True, help="Most phases that are looked for.")
+@click.option(
+    "--phases",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Most phases that are looked for.",
+)
 @options.as_json
 def recognise(patterns: Sequence[str], as_json: bool, **question: str | bool | int | None) -> None:
     """Name known structures whose lines fit measured patterns, and the symmetry they vote for.

@@ -56,6 +56,9 @@ def identify(
         if table is not None:
             with suppress(TooFewPeaksError):
                 recognition = recognise(measured, table, wavelength, elements=elements)
+                # What is to be known of the list stands among the statements of the observation.
+                notes = tuple(note for note in recognition.notes if note not in measured.notes)
+                recognition = replace(recognition, notes=notes)
         observation = observe_list(measured, radiation, question)
         return Identification(observation, recognition, _path(table))
     rows = None if table is None else chosen_rows(table, elements)

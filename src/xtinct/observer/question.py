@@ -10,6 +10,7 @@ from xtinct.ceiling.extinction import Weight
 from xtinct.ceiling.priors import occurrence
 from xtinct.errors import XtinctError
 from xtinct.lattices.conventional import conventional_cell_errors
+from xtinct.lattices.metric import reciprocal_metric
 from xtinct.observer.indexing.candidates import Suggestion
 from xtinct.symmetry.families import FAMILIES, MONOCLINIC, family_of, space_groups
 from xtinct.symmetry.operations import centring
@@ -50,6 +51,7 @@ class Question:
                 raise XtinctError(f"cell {self.cell}: expected six positive numbers, a b c alpha beta gamma")
             if cell[3:].max() < np.pi:
                 raise XtinctError(f"cell {self.cell}: angles of radians, expected degrees")
+            reciprocal_metric(cell)
         if self.centring is not None and self.centring not in tuple("PABCIFR"):
             raise XtinctError(f"centring {self.centring!r}: expected one of P A B C I F R")
 

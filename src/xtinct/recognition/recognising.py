@@ -88,8 +88,10 @@ def recognise(
     phases      most phases that are looked for
 
     Returns a `Recognition`: print it, or see its attributes and `to_dict()`. XtinctError where there is
-    nothing to be read or the wavelength is not known.
+    nothing to be read, where the wavelength is not known, and for less than one phase.
     """
+    if phases < 1:
+        raise XtinctError(f"phases: {phases}, expected 1 or more")
     table = open_table(database)
     rows = chosen_rows(table, elements)
     if isinstance(pattern, str | Path):

@@ -3,6 +3,7 @@
 import json
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 from real_browser import ELEMENT, started_browser
 
@@ -129,6 +130,16 @@ def test_a_list_of_peaks_is_drawn_as_sticks(page):
     assert page.script("return document.querySelector('#svg').hidden")
     assert page.script("return document.querySelectorAll('#chart path.measured').length") == 1
     assert "4.12" in text(page, "#lattices")
+
+
+def test_without_a_lattice_the_page_says_what_the_answer_says(page):
+    """Noise alone: no lattice, and nothing to hold against the known structures."""
+    counts = np.random.default_rng(0).poisson(100, 3750)
+    page.type("#wavelength", "CuKa")
+    drop(page, b"".join(b"%.2f %d\n" % (15 + 0.02 * i, n) for i, n in enumerate(counts)), "noise.xy")
+    answered(page)
+    assert text(page, "#lattices") == "No lattice was found, so the pattern does not show the symmetry."
+    assert "Too few peaks" in text(page, "#known")
 
 
 def test_an_axis_that_the_file_does_not_say_is_asked_for(page):

@@ -263,6 +263,7 @@ def test_the_last_fit_keeps_the_order_of_classes_that_the_judging_gave(simulated
 def test_settings_of_the_one_method_are_refused_by_the_other(scan, tmp_path):
     for arguments, said in (
         (("--any-width",), "any_width: this is for trained models"),
+        (("--coverage", "0"), "coverage: this is for trained models"),
         (("--models", str(tmp_path), "--elements", "Si"), "elements: this is only where no models are named"),
         (("--models", str(tmp_path), "--plot", "a.svg"), "--plot: only where no models are named"),
         (("--models", str(tmp_path)), "holds no trained model"),
@@ -308,6 +309,13 @@ def test_a_list_of_peaks_is_answered_and_says_that_it_shows_no_absences(answer, 
     assert "a list of peaks shows no absences" in found.agreement
     assert "nominal" in str(found)
     assert sum(found.groups.values()) == pytest.approx(1)
+
+
+def test_what_was_made_of_a_list_is_said_once(answer, table, tmp_path):
+    np.savetxt(tmp_path / "lines.txt", [(line.d, line.area) for line in answer.observation.lines])
+    found = xtinct.predict(tmp_path / "lines.txt", axis="d", database=table)
+    assert str(found).count("rows at uneven distances") == 1
+    assert "rows at uneven distances" in str(xtinct.recognise(tmp_path / "lines.txt", table, axis="d"))
 
 
 def test_a_list_of_spacings_that_does_not_name_them_is_read_where_the_axis_is_told(answer, tmp_path):

@@ -22,6 +22,12 @@ def rock_salt() -> Structure:
     return Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
+def caesium_chloride() -> Structure:
+    """CsCl, Pm-3m, a = 4.123 angstrom."""
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    return Structure.from_spacegroup("Pm-3m", Lattice.cubic(4.123), ["Cs", "Cl"], sites)
+
+
 def rutile() -> Structure:
     """TiO2, P4_2/mnm."""
     return Structure.from_spacegroup(
@@ -42,14 +48,15 @@ def pattern(
     seed: int = 0,
     step: float = 0.02,
     low: float = 10.0,
+    high: float = 90.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """2theta and counts: pseudo-Voigt peaks at pymatgen's lines over a falling background."""
-    two_theta = np.arange(low, 90.0, step)
+    two_theta = np.arange(low, high, step)
     y = np.zeros_like(two_theta)
     for wavelength, weight in zip(K_ALPHA, (1.0, 0.5 if doublet else 0.0), strict=True):
         if not weight:
             continue
-        lines = XRDCalculator(wavelength).get_pattern(structure, two_theta_range=(5, 95), scaled=False)
+        lines = XRDCalculator(wavelength).get_pattern(structure, two_theta_range=(5, high + 5), scaled=False)
         for angle, intensity in zip(lines.x, lines.y, strict=True):
             u = ((two_theta - angle - shift) / (fwhm / 2)) ** 2
             y += weight * intensity * (eta / (1 + u) + (1 - eta) * np.exp(-np.log(2) * u))

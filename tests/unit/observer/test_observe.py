@@ -1,4 +1,5 @@
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,17 +7,17 @@ import gemmi
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from patterns import K_ALPHA, pattern, rock_salt, rutile, yttria
+from patterns import K_ALPHA, caesium_chloride, pattern, rock_salt, rutile, yttria
 from pymatgen.core import Lattice, Structure
 
 import xtinct
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
 from xtinct.measurements import read_peaks
-from xtinct.observer.answer.answer_data import LatticeAnswer
+from xtinct.observer.answer.answer_data import LatticeAnswer, Statement
 from xtinct.observer.answer.lattice_answers import on_c_axes
 from xtinct.observer.answer.picture import tick_rows
-from xtinct.observer.answer.remarks import two_phases
+from xtinct.observer.answer.remarks import of_answer, two_phases
 from xtinct.observer.asking import asked
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
@@ -263,6 +264,25 @@ def test_pairs_of_lines_are_taken_for_doublets(doublet):
     )
     assert bool(found.measured.radiation.ratio) == doublet
     assert len([note for note in found.notes if "doublets of Cu K-alpha" in note]) == doublet
+
+
+def test_an_answer_of_the_lesser_phase_is_said_to_be_of_it(measured_yttria):
+    """Two phases, and the strongest lines are those of the other."""
+    two = Statement("second phase", "Two phases.")
+    strong = sorted(measured_yttria.lines, key=lambda line: -line.area)[:3]
+    lines = [replace(line, hkl=None) if line in strong else line for line in measured_yttria.lines]
+    for answer, said in (
+        (replace(measured_yttria, statements=[two], lines=lines), True),
+        (replace(measured_yttria, statements=[two]), False),
+    ):
+        texts = [str(one) for one in of_answer(answer, None)]
+        assert any("of the lesser phase" in text for text in texts) == said
+
+
+def test_radiations_are_weighed_on_common_points():
+    """Of few doublets the search goes on to the last point; of single lines, twice as many, it does not."""
+    found = find(*pattern(caesium_chloride(), fwhm=0.1, high=140.0), radiation_of(1.5406))
+    assert found.measured.radiation.ratio == pytest.approx(0.5)
 
 
 def test_a_candidate_of_too_many_lines_is_passed_over():
@@ -648,6 +668,13 @@ def test_a_cell_on_other_axes_is_no_triclinic_one(structure, cell, bravais_latti
 def test_a_cell_with_angles_of_radians_is_refused():
     with pytest.raises(XtinctError, match="angles of radians"):
         asked(cell="5,5,5,1.5708,1.5708,1.5708")
+
+
+def test_angles_that_span_no_cell_are_refused_before_anything_is_computed():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(XtinctError, match="angles that span a cell"):
+            asked(cell="5,5,5,10,10,170")
 
 
 def test_reflections_of_a_rhombohedral_lattice_are_of_the_obverse_setting():

@@ -145,6 +145,8 @@ def test_elements_leave_out_all_structures_with_others(table, structures):
         xtinct.recognise(pattern, table, elements="O,Xx")
     with pytest.raises(XtinctError, match="no structure of these alone"):
         xtinct.recognise(pattern, table, elements="Rn")
+    with pytest.raises(XtinctError, match="phases: 0, expected 1 or more"):
+        xtinct.recognise(pattern, table, phases=0)
 
 
 def _symbols(formula):

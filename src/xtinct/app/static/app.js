@@ -70,14 +70,14 @@ function showRanks(answer) {
   );
 }
 
-function showLattices(observation, cells) {
+function showLattices({ observation, summary }, cells) {
   const header = ["lattice", "a (\u00c5)", "b (\u00c5)", "c (\u00c5)", "\u03b1 (\u00b0)", "\u03b2 (\u00b0)", "\u03b3 (\u00b0)", "V (\u00c5\u00b3)", "M20", "probability"];
   const rows = observation.lattices.slice(0, TOLD).map((one, i) => [
     one.bravais, ...cells[i], one.volume.toFixed(1), one.M20.toFixed(0), share(one.probability),
   ]);
   at("lattices").replaceChildren(...(rows.length
     ? [table("", header, rows), make("p", `None of these: ${share(observation.no_lattice_probability)}`, { class: "note" })]
-    : [make("p", "No lattice was found; the probabilities are those that were expected beforehand.")]));
+    : [make("p", summary)]));
 }
 
 function showDeciding(observation) {
@@ -97,9 +97,9 @@ function showDeciding(observation) {
   at("deciding").replaceChildren(...tables);
 }
 
-function showKnown(recognition) {
+function showKnown({ recognition, asked: which }) {
   if (!recognition) {
-    at("known").replaceChildren(make("p", "No table of known structures was asked."));
+    at("known").replaceChildren(make("p", which));
     return;
   }
   const rows = recognition.structures.slice(0, TOLD).map((one) => [
@@ -146,9 +146,9 @@ function show(said) {
   at("svg").href = `/questions/${key}/picture.svg`;
   at("svg").hidden = !said.has_picture;
   showRanks(answer);
-  showLattices(answer.observation, said.cells);
+  showLattices(answer, said.cells);
   showDeciding(answer.observation);
-  showKnown(answer.recognition);
+  showKnown(answer);
   showLines(said.chart.found);
   showLegend(said.chart);
   chart.show(said.chart);

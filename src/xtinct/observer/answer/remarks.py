@@ -202,6 +202,15 @@ def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
                 f"lattice: {100 * share:.1f} % of the intensity.",
             )
         )
+    if known and share > 0.5:
+        said.append(
+            Statement(
+                "foreign lines",
+                f"The best lattice has {100 * (1 - share):.0f} % of the intensity only: it is that of the "
+                "lesser phase, or a wrong one.",
+                "The strong lines are of the other phase.",
+            )
+        )
     profile = answer.fit.profile if answer.fit is not None else None
     if profile is not None and abs(profile.zero + profile.displacement) > _SHIFT:
         said.append(

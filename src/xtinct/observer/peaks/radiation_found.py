@@ -59,8 +59,9 @@ def find(
     for other, text in _alternatives(radiation):
         # Background and noise are those of the points: the wavelengths agree to a thousandth.
         tried = _found(replace(pattern, radiation=other), width)
-        margin = _cost(best) - _cost(tried)
-        least = _PAIRED if _paired(told, other) else max(_CLEARLY * _cost(best), _LEAST)
+        before, cost = _costs(best, tried)
+        margin = before - cost
+        least = _PAIRED if _paired(told, other) else max(_CLEARLY * before, _LEAST)
         if margin > least and not _companions(tried, radiation):
             best, note = tried, text
     if note is None:
@@ -72,10 +73,23 @@ def _found(pattern: Measured, width: float | None = None) -> tuple[Measured, Pea
     return pattern, *find_peaks(pattern, width)
 
 
-def _cost(found: tuple[Measured, Peaks, PeakFit | None]) -> float:
-    """chi^2 of the peaks and what they cost; the points are the same for all radiations of one range."""
-    fit = found[2]
-    return np.inf if fit is None else fit.chi2 + _PEAK_COST * len(fit.two_theta)
+def _costs(*found: tuple[Measured, Peaks, PeakFit | None]) -> list[float]:
+    """chi^2 of the peaks and what they cost, over the points that all of the fits have.
+
+    A search goes on to the end of the pattern only where it finds few peaks, and all begin at one point.
+    """
+    points = min((len(fit.residual) for _, _, fit in found if fit is not None), default=0)
+    return [np.inf if fit is None else _cost(measured, fit, points) for measured, _, fit in found]
+
+
+def _cost(measured: Measured, fit: PeakFit, points: int) -> float:
+    """The same of one fit, over its first points."""
+    if points == len(fit.residual):
+        return fit.chi2 + _PEAK_COST * len(fit.two_theta)
+    first = np.searchsorted(measured.two_theta, measured.two_theta[0] + BEGIN * measured.width)
+    end = measured.two_theta[first + points - 1]
+    chi2 = float(np.sum(fit.residual[:points] ** 2 / fit.variance[:points]))
+    return chi2 + _PEAK_COST * int(np.count_nonzero(fit.two_theta <= end))
 
 
 def _unasked(found: tuple[Measured, Peaks, PeakFit | None], doublet: Radiation) -> str | None:
