@@ -3,8 +3,12 @@
 import importlib.metadata
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
+
+import yaml
 
 from xtinct.errors import XtinctError
 from xtinct.extras import what_to_install
@@ -19,7 +23,20 @@ def snapshot() -> None:
         raise XtinctError(
             f"snapshot: the outputs are not up to date ({reason}); run `snakemake --cores all all` first"
         )
+    _make_empty_outputs()
     _run("dvc", "commit", "--force", "--quiet")
+
+
+def _make_empty_outputs() -> None:
+    """Make the folders that a stage makes before its jobs, of which a configuration may ask for none.
+
+    DVC wants every output of a stage to be there.
+    """
+    stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for stage in stages.values():
+        for folders in re.findall(r"mkdir -p ([^&]+)&&", stage.get("do", stage)["cmd"]):
+            for folder in folders.split():
+                Path(folder).mkdir(parents=True, exist_ok=True)
 
 
 def adopt() -> None:
