@@ -39,6 +39,7 @@ _PROJECT = (
     "Makefile",
     "Snakefile",
     "config",
+    "data/measured/.gitignore",
     "data/patterns",
     "data/prototypes",
     "dvc.lock",

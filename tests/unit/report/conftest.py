@@ -156,6 +156,8 @@ def build(root: Path, families=("cubic", "tetragonal"), n: int = 200, seed: int 
             model.mkdir(parents=True)
             card = {**head, "target": "extinction_class", "seconds": 12.5, "device": "cpu, float32"}
             card["architecture"] = {"name": "logq", "parameters": 123456}
+            told = {"model": "logq", "train": train_set, "patterns": 20480}
+            card["training"] = {"experiment": told, "family": head["family"], "seed": head["seed"]}
             (model / "card.json").write_text(json.dumps(card))
             with (model / "history.csv").open("w", newline="") as file:
                 writer = csv.writer(file)
