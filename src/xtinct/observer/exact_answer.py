@@ -66,7 +66,7 @@ def observe_ideal(
         lorentz="lorentz-polarisation",
         fwhm=float(np.median(found.peaks.fwhm)),
     )
-    # The fitted width is good to a part in a thousand; the exact law wants it to a millionth.
+    # The exact law tells widths apart that differ by 1e-5 of themselves, far less than a fit of peaks does.
     fwhm = fwhm_of(intensity / intensity.max(), instrument)
     if not fwhm >= 2 * FWHM_PER_SIGMA * instrument.step:
         return None
