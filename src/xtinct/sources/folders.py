@@ -1,5 +1,6 @@
 """Sources on the local disk: the embedded prototypes, and the user's own files and tables."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ import pyarrow.parquet as pq
 
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import open_parquet, read_batches
-from xtinct.sources.archives import digest, texts
+from xtinct.sources.archives import digest, is_archive, texts
+from xtinct.sources.cif_blocks import structures_apart
 from xtinct.sources.entries import Entry, Source, SourceKind
 from xtinct.sources.listing import existing_path, printable
 
 #: The embedded source, relative to the project's folder.
 PROTOTYPE_TABLE = "data/prototypes/aflow_prototypes.parquet"
+#: CIF of the structures of common powders, relative to the project's folder.
+POWDERS = "data/prototypes/powders.cif"
 #: Names of files that hold a structure each: CIFs and POSCARs.
 STRUCTURE_FILES = "*.cif|*.mcif|*.vasp|*.poscar|poscar*|contcar*"
 #: Licence text of sources that name none: nobody may guess one.
@@ -34,6 +38,8 @@ def open_prototypes(where: str, config: Mapping[str, Any]) -> Source:
 def open_files(where: str, config: Mapping[str, Any]) -> Source:
     """CIFs or POSCARs of a folder, an archive or a single file, or a Parquet table with a CIF column.
 
+    A CIF of several structures, as databases export them, gives an entry for each: `file.cif#block`, or
+    `block` where `path` is that file.
     Keys: `path`; `pattern` of the file names in a folder or archive (default STRUCTURE_FILES); for a table
     `cif_column` (default cif), `id_column` (default material_id) and `spacegroup_column` (default:
     none declared); `version` (default: SHA-256 of the content) and `licence`.
@@ -53,9 +59,16 @@ def open_files(where: str, config: Mapping[str, Any]) -> Source:
 
 def _file_entries(path: Path, pattern: str, where: str) -> Iterator[Entry]:
     found = False
+    several = path.is_dir() or is_archive(path)
     for name, text, error in texts(path, pattern, where):
         found = True
-        yield Entry(name, text, error=error)
+        blocks = structures_apart(text)
+        if not blocks:
+            yield Entry(name, text, error=error)
+        names = Counter(block for block, _ in blocks)
+        for number, (block, part) in enumerate(blocks, 1):
+            label = block if block and names[block] == 1 else str(number)
+            yield Entry(f"{name}#{printable(label)}" if several else printable(label), part)
     if not found and any(path.rglob("*") if path.is_dir() else [path]):
         raise XtinctError(
             f"{where}: the source holds no structure: no file in {path} is named {pattern}; "

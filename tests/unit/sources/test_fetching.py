@@ -12,6 +12,7 @@ from xtinct.errors import XtinctError
 from xtinct.files.schema import RAW, check_table
 from xtinct.sources import archives
 from xtinct.sources.fetching import fetch, source_addresses, source_inputs
+from xtinct.structures.parsing import read_listing
 
 CIF = "data_{0}\n_cell_length_a 5\n"
 
@@ -287,6 +288,34 @@ def test_folders_of_poscars_are_read_and_other_names_are_named(tmp_path):
     assert fetch("own", only, tmp_path / "own.parquet")["received"] == 2
     with pytest.raises(XtinctError, match=r"holds no structure: no file in .*runs is named \*\.xyz; set"):
         fetch("own", {**only, "pattern": "*.xyz"}, tmp_path / "none.parquet")
+
+
+def test_a_cif_of_several_structures_gives_an_entry_for_each(tmp_path):
+    """As databases export them: a publication without sites, a text field like a block, a name twice."""
+    cell = "_cell_length_a 4\n_cell_length_b 4\n_cell_length_c 4\n"
+    cell += "_cell_angle_alpha 90\n_cell_angle_beta 90\n_cell_angle_gamma 90\n_space_group_IT_number 221\n"
+    sites = "loop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n"
+
+    def block(name, element, more=""):
+        return f"data_{name}\n{cell}{more}{sites}{element} 0 0 0\n"
+
+    field = f"_publ_section_comment\n;\ndata_no block\n{sites};\n"
+    blocks = [
+        block("1-own", "Po", field),
+        block("2-own", "Na").replace("site_f", "site.f"),
+        block("1-own", "K"),
+    ]
+    (tmp_path / "many.cif").write_text("# exported\ndata_global\n_journal_year 2026\n" + "".join(blocks))
+    (tmp_path / "one.cif").write_text("data_global\n" + block("it", "Cs"))
+    counts = fetch("own", {"kind": "files", "path": str(tmp_path)}, tmp_path / "own.parquet")
+    assert counts == {"received": 4, "errors": 0}
+    rows = pq.read_table(tmp_path / "own.parquet").to_pylist()
+    assert [row["structure_id"] for row in rows] == [
+        *(f"own:many.cif#{name}" for name in ("1", "2-own", "3")),
+        "own:one.cif",
+    ]
+    assert [read_listing(row["cif"]).symbols for row in rows] == [["Po"], ["Na"], ["K"], ["Cs"]]
+    assert [row["cif"] for row in rows[:3]] == blocks
 
 
 def test_inputs_are_what_a_source_reads(tmp_path):

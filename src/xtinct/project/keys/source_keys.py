@@ -57,8 +57,9 @@ class Files(StrictSection):
 
     kind: Literal["files"] = key("structures of one's own")
     path: str = key(
-        "a folder, an archive or a single file of CIFs or POSCARs, or a Parquet table with a CIF column; or "
-        "the address of an archive, file or table (https://, s3://), which the workflow brings"
+        "a folder, an archive or a single file of CIFs (each of one structure or many) or POSCARs, or a "
+        "Parquet table with a CIF column; or the address of an archive, file or table (https://, s3://), "
+        "which the workflow brings"
     )
     pattern: str = optional_key("file names to take from a folder or archive; without it *.cif")
     cif_column: str = optional_key("column of a table; without it cif")
