@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from builds import COMPARED, Build, last_line
 
+#: Outcome of a file whose reader did not run, because another one of the round stopped Snakemake.
+_STOPPED = "stopped by another"
 #: Kinds in which no reader can see a changed digit: only `xtinct verify` does, which reads every byte.
 WITHOUT_CHECKSUM = (".json", ".csv", ".html", ".safetensors")
-
-
 #: Outputs that git keeps, or that are no more than links.
 NOT_IN_DVC = ("data/links/", "results/summary/", "results/metrics.json")
 #: Outputs of jobs that are the same every time.
@@ -182,7 +182,10 @@ def _refused(build: Build, some: list[Damaged]) -> list[str]:
             if not any(_depend(records, reader, other) for _, other in taken):
                 taken.append((one, reader))
         pending = [pair for pair in pending if pair not in taken]
-        for one, outcome in _round(build, records, taken):
+        for one, reader, outcome in _round(build, records, taken):
+            if outcome == _STOPPED and len(taken) > 1:
+                pending.append((one, reader))
+                continue
             counts[outcome] += 1
             if outcome not in ("refused", "made again", "no part of it"):
                 wrong.append(f"{one.what}, {outcome}: {one.name}")
@@ -212,8 +215,13 @@ def _depend(records: dict, one: str, other: str) -> bool:
     return logs[0] in _before(records, other) or logs[1] in _before(records, one)
 
 
-def _round(build: Build, records: dict, pairs: list[tuple[Damaged, str]]) -> Iterator[tuple[Damaged, str]]:
-    """What became of each damaged file in the job that read it; every job reads one."""
+def _round(
+    build: Build, records: dict, pairs: list[tuple[Damaged, str]]
+) -> Iterator[tuple[Damaged, str, str]]:
+    """What became of each damaged file in the job that read it; every job reads one.
+
+    What Snakemake reads to plan the jobs stops all of them: then the others are asked again without it.
+    """
     trial = Build(build.folder.with_name("trial"), build.cores)
     shutil.copytree(build.folder, trial.folder, symlinks=True, ignore=shutil.ignore_patterns("cache", ".git"))
     sound = trial.contents()
@@ -229,16 +237,17 @@ def _round(build: Build, records: dict, pairs: list[tuple[Damaged, str]]) -> Ite
     for one, reader in pairs:
         log = records[reader]["log"]
         outputs = [name for name in sound if records.get(name, {"log": None})["log"] == log]
-        if one.name in errors:
-            yield one, "refused"  # by the reader, or by a job before it that reads the file too
+        if one.name in errors or one.name in last_line(said):
+            yield one, reader, "refused"  # by the reader, or by what reads the file before it
         elif (trial.folder / log[0]).stat().st_mtime < start:
-            yield one, f"not read ({last_line(said)})"
+            named = any(other.name in last_line(said) for other, _ in pairs)
+            yield one, reader, _STOPPED if named else f"not read ({last_line(said)})"
         elif (trial.folder / one.name).read_bytes() == sound[one.name]:
-            yield one, "made again"  # its own job ran too, because of inputs that are not kept
+            yield one, reader, "made again"  # its own job ran too, because of inputs that are not kept
         elif not all(name in made for name in outputs):
-            yield one, f"stopped ({last_line((trial.folder / log[0]).read_text())})"
+            yield one, reader, f"stopped ({last_line((trial.folder / log[0]).read_text())})"
         elif any(sound[name] != made[name] for name in outputs if name.endswith(TIMELESS)):
-            yield one, "used"
+            yield one, reader, "used"
         else:
-            yield one, "no part of it"
+            yield one, reader, "no part of it"
     shutil.rmtree(trial.folder)

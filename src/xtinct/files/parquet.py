@@ -181,7 +181,7 @@ def _readable(path: str | Path) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise XtinctError(
             f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); "
-            "if it was one, its bytes have changed: make or fetch it again"
+            "if it was one, its bytes have changed: delete it and make or fetch it again"
         ) from None
 
 
