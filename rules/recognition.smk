@@ -1,4 +1,5 @@
-# What measured peaks are held against: the strongest lines of every real structure.
+# What measured peaks are held against: the strongest lines of every real structure, and of the common powders
+# that the library carries.
 rule recognition:
     input:
         structures="data/structures/structures.parquet",
@@ -14,7 +15,7 @@ rule recognition:
         mem_mb=sized(2000, 8),
         runtime=sized(30, 1),
     params:
-        code=code_digest("xtinct.recognition.known_structures"),
+        code=code_digest("xtinct.recognition", "xtinct.recognition.known_structures"),
     script:
         "../workflow/scripts/recognition.py"
 
@@ -24,8 +25,9 @@ rule recognition:
 rule packaged_structures:
     input:
         os.path.join(PROJECT, "data/prototypes/aflow_prototypes.parquet"),
+        os.path.join(PROJECT, "data/prototypes/powders.cif"),
     output:
-        table="data/packaged/prototypes.parquet",
+        table="data/packaged/known_structures.parquet",
         quarantine="data/packaged/quarantine.parquet",
         quarantine_lines="data/packaged/quarantine-lines.parquet",
     log:

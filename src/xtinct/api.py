@@ -183,7 +183,7 @@ def predict(
     uncertainties, similar known structures, and who said what. Print it, or see its attributes.
 
     database    table of known structures (`xtinct.recognise`), or "none". None: that of XTINCT_DATABASE; else
-                that of a build in this folder; else the prototypes that come with xtinct
+                that of a build in this folder; else those that come with xtinct
     elements    symbols ("Si,O") that the sample may have; hydrogen always may
     family, cell, centring, prior    what is known of the crystal, as `xtinct.index` takes it
 

@@ -139,8 +139,8 @@ def write_lines(tmp_path):
 def known_structures(tmp_path_factory):
     """Folder of structures.parquet, line lists and table.parquet of a quarter of the embedded prototypes."""
     from xtinct.files.shards import Shard
-    from xtinct.recognition.packaged_structures import prototype_table
+    from xtinct.recognition.packaged_structures import packaged_table
 
     folder = tmp_path_factory.mktemp("known")
-    prototype_table(folder, Shard(0, 4))
+    packaged_table(folder, Shard(0, 4))
     return folder

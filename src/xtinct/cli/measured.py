@@ -17,7 +17,7 @@ _DATABASE = click.option(
     "--database",
     type=click.Path(dir_okay=False),
     help="Table of known structures (rule recognition); without it that of the environment variable "
-    "XTINCT_DATABASE, else that of a build in this folder, else the prototypes that come with xtinct.",
+    "XTINCT_DATABASE, else that of a build in this folder, else those that come with xtinct.",
 )
 _ELEMENTS = click.option(
     "--elements", help="Elements that the sample may have, as Si,O; hydrogen always may."

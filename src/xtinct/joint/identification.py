@@ -9,7 +9,8 @@ from typing import Any
 from xtinct.observer.answer import wording
 from xtinct.observer.answer.answer_data import LatticeAnswer
 from xtinct.observer.answer.observation import Observation
-from xtinct.recognition.recognising import DATABASE, PACKAGED
+from xtinct.recognition.known_structures import PACKAGED
+from xtinct.recognition.recognising import DATABASE
 from xtinct.recognition.recognition import Known, Recognition, told
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system, family_of
@@ -166,7 +167,7 @@ class Identification:
         if self.database != PACKAGED:
             return f"{number} of {self.database} were asked."
         return (
-            f"{number} were asked, the prototypes that come with xtinct. "
+            f"{number} were asked, those that come with xtinct. "
             f"If the crystal may be known, {larger}: of crystals that "
             "the Materials Project has, its table names the class of 86 in 100."
         )

@@ -6,11 +6,13 @@ factor of one wavelength: three bytes. Half a million structures fit into the me
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import gemmi
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xtinct.compiling import njit
@@ -21,6 +23,8 @@ from xtinct.linelists.line_tables import line_lists
 from xtinct.patterns.lorentz import UNPOLARISED, geometric_factor
 from xtinct.symmetry.families import FAMILIES, family_of
 
+#: The table that comes with the library, and how the identifiers of its common powders begin.
+PACKAGED, POWDERS = Path(__file__).resolve().parent / "data" / "known_structures.parquet", "powders:"
 #: Smallest 1/d of the axis, 1/angstrom, and its unit: lines are kept to this relative precision of d.
 FIRST, UNIT = 0.04, 5e-5
 #: Largest 1/d of the axis, 1/angstrom.
@@ -60,19 +64,30 @@ def _strongest(d_star, intensity, offsets, place, strength, counts):
     return total
 
 
-def build_table(lines: Iterable[str | Path], structures: str | Path, out: str | Path) -> int:
+def build_table(
+    lines: Iterable[str | Path], structures: str | Path, out: str | Path, powders: pa.Table | None = None
+) -> int:
     """Write the table of recognition (schema RECOGNITION) of some line lists and return its rows.
 
     lines       tables of line lists (schema LINES) whose rows name their structures in `origin`
     structures  table of structures (schema STRUCTURES); each has formula, sites and protostructure
+    powders     rows of another table of recognition, which follow: `common_powders`
 
     Structures without a line between d = 25 angstrom and 0.94 angstrom stay, with no lines: nothing is lost.
     XtinctError where a line list is of a structure that `structures` does not have.
     """
     known = _known(structures)
     lines = list(lines)
-    rows = sum(_table_rows(path) for path in lines)
-    return write_parquet(out, _rows_of(lines, structures, known), RECOGNITION, {"rows": rows})
+    more = [] if powders is None else [powders]
+    rows = sum(_table_rows(path) for path in lines) + sum(len(table) for table in more)
+    tables = chain(_rows_of(lines, structures, known), more)
+    return write_parquet(out, tables, RECOGNITION, {"rows": rows})
+
+
+def common_powders() -> pa.Table:
+    """The common powders of the table that comes with the library (schema RECOGNITION)."""
+    table = read_table(PACKAGED)
+    return table.filter(pc.starts_with(table["structure_id"], POWDERS))
 
 
 def _table_rows(path: str | Path) -> int:

@@ -1,4 +1,4 @@
-"""How the table of known structures that comes with the library is made, of the embedded prototypes.
+"""How the table of known structures that comes with the library is made, of the embedded structures.
 
 The rules are fixed here, whatever a configuration says, so that the table can always be made again.
 """
@@ -12,6 +12,7 @@ from xtinct.datasets.settings import CrystalSettings
 from xtinct.files.shards import Shard
 from xtinct.recognition.known_structures import build_table
 from xtinct.sources.fetching import fetch
+from xtinct.sources.folders import POWDERS
 from xtinct.structures.cleaning import clean_shard
 from xtinct.symmetry.families import FAMILIES
 
@@ -35,20 +36,24 @@ LINE_SETTINGS: Mapping[str, Any] = {
 }
 
 
-def prototype_table(folder: str | Path, part: Shard | None = None, project: str | Path = "") -> Path:
-    """Table of recognition (schema RECOGNITION) of the embedded prototypes, written into a folder.
+def packaged_table(folder: str | Path, part: Shard | None = None, project: str | Path = "") -> Path:
+    """Table of recognition (schema RECOGNITION) of embedded prototypes and powders, written into a folder.
 
     part     a part of the structures; None: all
     project  folder that holds data/prototypes; "" where it is the working directory
 
-    The folder then also has raw.parquet, structures.parquet, a table of lines for every crystal family, and
-    what was rejected, with reasons: quarantine.parquet, quarantine-lines.parquet. Returns table.parquet.
+    The folder then also has prototypes.parquet and powders.parquet (as received), structures.parquet, a table
+    of lines for every crystal family, and what was rejected, with reasons: quarantine.parquet,
+    quarantine-lines.parquet. Returns table.parquet.
     """
     folder, part = Path(folder), part or Shard()
-    raw, structures, table = (folder / f"{name}.parquet" for name in ("raw", "structures", "table"))
-    fetch("aflow", {"kind": "prototypes"}, raw, project=project)
+    prototypes, powders, structures, table = (
+        folder / f"{name}.parquet" for name in ("prototypes", "powders", "structures", "table")
+    )
+    fetch("aflow", {"kind": "prototypes"}, prototypes, project=project)
+    fetch("powders", {"kind": "files", "path": str(Path(project, POWDERS))}, powders)
     clean_shard(
-        raw=[raw],
+        raw=[prototypes, powders],
         cleaning=CLEANING,
         shard=part.number,
         shards=part.count,

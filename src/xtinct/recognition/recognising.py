@@ -17,7 +17,7 @@ from xtinct.observer.asking import as_measurement, listed, read
 from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation, radiation_of
 from xtinct.recognition import structure_scores
-from xtinct.recognition.known_structures import Table, atomic_numbers, load_table
+from xtinct.recognition.known_structures import PACKAGED, Table, atomic_numbers, load_table
 from xtinct.recognition.matching import FREE, Matched, match, predicted, same_lines
 from xtinct.recognition.recognition import Known, Recognition
 from xtinct.recognition.screening import screen
@@ -27,9 +27,8 @@ from xtinct.symmetry.operations import bravais_lattice, centring, hermann_maugui
 
 #: Environment variable that names the table to ask where none is told.
 DATABASE = "XTINCT_DATABASE"
-#: Where a build puts its table, and the one that comes with the library: asked where neither names one.
+#: Where a build puts its table, which is asked if it is there and the variable names none.
 BUILT = "data/recognition/table.parquet"
-PACKAGED = Path(__file__).resolve().parent / "data" / "prototypes.parquet"
 #: Structures that are refined: by likeness of root intensities, and of fourth roots.
 CANDIDATES = (400, 200)
 #: Of them those that are looked at for duplicates, and those that are told.
@@ -149,7 +148,7 @@ def open_table(database: str | Path | Table | None) -> Table:
 
 def default_database() -> Path:
     """The table that is asked where none is named: that of XTINCT_DATABASE; else the one that a build in this
-    folder made; else the prototypes that come with the library."""
+    folder made; else those that come with the library."""
     if told := os.environ.get(DATABASE):
         return Path(told)
     return Path(BUILT) if Path(BUILT).is_file() else PACKAGED

@@ -215,7 +215,7 @@ def test_the_command_answers_anywhere_with_the_table_that_comes_with_it(scan, si
     cell, error = plain["lattice"]["cell"], plain["lattice"]["cell_uncertainty"]
     assert cell[0] == pytest.approx(crystal.crystal.cell[0], abs=max(10 * error[0], 2e-3))
     assert plain["asked"].startswith(
-        f"{len(load_table(PACKAGED)):,} known structures were asked, the prototypes"
+        f"{len(load_table(PACKAGED)):,} known structures were asked, those that come"
     )
     assert plain["recognition"]["probability"] <= 1
 
