@@ -21,7 +21,7 @@ CERTIFIED = {
     "Al2O3_167": (4.759355, 12.99231),
 }
 #: Elements that the reference states of ASE have in another form, or at low temperature.
-ELSEWHERE = {"Sn_227", "Co_225", "Li_229", "Na_229", "K_229", "Eu_229"}
+ELSEWHERE = {"Co_225", "Li_229", "Na_229", "K_229", "Eu_229"}
 
 
 @pytest.fixture(scope="module")
