@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xtinct.lattices.bravais import POINTS
+from xtinct.lattices.metric import cell_volume
 from xtinct.observer.answer import wording
 from xtinct.observer.answer.answer_data import LatticeAnswer
 from xtinct.observer.answer.observation import Observation
 from xtinct.recognition.known_structures import PACKAGED
 from xtinct.recognition.recognising import DATABASE
 from xtinct.recognition.recognition import Known, Recognition, told
+from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import crystal_system, family_of
-from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin
+from xtinct.symmetry.operations import bravais_lattice, centring, hermann_mauguin
+from xtinct.symmetry.reflection_conditions import box
 
 #: Sum of probabilities up to which classes are in the set of 90 %; and where absences and known structures
 #: name different classes, so that sets hold the true one in both cases (`benchmarks/joint/README.md`).
@@ -23,6 +27,8 @@ SUM, SUM_APART = 0.75, 0.9
 SURE, OPEN = 0.9, 0.5
 #: Probability that no lattice is right above which the text says where that share goes.
 UNKNOWN = 0.1
+#: Difference of two volumes, over their size, up to which they belong to one cell.
+_ONE_CELL = 0.015
 #: Lines of the pattern that the text shows.
 _LINES = 20
 
@@ -148,7 +154,31 @@ class Identification:
             return f"Absences and known structures agree on {_named(best)}."
         return (
             f"Absences alone show {_named(best)} ({alone[best]:.2f}); known structures vote for "
-            f"{_named(voted)} ({self.recognition.classes[voted]:.2f})."
+            f"{_named(voted)} ({self.recognition.classes[voted]:.2f}).{self._scattering_alike(best)}"
+        )
+
+    def _scattering_alike(self, shown: tuple[str, str]) -> str:
+        """That the best known structure fits too, if it has lines more than the class that absences show, and
+        none of them can be seen: those of KCl, CsI and GaAs depend on how differently two atoms scatter."""
+        known, lattice = self.recognition.known[0], self.lattice
+        if self.recognition.probability < OPEN:
+            return ""
+        volumes = [
+            cell_volume(x.cell) / POINTS[letter]
+            for x, letter in ((known, centring(known.number)), (lattice, lattice.centring))
+        ]
+        ratio = volumes[0] / volumes[1]
+        if round(ratio) < 1 or abs(ratio / round(ratio) - 1) > _ONE_CELL:
+            return ""
+        if round(ratio) == 1:
+            number = next(n for n, _ in self.observation.by_absences if _class_of(n) == shown)
+            hkl = box(4)
+            of_known, of_class = absent(known.number, hkl), absent(number, hkl)
+            if (of_known & ~of_class).any() or (of_known == of_class).all():
+                return ""
+        return (
+            f" {known.formula}, {known.symbol}, fits too: lines that need two atoms to scatter differently "
+            "are too weak to be seen where both scatter alike."
         )
 
     @property

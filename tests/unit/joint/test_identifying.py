@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from patterns import pattern
+from pymatgen.core import Lattice, Structure
 
 import xtinct
 from xtinct.cli import cli
@@ -109,9 +111,20 @@ def test_the_set_of_classes_is_larger_where_absences_and_known_structures_differ
     recognition = replace(answer.recognition, groups={members[others[0]]: 1.0})
     apart = replace(agreeing, recognition=recognition)
     assert apart.agreement.startswith("Absences alone show")
+    assert apart.agreement.endswith(").")
     total = sum(apart.classes[name] for name in apart.class_set)
     assert SUM_APART <= total < SUM_APART + 0.2 / len(others) + 1e-9
     assert SUM <= 0.8 < SUM_APART
+
+
+def test_ions_that_scatter_alike_are_told():
+    """Cs+ and I- have 54 electrons each: no line breaks the I centring that the structure does not have."""
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    iodide = Structure.from_spacegroup("Pm-3m", Lattice.cubic(4.567), ["Cs", "I"], sites)
+    answer = xtinct.predict(pattern(iodide), "CuKa", database=PACKAGED)
+    assert answer.similar[0].structure_id == "powders:CsI_221"
+    assert answer.lattice.bravais == "cI"
+    assert "CsI, P m -3 m, fits too: lines that need two atoms to scatter differently" in answer.agreement
 
 
 def test_who_said_what_is_told_apart(answer, simulated):
