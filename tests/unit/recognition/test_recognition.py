@@ -19,7 +19,7 @@ from xtinct.lattices.conventional import conventional_cell
 from xtinct.measurements import Measurement
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, measure, simulate_measurement
-from xtinct.recognition.known_structures import build_table, load_table
+from xtinct.recognition.known_structures import build_table, common_powders, load_table
 from xtinct.recognition.matching import match
 from xtinct.recognition.recognising import recognised_cells
 from xtinct.recognition.targets import targets_of
@@ -241,6 +241,18 @@ def test_no_structure_is_lost_and_none_is_invented(folder, table, structures):
         off = np.abs(own[:, None] / d_star[None] - 1).min(axis=1)
         assert off.max() < 3e-5
         assert 1 <= len(own) <= 100
+
+
+def test_the_table_of_a_build_has_the_common_powders_too(folder, tmp_path):
+    """As the workflow makes it: after its own structures, with the lines that they have in the package."""
+    out, powders = tmp_path / "out.parquet", common_powders()
+    rows = build_table([folder / "triclinic.parquet"], folder / "structures.parquet", out, powders)
+    own = pq.read_metadata(folder / "triclinic.parquet").num_rows
+    made = pq.read_table(out)
+    assert rows == len(made) == own + len(powders)
+    assert made.slice(own).to_pylist() == powders.to_pylist()
+    named = load_table(out).names([own, rows - 1])
+    assert [row["structure_id"] for row in named] == [powders["structure_id"][i].as_py() for i in (0, -1)]
 
 
 def test_line_lists_of_unknown_structures_are_refused(folder, tmp_path):
