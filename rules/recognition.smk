@@ -1,5 +1,5 @@
-# What measured peaks are held against: the strongest lines of every real structure, and of the common powders
-# that the library carries.
+# What measured peaks are held against: the strongest lines of every real structure, and those of the common
+# powders that the library carries, which are of X-rays.
 rule recognition:
     input:
         structures="data/structures/structures.parquet",
@@ -15,6 +15,7 @@ rule recognition:
         mem_mb=sized(2000, 8),
         runtime=sized(30, 1),
     params:
+        radiation=config["lines"]["radiation"],
         code=code_digest("xtinct.recognition", "xtinct.recognition.known_structures"),
     script:
         "../workflow/scripts/recognition.py"

@@ -7,5 +7,6 @@ from xtinct.recognition.known_structures import build_table, common_powders
 
 with job(snakemake.log):
     lines, structures = snakemake.input.lines, snakemake.input.structures
-    rows = build_table(lines, structures, snakemake.output[0], common_powders())
+    powders = common_powders() if snakemake.params.radiation == "xray" else None
+    rows = build_table(lines, structures, snakemake.output[0], powders)
     logging.info("%d structures", rows)
