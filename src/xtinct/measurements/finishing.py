@@ -381,7 +381,7 @@ def _nominal(scan: Scan) -> float:
         f"no wavelength is told: 2theta is that of a nominal {wavelength:g} angstrom, which positions in "
         f"{scan.axis.value} do not need"
     )
-    scan.radiation = Radiation(wavelength, note=note)
+    scan.radiation = Radiation(wavelength, note=note, nominal=True)
     scan.notes.append(note)
     return wavelength
 
