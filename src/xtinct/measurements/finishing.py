@@ -35,6 +35,11 @@ _SPAN, _LONG = 2.0, 3.0
 #: Files that say theta and reach further, degrees, mostly mean 2theta: they are asked.
 _LARGEST_THETA = 70.0
 _ANGLES = (Axis.TWO_THETA, Axis.THETA)
+#: Positions are no spacings d if the shortest, angstrom, is longer than this (of a list only where it
+#: ascends, as angles do), or if they go at even steps, which diffractometers do in angles, beyond this.
+_NO_LINES, _EVEN_TO = 5.0, 40.0
+#: Positions are no Q, 1/d or the like if they reach lines of d, angstrom, shorter than this.
+_NO_SPACING = 0.15
 
 
 def finished(
@@ -48,7 +53,10 @@ def finished(
     scan = replace(scan, notes=list(scan.notes))
     _refuse_not_finite(scan)
     named = axis is not None or scan.axis is not None
+    says = scan.axis
     _decide_axis(scan, axis)
+    if axis is not None:
+        _refuse_told(scan, says)
     conversion = _decide_radiation(scan, wavelength)
     if scan.peaks is None:
         scan.peaks = scan.y is None or is_peak_list(scan.x)
@@ -165,6 +173,33 @@ def _take(scan: Scan, told: Axis) -> None:
     if scan.axis not in (None, Axis.Q_UNITLESS, Axis.OTHER):
         scan.notes.append(f"the file says {scan.axis.value}, {told.value} was told and taken")
     scan.axis = told
+
+
+def _refuse_told(scan: Scan, says: Axis | None) -> None:
+    """XtinctError where the axis that was told makes no spacings of the positions.
+
+    says: the axis that the file names, None where it names none
+    """
+    x = scan.x[scan.x > 0]
+    if scan.axis in _ANGLES or len(x) < 2:
+        return
+    d = to_d(x, scan.axis, None)
+    steps = np.diff(x)
+    even = bool(np.ptp(steps) < 0.02 * abs(np.median(steps)))
+    rising = bool((steps > 0).all())
+    if d.min() < _NO_SPACING:
+        reason = f"reach d = {d.min():.2g} angstrom, which no powder has"
+    elif scan.axis is Axis.D and d.min() > _NO_LINES and (rising or not is_peak_list(scan.x)):
+        reason = f"show no spacing below {d.min():.3g} angstrom"
+    elif scan.axis is Axis.D and len(x) >= _FEWEST and even and (says in _ANGLES or d.max() > _EVEN_TO):
+        reason = "go at even steps, as angles do"
+    else:
+        return
+    named = f"; the file says {says.value}" if says is not None and says is not scan.axis else ""
+    raise XtinctError(
+        f"{scan.name}: the axis was told as {scan.axis.value}, but the positions {x.min():g} to {x.max():g} "
+        f"{reason}{named}: tell another axis (--axis)"
+    )
 
 
 def _like_angles(y: np.ndarray) -> bool:
@@ -387,18 +422,25 @@ def _nominal(scan: Scan) -> float:
 
 
 def _sigma(scan: Scan, keep: np.ndarray) -> np.ndarray | None:
-    sigma = np.asarray(scan.sigma, dtype=np.float64)[keep]
-    good = np.isfinite(sigma) & (sigma > 0)
-    if not good.any():
-        scan.notes.append("the uncertainties of the file are none (all zero or missing)")
-        return None
-    if not good.all():
-        scan.notes.append(
-            f"{np.count_nonzero(~good)} uncertainties were zero or missing: taken from their neighbours"
-        )
-        where = np.arange(len(sigma))
-        sigma = np.interp(where, where[good], sigma[good])
+    sigma, note = completed_sigma(np.asarray(scan.sigma, dtype=np.float64)[keep])
+    if note:
+        scan.notes.append(note)
     return sigma
+
+
+def completed_sigma(sigma: np.ndarray) -> tuple[np.ndarray | None, str | None]:
+    """Uncertainties (n,) of intensities without zeros and missing ones, and a note of what was done.
+
+    Such points get those of their neighbours; None in place of uncertainties of which none is left.
+    """
+    good = np.isfinite(sigma) & (sigma > 0)
+    if good.all():
+        return sigma, None
+    if not good.any():
+        return None, "the uncertainties of the file are none (all zero or missing)"
+    where = np.arange(len(sigma))
+    note = f"{np.count_nonzero(~good)} uncertainties were zero or missing: taken from their neighbours"
+    return np.interp(where, where[good], sigma[good]), note
 
 
 def _ordered(scan: Scan, columns: list[np.ndarray | None]) -> list[np.ndarray | None]:
