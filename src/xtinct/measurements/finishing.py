@@ -40,6 +40,9 @@ _ANGLES = (Axis.TWO_THETA, Axis.THETA)
 _NO_LINES, _EVEN_TO = 5.0, 40.0
 #: Positions are no Q, 1/d or the like if they reach lines of d, angstrom, shorter than this.
 _NO_SPACING = 0.15
+#: A counter is saturated where two peaks have so many points at the one highest intensity, or one has the
+#: second number; none of 514 measured patterns has.
+_CUT_OFF, _CUT_OFF_ALONE = 3, 6
 
 
 def finished(
@@ -396,6 +399,7 @@ def _measurement(scan: Scan, wavelength: float | None) -> Measurement:
     if len(two_theta) < _FEWEST:
         raise XtinctError(f"{scan.name}: {len(two_theta)} points are no profile, expected at least {_FEWEST}")
     _say_steps(scan, two_theta)
+    _say_saturated(scan, intensity)
     return Measurement(
         two_theta=two_theta,
         intensity=intensity,
@@ -468,6 +472,20 @@ def _ordered(scan: Scan, columns: list[np.ndarray | None]) -> list[np.ndarray | 
     merged = [np.bincount(group, weights=c) / size for c in columns[:2]]
     merged.append(None if sigma is None else np.sqrt(np.bincount(group, weights=sigma**2)) / size)
     return merged
+
+
+def _say_saturated(scan: Scan, intensity: np.ndarray) -> None:
+    highest = float(intensity.max())
+    if not highest > 2 * float(np.median(intensity)):
+        return
+    edges = np.diff(np.concatenate([[0], (intensity == highest).astype(np.int8), [0]]))
+    lengths = np.flatnonzero(edges < 0) - np.flatnonzero(edges > 0)
+    cut = int((lengths >= _CUT_OFF).sum())
+    if cut >= 2 or lengths.max() >= _CUT_OFF_ALONE:
+        scan.notes.append(
+            f"the highest peaks end flat at {highest:g}, as of a saturated counter: they were higher, and "
+            "known structures fit them less well; an attenuator or a shorter time would help"
+        )
 
 
 def _say_steps(scan: Scan, two_theta: np.ndarray) -> None:
