@@ -18,6 +18,7 @@ from xtinct.symmetry.families import family_of
 if TYPE_CHECKING:
     from xtinct.joint.identification import Identification
     from xtinct.observer.asking import Pattern, Wavelength
+    from xtinct.radiation.tubes import Radiation
 
 #: Settings of `predict` without models, and with them.
 _WITHOUT_MODELS = frozenset({"database", "elements", "family", "cell", "centring", "prior"})
@@ -242,19 +243,23 @@ def _check_settings(told: Mapping[str, Any], models: bool) -> None:
 
 def _profile(
     pattern: "Pattern", wavelength: "Wavelength", scan: str | None, axis: str | None = None
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """2theta (degrees, (n,)), intensity (n,) and wavelength (angstrom; told, or the file's) of a profile."""
-    from xtinct.measurements import Measurement, radiation_of
+) -> tuple[np.ndarray, np.ndarray, "Radiation"]:
+    """2theta (degrees, (n,)), intensity (n,) and radiation (told, or the file's) of a profile.
+
+    A number that is told is one wavelength, also the mean of a doublet.
+    """
+    from xtinct.measurements import Measurement, Radiation, radiation_of
     from xtinct.observer.asking import read
 
     try:
-        number = float(wavelength)
+        # The range of the pattern tells more than the number alone which unit it has.
+        told = Radiation(float(wavelength))
     except (TypeError, ValueError):
-        number = None
+        told = None if wavelength is None else radiation_of(wavelength)
     if isinstance(pattern, tuple | list):
-        if wavelength is None:
+        if told is None:
             raise XtinctError("pattern: the wavelength is not known; tell it (wavelength)")
-        return *pattern, radiation_of(wavelength).wavelength if number is None else number
+        return *pattern, told
     found = read(pattern, wavelength, scan=scan, axis=axis)
     if not isinstance(found, Measurement):
         raise XtinctError(f"{found.name or 'pattern'}: a list of {len(found.d)} peaks, expected a profile")
@@ -262,8 +267,7 @@ def _profile(
         raise XtinctError(
             f"{found.name or 'pattern'}: does not say its wavelength; tell it with --wavelength"
         )
-    radiation = found.radiation if wavelength is None else radiation_of(wavelength)
-    return found.two_theta, found.intensity, radiation.wavelength if number is None else number
+    return found.two_theta, found.intensity, told or found.radiation
 
 
 def _physical_memory() -> int:

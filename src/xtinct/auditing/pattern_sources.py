@@ -34,6 +34,7 @@ from xtinct.files.quarantine import Quarantine
 from xtinct.files.schema import CELL, MEASURED_PATTERNS
 from xtinct.files.writing import write_bytes
 from xtinct.measurements import Measurement, Radiation, measurements_in, radiation_of
+from xtinct.measurements.finishing import completed_sigma
 from xtinct.sources.archives import contents, texts
 from xtinct.sources.archives import decoded as text_of
 from xtinct.sources.listing import local_path, matches
@@ -258,13 +259,14 @@ def _table_entry(row: Mapping[str, Any], config: Mapping[str, Any]) -> PatternEn
         columns = {name: np.asarray(row[name] or (), dtype=np.float64) for name in ("two_theta", "intensity")}
         if row.get("sigma") is not None:
             columns["sigma"] = np.asarray(row["sigma"], dtype=np.float64)
-        x, y, *sigma = _checked_columns(columns)
+        x, y, *given = _checked_columns(columns)
+        sigma, note = completed_sigma(given[0]) if given else (None, None)
         measurement = Measurement(
             x,
             y,
-            sigma[0] if sigma else None,
+            sigma,
             _told(row.get("wavelength"), row.get("ratio")) or _told(config.get("wavelength")),
-            tuple(row.get("notes") or ()),
+            (*(row.get("notes") or ()), *([note] if note else [])),
             identifier,
         )
         label = label_of_row(row, "table")

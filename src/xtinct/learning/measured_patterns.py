@@ -8,6 +8,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.learning.predictor import Predictor
+from xtinct.radiation.tubes import Radiation
 from xtinct.scores.outputs import ALL, NothingLeftError
 from xtinct.scores.prediction import Prediction
 from xtinct.symmetry.families import CUBIC
@@ -27,7 +28,7 @@ class MeasuredPattern:
     two_theta    float64 (n,), degrees, ascending
     intensity    float64 (n,), without background
     measured     float64 (n,), with it
-    wavelength   angstrom
+    radiation    wavelengths, angstrom
     explained    family -> how its best lattice explains the lines; see `explaining.best_families`
     best         the family that explains them; None: none of those that are checked
     """
@@ -35,7 +36,7 @@ class MeasuredPattern:
     two_theta: np.ndarray
     intensity: np.ndarray
     measured: np.ndarray
-    wavelength: float
+    radiation: Radiation
     explained: Mapping[str, "Explanation"]
     best: str | None
 
@@ -65,7 +66,7 @@ def as_trained(predictor: Predictor, measurement: "Measurement") -> np.ndarray:
     radiation, instrument = measurement.radiation, predictor.instrument
     if radiation is None:
         raise XtinctError(f"{measurement.name}: pattern: no wavelength is known")
-    wavelength = radiation.wavelength if instrument.further_wavelengths else radiation.mean
+    wavelength = radiation.beside(bool(instrument.further_wavelengths))
     two_theta, intensity = checked_pattern(measurement.two_theta, measurement.intensity, wavelength)
     # A model that takes it off itself has learned what is left of it then.
     if not predictor.trained_with_background and predictor.render.transform.background != "snip":
@@ -83,7 +84,7 @@ def answer_of(predictor: Predictor, measured: MeasuredPattern, asked: Asked) -> 
         measured.two_theta,
         # A model that takes off the background itself has learned what is left of it then.
         measured.measured if predictor.render.transform.background == "snip" else measured.intensity,
-        measured.wavelength,
+        measured.radiation.beside(bool(instrument.further_wavelengths)),
         instrument,
         fill_missing=asked.fill_missing,
     )

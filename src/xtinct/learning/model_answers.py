@@ -8,18 +8,20 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.learning.measured_patterns import Asked, MeasuredPattern, answer_of
+from xtinct.radiation.tubes import Radiation
 
 
 def answers_of_models(
     two_theta: np.ndarray,
     intensity: np.ndarray,
-    wavelength: float,
+    radiation: Radiation,
     models: str | Path | Sequence[str | Path],
     asked: Asked,
 ) -> dict[str, dict[str, Any]]:
     """Extinction classes and space groups by each model; `xtinct.predict` describes question and answer.
 
-    two_theta   float (n,), degrees, ascending; intensity, float (n,); wavelength in angstrom
+    two_theta   float (n,), degrees, ascending; intensity, float (n,)
+    radiation   wavelengths; an instrument of a single one has its lines at the mean of a doublet
     models      folders of trained models, or a folder that holds some; one of each crystal family
 
     XtinctError for a pattern without peaks, or one that a model cannot read.
@@ -29,12 +31,12 @@ def answers_of_models(
     from xtinct.measurements.strong_peaks import require_peaks, strong_lines
     from xtinct.observer.exact.explaining import best_families
 
-    two_theta, intensity = checked_pattern(two_theta, intensity, wavelength)
+    two_theta, intensity = checked_pattern(two_theta, intensity, radiation.wavelength)
     folders = _model_folders(models)
     require_peaks(two_theta, intensity)
-    explained, best = best_families(strong_lines(two_theta, intensity), wavelength)
+    explained, best = best_families(strong_lines(two_theta, intensity), radiation.wavelength)
     bare = without_background(two_theta, intensity) if asked.subtract_background else intensity
-    measured = MeasuredPattern(two_theta, bare, intensity, wavelength, explained, best)
+    measured = MeasuredPattern(two_theta, bare, intensity, radiation, explained, best)
     answers: dict[str, dict[str, Any]] = {}
     for folder in folders:
         predictor = Predictor(folder)

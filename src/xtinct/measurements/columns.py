@@ -9,6 +9,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis, axis_of
+from xtinct.measurements.counts import divide_by_exposure
 from xtinct.measurements.decoding import lines_of
 from xtinct.measurements.finishing import is_peak_list
 from xtinct.measurements.headers import Said, said_of
@@ -39,6 +40,11 @@ _SCATTER = (0.7, 1.4)
 #: Words of columns that are counts, other intensities, uncertainties, and neither.
 _COUNTS = re.compile(
     r"^(?:counts?|cts|impulse|coups|total[ _]counts|int(?:ensity)?[ _]*[(\[]?counts?[)\]]?|anzahl)$"
+)
+#: A column of counting times, which may differ from point to point.
+_TIME = re.compile(
+    r"^(?:(?:step|count(?:ing)?|dwell|live|exposure|meas\w*|acq\w*)[ _-]*)?(?:time|zeit|temps|z[äa]hlzeit)\b"
+    r"(?![ _-]*(?:stamp|of))"
 )
 _RATE = re.compile(r"(?:cps|counts?\s*(?:/|per)\s*s|count[ _]?rate|imp\w*/s|z[äa]hlrate|coups/s)")
 _INTENSITY = re.compile(
@@ -433,10 +439,17 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
             scan.x_error = values[:, k]
         elif _SIGMA.match(plain[k]) and k > (found or 0) and scan.sigma is None:
             scan.sigma = values[:, k]
+    if scan.sigma is None and len(before := [k for k in rest if _SIGMA.match(plain[k])]) == 1:
+        # Before the intensities it is theirs where there are no others.
+        others = [k for k in rest if k not in (found, *before) and _INTENSITY.match(plain[k])]
+        scan.sigma = values[:, before[0]] if found is not None and not others else None
+    times = next((k for k in rest if _TIME.match(plain[k])), None)
+    if times is not None and not divide_by_exposure(scan, values[:, times], "counting times"):
+        times = None
     unused = [
         labels[k]
         for k in range(len(plain))
-        if k not in (place, found) and not _SIGMA.match(plain[k]) and not _X_ERROR.match(plain[k])
+        if k not in (place, found, times) and not _SIGMA.match(plain[k]) and not _X_ERROR.match(plain[k])
     ]
     if unused:
         scan.notes.append(f"columns not used: {', '.join(unused)}")

@@ -1,8 +1,9 @@
-"""Intensities that are no counts: their logarithms and square roots, which hide in nameless columns."""
+"""What intensities are: logarithms and square roots of counts, and counts of varying times, told apart."""
 
 import numpy as np
 
 from xtinct.errors import XtinctError
+from xtinct.measurements.records import Scan
 
 #: What programs write in place of counts, and how the counts come back.
 _BACK = {
@@ -19,6 +20,8 @@ _EXACT, _FEWEST_COUNTS = 0.1, 1.5
 _DIFFERENT, _WHOLE = 20, 0.98
 #: Logarithms above this are none.
 _LARGEST_LOGARITHM = 30.0
+#: Points that share an exposure in the mean: times of day have none in common.
+_SHARED_EXPOSURE = 10
 
 
 def refuse_transformed(name: str, intensity: np.ndarray) -> None:
@@ -46,3 +49,27 @@ def refuse_transformed(name: str, intensity: np.ndarray) -> None:
                 f"{name}: the intensities are {what} of counts ({formula} gives whole numbers); save the "
                 "counts themselves"
             )
+
+
+def divide_by_exposure(scan: Scan, exposure: np.ndarray, what: str) -> bool:
+    """Bring the counts of a scan to one exposure where it varies from point to point; whether it did.
+
+    exposure  float64 (n,): counting times in seconds, or counts of a monitor; `what` names it for the note
+
+    Intensities become those of the median exposure, with the uncertainties of the counts. A column whose
+    values hardly ever come twice, as the time of day, is no exposure, and rates are no counts.
+    """
+    y = scan.y
+    if y is None or exposure.shape != y.shape or not (np.isfinite(exposure) & (exposure > 0)).all():
+        return False
+    values = np.unique(exposure)
+    if len(values) == 1 or len(values) > max(2, len(y) / _SHARED_EXPOSURE) or (y != np.round(y)).any():
+        return False
+    scale = float(np.median(exposure)) / exposure
+    if scan.sigma is None:
+        scan.sigma = np.sqrt(np.maximum(y, 1.0)) * scale
+    else:
+        scan.sigma = scan.sigma * scale
+    scan.y = y * scale
+    scan.notes.append(f"counts were divided by their {what} ({values[0]:g} to {values[-1]:g})")
+    return True

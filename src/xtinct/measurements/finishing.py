@@ -35,6 +35,14 @@ _SPAN, _LONG = 2.0, 3.0
 #: Files that say theta and reach further, degrees, mostly mean 2theta: they are asked.
 _LARGEST_THETA = 70.0
 _ANGLES = (Axis.TWO_THETA, Axis.THETA)
+#: Positions are no spacings d if the shortest, angstrom, is longer than this (of a list only where it
+#: ascends, as angles do), or if they go at even steps, which diffractometers do in angles, beyond this.
+_NO_LINES, _EVEN_TO = 5.0, 40.0
+#: Positions are no Q, 1/d or the like if they reach lines of d, angstrom, shorter than this.
+_NO_SPACING = 0.15
+#: A counter is saturated where two peaks have so many points at the one highest intensity, or one has the
+#: second number; none of 514 measured patterns has.
+_CUT_OFF, _CUT_OFF_ALONE = 3, 6
 
 
 def finished(
@@ -48,7 +56,10 @@ def finished(
     scan = replace(scan, notes=list(scan.notes))
     _refuse_not_finite(scan)
     named = axis is not None or scan.axis is not None
+    says = scan.axis
     _decide_axis(scan, axis)
+    if axis is not None:
+        _refuse_told(scan, says)
     conversion = _decide_radiation(scan, wavelength)
     if scan.peaks is None:
         scan.peaks = scan.y is None or is_peak_list(scan.x)
@@ -165,6 +176,33 @@ def _take(scan: Scan, told: Axis) -> None:
     if scan.axis not in (None, Axis.Q_UNITLESS, Axis.OTHER):
         scan.notes.append(f"the file says {scan.axis.value}, {told.value} was told and taken")
     scan.axis = told
+
+
+def _refuse_told(scan: Scan, says: Axis | None) -> None:
+    """XtinctError where the axis that was told makes no spacings of the positions.
+
+    says: the axis that the file names, None where it names none
+    """
+    x = scan.x[scan.x > 0]
+    if scan.axis in _ANGLES or len(x) < 2:
+        return
+    d = to_d(x, scan.axis, None)
+    steps = np.diff(x)
+    even = bool(np.ptp(steps) < 0.02 * abs(np.median(steps)))
+    rising = bool((steps > 0).all())
+    if d.min() < _NO_SPACING:
+        reason = f"reach d = {d.min():.2g} angstrom, which no powder has"
+    elif scan.axis is Axis.D and d.min() > _NO_LINES and (rising or not is_peak_list(scan.x)):
+        reason = f"show no spacing below {d.min():.3g} angstrom"
+    elif scan.axis is Axis.D and len(x) >= _FEWEST and even and (says in _ANGLES or d.max() > _EVEN_TO):
+        reason = "go at even steps, as angles do"
+    else:
+        return
+    named = f"; the file says {says.value}" if says is not None and says is not scan.axis else ""
+    raise XtinctError(
+        f"{scan.name}: the axis was told as {scan.axis.value}, but the positions {x.min():g} to {x.max():g} "
+        f"{reason}{named}: tell another axis (--axis)"
+    )
 
 
 def _like_angles(y: np.ndarray) -> bool:
@@ -361,6 +399,7 @@ def _measurement(scan: Scan, wavelength: float | None) -> Measurement:
     if len(two_theta) < _FEWEST:
         raise XtinctError(f"{scan.name}: {len(two_theta)} points are no profile, expected at least {_FEWEST}")
     _say_steps(scan, two_theta)
+    _say_saturated(scan, intensity)
     return Measurement(
         two_theta=two_theta,
         intensity=intensity,
@@ -381,24 +420,31 @@ def _nominal(scan: Scan) -> float:
         f"no wavelength is told: 2theta is that of a nominal {wavelength:g} angstrom, which positions in "
         f"{scan.axis.value} do not need"
     )
-    scan.radiation = Radiation(wavelength, note=note)
+    scan.radiation = Radiation(wavelength, note=note, nominal=True)
     scan.notes.append(note)
     return wavelength
 
 
 def _sigma(scan: Scan, keep: np.ndarray) -> np.ndarray | None:
-    sigma = np.asarray(scan.sigma, dtype=np.float64)[keep]
-    good = np.isfinite(sigma) & (sigma > 0)
-    if not good.any():
-        scan.notes.append("the uncertainties of the file are none (all zero or missing)")
-        return None
-    if not good.all():
-        scan.notes.append(
-            f"{np.count_nonzero(~good)} uncertainties were zero or missing: taken from their neighbours"
-        )
-        where = np.arange(len(sigma))
-        sigma = np.interp(where, where[good], sigma[good])
+    sigma, note = completed_sigma(np.asarray(scan.sigma, dtype=np.float64)[keep])
+    if note:
+        scan.notes.append(note)
     return sigma
+
+
+def completed_sigma(sigma: np.ndarray) -> tuple[np.ndarray | None, str | None]:
+    """Uncertainties (n,) of intensities without zeros and missing ones, and a note of what was done.
+
+    Such points get those of their neighbours; None in place of uncertainties of which none is left.
+    """
+    good = np.isfinite(sigma) & (sigma > 0)
+    if good.all():
+        return sigma, None
+    if not good.any():
+        return None, "the uncertainties of the file are none (all zero or missing)"
+    where = np.arange(len(sigma))
+    note = f"{np.count_nonzero(~good)} uncertainties were zero or missing: taken from their neighbours"
+    return np.interp(where, where[good], sigma[good]), note
 
 
 def _ordered(scan: Scan, columns: list[np.ndarray | None]) -> list[np.ndarray | None]:
@@ -426,6 +472,20 @@ def _ordered(scan: Scan, columns: list[np.ndarray | None]) -> list[np.ndarray | 
     merged = [np.bincount(group, weights=c) / size for c in columns[:2]]
     merged.append(None if sigma is None else np.sqrt(np.bincount(group, weights=sigma**2)) / size)
     return merged
+
+
+def _say_saturated(scan: Scan, intensity: np.ndarray) -> None:
+    highest = float(intensity.max())
+    if not highest > 2 * float(np.median(intensity)):
+        return
+    edges = np.diff(np.concatenate([[0], (intensity == highest).astype(np.int8), [0]]))
+    lengths = np.flatnonzero(edges < 0) - np.flatnonzero(edges > 0)
+    cut = int((lengths >= _CUT_OFF).sum())
+    if cut >= 2 or lengths.max() >= _CUT_OFF_ALONE:
+        scan.notes.append(
+            f"the highest peaks end flat at {highest:g}, as of a saturated counter: they were higher, and "
+            "known structures fit them less well; an attenuator or a shorter time would help"
+        )
 
 
 def _say_steps(scan: Scan, two_theta: np.ndarray) -> None:

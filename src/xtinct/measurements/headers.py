@@ -10,6 +10,7 @@ from xtinct.measurements.axes import Axis, axis_of
 from xtinct.measurements.records import Scan
 from xtinct.radiation.anodes import ANODES, HC
 from xtinct.radiation.tubes import Radiation, doublet_of, radiation_of
+from xtinct.radiation.wavelength import LONGEST, SHORTEST
 
 #: Lattice spacing of graphite 002, angstrom, for monochromators that a file names without their angle.
 GRAPHITE = 3.354
@@ -86,7 +87,7 @@ def number(text: str) -> float:
 def said_of(lines: list[str]) -> Said:
     """What the lines of a header (or the key-value lines of a text format) say."""
     said, text = Said(), "\n".join(lines)[:200_000]
-    found = {key: match for key, pattern in _SEARCH.items() if (match := pattern.search(text))}
+    found = {key: match for key, pattern in _SEARCH.items() if (match := _match(key, pattern, text))}
     said.radiation = _radiation(found, text, said.notes)
     if "time" in found:
         seconds = number(found["time"][1])
@@ -105,6 +106,18 @@ def said_of(lines: list[str]) -> Said:
         if said.axis is not None:
             break
     return said
+
+
+def _match(key: str, pattern: re.Pattern, text: str) -> re.Match | None:
+    """The first match; of the wavelengths the first that can be one: "Cu Ka1, Ge(111), lambda = 1.5406".
+
+    Where none can be, K-alpha1 is not heard, and another is left to be refused.
+    """
+    if key not in ("alpha1", "alpha2", "plain"):
+        return pattern.search(text)
+    matches = list(pattern.finditer(text))
+    possible = (m for m in matches if SHORTEST <= (_wavelength({key: m}, key) or 0) <= LONGEST)
+    return next(possible, next(iter(matches), None) if key == "plain" else None)
 
 
 def _after_axis_word(line: str) -> str:

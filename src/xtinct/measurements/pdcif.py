@@ -6,6 +6,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis
+from xtinct.measurements.counts import divide_by_exposure
 from xtinct.measurements.headers import graphite_angle, of_anode, said_radiation
 from xtinct.measurements.records import Scan
 from xtinct.radiation.anodes import ANODES
@@ -29,6 +30,12 @@ _INTENSITIES = (
     "_pd_meas_counts",
     "_pd_proc_intensity_net",
     "_pd_meas_intensity_net",
+)
+#: Intensities that are counts, and what they are counted for.
+_COUNTED = ("_pd_meas_counts_total", "_pd_meas_counts")
+_EXPOSURES = (
+    ("_pd_meas_step_count_time", "counting times"),
+    ("_pd_meas_counts_monitor", "monitor"),
 )
 _PEAKS = (
     ("_pd_peak_d_spacing", Axis.D),
@@ -175,7 +182,13 @@ def _profile(block: _Block) -> Scan | None:
         notes.append(f"{np.count_nonzero(missing)} points that the CIF leaves out (. or ?) were left out")
         x, y = x[~missing], y[~missing]
         sigma = None if sigma is None else sigma[~missing]
-    return Scan(x, y, axis, sigma, peaks=False, notes=notes)
+    scan = Scan(x, y, axis, sigma, peaks=False, notes=notes)
+    if tag in _COUNTED:
+        for exposure, what in _EXPOSURES:
+            column = block.column(exposure)
+            if column is not None and len(column) == len(missing):
+                divide_by_exposure(scan, column[~missing], what)
+    return scan
 
 
 def _positions(block: _Block, tag: str, n: int) -> tuple[np.ndarray | None, Axis | None, list[str]]:

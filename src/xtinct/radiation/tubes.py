@@ -33,6 +33,7 @@ class Radiation:
     ratio: intensity of the second over that of the first, 0 for one wavelength. anode: "Cu" and so on
     where known. note: what was taken for what, None if nothing had to be. given: the mean that was told in
     place of both wavelengths, and so the one that positions were converted with; None for others.
+    nominal: nobody told a wavelength, and this one only makes angles of positions in d or Q.
     """
 
     wavelength: float
@@ -41,6 +42,7 @@ class Radiation:
     anode: str | None = None
     note: str | None = None
     given: float | None = None
+    nominal: bool = False
 
     @property
     def mean(self) -> float:
@@ -48,6 +50,13 @@ class Radiation:
         if self.second is None:
             return self.wavelength
         return (self.wavelength + self.ratio * self.second) / (1 + self.ratio)
+
+    def beside(self, doublet: bool) -> float:
+        """Wavelength by which lines of this radiation lie as those of an instrument do, angstrom.
+
+        doublet: whether the instrument has both lines; one with a single line has it at the mean.
+        """
+        return self.wavelength if doublet else self.mean
 
 
 def doublet_of(anode: str) -> Radiation:

@@ -118,6 +118,23 @@ def test_uncertainties_stay_with_their_points(tmp_path, rutile):
     assert f"sigma ({len(x) - 1},): expected lists of one length" in rejected["detail"]
 
 
+def test_uncertainties_that_are_none_are_completed_as_those_of_files(tmp_path, rutile):
+    x, y = rutile
+    sigma = np.sqrt(np.maximum(y, 1.0))
+    sigma[3], sigma[4] = 0.0, np.nan
+    rows = [
+        {"pattern_id": "some", "two_theta": x, "intensity": y, "sigma": sigma},
+        {"pattern_id": "none", "two_theta": x, "intensity": y, "sigma": 0 * x},
+    ]
+    path = tmp_path / "given.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    _, (some, none), _ = collected(tmp_path, kind="table", path=str(path), wavelength="CuKa")
+    assert none.measurement.sigma is None
+    assert (some.measurement.sigma > 0).all()
+    np.testing.assert_array_equal(some.measurement.sigma[5:], sigma[5:])
+    assert any(note.startswith("2 uncertainties were zero") for note in some.measurement.notes)
+
+
 def test_what_is_written_is_read_again_as_it_was(folder, tmp_path):
     _, first, _ = collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
     again = tmp_path / "again"

@@ -20,6 +20,7 @@ from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
 from xtinct.patterns.variation import Variation
+from xtinct.radiation.tubes import doublet_of
 from xtinct.scores.calibration import COVERAGES, log_loss
 from xtinct.scores.outputs import Outputs
 from xtinct.symmetry.families import space_groups
@@ -276,6 +277,16 @@ def test_a_sharp_measurement_at_another_wavelength_is_answered(model_dir, write_
         answer = xtinct.predict((molybdenum.two_theta, pattern), 0.7107, models=model_dir)["cubic"]
         same += answer["classes"][0][0] == predictor.class_symbols[probabilities.argmax()]
     assert same >= 0.9 * len(counts)
+
+
+def test_a_model_of_one_wavelength_has_its_lines_at_the_mean_of_a_doublet(measured, model_dir):
+    two_theta, pattern, _ = measured(0.8)
+    first, second = doublet_of("Cu").wavelength, doublet_of("Cu").second
+    answers = [
+        xtinct.predict((two_theta, pattern), told, models=model_dir)["cubic"]["classes"]
+        for told in ("CuKa", (first, second), doublet_of("Cu").mean)
+    ]
+    assert answers[0] == answers[1] == answers[2]
 
 
 def test_a_broader_measurement_is_refused_and_answered_on_demand(measured, model_dir, tmp_path):

@@ -780,6 +780,75 @@ def test_the_column_of_the_axis_that_is_told_is_taken(file, profile):
             assert not any("was told and taken" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("header", ["# 2theta I\n", ""])
+@pytest.mark.parametrize(
+    ("first", "axis", "words"),
+    [
+        (10.0, "d", "show no spacing below 10 angstrom"),
+        (2.0, "d", "at even steps"),
+        (10.0, "q", r"reach d = 0\.0\d+ angstrom"),
+        (10.0, "1/d", r"reach d = 0\.0\d+ angstrom"),
+    ],
+)
+def test_a_told_axis_that_the_positions_cannot_have_is_refused(file, rows, header, first, axis, words):
+    angles = np.arange(first, 90, 0.02)
+    path = file(header + rows(angles, 100 + np.arange(len(angles)) % 7))
+    with pytest.raises(XtinctError, match=f"told as {axis}, .*{words}.*tell another axis") as refused:
+        read_measurement(path, axis=axis)
+    assert ("the file says 2theta" in str(refused.value)) == bool(header)
+
+
+def test_a_list_of_angles_is_no_list_of_spacings_and_long_spacings_are(file):
+    with pytest.raises(XtinctError, match=r"told as d, but the positions 10\.1 to 54\.9"):
+        read_peaks(file("10.1 50\n22.2 100\n31.7 80\n54.9 20\n"), axis="d")
+    long = read_peaks(file("45.2 100\n22.6 50\n15.1 20\n11.3 9\n"), axis="d")
+    np.testing.assert_allclose(long.d, [45.2, 22.6, 15.1, 11.3])
+
+
+@pytest.mark.parametrize("names", ["2Theta,Counts,Time(s)", "2theta,counts,step time,comment"])
+def test_counts_of_varying_times_are_brought_to_one(file, profile, names):
+    """Times grow at high angles; the lines there are as high as if they had not."""
+    times = np.where(profile.x > 40, 8.0, 2.0)
+    counts = profile.y * times / 2
+    width = names.count(",") + 1
+    table = zip(*(profile.x, counts, times, 0 * times)[:width], strict=True)
+    text = f"{names}\n" + "".join(",".join(f"{v:g}" for v in row) + "\n" for row in table)
+    found = read_measurement(file(text, "a.csv"))
+    np.testing.assert_allclose(found.intensity, profile.y)
+    np.testing.assert_allclose(found.sigma, np.sqrt(counts) * 2 / times)
+    assert "counts were divided by their counting times (2 to 8)" in found.notes
+
+
+def test_a_time_of_day_and_one_time_for_all_divide_nothing(same, profile, rows):
+    for times in (0.5 * np.arange(1, profile.n + 1), np.full(profile.n, 2.0)):
+        found = same("2theta counts time\n" + rows(profile.x, profile.y, times))
+        assert "columns not used: time" in found.notes
+
+
+def test_uncertainties_may_stand_before_the_intensities(same, rows, profile):
+    found = same("# 2theta sigma I\n" + rows(profile.x, np.sqrt(profile.y), profile.y))
+    np.testing.assert_allclose(found.sigma, np.sqrt(profile.y), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("header", "wavelength", "second"),
+    [
+        ("# Mo Kalpha1 Ge(111) monochromator lambda = 0.70930", 0.7093, None),
+        ("# Cu K-alpha1, slit 10 mm, wavelength 1.54056", 1.54056, None),
+    ],
+)
+def test_a_number_that_is_no_wavelength_hides_none(same, rows, profile, header, wavelength, second):
+    found = same(f"{header}\n" + rows(profile.x, profile.y))
+    assert found.radiation.wavelength == pytest.approx(wavelength, rel=1e-5)
+    assert found.radiation.second is second
+
+
+def test_even_steps_in_d_that_the_file_names_are_read(file, rows):
+    d = np.arange(0.6, 12.0, 0.002)
+    path = file("# d(A) I\n" + rows(d, 100 + np.arange(len(d)) % 7))
+    assert len(read_measurement(path, axis="d").two_theta) == len(d)
+
+
 def test_a_told_axis_keeps_the_unit_that_the_file_says(file, profile):
     d = profile.d[::60]
     text = "# d (nm) I\n" + "".join(f"{x / 10:.7f} 100\n" for x in d)

@@ -89,6 +89,14 @@ def test_the_same_range_twice_is_two_scans(file, rows, profile):
         read_measurement(file(text), scan=3)
 
 
+def test_a_saturated_counter_is_said(file, profile, rows):
+    whole = read_measurement(file(rows(profile.x, profile.y)))
+    cut = read_measurement(file(rows(profile.x, np.minimum(profile.y, 150))))
+    once = read_measurement(file(rows(profile.x, np.minimum(profile.y, 500))))
+    said = [any("end flat at" in note for note in one.notes) for one in (whole, cut, once)]
+    assert said == [False, True, True]
+
+
 def test_angles_below_zero_are_left_out(file, rows):
     x = np.round(np.arange(-1, 20, 0.02), 4)
     found = read_measurement(file(rows(x, np.ones(len(x)))))

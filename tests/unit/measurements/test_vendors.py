@@ -927,3 +927,17 @@ def test_one_of_several_lists_of_peaks_is_chosen_and_needs_no_uncertainty_everyw
         np.testing.assert_allclose(found.d, [4.1, 2.5, 1.7])
         np.testing.assert_allclose(found.d_error, 5e-4)
         assert "1 uncertainties of positions were zero or missing: taken as the median" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("tag", "what"), [("_pd_meas_counts_monitor", "monitor"), ("_pd_meas_step_count_time", "counting times")]
+)
+def test_counts_of_a_cif_for_varying_monitors_and_times(file, profile, tag, what):
+    exposure = np.where(profile.x > 40, 4000, 1000)
+    text = "data_a\nloop_\n_pd_meas_2theta_scan\n_pd_meas_counts_total\n" + tag + "\n"
+    columns = (profile.x, profile.y * exposure / 1000, exposure)
+    text += "".join(f"{x:.2f} {y:.0f} {t}\n" for x, y, t in zip(*columns, strict=True))
+    found = read_measurement(file(text, "a.cif"))
+    np.testing.assert_allclose(found.intensity, profile.y)
+    np.testing.assert_allclose(found.sigma, np.sqrt(columns[1]) * 1000 / exposure)
+    assert f"counts were divided by their {what} (1000 to 4000)" in found.notes

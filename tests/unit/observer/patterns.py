@@ -44,6 +44,7 @@ def pattern(
     eta: float = 0.4,
     shift: float = 0.03,
     doublet: bool = True,
+    k_alpha: tuple[float, float] = K_ALPHA,
     noise: bool = True,
     seed: int = 0,
     step: float = 0.02,
@@ -53,7 +54,7 @@ def pattern(
     """2theta and counts: pseudo-Voigt peaks at pymatgen's lines over a falling background."""
     two_theta = np.arange(low, high, step)
     y = np.zeros_like(two_theta)
-    for wavelength, weight in zip(K_ALPHA, (1.0, 0.5 if doublet else 0.0), strict=True):
+    for wavelength, weight in zip(k_alpha, (1.0, 0.5 if doublet else 0.0), strict=True):
         if not weight:
             continue
         lines = XRDCalculator(wavelength).get_pattern(structure, two_theta_range=(5, high + 5), scaled=False)

@@ -2,6 +2,7 @@ import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import gemmi
 import numpy as np
@@ -13,7 +14,7 @@ from pymatgen.core import Lattice, Structure
 import xtinct
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
-from xtinct.measurements import read_peaks
+from xtinct.measurements import read_measurement, read_peaks
 from xtinct.observer.answer.answer_data import LatticeAnswer, Statement
 from xtinct.observer.answer.lattice_answers import on_c_axes
 from xtinct.observer.answer.picture import tick_rows
@@ -21,9 +22,10 @@ from xtinct.observer.answer.remarks import of_answer, two_phases
 from xtinct.observer.asking import asked
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
-from xtinct.observer.peaks.radiation_found import find
+from xtinct.observer.peaks.peak_lists import ListedLines, from_two_theta
+from xtinct.observer.peaks.radiation_found import _companions, find
 from xtinct.observer.question import Question
-from xtinct.radiation.tubes import radiation_of
+from xtinct.radiation.tubes import doublet_of, radiation_of
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import space_groups
 from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin
@@ -264,6 +266,36 @@ def test_pairs_of_lines_are_taken_for_doublets(doublet):
     )
     assert bool(found.measured.radiation.ratio) == doublet
     assert len([note for note in found.notes if "doublets of Cu K-alpha" in note]) == doublet
+
+
+def test_k_alpha_2_lines_are_not_asked_for_such_lines_of_their_own():
+    """Three pairs and two weak lines: of the six strongest, three are K-alpha2 lines."""
+    first = np.array([45.0, 60.0, 75.0])
+    second = 2 * np.degrees(np.arcsin(np.sin(np.radians(first / 2)) * K_ALPHA[1] / K_ALPHA[0]))
+    two_theta = np.concatenate([first, second, [101.0, 110.0]])
+    area = np.array([100.0, 90.0, 80.0, 50.0, 45.0, 40.0, 3.0, 2.0])
+    fit = SimpleNamespace(two_theta=two_theta, area=area)
+    peaks = from_two_theta(np.sort(two_theta), K_ALPHA[0], ListedLines(area, None))
+    peaks = replace(peaks, fwhm=np.full(len(area), 0.05))
+    assert _companions((None, peaks, fit), radiation_of("Cu"), (0.25, 0.8))
+    area[3:6] = 0.1 * area[:3]
+    assert not _companions((None, peaks, fit), radiation_of("Cu"), (0.25, 0.8))
+
+
+@pytest.mark.parametrize(("anode", "doublet"), [("Cu", True), ("Mo", True), ("Cu", False)])
+def test_doublets_of_spacings_without_a_wavelength_are_seen(tmp_path, anode, doublet):
+    """The file has d or Q of K-alpha1, and nobody says which tube it was."""
+    tube = doublet_of(anode)
+    low, high = (5.0, 45.0) if anode == "Mo" else (10.0, 90.0)
+    lines = tube.wavelength, tube.second
+    angles, y = pattern(yttria(), fwhm=0.06, step=0.01, doublet=doublet, k_alpha=lines, low=low, high=high)
+    path = tmp_path / "q.dat"
+    q = 4 * np.pi * np.sin(np.radians(angles / 2)) / tube.wavelength
+    np.savetxt(path, np.stack([q, y], axis=1), header="Q(1/A) I")
+    measurement = read_measurement(path)
+    found = find(measurement.two_theta, measurement.intensity, measurement.radiation)
+    assert bool(found.measured.radiation.ratio) == doublet
+    assert any(f"--wavelength {anode}Ka" in note for note in found.notes) == doublet
 
 
 def test_an_answer_of_the_lesser_phase_is_said_to_be_of_it(measured_yttria):

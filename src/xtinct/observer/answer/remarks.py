@@ -54,7 +54,24 @@ def _places(peaks: Peaks) -> str:
 
 
 def of_peaks(found: Found) -> list[Statement]:
-    """What the peaks alone tell."""
+    """What the beginning of the pattern and the peaks alone tell."""
+    return [*_beam(found), *_of_peaks(found)]
+
+
+def _beam(found: Found) -> list[Statement]:
+    if found.beam is None:
+        return []
+    return [
+        Statement(
+            "range",
+            f"Below {found.beam:.2f} degrees the intensity falls as the flank of the primary beam does: that "
+            "part was left out.",
+            "Lines there are not seen: narrower slits, a knife edge or a larger beam stop would show them.",
+        )
+    ]
+
+
+def _of_peaks(found: Found) -> list[Statement]:
     peaks = found.peaks
     if not len(peaks):
         return [

@@ -8,7 +8,8 @@ import numpy as np
 from xtinct.observer.peaks.gridded import Measured, measured
 from xtinct.observer.peaks.peak_fit import PeakFit
 from xtinct.observer.peaks.peak_search import BEGIN, Peaks, find_peaks
-from xtinct.radiation.anodes import ANODES
+from xtinct.observer.peaks.primary_beam import end_of_beam
+from xtinct.radiation.anodes import ALPHA_RATIO, ANODES
 from xtinct.radiation.tubes import Radiation, doublet_of
 
 #: A peak must lower chi^2 by this, and other wavelengths the sum by this share, and by so much.
@@ -31,12 +32,14 @@ class Found:
     measured   the pattern; its radiation is the one that explains it best
     peaks      those that stand out; fit, of all of them, None where there are none
     notes      what was found instead of what was told, one sentence each
+    beam       2theta, degrees, below which the primary beam was left out; None where it is not seen
     """
 
     measured: Measured
     peaks: Peaks
     fit: PeakFit | None
     notes: tuple[str, ...] = ()
+    beam: float | None = None
 
     @property
     def fit_start(self) -> float:
@@ -50,13 +53,19 @@ def find(
     """The peaks of a pattern (n,), with the radiation that is told or with one that fits it clearly better.
 
     A tube that is not monochromatised shows each line twice, and people call such a measurement 1.5406:
-    the doublet is tried beside a single wavelength, and a single one beside a doublet.
+    the doublet is tried beside a single wavelength, and a single one beside a doublet. Positions in d or Q
+    whose wavelength nobody told are held against the doublets of all tubes that they look like.
     """
-    pattern = measured(two_theta, intensity, radiation, sigma)
+    begin = end_of_beam(two_theta, intensity, radiation.wavelength)
+    beam = float(two_theta[begin]) if begin else None
+    sigma = None if sigma is None else sigma[begin:]
+    pattern = measured(two_theta[begin:], intensity[begin:], radiation, sigma)
     told = _found(pattern)
     best, note = told, None
     width = float(np.median(told[1].fwhm)) if len(told[1]) else None
     for other, text in _alternatives(radiation):
+        if radiation.nominal and not _paired(told, other):
+            continue
         # Background and noise are those of the points: the wavelengths agree to a thousandth.
         tried = _found(replace(pattern, radiation=other), width)
         before, cost = _costs(best, tried)
@@ -66,7 +75,7 @@ def find(
             best, note = tried, text
     if note is None:
         note = next((doubled for d in _doublets(radiation) if (doubled := _unasked(told, d))), None)
-    return Found(*best, notes=(note,) if note else ())
+    return Found(*best, notes=(note,) if note else (), beam=beam)
 
 
 def _found(pattern: Measured, width: float | None = None) -> tuple[Measured, Peaks, PeakFit | None]:
@@ -116,6 +125,8 @@ def _companions(
 ) -> bool:
     """Whether the strongest peaks, found as single ones, have K-alpha2 lines beside them.
 
+    Lines that are such K-alpha2 lines are not asked for theirs.
+
     shares  least and largest area of such a line over that of its peak
     """
     fit, peaks = found[2], found[1]
@@ -124,7 +135,9 @@ def _companions(
     sine = np.sin(np.radians(fit.two_theta / 2)) * told.second / told.wavelength
     second = 2 * np.degrees(np.arcsin(np.minimum(sine, 1.0)))
     width = float(np.median(peaks.fwhm))
-    resolved = np.flatnonzero(second - fit.two_theta > width)
+    weaker = fit.area < fit.area[:, None]
+    is_second = (weaker & (np.abs(fit.two_theta - second[:, None]) < 0.5 * width)).any(axis=0)
+    resolved = np.flatnonzero((second - fit.two_theta > width) & ~is_second)
     strongest = resolved[np.argsort(-fit.area[resolved], kind="stable")[:_STRONGEST]]
     place = np.array([np.abs(fit.two_theta - second[j]).argmin() for j in strongest], dtype=np.int64)
     near = np.abs(fit.two_theta[place] - second[strongest]) < 0.5 * width
@@ -140,17 +153,28 @@ def _alternatives(radiation: Radiation) -> Iterator[tuple[Radiation, str]]:
         )
         return
     for doublet in _doublets(radiation):
-        yield (
-            doublet,
+        text = (
             f"The peaks are doublets of {doublet.anode} K-alpha: {doublet.wavelength:.5g} and "
-            f"{doublet.second:.5g} angstrom were taken, not one wavelength.",
+            f"{doublet.second:.5g} angstrom were taken, not one wavelength."
         )
+        if radiation.nominal:
+            text = (
+                f"The peaks are doublets, as those of {doublet.anode} K-alpha, and were taken as such: tell "
+                f"the wavelength of the tube (--wavelength {doublet.anode}Ka)."
+            )
+        yield doublet, text
 
 
 def _doublets(radiation: Radiation) -> Iterator[Radiation]:
-    """The doublets whose first line is the one wavelength that is told; none beside a doublet."""
+    """The doublets whose first line is the one wavelength that is told; none beside a doublet.
+
+    Of a nominal wavelength those of all tubes, brought to it: ratios of wavelengths make pairs in d and Q.
+    """
     if radiation.ratio:
         return
     for anode, lines in ANODES.items():
-        if abs(radiation.wavelength / lines.alpha1 - 1) < _SAME:
+        if radiation.nominal:
+            second = radiation.wavelength * lines.alpha2 / lines.alpha1
+            yield replace(radiation, second=second, ratio=ALPHA_RATIO, anode=anode)
+        elif abs(radiation.wavelength / lines.alpha1 - 1) < _SAME:
             yield doublet_of(anode)
