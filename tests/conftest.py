@@ -7,6 +7,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+#: Files that take long, where processes share the work: they come first, so that none is left alone with one
+#: at the end. Build and documented commands compile the same code, so plans stand between the two, and what
+#: is installed takes what all of them have compiled.
+LONG = (
+    "workflow/test_build.py",
+    "workflow/test_dvc_matches_dag.py",
+    "workflow/test_documented_commands.py",
+    "workflow/test_elsewhere.py",
+    "unit/observer/test_observe.py",
+    "unit/test_compilation.py",
+    "unit/test_installation.py",
+)
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -34,9 +47,15 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the long files where processes share the work: none is then left alone with a build."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    """Begin with the long files where processes share the work."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONG)}
+
+    def place(item):
+        return places.get(item.path, len(LONG) + (item.get_closest_marker("workflow") is None))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

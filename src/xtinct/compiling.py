@@ -27,8 +27,10 @@ def njit(*, cache: bool = True, **options: Any) -> Callable[[Callable], Callable
     """`numba.njit`; with `cache`, compiled code is kept beside the module or in numba's cache folder.
 
     In an installation that cannot be written, without a folder for caches either, code is compiled in
-    every process instead, and that is said once.
+    every process instead, and that is said once. None can be called from C or handed over as a function:
+    the code for that would be a twentieth of what is compiled.
     """
+    options = {"no_cfunc_wrapper": True, **options}
 
     def compiled(function: Callable) -> Callable:
         if cache and not _told:

@@ -148,9 +148,10 @@ def environment(root, tmp_path_factory):
         compiled = root / folder.relative_to(library) / "__pycache__"
         compiled.mkdir(exist_ok=True)
         (folder / "__pycache__").symlink_to(compiled)
+    # What spares threads to tests side by side is no part of a build; what Python compiles is kept as well.
+    unset = ("OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE")
     return {
-        # What spares threads to tests side by side is no part of a build.
-        **{key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"},
+        **{key: value for key, value in os.environ.items() if key not in unset},
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(library / "src"),
         "GIT_CONFIG_GLOBAL": os.devnull,

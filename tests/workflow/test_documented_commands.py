@@ -326,8 +326,8 @@ def _late(command):
     return command.startswith("cd"), "exp run" in command
 
 
-def in_cheap_form(clone, command, helps):
-    """Run it as COMMANDS says. `helps`: what the help of each program said before."""
+def in_cheap_form(clone, command, told):
+    """Run it as COMMANDS says. `told`: what was said before by help, and by what stands for several."""
     how = COMMANDS[command]
     words = shlex.split(command)
     if how == AS_IT_IS:
@@ -338,12 +338,19 @@ def in_cheap_form(clone, command, helps):
         return run(clone, shlex.join([words[0], "-n", *words[1:]]))
     if how == HELP:
         count = 1 + sum(word in SUBCOMMANDS for word in words)
-        asked = shlex.join([*words[:count], "--help"])
-        said = helps[asked] = helps.get(asked) or run(clone, asked)
+        asked = (*words[:count], "--help")
+        if asked not in told:
+            if words[0] in ("snakemake", "dvc"):
+                told[asked] = clone.elsewhere(clone.path, COLUMNS="200").ask(*asked).stdout
+            else:
+                told[asked] = run(clone, shlex.join(asked))
+        said = told[asked]
         missing = {word for word in words if word.startswith("--")} - set(re.findall(r"--[\w-]+", said))
         assert not missing, f"{command}: no option {missing}"
         return said
-    return run(clone, how)
+    if how not in told:
+        told[how] = run(clone, how)
+    return told[how]
 
 
 def prepare_own_structures(clone):
@@ -399,11 +406,11 @@ def test_every_documented_command_runs(clone):
     ]  # the clone has run it
     # Snakemake and DVC lock the folder of a checkout: one after another; the others beside them.
     locking = sorted((c for c in commands if c.split()[0] in ("snakemake", "dvc", "git", "cd")), key=_late)
-    helps = {}
+    told = {}
     with ThreadPoolExecutor(2) as pool:
-        beside = pool.submit(lambda: [in_cheap_form(clone, c, helps) for c in commands if c not in locking])
+        beside = pool.submit(lambda: [in_cheap_form(clone, c, told) for c in commands if c not in locking])
         for command in locking:
-            in_cheap_form(clone, command, helps)
+            in_cheap_form(clone, command, told)
         beside.result()
 
 

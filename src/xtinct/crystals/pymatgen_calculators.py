@@ -239,4 +239,5 @@ def _damped(settings: LineSettings, factors: Mapping[str, float]) -> LineSetting
         damping = np.exp(-b * at)
         values, slopes = values * damping, (slopes - b * width * values) * damping
         table[number] = hermite(values, slopes)
+    table.flags.writeable = False  # as it was before
     return settings._replace(table=table)

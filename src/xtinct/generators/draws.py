@@ -142,7 +142,7 @@ def draw_crystal(key, occupation, tables, room):
         return NO_LATTICE, 0, 0
     basis = cell_basis(room.cell)
     stream = subkey(key, 3)
-    n_atoms = 0
+    n_atoms = np.int64(0)  # not 0 as it stands, for which numba would compile what takes it once more
     # Fixed positions first: they leave the free ones the choice.
     for wanted in range(4):
         for q in range(n_orbits):

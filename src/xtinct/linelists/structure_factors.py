@@ -37,6 +37,7 @@ _ROW_LIMIT = 1 << 26
 
 
 _NO_DISPERSION = np.zeros((N_SCATTERERS, 2))
+_NO_DISPERSION.flags.writeable = False  # as that of a wavelength is: compiled code then serves both
 
 #: Outcomes of the compiled code.
 GOOD, _BAD_CELL, _BAD_SITE, _NO_SITES, _UNKNOWN, _TOO_MANY, _TOO_LONG, _NO_LINES = range(8)

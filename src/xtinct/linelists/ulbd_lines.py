@@ -131,7 +131,7 @@ class UlbdLines:
         d_star = np.empty(capacity[-1], dtype=np.float64)
         intensity = np.empty(capacity[-1], dtype=np.float32)
         metrics = form_metric(self.family, cells) if len(cells) else np.empty((0, self.forms.shape[1]))
-        keys = np.asarray(keys, dtype=np.uint64)
+        keys = np.ascontiguousarray(keys, dtype=np.uint64)
         samples = LawDraws(rows, metrics, keys)
         allowed = AllowedForms(self._allowed_forms, self._starts, self.d_star_max)
         if intensities == "uniform":

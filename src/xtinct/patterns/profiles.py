@@ -110,8 +110,8 @@ def background_of(instrument: Instrument, conditions: Conditions) -> SampleBackg
         rows("background", 1),
         rows("hump", 3),
         rows("air", 2),
-        instrument.two_theta_min,
-        instrument.step,
+        float(instrument.two_theta_min),
+        float(instrument.step),
     )
 
 

@@ -36,11 +36,22 @@ _KEPT_PEAKS = 1 << 22
 
 
 class LineArrays(NamedTuple):
-    """The arrays of `LineLists`, for compiled code."""
+    """The arrays of `LineLists`, for compiled code.
+
+    Positions become float64, and those and intensities are only to be read: for every other combination of
+    types all that takes them would be compiled once more.
+    """
 
     offsets: np.ndarray
     d_star: np.ndarray
     intensity: np.ndarray
+
+    @classmethod
+    def of(cls, lines: LineLists) -> "LineArrays":
+        """Those of line lists."""
+        d_star, intensity = np.asarray(lines.d_star, np.float64).view(), lines.intensity.view()
+        d_star.flags.writeable = intensity.flags.writeable = False
+        return cls(lines.offsets, d_star, intensity)
 
 
 class PlainInstrument(NamedTuple):
@@ -54,13 +65,13 @@ class PlainInstrument(NamedTuple):
 
     @classmethod
     def of(cls, instrument: Instrument) -> "PlainInstrument":
-        """That of an instrument."""
+        """That of an instrument, whose numbers may be written as whole ones."""
         return cls(
-            instrument.wavelength,
-            instrument.two_theta_min,
-            instrument.step,
-            instrument.polarisation,
-            instrument.points,
+            float(instrument.wavelength),
+            float(instrument.two_theta_min),
+            float(instrument.step),
+            float(instrument.polarisation),
+            int(instrument.points),
         )
 
 
@@ -87,7 +98,7 @@ def render(
         return render_any(lines, instrument, conditions, out)
     table = gaussian_table(instrument.step / instrument.sigma)
     _render(
-        LineArrays(lines.offsets, lines.d_star, lines.intensity),
+        LineArrays.of(lines),
         PlainInstrument.of(instrument),
         table,
         out.nbytes > STREAMED_BYTES,

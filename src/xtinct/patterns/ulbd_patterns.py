@@ -54,7 +54,7 @@ def ulbd_patterns(
     # One draw of each lattice gives the positions; the intensities follow below.
     positions = lines.draw(groups, cells, keys[:, 0])
     _patterns(
-        LineArrays(positions.offsets, positions.d_star, positions.intensity),
+        LineArrays.of(positions),
         keys,
         PlainInstrument.of(instrument),
         table,

@@ -330,7 +330,11 @@ def fill_cell(
         return frac, np.arange(len(frac))
     sites = np.ascontiguousarray(frac, dtype=np.float64)
     positions, sources = _images(
-        sites, operations.rotations_in_cell, operations.translations_in_cell, basis, max_sites
+        sites,
+        operations.rotations_in_cell,
+        operations.translations_in_cell,
+        np.ascontiguousarray(basis),
+        max_sites,
     )
     if len(positions) > max_sites:
         raise RejectedError("too_many_sites", f"more than {max_sites} sites in the cell")

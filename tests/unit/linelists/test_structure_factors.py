@@ -5,6 +5,8 @@ import pytest
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.metric import reciprocal_metric
+from xtinct.linelists import structure_factors
+from xtinct.linelists.gemmi_tables import dispersion
 from xtinct.linelists.reflections import CENTRINGS
 from xtinct.linelists.scattering import amplitude, scattering_table
 from xtinct.linelists.structure_factors import REASONS, StructureRefusedError, structure_lines
@@ -108,6 +110,13 @@ def test_displacement_factor_damps_each_line():
     d_star, _ = structure_lines(cell, species, frac, occupancy, d_star_max=0.93)
     # exp(-2 B sin^2 theta / lambda^2)
     np.testing.assert_allclose(moving / still, np.exp(-2 * 1.7 * d_star**2 / 4), rtol=1e-12)
+
+
+def test_lines_with_dispersion_and_without_share_their_compiled_code():
+    """Code that is compiled for other types once more takes seconds after an installation."""
+    for given in (None, dispersion(1.5406)):
+        structure_lines(*rock_salt(), d_star_max=0.5, dispersion=given)
+    assert len(structure_factors.lines_of_atoms.signatures) == 1
 
 
 def test_half_an_atom_scatters_half():

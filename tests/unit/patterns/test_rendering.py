@@ -1,5 +1,7 @@
 """Rendering, on the CPU and in torch, against the exact sum of Gaussians in float64."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from xtinct.errors import XtinctError
 from xtinct.linelists.line_lists import LineLists
 from xtinct.linelists.ulbd_lines import UlbdLines
+from xtinct.patterns import rendering
 from xtinct.patterns.gaussians import STREAMED_BYTES
 from xtinct.patterns.instrument import Instrument
 from xtinct.patterns.rendering import render
@@ -119,6 +122,17 @@ def test_stored_precision_of_positions_is_enough():
     lines = make_lines([40, 300], d_star_max=0.93)
     stored = LineLists(lines.offsets, lines.d_star.astype(np.float32), lines.intensity)
     np.testing.assert_allclose(render(stored, INSTRUMENT), render(lines, INSTRUMENT), atol=1e-4)
+
+
+def test_drawn_and_stored_lines_share_their_compiled_code():
+    """Code that is compiled for other types once more takes seconds after an installation."""
+    drawn = make_lines([3, 40])
+    stored = LineLists(drawn.offsets, drawn.d_star.astype(np.float32), drawn.intensity.copy())
+    stored.d_star.flags.writeable = stored.intensity.flags.writeable = False
+    for lines in (drawn, stored):
+        whole, broken = (render(lines, replace(INSTRUMENT, two_theta_min=start)) for start in (5, 5.0))
+        np.testing.assert_array_equal(whole, broken)
+    assert len(rendering._render.signatures) == 1
 
 
 def test_out_is_filled_or_refused():

@@ -35,6 +35,14 @@ NEEDED = 10.0
 _FREEDOM, _FEWER = 4.0, 0.8
 #: Probability that a line of the lattice is not where it should be: foreign, or moved by overlap.
 _LOST = 0.1
+#: Least and largest probability that a line is on a lattice by chance.
+_LEAST_CHANCE, _MOST_CHANCE = 1e-3, 0.999
+#: By how much sums of evidence in another order may differ, and far more.
+_ROUNDING = 1e-6
+#: A lattice is given up when fewer than half of the lines lie on it, from this many on.
+_FIRST = 8
+#: Volumes for which it is known beforehand what the lines can give at most.
+_VOLUMES = 64
 #: Equivalent reflections of a general line, with Friedel opposites.
 _MULTIPLICITY = {CUBIC: 36.0, TETRAGONAL: 12.0, TRIGONAL_HEXAGONAL: 18.0}
 #: K-alpha2 over K-alpha1 of every tube, 1.0025 to 1.0023 (copper to molybdenum differ in the third digit).
@@ -105,7 +113,7 @@ def explain(family: str, peaks: StrongPeaks, wavelength: float) -> Explanation:
         q = (2 * np.sin(angle / 2) / wavelength) ** 2
         tolerance = 2 * np.sin(angle) / wavelength**2 * math.radians(TOLERANCE)
         lines = _Lines(q, tolerance, _MULTIPLICITY[family])
-        metric, evidence, hits = _best(lines, guesses, lattices)
+        metric, evidence, hits = _best(lines, _Most.of(lines, lattices), guesses, lattices)
         evidence -= math.log(len(zeros) * guesses.number)
         if evidence > best.evidence and hits:
             best = Explanation(family, cell_of(family, metric), evidence, len(q), int(hits), zero)
@@ -146,6 +154,33 @@ class _Lines(NamedTuple):
     multiplicity: float
 
 
+class _Most(NamedTuple):
+    """The evidence that lines give at most, which falls with the volume of the lattice.
+
+    smallest  the smallest volume, angstrom^3
+    step      natural logarithm of the ratio of one volume to the one before
+    rest      float64 (m, n + 1), of the lines from each one on, on lattices of at least each volume
+    """
+
+    smallest: float
+    step: float
+    rest: np.ndarray
+
+    @classmethod
+    def of(cls, lines: _Lines, lattices: Range) -> "_Most":
+        """That of all lattices in range."""
+        # Rounding aside, the smallest volume is that of a hexagonal cell.
+        volumes = np.geomspace(0.8 * lattices.shortest**3, lattices.longest**3, _VOLUMES)
+        density = 2.0 * np.pi * volumes[:, None] * np.sqrt(lines.q) / lines.multiplicity
+        if len(lattices.general) == 1:
+            density = np.minimum(density, volumes[:, None] ** (2 / 3))
+        chance = np.clip(1.0 - np.exp(-2.0 * lines.tolerance * density), _LEAST_CHANCE, _MOST_CHANCE)
+        gain = np.log((1.0 - _LOST + _LOST * chance) / chance)
+        rest = np.zeros((_VOLUMES, len(lines.q) + 1))
+        rest[:, :-1] = gain[:, ::-1].cumsum(axis=1)[:, ::-1]
+        return cls(float(volumes[0]), float(np.log(volumes[1] / volumes[0])), rest)
+
+
 @lru_cache(maxsize=64)
 def _guesses(family: str, first: int) -> _Guesses:
     """The guesses of a family for the `first` lines."""
@@ -160,7 +195,7 @@ def _guesses(family: str, first: int) -> _Guesses:
 
 
 @njit(cache=True)
-def _best(lines, guesses, lattices):
+def _best(lines, most, guesses, lattices):
     """Metric float64 (p,), evidence, and number of lines on it, of the best lattice of the guesses."""
     p = lattices.general.shape[0]
     index = np.zeros(p, np.int64)
@@ -176,7 +211,7 @@ def _best(lines, guesses, lattices):
                 for j in range(p):
                     matrix[i, j] = guesses.forms[index[i], j]
             if _solve(matrix, side, trial.metric) and in_range(trial, lattices):
-                value, hits = _evidence(lines, trial, best)
+                value, hits = _evidence(lines, most, trial, best)
                 if value > best:
                     best, best_hits = value, hits
                     assign(best_metric, trial.metric)
@@ -215,7 +250,7 @@ def _solve(a, b, x):
 
 
 @njit(cache=True)
-def _evidence(lines, trial, best):
+def _evidence(lines, most, trial, best):
     """(evidence, lines on it) of a lattice; given up where it cannot reach `best`.
 
     Lines of a lattice of volume V lie 2 pi V sqrt(q) / multiplicity to a unit of q = 1/d^2; a line within its
@@ -227,18 +262,25 @@ def _evidence(lines, trial, best):
     if g[4] != 0.0:
         volume *= 0.8660254037844386
     one = g[0] == g[1] and g[1] == g[2] and g[4] == 0.0
+    # A cubic lattice among those of more freedom has fewer lines, each of which may say more.
+    known = trial.metric.size == 1 or not one
+    place = max(0, min(most.rest.shape[0] - 1, int(math.log(volume / most.smallest) / most.step)))
     total, hits = 0.0, 0
+    if known and most.rest[place, 0] + _ROUNDING < best:
+        return -1e300, 0
     for i in range(n):
         density = 2.0 * math.pi * volume * math.sqrt(q[i]) / lines.multiplicity
         if one:  # a cubic lattice has no more lines than whole numbers
             density = min(density, 1.0 / g[0])
-        chance = min(0.999, max(1e-3, 1.0 - math.exp(-2.0 * tolerance[i] * density)))
+        chance = min(_MOST_CHANCE, max(_LEAST_CHANCE, 1.0 - math.exp(-2.0 * tolerance[i] * density)))
         if hit(g, axes, q[i], tolerance[i], True, trial.hkl):
             total += math.log((1.0 - _LOST + _LOST * chance) / chance)
             hits += 1
         else:
             total += math.log(_LOST)
-        # What is left gives at most this much.
-        if total + (n - 1 - i) * 6.91 < best or (i >= 7 and 2 * hits < i + 1):
+        left = most.rest[place, i + 1] + _ROUNDING if known else (n - 1 - i) * -math.log(_LEAST_CHANCE)
+        if total + left < best:
+            return -1e300, 0
+        if n >= _FIRST and 2 * (hits + max(0, _FIRST - 1 - i)) < max(_FIRST, i + 1):
             return -1e300, 0
     return total, hits

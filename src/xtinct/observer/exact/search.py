@@ -233,7 +233,8 @@ def _search(lines, wanted, guesses):
     path = _Path(np.zeros(p, np.int64), np.zeros(p, np.int64), np.zeros(p, np.int64))
     trial = new_trial(p)
     explained = np.empty(lines.q.size, np.bool_)
-    kept, depth = 0, 0
+    # Not 0 as it stands, for which numba would compile what takes them once more.
+    kept, depth = np.int64(0), np.int64(0)
     fresh = True  # whether the node at this depth is new
     while depth >= 0:
         node = path.node[depth]
