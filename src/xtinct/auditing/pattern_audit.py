@@ -29,7 +29,7 @@ from xtinct.symmetry.operations import hermann_mauguin
 REJECTING = {
     "calculated": "a calculated profile: it has no counting noise",
     "duplicate_content": "the same measurement as an earlier pattern",
-    "duplicate_specimen": "of the same specimen as an earlier pattern",
+    "duplicate_specimen": "of the same specimen of one laboratory as an earlier pattern",
     "no_wavelength": "nothing says the wavelength",
     "unreadable": "no peaks can be looked for in it",
     "no_label": "neither space group nor crystal system is known",

@@ -1,4 +1,4 @@
-"""Patterns that came before: the same measurement in other units or steps, or of the same specimen."""
+"""Patterns that came before: the same measurement in other units or steps, or a laboratory's one specimen."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -37,7 +37,7 @@ def duplicates(
 class _Seen:
     """What a pattern is compared by."""
 
-    def __init__(self, name: str, sha256: str, specimen: tuple[str, str] | None, steps: np.ndarray) -> None:
+    def __init__(self, name: str, sha256: str, specimen: tuple[str, ...] | None, steps: np.ndarray) -> None:
         self.name, self.sha256, self.specimen, self.steps = name, sha256, specimen, steps
 
     @classmethod
@@ -47,7 +47,8 @@ class _Seen:
         grid = np.linspace(_LOW, _HIGH, _POINTS)
         d_star = 2 * np.sin(np.radians(m.two_theta / 2)) / wavelength
         curve = np.interp(grid, d_star, m.intensity, left=np.nan, right=np.nan)
-        specimen = (one.specimen, one.label.formula) if one.specimen else None
+        # Names of specimens are those of a laboratory: "1" of two of them is not one powder.
+        specimen = (one.laboratory, one.specimen, one.label.formula) if one.specimen else None
         return cls(one.pattern_id, one.sha256, specimen, np.diff(curve).astype(np.float32))
 
     def repeats(self, other: "_Seen") -> str:

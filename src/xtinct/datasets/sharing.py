@@ -80,7 +80,12 @@ class About:
         """Day of publication, YYYY-MM-DD, or XtinctError."""
         if self.published is None:
             epoch = os.environ.get("SOURCE_DATE_EPOCH")
-            now = datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
+            try:
+                now = datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
+            except (ValueError, OverflowError, OSError):
+                raise XtinctError(
+                    f"SOURCE_DATE_EPOCH: {epoch!r}, expected seconds since 1970-01-01; correct or unset it"
+                ) from None
             return now.date().isoformat()
         try:
             return date.fromisoformat(self.published).isoformat()

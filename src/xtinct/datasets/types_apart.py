@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xtinct.datasets.merging import Identity
 from xtinct.errors import XtinctError
-from xtinct.files.parquet import open_parquet, read_table, write_parquet
+from xtinct.files.parquet import file_metadata, open_parquet, read_table, write_parquet
 from xtinct.files.schema import CELL, LINES, MEASURED_PATTERNS, STRUCTURES, check_table
 from xtinct.structures.labels import prototype
 
@@ -69,22 +70,27 @@ def write_apart(
     """Write the rows of line lists whose structures are of `without_types`; (rows read, rows written).
 
     lines  table LINES of real structures, one family; others as of `without_types`
+
+    The file says what it follows from as that of `lines` does, and beside it `types_left_out`, the names of
+    the pattern sets.
     """
     kept = pa.array(without_types(structures, patterns).tolist(), pa.string())
-    counts = [0, 0]
+    with open_parquet(lines) as file:
+        check_table(file.schema_arrow, LINES, str(lines))
+        origins = file.read(columns=["origin"])["origin"]
+    rows = pc.sum(pc.is_in(origins, value_set=kept)).as_py() or 0
 
     def tables() -> Iterator[pa.Table]:
         with open_parquet(lines) as file:
-            check_table(file.schema_arrow, LINES, str(lines))
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group)
-                rest = table.filter(pc.is_in(table["origin"], value_set=kept))
-                counts[0] += table.num_rows
-                counts[1] += rest.num_rows
-                yield rest
+                yield table.filter(pc.is_in(table["origin"], value_set=kept))
 
-    write_parquet(out, tables(), LINES)
-    return counts[0], counts[1]
+    stored = file_metadata(lines)
+    config = {**stored.get("config", {}), "types_left_out": [Path(path).stem for path in patterns]}
+    identity = Identity(stored.get("dataset", "cddd"), stored.get("seed", 0), config)
+    write_parquet(out, tables(), LINES, {**identity.metadata(), "rows": rows})
+    return len(origins), rows
 
 
 def _shared(known: TypeMarks, labels: TypeMarks) -> tuple[np.ndarray, np.ndarray]:

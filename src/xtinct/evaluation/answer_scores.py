@@ -1,12 +1,13 @@
 """What predictions that were made anywhere are worth on a test set, and what lies above its ceiling."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import kruskal
 
@@ -15,7 +16,7 @@ from xtinct.errors import XtinctError
 from xtinct.evaluation.answer_files import TARGETS, Answers, class_of_group, read_answers
 from xtinct.evaluation.evaluation_records import KS, ceilings_of
 from xtinct.evaluation.test_sets import LabelledSamples
-from xtinct.files.parquet import read_table
+from xtinct.files.parquet import open_parquet
 from xtinct.files.schema import CELL, LINES, check_table
 from xtinct.patterns.default_instrument import DEFAULT_INSTRUMENT
 from xtinct.patterns.instrument import Instrument
@@ -144,8 +145,10 @@ def score(
 
 
 def _read_truth(path: str | Path, split: str) -> _Truth:
-    table = read_table(path, columns=None)
-    check_table(table, LINES, str(path))
+    # Without the lines: a file may be larger than the memory.
+    with open_parquet(path) as file:
+        check_table(file.schema_arrow, LINES, str(path))
+        table = file.read(columns=["sample_id", "dataset", "spacegroup_number", "split", *CELL])
     cells = np.stack([table[name].to_numpy() for name in CELL], axis=1)
     chosen = np.ones(len(table), bool) if split == "all" else pc.equal(table["split"], split).to_numpy()
     if not chosen.any():
@@ -163,26 +166,44 @@ def _read_truth(path: str | Path, split: str) -> _Truth:
         samples,
         set(ids[~chosen]),
         np.isin(number[chosen], number[~chosen]),
-        _told_by(table.filter(chosen), samples),
+        _told_by(path, chosen, set(table["dataset"].filter(chosen).to_pylist()), samples),
     )
 
 
-def _told_by(table: Any, samples: LabelledSamples) -> str:
-    """What may tell groups of one class (`_Truth.told_by`), by mean and mean square of the intensities."""
-    if set(table["dataset"].to_pylist()) != {"ulbd"}:
+def _told_by(path: str | Path, chosen: np.ndarray, datasets: set[str], samples: LabelledSamples) -> str:
+    """What may tell groups of one class (`_Truth.told_by`), by mean and mean square of the intensities.
+
+    chosen   rows of the file that are the test set, bool (rows,); datasets, the names that they have
+    """
+    if datasets != {"ulbd"}:
         return "crystal"
-    values = table["intensity"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float64)
-    n = len(values)
-    if not n or values.max() > 1:
+    n, total, squares = 0, 0.0, 0.0
+    for values in _intensities(path, chosen):
+        if len(values) and values.max() > 1:
+            return "crystal"
+        n, total, squares = n + len(values), total + values.sum(), squares + (values**2).sum()
+    if not n:
         return "crystal"
     # Mean 1/2 and mean square 1/3, with variances 1/12 and 4/45.
     off = (
-        abs(values.mean() - 1 / 2) / np.sqrt(1 / 12 / n),
-        abs((values**2).mean() - 1 / 3) / np.sqrt(4 / 45 / n),
+        abs(total / n - 1 / 2) / np.sqrt(1 / 12 / n),
+        abs(squares / n - 1 / 3) / np.sqrt(4 / 45 / n),
     )
     if max(off) >= _SURE:
         return "crystal"
     return "lattices" if _lattices_differ(samples) else "nothing"
+
+
+def _intensities(path: str | Path, chosen: np.ndarray) -> Iterator[np.ndarray]:
+    """Intensities float64 of the lines of the chosen rows, a row group at a time."""
+    first = 0
+    with open_parquet(path) as file:
+        for group in range(file.num_row_groups):
+            column = file.read_row_group(group, columns=["intensity"])["intensity"]
+            rows = chosen[first : first + len(column)]
+            first += len(column)
+            lists = column.filter(pa.array(rows)).combine_chunks()
+            yield lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
 
 
 def _lattices_differ(samples: LabelledSamples) -> bool:

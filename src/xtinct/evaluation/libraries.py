@@ -4,6 +4,7 @@ The benchmark SimXRD-4M calls the two in-library and out-of-library.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from xtinct.evaluation.test_sets import TestSet
 from xtinct.files.writing import write_csv
 from xtinct.learning.loading import Loader
 from xtinct.learning.predictor import Predictor
+from xtinct.learning.streams import EmptySplitError, StoredSamples
 from xtinct.linelists.line_lists import LabelledLines
 from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
@@ -92,10 +94,10 @@ def _answers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Most probable outputs and space groups, int (n,): all measurements of a crystal in a row."""
     key = stream_key(seed, "by-library", test.name, predictor.family)
-    parts = [part for part, _ in test.parts(predictor.family)]
+    crystals = _InARow.of(test, predictor.family, times)
     found, groups = [np.empty(0, np.int64)], [np.empty(0, np.int16)]
-    n = times * sum(len(part) for part in parts)
-    loader = Loader(_InARow(LabelledLines.concatenate(parts), times), variation, int(key)) if n else None
+    n = times * int(crystals.starts[-1])
+    loader = Loader(crystals, variation, int(key))
     for first in range(0, n, _MEASURED):
         samples = loader.take(first, min(_MEASURED, n - first))
         answers = predictor.outputs_of_lines(samples.lines, conditions=samples.conditions)
@@ -106,14 +108,31 @@ def _answers(
 
 @dataclass(frozen=True)
 class _InARow:
-    """A stream of crystals, each `times` in a row; after the last one the first comes again."""
+    """A stream of stored crystals, each `times` in a row; after the last one the first comes again.
 
-    crystals: LabelledLines
+    files   of the crystals; starts, int64 (files + 1,), the number of the first crystal of each, and of all
+    """
+
+    files: Sequence[StoredSamples]
+    starts: np.ndarray
     times: int
+
+    @classmethod
+    def of(cls, test: TestSet, scope: str, times: int) -> "_InARow":
+        """The crystals of a test set, mapped into memory: a training set may be larger than it."""
+        files = []
+        for path in test.paths:
+            with suppress(EmptySplitError):
+                files.append(StoredSamples(path, family=scope, split=test.split))
+        return cls(files, np.cumsum([0, *map(len, files)]), times)
 
     @property
     def groups(self) -> np.ndarray:
-        return np.unique(self.crystals.groups)
+        return np.unique(np.concatenate([file.groups for file in self.files]))
 
     def take(self, start: int, count: int) -> LabelledLines:
-        return self.crystals.take(np.arange(start, start + count) // self.times % len(self.crystals))
+        rows = np.arange(start, start + count) // self.times % self.starts[-1]
+        file = np.searchsorted(self.starts, rows, side="right") - 1
+        parts = [self.files[i].take(rows[file == i] - self.starts[i]) for i in np.unique(file)]
+        # The parts stand file by file; back to the order of the numbers.
+        return LabelledLines.concatenate(parts).take(np.argsort(np.argsort(file, kind="stable")))

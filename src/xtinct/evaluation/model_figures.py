@@ -16,7 +16,7 @@ from torch import nn
 from xtinct.errors import XtinctError
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import identity_of
-from xtinct.evaluation.test_sets import LabelledSamples, TestSet
+from xtinct.evaluation.test_sets import TestSet
 from xtinct.extras import naming_extra
 from xtinct.files.parquet import open_parquet
 from xtinct.files.writing import write_csv
@@ -24,6 +24,7 @@ from xtinct.generators.evidence import QUANTITIES, crystal_quantities
 from xtinct.learning.device import reproducible
 from xtinct.learning.models.extratrees import ExtraTrees
 from xtinct.learning.predictor import Predictor
+from xtinct.linelists.line_lists import LabelledLines
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.variation import Variation
 from xtinct.randomness import stream_key
@@ -142,12 +143,16 @@ def importance_rows(predictor: Predictor, width: float = 0.2) -> list[dict[str, 
 
 
 def descriptor_rows(
-    right: np.ndarray, crystals: Sequence[Mapping[str, float]], confidence: float
+    right: np.ndarray,
+    crystals: Sequence[Mapping[str, float]],
+    confidence: float,
+    lattices: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """Right and wrong answers by DESCRIPTORS of the crystals, one row for each descriptor and bin.
 
     right      which of the n answers are right, bool (n,)
     crystals   DESCRIPTORS of the n crystals
+    lattices   which samples share a lattice, int (n,), as in `metrics.share`; None: none do
 
     Keys: quantity, unit, low, high (ends of the bin), n, right, and `error`, the share that is wrong, with
     its interval. Bins hold equally many crystals where their values differ.
@@ -156,7 +161,7 @@ def descriptor_rows(
     for name in DESCRIPTORS if len(right) else ():
         values = np.array([crystal[name] for crystal in crystals])
         head = {"quantity": name, "unit": QUANTITIES[name]}
-        rows += [head | row for row in _binned(values, right, confidence)]
+        rows += [head | row for row in _binned(values, right, confidence, lattices)]
     return rows
 
 
@@ -172,32 +177,38 @@ def size_rows(predictor: Predictor, test: TestSet) -> list[dict[str, Any]]:
         return []
     sizes = Variation.from_config({"crystallite_size": law["crystallite_size"]})
     key = stream_key(0, "crystallite-size", test.name, predictor.family)
-    values, right, first = [np.empty(0)], [np.empty(0, bool)], 0
+    values, right, cells, first = [np.empty(0)], [np.empty(0, bool)], [np.empty((0, 6))], 0
     for samples, _ in test.parts(predictor.family):
         conditions = sizes.draw(key, first, len(samples.groups))
         first += len(samples.groups)
         values.append(conditions.crystallite_size)
         right.append(_right(predictor, samples, conditions))
+        cells.append(samples.cells)
     if not first:
         return []
     head = {"quantity": "crystallite_size", "unit": "angstrom"}
-    return [head | row for row in _binned(np.concatenate(values), np.concatenate(right), test.confidence)]
+    lattices = np.unique(np.concatenate(cells), axis=0, return_inverse=True)[1].reshape(-1)
+    binned = _binned(np.concatenate(values), np.concatenate(right), test.confidence, lattices)
+    return [head | row for row in binned]
 
 
-def _binned(values: np.ndarray, right: np.ndarray, confidence: float) -> list[dict[str, Any]]:
+def _binned(
+    values: np.ndarray, right: np.ndarray, confidence: float, lattices: np.ndarray | None = None
+) -> list[dict[str, Any]]:
     """Bins of equally many of the n > 0 values, float (n,), as far as they allow, each with its answers."""
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)))
     bin_of = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
     rows = []
     for b in range(max(len(edges) - 1, 1)):
         inside = right[bin_of == b]
+        of_bin = None if lattices is None else lattices[bin_of == b]
         rows.append(
             {
                 "low": f"{edges[b]:.6g}",
                 "high": f"{edges[min(b + 1, len(edges) - 1)]:.6g}",
                 "n": len(inside),
                 "right": int(inside.sum()),
-                **share("error", ~inside, confidence),
+                **share("error", ~inside, confidence, of_bin),
             }
         )
     return rows
@@ -219,13 +230,14 @@ def write_portrait(
     write_csv(features, [identity | row for row in feature_rows(predictor, test)])
     rows = size_rows(predictor, test)
     if structures is not None:
-        ids, right = _answers(predictor, test)
+        ids, right, lattices = _answers(predictor, test)
         origins = _origins(test)
         described = crystal_quantities(structures, set(origins.values()))
         missing = next((origin for origin in origins.values() if origin not in described), None)
         if missing is not None:
             raise XtinctError(f"{structures}: no structure {missing!r}, which a sample is of")
-        rows += descriptor_rows(right, [described[origins[sample]] for sample in ids], test.confidence)
+        crystals = [described[origins[sample]] for sample in ids]
+        rows += descriptor_rows(right, crystals, test.confidence, lattices)
     name = f"{features.name.removesuffix('.features.csv')}.descriptors.csv"
     write_csv(features.with_name(name), [identity | row for row in rows])
 
@@ -238,19 +250,17 @@ def write_importances(model: ModelFolder, out: str | Path) -> None:
     write_csv(out, [identity | row for row in importance_rows(predictor)])
 
 
-def _answers(predictor: Predictor, test: TestSet) -> tuple[list[str], np.ndarray]:
-    """Ids of the samples, and which first answers of the model's own outputs are right, bool (n,)."""
+def _answers(predictor: Predictor, test: TestSet) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Ids, which first answers of the model's own outputs are right, bool (n,), and lattices, int (n,)."""
     ids: list[str] = []
     right = [np.empty(0, bool)]
     for samples, sample_ids in test.parts(predictor.family):
         ids += sample_ids
         right.append(_right(predictor, samples))
-    return ids, np.concatenate(right)
+    return ids, np.concatenate(right), np.unique(test.cells(), axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _right(
-    predictor: Predictor, samples: LabelledSamples, conditions: Conditions | None = None
-) -> np.ndarray:
+def _right(predictor: Predictor, samples: LabelledLines, conditions: Conditions | None = None) -> np.ndarray:
     """Which first answers of the model's own outputs are right, bool (n,)."""
     found = predictor.outputs_of_lines(samples.lines, conditions=conditions).argmax(axis=1)
     return found == predictor.outputs.output_of_group[samples.groups]

@@ -1,5 +1,6 @@
 """How like real crystals the generated ones are: distributions and statistics by crystal system."""
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,6 @@ import gemmi
 import numpy as np
 from scipy.stats import ks_2samp
 
-from xtinct.errors import XtinctError
 from xtinct.files.json_reading import read_json
 from xtinct.files.parquet import open_parquet, read_batches
 from xtinct.files.schema import CELL, STRUCTURES, check_table
@@ -20,6 +20,8 @@ from xtinct.lattices.metric import cell_volume
 from xtinct.randomness import stream_key
 from xtinct.structures.parsing import read_cleaned
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of_system
+
+log = logging.getLogger(__name__)
 
 #: What is compared: name -> unit.
 QUANTITIES = {
@@ -199,8 +201,13 @@ def write_evidence(
     histograms_out: str | Path,
     groups_out: str | Path,
 ) -> None:
-    """Write `compare` as two CSV tables, statistics and histograms in long form, and `group_rows` as one."""
+    """Write `compare` as two CSV tables, statistics and histograms in long form, and `group_rows` as one.
+
+    Where no space group has both real and generated crystals, the former two are empty; a warning says so.
+    """
     records = compare(real, generated)
+    if not records:
+        log.warning("no space group has both real and generated crystals to compare")
     bins = [
         {
             "crystal_system": record["crystal_system"],
@@ -231,8 +238,6 @@ def _structures(path: str | Path):
 
 
 def _write_rounded(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    if not rows:
-        raise XtinctError(f"{path}: no space group has both real and generated crystals to compare")
     write_csv(
         path,
         [{k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows],

@@ -23,7 +23,7 @@ from xtinct.learning.parallel import Processes
 from xtinct.learning.training_settings import TrainSettings
 from xtinct.learning.validation import Validation, not_finite
 from xtinct.randomness import stream_key
-from xtinct.scores.metrics import wilson_interval
+from xtinct.scores.metrics import independent_samples, wilson_interval
 
 log = logging.getLogger(__name__)
 
@@ -276,13 +276,16 @@ class Run:
     def finished(self, row: dict) -> bool:
         """Whether the confidence interval of the validation holds the ceiling.
 
+        A crystal that is in it several times, as stored samples under a prior may be, counts once.
         An accuracy above it tells nothing: the lattices give away more than the law counts.
         """
         if not self.settings.stop_confidence or not row["validation_n"]:
             return False
         n = row["validation_n"]
         right = round(row["validation_accuracy"] * n)
-        low, high = wilson_interval(right, n, self.settings.stop_confidence)
+        samples = self.data.validation
+        counted = n if samples is None else independent_samples(samples.crystals)
+        low, high = wilson_interval(right * counted / n, counted, self.settings.stop_confidence)
         return low <= self.ceiling <= high
 
     def _tell(self, progress: Progress, row: dict | None, sums: torch.Tensor) -> None:

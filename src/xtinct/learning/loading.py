@@ -7,26 +7,36 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xtinct.learning.streams import Stream
-from xtinct.linelists.line_lists import LabelledLines, LineLists
+from xtinct.linelists.line_lists import LabelledLines, LineLists, numbers_of_crystals
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.variation import FOREIGN_BLOCK, Variation
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples as they are measured: lines, space groups int16 (n,), conditions (None: as configured)."""
+    """Samples as they are measured: lines, space groups int16 (n,), conditions (None: as configured).
+
+    cells  float64 (n, 6), those of the crystals before anything changed them; None where they are not known
+    """
 
     lines: LineLists
     groups: np.ndarray
     conditions: Conditions | None
+    cells: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.groups)
 
+    @property
+    def crystals(self) -> np.ndarray:
+        """Numbers int64 (n,) of the crystals, as of `LabelledLines`."""
+        return numbers_of_crystals(self.groups, self.cells)
+
     def slice(self, start: int, stop: int) -> "Batch":
         """Samples start to stop - 1 (as far as there are)."""
         conditions = None if self.conditions is None else self.conditions.slice(start, stop)
-        return Batch(self.lines.slice(start, stop), self.groups[start:stop], conditions)
+        cells = None if self.cells is None else self.cells[start:stop]
+        return Batch(self.lines.slice(start, stop), self.groups[start:stop], conditions, cells)
 
     def parts(self, count: int) -> Iterator["Batch"]:
         """`count` samples after the other; the last part has what is left."""
@@ -40,6 +50,24 @@ def _lines_where(lines: LineLists, rows: np.ndarray, there: np.ndarray) -> LineL
     lengths = np.zeros(len(rows), np.int64)
     lengths[there] = np.diff(taken.offsets)
     return LineLists(np.concatenate([[0], np.cumsum(lengths)]), taken.d_star, taken.intensity)
+
+
+def _of_other_crystals(crystals: np.ndarray, own: np.ndarray, foreign: np.ndarray) -> np.ndarray:
+    """Places of the foreign phases, int (n,): where one is the sample's own crystal, the next that is not.
+
+    crystals  their numbers, of whole blocks of FOREIGN_BLOCK, int (m,)
+    own       places of the samples, int (n,); foreign, those of the phases drawn for them
+
+    -1 where a block has no other crystal.
+    """
+    found = foreign.copy()
+    for _ in range(FOREIGN_BLOCK):
+        same = crystals[found] == crystals[own]
+        if not same.any():
+            return found
+        block = found[same] - found[same] % FOREIGN_BLOCK
+        found[same] = block + (found[same] + 1) % FOREIGN_BLOCK
+    return np.where(crystals[found] == crystals[own], -1, found)
 
 
 @dataclass(frozen=True)
@@ -60,23 +88,26 @@ class Loader:
         law = self.variation
         if law is None:
             samples = self.stream.take(start, count)
-            return Batch(samples.lines, samples.groups, None)
+            return Batch(samples.lines, samples.groups, None, samples.cells)
         conditions = law.draw(np.uint64(self.key), start, count)
         if not law.foreign_phase:
             samples = self._changed(start, count)
-            return Batch(samples.lines, samples.groups, conditions)
+            return Batch(samples.lines, samples.groups, conditions, samples.cells)
         # Foreign phases are samples of the same blocks.
         first = start - start % FOREIGN_BLOCK
         stop = -(-(start + count) // FOREIGN_BLOCK) * FOREIGN_BLOCK
         samples = self._changed(first, stop - first)
         strength, number = law.draw_foreign(np.uint64(self.key), start, count)
+        places = _of_other_crystals(samples.crystals, np.arange(count) + start - first, number - first)
+        strength = np.where(places < 0, 0.0, strength)
         conditions = replace(
             conditions,
-            foreign=_lines_where(samples.lines, number - first, strength > 0),
+            foreign=_lines_where(samples.lines, places, strength > 0),
             foreign_strength=strength,
         )
         own = slice(start - first, start - first + count)
-        return Batch(samples.lines.slice(own.start, own.stop), samples.groups[own], conditions)
+        cells = None if samples.cells is None else samples.cells[own]
+        return Batch(samples.lines.slice(own.start, own.stop), samples.groups[own], conditions, cells)
 
     def _changed(self, start: int, count: int) -> LabelledLines:
         """Samples of the stream, changed as the law says."""

@@ -206,6 +206,7 @@ def _calibration(settings: TrainingSettings, run: Run, step: int) -> dict | None
         samples.groups,
         prior=run.data.prior,
         samples=f"validation of {settings.samples.experiment.train_name}",
+        crystals=samples.crystals,
     ).to_dict()
 
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -32,6 +33,8 @@ from xtinct.scores.outputs import Outputs, families_of
 from xtinct.symmetry.families import N_SPACE_GROUPS, space_groups
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Training sets of lattices that are drawn while training -> the intensity law; None is that of
 #: `ulbd.intensities`.
@@ -94,8 +97,10 @@ class Sources:
     def validation(self, count: int) -> Batch | None:
         """`count` samples of the same kind that training never sees; None for none.
 
-        Of a stored training set they are its validation split, as many as there are; where that is empty, a
-        warning says so.
+        Of a stored training set they are its validation split, as many as there are. Under a prior they are
+        drawn from it with replacement, so that groups are as frequent as it says; the intervals and the
+        calibration made of them count a crystal once (`Batch.crystals`). A family without a sample in it is
+        left out, and where a training set has none at all there is no validation; a warning says so.
         """
         if not count:
             return None
@@ -106,7 +111,7 @@ class Sources:
             return None
         stored = [part for part in self._parts("validation") if isinstance(part[0], _STORED)]
         if stored:
-            # No stored sample twice.
+            # No more than there are, and without a prior no stored sample twice.
             total = sum(weight for _, weight in self._parts("validation"))
             count = min(count, *(max(1, int(len(part) * total / weight)) for part, weight in stored))
         return self._loader(stream, "validation").take(0, count)
@@ -175,7 +180,7 @@ class Sources:
     def _equal_parts(self, role: str) -> list[tuple[Stream, float]]:
         parts = []
         for name, weight in self.experiment.weights.items():
-            of_set = [self._stream(name, family, i, role) for i, family in enumerate(self.families)]
+            of_set = self._there(role, lambda family, i, name=name: self._stream(name, family, i, role))
             sizes = [len(stream.groups) for stream in of_set]
             # In units that keep whole weights whole, which a mixture obeys exactly.
             n_groups = sum(len(space_groups(family)) for family in self.families)
@@ -185,16 +190,37 @@ class Sources:
             ]
         return parts
 
+    def _there(self, role: str, of_family: Callable[[str, int], T]) -> list[T]:
+        """What the families of a training set give, in their order.
+
+        Of a validation those alone that have a sample; EmptySplitError where none has, and in training where
+        one has none.
+        """
+        found, missing = [], []
+        for i, family in enumerate(self.families):
+            try:
+                found.append(of_family(family, i))
+            except EmptySplitError as error:
+                if role == "train":
+                    raise
+                missing.append(error)
+        if not found:
+            raise missing[0]
+        for error in missing:
+            log.warning("%s: its family is not in the validation", error)
+        return found
+
     def _weighed_parts(self, role: str) -> list[tuple[Stream, float]]:
         """As frequent as the experiment's prior says, among the groups that a set has at all."""
         parts = []
         for name, weight in self.experiment.weights.items():
-            of_set = [self._weighed(name, family, i, role) for i, family in enumerate(self.families)]
+            of_set = self._there(role, lambda family, i, name=name: self._weighed(name, family, i, role))
             total = sum(mass for _, mass in of_set)
             if not total:
-                raise XtinctError(
+                error = XtinctError if role == "train" else EmptySplitError
+                raise error(
                     f"experiment {self.experiment.name!r}: the prior {self._prior.of!r} gives no weight "
-                    f"to any space group of {name!r}"
+                    f"to any space group of {name!r}" + ("" if role == "train" else f" in its {role} part")
                 )
             parts += [(stream, weight * mass / total) for stream, mass in of_set if stream is not None]
         return parts

@@ -75,6 +75,14 @@ class LabelledLines:
     def __len__(self) -> int:
         return len(self.groups)
 
+    @property
+    def crystals(self) -> np.ndarray:
+        """Numbers int64 (n,) of the crystals: samples of equal group and cell have equal ones.
+
+        Where the cells are not known, every sample counts as another crystal.
+        """
+        return numbers_of_crystals(self.groups, self.cells)
+
     def take(self, rows: np.ndarray) -> "LabelledLines":
         """The samples number `rows` (int (k,)), in that order."""
         cells = None if self.cells is None else self.cells[rows]
@@ -89,3 +97,11 @@ class LabelledLines:
             np.concatenate([part.groups for part in parts]),
             None if any(own is None for own in cells) else np.concatenate(cells),
         )
+
+
+def numbers_of_crystals(groups: np.ndarray, cells: np.ndarray | None) -> np.ndarray:
+    """Numbers int64 (n,), equal for equal space group, int (n,), and cell, float (n, 6); None: all differ."""
+    if cells is None:
+        return np.arange(len(groups))
+    marks = np.column_stack([groups.astype(np.float64), cells])
+    return np.unique(marks, axis=0, return_inverse=True)[1].reshape(-1)

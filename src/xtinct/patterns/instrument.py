@@ -281,6 +281,10 @@ class Instrument:
     @property
     def d_star_reach(self) -> float:
         """Largest 1/d (1/angstrom) of a line that reaches into the grid with its tail."""
+        return self.reach_beyond(0.0)
+
+    def reach_beyond(self, shift: float) -> float:
+        """`d_star_reach` where peaks may also stand `shift` degrees 2theta lower than the instrument says."""
         if self.plain:
             tail = CUT_SIGMAS * self.sigma
         else:
@@ -288,7 +292,7 @@ class Instrument:
             tail = CUT_SIGMAS / FWHM_PER_SIGMA if gaussian else LORENTZIAN_REACH
             tail *= self._fwhm_at(self.two_theta_max)
             tail += abs(self.zero_shift) + math.degrees(2 * abs(self.displacement) / self.goniometer_radius)
-        last = min(180.0, self.two_theta_max + tail)
+        last = min(180.0, self.two_theta_max + tail + shift)
         return 2.0 * math.sin(math.radians(last / 2.0)) / min(x for x, _ in self.wavelengths)
 
     def check_reach(self, d_star_max: float) -> None:

@@ -1,5 +1,6 @@
 """Laws that the measuring conditions of training patterns, and changes of their samples, are drawn from."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
@@ -125,7 +126,7 @@ class Variation:
     eta                 uniform: share of the Lorentzian, in place of the instrument's
     asymmetry           uniform: half the slit's and the sample's height over the radius (axial divergence)
     k_beta, tungsten    log-uniform: intensity of these lines of the tube, in units of the first wavelength
-    foreign_phase       log-uniform: strongest line of another sample of the stream, in units of the strongest
+    foreign_phase       log-uniform: strongest line of another crystal of the stream, in units of the sample's
     start, end          uniform, degree: where the measurement begins and ends
 
     Of the sample (`SampleChanges`):
@@ -133,7 +134,7 @@ class Variation:
     d_scale             log-uniform, of all d
     strain              uniform: relative change of each free length, and of each free angle in radians
     b_iso               uniform, angstrom^2, added
-    texture             log-uniform: March's r, about an axis that is random for each sample
+    texture             log-uniform: March's r, about one of seven poles, another for each sample
 
     shares              quantity -> share of the patterns that show it; without it all do
     """
@@ -226,23 +227,36 @@ class Variation:
                     f"variation.{name}: {list(bounds)} is not within the instrument's "
                     f"{instrument.two_theta_min:g}-{instrument.two_theta_max:g} degrees"
                 )
-        if self.stretch > 1 and d_star_max < instrument.d_star_reach * self.stretch:
+        reach = self._reach(instrument)
+        if reach > instrument.d_star_reach and d_star_max < reach:
             raise XtinctError(
-                f"variation: lattices grow by up to {100 * (self.stretch - 1):.3g} %, so that lines up to "
-                f"{instrument.d_star_reach * self.stretch:.4f} 1/angstrom come into the range, but "
-                f"lines.d_star_max is {d_star_max:g}; raise it, or lower d_scale and strain"
+                f"variation: lattices grow by up to {100 * (self.stretch - 1):.3g} %, and peaks stand up to "
+                f"{self.lowered(instrument):.3g} degrees lower, so that lines up to {reach:.4f} 1/angstrom "
+                f"come into the range, but lines.d_star_max is {d_star_max:g}; raise it, or narrow d_scale, "
+                "strain, zero_shift and displacement"
             )
 
     def _check_ghost(self, name: str, instrument: Instrument, d_star_max: float) -> None:
         """XtinctError for a tube without that line, and where its peaks would end before the grid."""
         ghost = instrument.ghost_wavelength(name)
         shorter = min(wavelength for wavelength, _ in instrument.wavelengths) / ghost
-        reach = instrument.d_star_reach * self.stretch * shorter
+        reach = self._reach(instrument) * shorter
         if shorter > 1 and d_star_max < reach:
             raise XtinctError(
                 f"variation.{name}: its wavelength is shorter, so that lines up to {reach:.4f} 1/angstrom "
                 f"come into the range, but lines.d_star_max is {d_star_max:g}; raise it, or leave {name} out"
             )
+
+    def _reach(self, instrument: Instrument) -> float:
+        """Largest 1/d (1/angstrom) of a line that comes into the instrument's range under this law."""
+        return instrument.reach_beyond(self.lowered(instrument)) * self.stretch
+
+    def lowered(self, instrument: Instrument) -> float:
+        """Degrees 2theta that peaks at the end of the range stand lower at most, by zero shift and height."""
+        zero = max(0.0, -self.zero_shift[0]) if self.zero_shift else 0.0
+        height = max(0.0, self.displacement[1]) if self.displacement else 0.0
+        cosine = math.cos(math.radians(instrument.two_theta_max / 2.0))
+        return zero + math.degrees(2.0 * height / instrument.goniometer_radius) * cosine
 
     @property
     def stretch(self) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Any
 
 from xtinct.datasets.settings import SPLIT_KINDS
@@ -13,7 +14,14 @@ from xtinct.learning.training_settings import TrainSettings, check_frequencies, 
 from xtinct.patterns.instrument import EXACT_LAW_NEEDS, Instrument
 from xtinct.patterns.pattern_transform import PatternTransform
 from xtinct.patterns.variation import Variation
-from xtinct.project.named_sets import COPIES, is_apart, is_own_set, training_sets, with_variant
+from xtinct.project.named_sets import (
+    COPIES,
+    is_apart,
+    is_own_set,
+    stored_set,
+    training_sets,
+    with_variant,
+)
 from xtinct.project.refusals import did_you_mean
 from xtinct.radiation.tubes import radiation_of
 from xtinct.symmetry.families import FAMILIES
@@ -179,11 +187,19 @@ def _wrong_sets(config: Config, name: str) -> Iterator[str]:
             yield f"{where}.tests: {unknown}"
             continue
         for train in trained:
-            if train in known and _share_samples(config, train, test):
+            if stored_set(train) in known and _share_samples(config, stored_set(train), test):
                 yield (
                     f"{where}: {train} and {test} hold the same samples in other parts, so the test would "
                     "hold training samples; test on a version with the same split"
                 )
+
+    for one, other in combinations(trained, 2):
+        names = stored_set(one), stored_set(other)
+        if all(name in known for name in names) and _share_samples(config, *names):
+            yield (
+                f"{where}.train: {one} and {other} hold the same samples in other parts, so the validation "
+                "would hold training samples; mix versions with the same split"
+            )
 
 
 def _wrong_own_set(train: str, where: str, families: list[str]) -> Iterator[str]:

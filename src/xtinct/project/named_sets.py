@@ -1,6 +1,7 @@
 """The sets that experiments name: datasets, their variants, copies of crystals, and sets of one's own."""
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 #: Test sets of real crystals with something drawn anew.
@@ -28,6 +29,18 @@ def is_own_set(name: str) -> bool:
 def is_apart(path: str) -> bool:
     """Whether a path is data/apart or in it: CDDD without the types of the measured patterns."""
     return f"{path.rstrip('/')}/".startswith("data/apart/")
+
+
+def stored_set(name: str) -> str:
+    """The dataset or variant that the samples of a training set are of, also where it is named by its folder.
+
+    data/apart has those of CDDD. Another set of the user's own has its own name.
+    """
+    top, *rest = PurePosixPath(name).parts
+    if top != "data" or not rest:
+        return name
+    folder = rest[1] if rest[0] == "variants" and len(rest) > 1 else rest[0]
+    return "cddd" if folder == "apart" else folder
 
 
 def versions(config: Mapping[str, Any], dataset: str) -> list[str]:

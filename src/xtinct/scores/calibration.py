@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from xtinct.errors import XtinctError
-from xtinct.scores.metrics import rank, share
+from xtinct.scores.metrics import independent_samples, rank, share
 from xtinct.scores.outputs import Outputs
 
 #: Coverages for which a calibrated model gives sets of classes.
@@ -104,6 +104,7 @@ def fit_calibration(
     *,
     prior: Mapping[int, float] | None,
     samples: str,
+    crystals: np.ndarray | None = None,
 ) -> Calibration:
     """Calibration of a model's `outputs` by samples that it was not trained on.
 
@@ -111,12 +112,13 @@ def fit_calibration(
     `prior` the weights of the groups within an output. The temperature is of the outputs; the
     thresholds are of extinction classes. Half of the samples, drawn at random (and always the same ones),
     give the temperature and the other half all else: sets promise their coverage for a fixed model, and
-    the temperature is part of it.
+    the temperature is part of it. `crystals`, int (n,): which samples are of one crystal; all of them are in
+    one half, and thresholds promise what `independent_samples` allow. None: all differ.
     """
     if not len(groups):
         raise XtinctError(f"calibration: no sample in {samples}")
-    order = np.random.Generator(np.random.PCG64(0)).permutation(len(groups))
-    first, rest = np.split(order, [len(order) // 2])
+    crystals = np.arange(len(groups)) if crystals is None else crystals
+    first, rest = _halves(crystals)
     temperature = fit_temperature(probabilities[first], outputs.output_of_group[groups[first]])
     probabilities, groups = probabilities[rest], groups[rest]
     raw, calibrated = (
@@ -126,7 +128,7 @@ def fit_calibration(
     own = calibrated[np.arange(len(labels)), labels]
     return Calibration(
         temperature=temperature,
-        thresholds={_key(coverage): set_threshold(own, coverage) for coverage in COVERAGES},
+        thresholds={_key(coverage): set_threshold(own, coverage, crystals[rest]) for coverage in COVERAGES},
         n=len(labels),
         samples=samples,
         log_loss=log_loss(calibrated, labels),
@@ -137,7 +139,19 @@ def fit_calibration(
     )
 
 
-def set_threshold(own: np.ndarray, coverage: float) -> float:
+def _halves(crystals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of two halves of the samples, drawn at random; those of one crystal, int (n,), in one of them.
+
+    The first is empty where there is one crystal.
+    """
+    _, first, number = np.unique(crystals, return_index=True, return_inverse=True)
+    order = np.random.Generator(np.random.PCG64(0)).permutation(len(first))
+    # Crystals are numbered as they come, so that nothing but their being equal counts.
+    drawn = np.argsort(order)[np.argsort(np.argsort(first))][number]
+    return tuple(np.split(np.argsort(drawn, kind="stable"), [int((drawn < len(first) // 2).sum())]))
+
+
+def set_threshold(own: np.ndarray, coverage: float, crystals: np.ndarray | None = None) -> float:
     """Least probability of a class in a set that holds the true one with probability `coverage`.
 
     `own` (n,): probabilities of the true classes of n samples. Split conformal prediction with one
@@ -149,12 +163,17 @@ def set_threshold(own: np.ndarray, coverage: float) -> float:
     Probabilities above `saturation` count as equal: the score is that of min(p, n / (n + 1)). The promise
     holds for any score, and a tie only adds classes. A model that is never wrong would otherwise get a
     threshold of, say, 0.9999993, which a perfect pattern with 0.999997 fails.
+
+    `crystals`, int (n,): which samples are of one crystal, and count as one (`independent_samples`); None:
+    all differ.
     """
-    place = math.ceil(round((len(own) + 1) * coverage, 9))
-    return 0.0 if place > len(own) else min(float(np.sort(own)[::-1][place - 1]), saturation(len(own)))
+    n = len(own) if crystals is None or not len(own) else independent_samples(crystals)
+    # Of n independent samples, the ceil((n + 1) coverage)-th; of all, that of the same share.
+    place = math.ceil(round((n + 1) * coverage * (len(own) / n if n else 1.0), 9))
+    return 0.0 if place > len(own) else min(float(np.sort(own)[::-1][place - 1]), saturation(n))
 
 
-def saturation(n: int) -> float:
+def saturation(n: float) -> float:
     """n / (n + 1): the probability above which n samples tell no difference.
 
     Of n samples that were all right, the next may be wrong with a probability of 1 / (n + 1) for all that

@@ -49,16 +49,15 @@ def effective_samples(right: np.ndarray, confidence: float = 0.95, cells: np.nda
     variance of the mean with cells as the units over that of n independent samples, at least 1, and by
     (t / z)^2 for the few cells that the former was estimated from (Korn and Graubard 1998, Survey
     Methodology 24, 193). Those are the cells with any of the rarer outcome, which make up its variance,
-    and their number is the degrees of freedom of t. The result is never below (sum of m)^2 / (sum of m^2)
-    of the sizes m of the cells, where each is right or wrong as a whole (Kish 1965, Survey Sampling,
-    section 11.7); that is also what stays where every sample is right, or none.
+    and their number is the degrees of freedom of t. The result is never below `independent_samples`, where
+    each cell is right or wrong as a whole; that is also what stays where every sample is right, or none.
     """
     n = len(right)
     if n == 0 or cells is None:
         return float(n)
     _, cell = np.unique(cells, return_inverse=True)
     size, hits = np.bincount(cell), np.bincount(cell, weights=right)
-    fewest = n * n / float((size.astype(np.float64) ** 2).sum())
+    fewest = independent_samples(cells)
     telling = int(min((hits > 0).sum(), (hits < size).sum()))
     if telling == 0:
         return fewest
@@ -69,6 +68,15 @@ def effective_samples(right: np.ndarray, confidence: float = 0.95, cells: np.nda
     z2 = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2
     t2 = telling * math.expm1(z2 / telling * ((8 * telling + 3) / (8 * telling + 1)) ** 2)
     return max(fewest, n / effect * z2 / t2)
+
+
+def independent_samples(cells: np.ndarray) -> float:
+    """Number of samples that count where those of one cell, of `cells` int (n,), say the same.
+
+    (sum of m)^2 / (sum of m^2) of the sizes m of the cells (Kish 1965, Survey Sampling, section 11.7).
+    """
+    size = np.unique(cells, return_counts=True)[1].astype(np.float64)
+    return float(len(cells)) ** 2 / float((size**2).sum())
 
 
 def variance_of_mean(values: np.ndarray, cells: np.ndarray | None = None) -> float:

@@ -1,5 +1,7 @@
 """The audit catches what was done to a good measurement, and passes the measurement itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -78,6 +80,8 @@ def test_the_same_measurement_in_other_units_is_a_duplicate(good):
     # Of one specimen it is counted once.
     twice = [pattern("first", good, specimen="R1"), pattern("again", again, specimen="R1")]
     assert duplicates(twice) == {"set:again": ("set:first", "specimen")}
+    # Another laboratory has its own R1.
+    assert duplicates([twice[0], replace(twice[1], laboratory="another")]) == {}
     assert duplicates([pattern("x", rounded)], [pattern("first", good)]) == {
         "set:x": ("set:first", "content")
     }

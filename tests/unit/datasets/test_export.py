@@ -267,6 +267,10 @@ def test_card_and_croissant_say_units_day_and_that_rows_are_ordered(exported, ta
 def test_the_day_of_publication_is_that_of_the_build_where_one_is_set(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")  # 14 November 2023, 22:13:20 UTC
     assert About().day() == "2023-11-14"
+    for wrong in ("yesterday", "", "99999999999999999999"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", wrong)
+        with pytest.raises(XtinctError, match=f"SOURCE_DATE_EPOCH: '{wrong}', expected seconds since 1970"):
+            About().day()
 
 
 def test_a_folder_that_holds_other_files_is_refused_and_left_as_it_is(table, tmp_path):

@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xtinct.datasets.types_apart import without_types
+from xtinct.datasets.merging import Identity, config_digest, merge_lines
+from xtinct.datasets.types_apart import without_types, write_apart
 from xtinct.errors import XtinctError
-from xtinct.files.parquet import write_parquet
-from xtinct.files.schema import MEASURED_PATTERNS, STRUCTURES
+from xtinct.files.parquet import file_metadata, read_table, write_parquet
+from xtinct.files.schema import LINES, MEASURED_PATTERNS, STRUCTURES
 
 #: id -> formula, space group, axes, protostructure
 KNOWN = {
@@ -80,3 +81,23 @@ def test_every_set_counts_and_one_at_least_is_needed(tmp_path):
         without_types(known, [])
     with pytest.raises(XtinctError, match=r"two\.parquet"):
         without_types(sets[1], sets)
+
+
+def test_what_is_left_says_what_it_follows_from(tmp_path):
+    """As the line lists that it is of, and the sets whose types are left out."""
+    names = sorted(KNOWN)
+    columns = {"sample_id": [f"cddd-{name}" for name in names], "origin": names}
+    shard = write(tmp_path / "shard.parquet", LINES, columns, len(names))
+    lines = tmp_path / "lines.parquet"
+    merge_lines([shard], lines, Identity("cddd", 3, {"split": "random"}))
+    known = structures(tmp_path / "structures.parquet")
+    sets = [measured(tmp_path / "scans.parquet", ("NaCl", 225, 5.64))]
+    assert write_apart(lines, known, sets, tmp_path / "apart.parquet") == (8, 3)
+    left = read_table(tmp_path / "apart.parquet")
+    assert left["origin"].to_pylist() == ["caesium bromide", "far", "pyrite"]
+    stored, of = file_metadata(tmp_path / "apart.parquet"), file_metadata(lines)
+    assert stored.keys() == of.keys()
+    assert stored["config"] == {"split": "random", "types_left_out": ["scans"]}
+    assert stored["config_digest"] == config_digest(stored["config"])
+    assert (stored["dataset"], stored["seed"], stored["rows"]) == ("cddd", 3, 3)
+    assert left.schema.field("d_star").metadata == LINES.field("d_star").metadata

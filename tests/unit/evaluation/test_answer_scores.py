@@ -12,9 +12,11 @@ from click.testing import CliRunner
 import xtinct
 from xtinct.cli import cli
 from xtinct.errors import XtinctError
+from xtinct.evaluation import answer_scores
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.networks import evaluate_model
 from xtinct.evaluation.test_sets import TestSet
+from xtinct.files.parquet import ParquetFile
 from xtinct.files.schema import CELL
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.classes import class_symbol
@@ -158,6 +160,24 @@ def test_an_answer_that_knows_the_groups_of_random_intensities_is_called_a_leak(
     for row in excess:
         assert row["top1"] == 1
         assert row["more"] == pytest.approx(row["n"] * (1 - row["ceiling1"]))
+
+
+def test_the_lines_of_a_test_set_are_read_a_row_group_at_a_time(write_lines, monkeypatch):
+    """Of the chosen rows alone, in their order, whatever the row groups are."""
+    path = write_lines(CUBIC * 2)
+    table = pq.read_table(path)
+    pq.write_table(table, path, row_group_size=7)
+    chosen = np.array(table["split"].to_pylist()) == "test"
+    parts = list(answer_scores._intensities(path, chosen))
+    assert len(parts) == -(-len(table) // 7)
+    expected = table.filter(pa.array(chosen))["intensity"].combine_chunks().flatten().to_numpy()
+    assert (np.concatenate(parts) == expected.astype(np.float64)).all()
+    read, asked = ParquetFile.read, []
+    noted = lambda file, columns: asked.extend(columns) or read(file, columns=columns)  # noqa: E731
+    monkeypatch.setattr(ParquetFile, "read", noted)
+    answer_scores._read_truth(path, "test")
+    assert "sample_id" in asked
+    assert not {"d_star", "intensity"} & {*asked}
 
 
 def test_lattices_may_say_more_than_absences_where_each_group_has_its_own_range(

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from xtinct.errors import XtinctError
-from xtinct.evaluation.libraries import by_library
+from xtinct.evaluation.libraries import _InARow, by_library
 from xtinct.evaluation.methods import ModelFolder
+from xtinct.evaluation.test_sets import TestSet
 from xtinct.learning.predictor import Predictor
 from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import TrainingSettings
@@ -61,6 +62,24 @@ def test_crystals_are_changed_and_mixed_as_in_training(settings, write_lines, tm
         assert first.min() > 0.949
         assert first.max() < 0.991
         assert len(np.unique(first.round(6))) > 30
+
+
+def test_crystals_of_several_files_come_in_a_row_and_begin_again(settings, write_lines):
+    """Each file holds some of the part or none; the crystals are those of all, in the order of the files."""
+    paths = [
+        write_lines([195, 196, 197], name="one.parquet", splits=("train",)),
+        write_lines([198], name="none.parquet", splits=("test",)),
+        write_lines([199, 200], name="two.parquet", splits=("train",)),
+    ]
+    crystals = _InARow.of(TestSet("train", paths, settings["instrument"], "train"), "cubic", 2)
+    assert crystals.take(1, 11).groups.tolist() == [195, 196, 196, 197, 197, 199, 199, 200, 200, 195, 195]
+    (stored, _), *_ = read_lines(paths[2], family="cubic", split="train")
+    taken = crystals.take(4, 4)
+    assert taken.groups.tolist() == [197, 197, 199, 199]
+    for i in (2, 3):
+        assert (taken.lines[i][0] == stored.lines[0][0]).all()
+        assert (taken.cells[i] == stored.cells[0]).all()
+    assert _InARow.of(TestSet("none", paths[:1], settings["instrument"], "test"), "cubic", 2).files == []
 
 
 def test_a_model_of_one_condition_has_no_crystals_to_measure_anew(model_dir, write_lines):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from xtinct.errors import XtinctError
+from xtinct.evaluation import model_figures
 from xtinct.evaluation.methods import ModelFolder
 from xtinct.evaluation.model_figures import (
     DESCRIPTORS,
@@ -29,6 +30,7 @@ from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import TrainingSettings
 from xtinct.patterns.conditions import Conditions
 from xtinct.patterns.instrument import Instrument
+from xtinct.scores.metrics import share
 from xtinct.scores.outputs import Outputs
 from xtinct.symmetry.families import space_groups
 
@@ -107,6 +109,12 @@ def test_every_crystal_is_in_one_bin_of_each_descriptor_and_errors_are_where_the
     assert errors == sorted(errors)
     assert [row["error"] for row in by_name["packing_factor"]] == sorted(errors, reverse=True)
     assert descriptor_rows(np.empty(0, bool), [], 0.95) == []
+    # Samples of one lattice fail together, so that ten lattices tell less than a hundred samples.
+    lattices = np.argsort(np.argsort(values)) // 10
+    (sites,) = (row for row in descriptor_rows(values <= 50, crystals, 0.95, lattices) if row["low"] == "8")
+    expected = share("error", values > 50, 0.95, lattices)
+    assert {key: sites[key] for key in expected} == expected
+    assert sites["error_low"] < by_name["sites"][0]["error_low"] - 0.1
 
 
 def cell_cif(a):
@@ -153,7 +161,7 @@ def test_a_portrait_is_of_the_samples_of_the_test_set(model_dir, settings, write
 
 
 def test_errors_by_crystallite_size_are_those_of_patterns_with_such_peaks(
-    model_dir, settings, write_lines, tmp_path
+    model_dir, settings, write_lines, tmp_path, monkeypatch
 ):
     """At 5 angstrom a pattern has no peaks left. At both ends the errors are those at that size alone."""
     groups = list(space_groups("cubic")) * 10
@@ -162,10 +170,18 @@ def test_errors_by_crystallite_size_are_those_of_patterns_with_such_peaks(
     card = json.loads((model_dir / "card.json").read_text())
     card["training"]["data"]["variation"] = {"crystallite_size": [5, 5000], "zero_shift": [-1, 1]}
     (model_dir / "card.json").write_text(json.dumps(card))
-    predictor = Predictor(model_dir)
+    predictor, units = Predictor(model_dir), []
+
+    def noted(name, right, confidence, cells):
+        units.append(cells)
+        return share(name, right, confidence, cells)
+
+    monkeypatch.setattr(model_figures, "share", noted)
     rows = size_rows(predictor, test)
     assert {row["unit"] for row in rows} == {"angstrom"}
     assert sum(row["n"] for row in rows) == len(groups)
+    assert sum(map(len, units)) == len(groups)
+    assert len(set(np.concatenate(units))) == len(np.unique(test.cells(), axis=0)) < len(groups)
     edges = [float(row["low"]) for row in rows] + [float(rows[-1]["high"])]
     # Log-uniform: half of them below the geometric mean.
     assert edges[len(edges) // 2] == pytest.approx(158, rel=0.4)

@@ -138,6 +138,20 @@ def test_tables_are_written(structures, generated, tmp_path):
     assert len(sums) == len(comparison)
 
 
+def test_real_and_generated_crystals_without_a_common_group_are_not_compared(structures, tmp_path, caplog):
+    table = pq.read_table(structures)
+    numbers = table["spacegroup_number"].to_numpy()
+    paths = [tmp_path / "real.parquet", tmp_path / "generated.parquet"]
+    for path, rows in zip(paths, (numbers < 100, numbers > 100), strict=True):
+        pq.write_table(table.filter(rows).slice(0, 20), path)
+    (tmp_path / "attempts.json").write_text(json.dumps({"225": {"requested": 1, "reached": 1, "draws": 1}}))
+    outs = {name: tmp_path / f"{name}.csv" for name in ("comparison_out", "histograms_out", "groups_out")}
+    write_evidence(*paths, tmp_path / "attempts.json", **outs)
+    assert [path.read_text() for path in outs.values()][:2] == ["", ""]
+    assert pd.read_csv(outs["groups_out"])["reached"].tolist() == [1]
+    assert "no space group has both real and generated crystals" in caplog.text
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_copies_keep_what_they_should(structures, statistics, tmp_path, kind):
     table = pq.read_table(structures).slice(100, 80)

@@ -15,11 +15,13 @@ from xtinct.learning import optim, validation
 from xtinct.learning.checkpoint import Checkpoint, Progress
 from xtinct.learning.fitting import Run, TrainingData
 from xtinct.learning.forward_pass import Network, PatternRenderer
+from xtinct.learning.loading import Batch
 from xtinct.learning.models.logq import LogQ
 from xtinct.learning.parallel import Processes, launch
 from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import TrainingSettings, TrainSettings
 from xtinct.learning.validation import Validation
+from xtinct.linelists.line_lists import LineLists
 from xtinct.patterns.instrument import Instrument
 from xtinct.scores.outputs import Outputs
 
@@ -195,6 +197,18 @@ def test_training_stops_at_the_ceiling_of_the_law_and_not_above(settings, tmp_pa
     assert run.ceiling == pytest.approx(31 / 68)
     row = {"validation_n": 1000, "validation_accuracy": right / 1000}
     assert run.finished(row) == stops
+
+
+def test_repeated_crystals_of_a_validation_do_not_narrow_the_interval_that_stops(settings, tmp_path):
+    """500 of 1000 right: their interval is above the ceiling of .4559, that of 50 crystals is not."""
+    settings["train"]["stop_confidence"] = 0.95
+    run = make_run(settings, tmp_path, "tetragonal", "spacegroup", None)
+    row = {"validation_n": 1000, "validation_accuracy": 0.5}
+    lines, groups = LineLists(np.zeros(1001, np.int64), np.empty(0), np.empty(0)), np.full(1000, 75)
+    for crystals, stops in ((1000, False), (50, True)):
+        cells = np.tile((4.0 + np.arange(1000) % crystals)[:, None], 6)
+        run.data = TrainingData(None, Batch(lines, groups, None, cells))
+        assert run.finished(row) == stops
 
 
 def test_the_ceiling_weighs_groups_as_the_training_set_does(settings, tmp_path):

@@ -195,6 +195,23 @@ def test_changed_samples_and_foreign_phases_depend_on_their_number_alone():
     assert np.abs(whole.lines.d_star / plain.lines.d_star - 1).max() < 0.06
 
 
+def test_no_crystal_is_its_own_foreign_phase(write_lines):
+    """A block of a small file holds every crystal many times; with a single crystal there is no other."""
+    law = Variation.from_config({"foreign_phase": [0.1, 0.2]})
+    stream = ParquetStream(write_lines(GROUPS * 2, splits=("train",)), family="cubic", split="train", seed=1)
+    batch = Loader(stream, law, 7).take(30, 200)
+    assert (batch.conditions.foreign_strength > 0).all()
+    foreign = batch.conditions.foreign
+    for i in range(200):
+        own, other = batch.lines[i][0], foreign[i][0]
+        assert len(own) != len(other) or (own != other).any()
+    parts = [Loader(stream, law, 7).take(30, 70), Loader(stream, law, 7).take(100, 130)]
+    assert (np.concatenate([part.conditions.foreign.d_star for part in parts]) == foreign.d_star).all()
+    single = write_lines([225], name="single.parquet", splits=("train",))
+    alone = ParquetStream(single, family="cubic", split="train", seed=1)
+    assert (Loader(alone, law, 7).take(0, 70).conditions.foreign_strength == 0).all()
+
+
 def test_stored_samples_come_with_their_cells(write_lines):
     """Texture is possible only where every line of the file is a reflection of the cell beside it."""
     samples = ParquetStream(write_lines(GROUPS), family="cubic", split="train", seed=1).take(0, 4)

@@ -12,7 +12,7 @@ from xtinct.learning.training import train_model
 from xtinct.learning.training_sets import Sources
 from xtinct.learning.training_settings import TrainingSettings
 from xtinct.scores.outputs import ALL
-from xtinct.symmetry.families import FAMILIES
+from xtinct.symmetry.families import FAMILIES, family_of, space_groups
 
 WIDE = {
     "kind": "continuous",
@@ -179,6 +179,49 @@ def test_a_prior_that_leaves_nothing_to_train_on_is_refused(sources, tmp_path):
         sources(prior=str(table)).training()
     with pytest.raises(XtinctError, match=r"prior 'naturel': expected balanced, natural, mp or a table"):
         sources(prior="naturel")
+
+
+def test_a_validation_under_a_prior_says_which_samples_are_of_one_crystal(sources, settings, write_lines):
+    """Drawn with replacement, as frequent as the prior says: 30 patterns of the three crystals of a group."""
+    settings["datasets"] = {"ulbd": [write_lines([225] * 90 + [198] * 9)]}
+    batch = sources(train="ulbd", prior="balanced").validation(1000)
+    assert len(batch) == 33
+    assert len(set(batch.crystals[batch.groups == 198])) <= 3 < (batch.groups == 198).sum()
+    plain = sources(train="ulbd").validation(1000)
+    assert len(plain) == 33
+
+
+def test_a_validation_without_groups_of_the_prior_is_none(sources, settings, write_lines, tmp_path, caplog):
+    table = tmp_path / "prior.csv"
+    table.write_text("spacegroup_number,weight\n198,1\n")
+    settings["datasets"] = {"ulbd": [write_lines([198, 225, 225] * 3)]}
+    found = sources(train="ulbd", prior=str(table))
+    assert set(found.training().take(0, 5).groups) == {198}
+    assert found.validation(100) is None
+    assert "to any space group of 'ulbd' in its validation part: training without validation" in caplog.text
+
+
+@pytest.mark.parametrize("prior", [None, "balanced"])
+def test_a_family_without_a_sample_for_validation_is_left_out_of_it(joint, write_lines, caplog, prior):
+    """It alone; but a training that lacks a family is refused, and where all lack theirs there is none."""
+    joint["experiment"] |= {"train": "ulbd"} | ({"prior": prior} if prior else {})
+
+    def sources(splits):
+        joint["datasets"] = {"ulbd": []}
+        for family in FAMILIES:
+            change = {"spacegroup_number": space_groups(family)[0]}
+            of_family = splits.get(family, ("train", "validation"))
+            path = write_lines([225] * 4, name=f"{family}.parquet", splits=of_family, change=change)
+            joint["datasets"]["ulbd"].append(path)
+        return Sources(TrainingSettings.from_config(joint).samples)
+
+    groups = sources({"cubic": ("train",)}).validation(100).groups
+    assert sorted({family_of(int(group)) for group in groups}) == sorted(set(FAMILIES) - {"cubic"})
+    assert len(groups) == 2 * (len(FAMILIES) - 1)
+    assert "cubic.parquet: no sample of the split 'validation': its family is not in" in caplog.text
+    assert sources(dict.fromkeys(FAMILIES, ("train",))).validation(100) is None
+    with pytest.raises(XtinctError, match=r"cubic\.parquet: no sample of the split 'train'"):
+        sources({"cubic": ("validation",)}).training()
 
 
 def test_streams_under_a_prior_are_functions_of_the_sample_alone(sources, settings, write_lines):

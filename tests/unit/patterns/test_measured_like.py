@@ -328,6 +328,16 @@ def test_laws_that_do_not_fit_the_instrument_are_refused():
             law({name: [0.01, 0.02]}).check(COPPER, reach - 1e-6)
         law({name: [0.01, 0.02]}).check(COPPER, reach + 1e-6)
     law({"d_scale": [1.0, 1.02]}).check(COPPER, 1.02 * COPPER.d_star_reach + 1e-9)
+    # Peaks that stand lower than they should bring lines from beyond the range into it.
+    for shift, lower in (({"zero_shift": [-0.5, 0.1]}, 0.5), ({"displacement": [-0.1, 0.3]}, None)):
+        if lower is None:
+            height = np.degrees(2 * 0.3 / COPPER.goniometer_radius)
+            lower = height * np.cos(np.radians(COPPER.two_theta_max / 2))
+        reach = replace(COPPER, two_theta_max=COPPER.two_theta_max + lower).d_star_reach
+        with pytest.raises(XtinctError, match=f"peaks stand up to {lower:.3g} degrees lower"):
+            law(shift).check(COPPER, reach - 1e-3)
+        law(shift).check(COPPER, reach + 1e-3)
+    law({"zero_shift": [0.0, 0.5], "displacement": [-0.3, 0.0]}).check(COPPER, COPPER.d_star_reach)
     with pytest.raises(XtinctError, match=r"variation.start: \[2.0, 9.0\] is not within"):
         law({"start": [2, 9]}).check(COPPER, 2.0)
     with pytest.raises(XtinctError, match="thompson-cox-hastings"):

@@ -355,6 +355,19 @@ def test_lines_of_a_variant_are_lines_that_there_are(default, of_lines, of_varia
         ({"train": "cddd-random", "tests": ["cddd"]}, "hold the same samples in other parts"),
         ({"train": "cddd", "tests": ["cddd-random"]}, "hold the same samples in other parts"),
         ({"train": "cddd-random", "tests": ["cddd-both"]}, "hold the same samples in other parts"),
+        (
+            {"train": "data/apart", "tests": ["cddd-random"]},
+            "data/apart and cddd-random hold",
+        ),
+        ({"train": "data/cddd", "tests": ["cddd-random"]}, "data/cddd and cddd-random hold"),
+        (
+            {"train": "data/variants/cddd-random", "tests": ["cddd"]},
+            "data/variants/cddd-random and cddd hold the same samples",
+        ),
+        (
+            {"train": {"data/apart": 1, "gcdd": 1, "cddd-random": 2}, "tests": ["gcdd"]},
+            "train: data/apart and cddd-random hold the same samples in other parts, so the validation",
+        ),
         ({"train": "ulbd-imbalancd"}, "did you mean ulbd-imbalanced?"),
         ({"tests": ["gcddd"]}, "is neither a dataset nor a variant; did you mean gcdd?"),
     ],

@@ -12,7 +12,7 @@ from xtinct.files.parquet import write_parquet
 from xtinct.files.schema import LINES
 from xtinct.patterns.instrument import Instrument
 from xtinct.report.example_patterns import patterns_of_lattices
-from xtinct.report.inputs import read_line_labels, read_tables
+from xtinct.report.inputs import LINE_LABELS, read_line_labels, read_tables
 from xtinct.report.sections import generated
 from xtinct.report.sections.cell_parameters import lattice_histograms
 from xtinct.report.sections.generated import wrong_groups_figure
@@ -118,3 +118,11 @@ def test_bins_are_fifths_of_an_angstrom_and_pictures_hold_nearly_all(report):
         edges = row["first"] + 0.2 * np.arange(len(row["counts"]))
         inside = (edges > row["shown"][0] - 1e-6) & (edges + 0.2 < row["shown"][1] + 1e-6)
         assert np.array(row["counts"])[inside].sum() >= 0.95 * sum(row["counts"])
+
+
+def test_lengths_at_the_edge_of_a_bin_lie_in_the_bin_above():
+    """A mesh of tenths of an angstrom: every bin of a fifth has two of them."""
+    lengths = [tenth / 10 for tenth in range(20, 200)]
+    (row,) = lattice_histograms(lattice_rows(lengths).select(list(LINE_LABELS)))
+    assert row["first"] == 2
+    assert row["counts"] == [2] * 90

@@ -180,3 +180,19 @@ def test_modules_templates_and_anchors_of_sections_have_one_name():
     }
     own = {section.name for section in SECTIONS if not section.template}
     assert templates == own | {"figures"}
+
+
+def test_groups_are_shown_where_no_crystals_could_be_compared(report, monkeypatch):
+    """No space group has both real and generated crystals: the tables of the comparison are empty."""
+    inputs = read_inputs(report["paths"])
+    alone = [section for section in SECTIONS if section.name == "generated"]
+    monkeypatch.setattr(page_module, "SECTIONS", alone)
+    for changed, shown in (
+        ({"comparison": [], "histograms": []}, True),
+        ({"comparison": [], "histograms": [], "groups": []}, False),
+    ):
+        found = replace(inputs, tables={**inputs.tables, **changed})
+        text = page_module.render_page(Results(found, report["config"], report["provenance"]))
+        assert ("so there is nothing to compare" in text) == shown
+        assert ("Groups reached" in text) == shown
+        assert "Kolmogorov" not in text

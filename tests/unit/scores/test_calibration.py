@@ -117,6 +117,30 @@ def test_the_temperature_and_the_thresholds_come_from_different_samples():
     assert Calibration.from_dict(old).n_temperature == 0
 
 
+def test_a_crystal_of_several_samples_counts_once():
+    """Repeated samples change neither the temperature's crystals nor what a threshold may promise."""
+    outputs = Outputs.of("cubic", "extinction_class")
+    p, labels = forecasts(40, m=len(outputs), seed=4)
+    groups = np.array([members[0] for members in outputs.members])[labels]
+    once = fit_calibration(outputs, p, groups, prior=None, samples="a test")
+    crystals = np.repeat(np.arange(40), 9)
+    rows = np.random.default_rng(1).permutation(360)
+    of_rows = crystals[rows]
+    many = fit_calibration(
+        outputs, p[of_rows], groups[of_rows], prior=None, samples="a test", crystals=of_rows
+    )
+    assert (many.n, many.n_temperature) == (180, 180)
+    # 20 crystals cannot promise 99 % and hardly 95 %, however often each is asked about.
+    assert once.threshold(0.99) == many.threshold(0.99) == 0
+    assert set_threshold(np.full(180, 0.999), 0.9, crystals[:180]) == pytest.approx(20 / 21)
+    single = fit_calibration(
+        outputs, p[:9], groups[:9], prior=None, samples="a test", crystals=np.zeros(9, int)
+    )
+    assert (single.n, single.n_temperature, single.temperature) == (9, 0, 1)
+    numbered = fit_calibration(outputs, p, groups, prior=None, samples="a test", crystals=np.arange(40)[::-1])
+    assert numbered == once
+
+
 def test_the_interval_of_the_calibration_error_holds_the_truth():
     """Labels that follow the probabilities have the error 0, others one that is known: 0.2."""
     held, wide = 0, 0

@@ -244,7 +244,7 @@ class VariationKeys(StrictSection):
     impurity_intensity: Range = optional_key("in units of the strongest line")
     impurity_d_star: Range = optional_key("their positions, 1/angstrom")
     foreign_phase: Range = optional_key(
-        "strongest line of another sample of the training set, in units of the strongest line, log-uniform"
+        "strongest line of another crystal of the training set, in units of the strongest line, log-uniform"
     )
     fwhm: Range = optional_key(
         "width of a peak at 0 degrees, degree, in place of instrument.fwhm, log-uniform"
@@ -269,7 +269,7 @@ class VariationKeys(StrictSection):
     )
     b_iso: Range = optional_key("added to the temperature factor's B, angstrom^2, uniform; may be negative")
     texture: Range = optional_key(
-        "March's r of a preferred orientation along an axis that is random for each pattern, log-uniform"
+        "March's r of a preferred orientation, log-uniform, along one of seven poles, drawn for each pattern"
     )
     shares: dict[Name, Share] = optional_key(
         "share of the patterns that show one of these, as {foreign_phase: 0.3}; without it all do"

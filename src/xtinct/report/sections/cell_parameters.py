@@ -66,7 +66,8 @@ def lattice_histograms(labels: pa.Table, length_bin: float = 0.2, angle_bin: flo
         for group, members in zip(groups.tolist(), np.split(order, starts[1:]), strict=True):
             for name in FAMILIES[family_of(group)].parameters:
                 width = length_bin if len(name) == 1 else angle_bin
-                bins = np.floor(columns[name][members] / width).astype(np.int64)
+                # A length of a mesh may be the edge of a bin, and 4.6 / 0.2 is less than 23.
+                bins = np.floor(columns[name][members] / width + 1e-9).astype(np.int64)
                 inner = np.quantile(bins, [0.02, 0.98], method="inverted_cdf") + np.array([0, 1])
                 rows.append(
                     {

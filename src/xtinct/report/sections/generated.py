@@ -12,9 +12,9 @@ from xtinct.symmetry.families import CRYSTAL_SYSTEMS, FAMILIES, family_of
 
 
 def content(results: Results) -> Content | None:
-    """The comparison with real crystals and the groups reached; None where nothing was compared."""
+    """The comparison with real crystals and the groups reached; None where there is neither."""
     tables = results.inputs.tables
-    if not tables["comparison"]:
+    if not (tables["comparison"] or tables["groups"]):
         return None
     histograms = histogram_charts(tables["histograms"], tables["comparison"])
     return Content(
