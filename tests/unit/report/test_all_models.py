@@ -136,24 +136,28 @@ def test_figures_are_those_of_experiments_that_ask_for_them(results):
     assert {chart["experiment"] for chart in of_ulbd} == {"ulbd, cubic", "ulbd, tetragonal"}
 
 
-def test_certainties_of_right_and_wrong_answers_add_up():
+@pytest.mark.parametrize("target", ["crystal_system", "extinction_class"])
+def test_certainties_of_right_and_wrong_answers_add_up(target):
+    """Of the target that the model was trained for, wherever it stands among the others."""
     head = {"experiment": "a", "family": "all", "seed": "0", "test_set": "ulbd", "calibrated": "True"}
     rows = [
-        {**head, "target": target, "low": low, "high": "", "n": n, "probability": "0.5"}
+        {**head, "target": of, "low": low, "high": "", "n": n, "probability": "0.5"}
         | {"accuracy": accuracy, "accuracy_low": "0", "accuracy_high": "1"}
-        for target, low, n, accuracy in (
+        for of, low, n, accuracy in (
+            (target, "0.2", "10", "0.3"),
+            (target, str(14 / 15), "30", "0.9"),
             ("spacegroup", "0.0", "999", "1"),
-            ("crystal_system", "0.2", "10", "0.3"),
-            ("crystal_system", str(14 / 15), "30", "0.9"),
         )
     ]
-    histogram, curve = portraits.certainty_charts(rows)
+    histogram, curve = portraits.certainty_charts(rows, {"a": target})
+    assert portraits.certainty_charts(rows, {"b": target}) == []
     right, wrong = ([point[1] for point in series["points"]] for series in histogram["series"])
     assert (right[3], wrong[3]) == pytest.approx((3 / 40, 7 / 40))
     assert (right[14], wrong[14]) == pytest.approx((27 / 40, 3 / 40))
     assert sum(right) + sum(wrong) == pytest.approx(1)
     assert len(right) == 15
     assert [point[1] for point in curve["series"][0]["points"]] == [0.3, 0.9]
+    assert curve["series"][0]["name"] == target.replace("_", " ")
 
 
 def test_tables_of_figures_become_charts(tmp_path):

@@ -33,7 +33,7 @@ def content(results: Results) -> Content | None:
     trainings = [t for t in results.inputs.trainings if t["card"]["experiment"] in asked]
     charts = [
         *curve_charts(trainings),
-        *certainty_charts(tables["reliability"]),
+        *certainty_charts(tables["reliability"], {_name(t["card"]): t["card"]["target"] for t in trainings}),
         *map_charts(tables["features"]),
         *importance_charts(tables["importances"]),
         *descriptor_charts(tables["descriptors"]),
@@ -80,17 +80,17 @@ def _points(curve: Iterable[Mapping], column: str) -> list[list]:
     return [[row["patterns"], row[column], None, None, ""] for row in curve if row[column] is not None]
 
 
-def certainty_charts(reliability: Iterable[TextRow]) -> list[dict]:
-    """Certainty of right and of wrong answers, and accuracy over certainty, of the trained target alone."""
+def certainty_charts(reliability: Iterable[TextRow], trained: Mapping[str, str]) -> list[dict]:
+    """Certainty of right and of wrong answers, and accuracy over certainty, of the trained target alone.
+
+    trained   what each model was trained to tell, by its name
+    """
     found: dict[tuple, list[TextRow]] = {}
     for row in reliability:
-        if row["calibrated"] == "True":
+        if row["calibrated"] == "True" and row["target"] == trained.get(_name(row)):
             found.setdefault((_name(row), row["test_set"]), []).append(row)
     charts = []
     for (name, test), rows in found.items():
-        # The last target is the finest that the model was trained on: systems stand behind groups.
-        target = rows[-1]["target"]
-        rows = [row for row in rows if row["target"] == target]
         head = {"experiment": name, "on": test, "x": _share("certainty: probability of the first choice")}
         total = sum(int(row["n"]) for row in rows)
         right = [(row, round(int(row["n"]) * float(row["accuracy"]))) for row in rows]
@@ -112,7 +112,7 @@ def certainty_charts(reliability: Iterable[TextRow]) -> list[dict]:
                 "what": "accuracy over certainty",
                 "y": _share("share that is right"),
                 "diagonal": True,
-                "series": [{"name": target.replace("_", " "), "points": _accuracies(rows)}],
+                "series": [{"name": trained[name].replace("_", " "), "points": _accuracies(rows)}],
             }
         )
     return charts
