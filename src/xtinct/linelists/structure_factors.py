@@ -37,7 +37,6 @@ _ROW_LIMIT = 1 << 26
 
 
 _NO_DISPERSION = np.zeros((N_SCATTERERS, 2))
-_NO_DISPERSION.flags.writeable = False  # as that of a wavelength is: compiled code then serves both
 
 #: Outcomes of the compiled code.
 GOOD, _BAD_CELL, _BAD_SITE, _NO_SITES, _UNKNOWN, _TOO_MANY, _TOO_LONG, _NO_LINES = range(8)
@@ -178,11 +177,15 @@ def line_settings(**options: Unpack[LineOptions]) -> LineSettings:
             f"lines.march_dollase: axis {axis.tolist()}, r {march_r}; expected an axis that is not 0 0 0 and "
             "a positive r"
         )
+    terms = np.ascontiguousarray(
+        _NO_DISPERSION if dispersion is None else dispersion, dtype=np.float64
+    ).view()
+    terms.flags.writeable = False  # as those of a wavelength are: compiled code then serves all
     return LineSettings(
         table,
         known,
         width,
-        _NO_DISPERSION if dispersion is None else np.ascontiguousarray(dispersion, dtype=np.float64),
+        terms,
         axis,
         float(march_r),
         float(d_star_max),

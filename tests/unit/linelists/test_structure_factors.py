@@ -114,7 +114,7 @@ def test_displacement_factor_damps_each_line():
 
 def test_lines_with_dispersion_and_without_share_their_compiled_code():
     """Code that is compiled for other types once more takes seconds after an installation."""
-    for given in (None, dispersion(1.5406)):
+    for given in (None, dispersion(1.5406), dispersion(1.5406).copy()):
         structure_lines(*rock_salt(), d_star_max=0.5, dispersion=given)
     assert len(structure_factors.lines_of_atoms.signatures) == 1
 
