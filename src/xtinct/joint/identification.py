@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xtinct.lattices.bravais import POINTS
-from xtinct.lattices.metric import cell_volume
+from xtinct.lattices.bravais import reduced, relation
 from xtinct.observer.answer import wording
 from xtinct.observer.answer.answer_data import LatticeAnswer
 from xtinct.observer.answer.observation import Observation
@@ -27,8 +26,6 @@ SUM, SUM_APART = 0.75, 0.9
 SURE, OPEN = 0.9, 0.5
 #: Probability that no lattice is right above which the text says where that share goes.
 UNKNOWN = 0.1
-#: Difference of two volumes, over their size, up to which they belong to one cell.
-_ONE_CELL = 0.015
 #: Lines of the pattern that the text shows.
 _LINES = 20
 
@@ -161,20 +158,16 @@ class Identification:
         """That the best known structure fits too, if it has lines more than the class that absences show, and
         none of them can be seen: those of KCl, CsI and GaAs depend on how differently two atoms scatter."""
         known, lattice = self.recognition.known[0], self.lattice
-        if self.recognition.probability < OPEN:
+        if self.recognition.probability < OPEN or shown[0] != lattice.family:
             return ""
-        volumes = [
-            cell_volume(x.cell) / POINTS[letter]
-            for x, letter in ((known, centring(known.number)), (lattice, lattice.centring))
-        ]
-        ratio = volumes[0] / volumes[1]
-        if round(ratio) < 1 or abs(ratio / round(ratio) - 1) > _ONE_CELL:
+        index = relation(reduced(known.cell, centring(known.number)), reduced(lattice.cell, lattice.centring))
+        if index < 1:
             return ""
-        if round(ratio) == 1:
+        if index == 1:
             number = next(n for n, _ in self.observation.by_absences if _class_of(n) == shown)
             hkl = box(4)
-            of_known, of_class = absent(known.number, hkl), absent(number, hkl)
-            if (of_known & ~of_class).any() or (of_known == of_class).all():
+            missing, not_shown = absent(known.number, hkl), absent(number, hkl)
+            if (missing & ~not_shown).any() or (missing == not_shown).all():
                 return ""
         return (
             f" {known.formula}, {known.symbol}, fits too: lines that need two atoms to scatter differently "

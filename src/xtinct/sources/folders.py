@@ -62,7 +62,7 @@ def _file_entries(path: Path, pattern: str, where: str) -> Iterator[Entry]:
     several = path.is_dir() or is_archive(path)
     for name, text, error in texts(path, pattern, where):
         found = True
-        blocks = structures_apart(text)
+        blocks = [] if error else structures_apart(text)
         if not blocks:
             yield Entry(name, text, error=error)
         names = Counter(block for block, _ in blocks)

@@ -125,6 +125,12 @@ def test_ions_that_scatter_alike_are_told():
     assert answer.similar[0].structure_id == "powders:CsI_221"
     assert answer.lattice.bravais == "cI"
     assert "CsI, P m -3 m, fits too: lines that need two atoms to scatter differently" in answer.agreement
+    # A known structure of another lattice is none of them, if its volume is four times as large.
+    first, *others = answer.similar
+    longer = 2 ** (1 / 3)
+    first = replace(first, cell=first.cell * [longer, longer, longer, 1, 1, 1])
+    other = replace(answer, recognition=replace(answer.recognition, known=(first, *others)))
+    assert other.agreement.endswith(").")
 
 
 def test_who_said_what_is_told_apart(answer, simulated):
