@@ -23,8 +23,8 @@ from xtinct.errors import XtinctError
 from xtinct.files import schema
 from xtinct.files.parquet import write_parquet
 from xtinct.files.writing import write_csv, write_json
-from xtinct.symmetry.classes import AXES, SCOPES, class_symbol, extinction_classes, scope_groups
-from xtinct.symmetry.families import crystal_system, family_of
+from xtinct.symmetry.classes import AXES, SCOPES, extinction_classes, scope_groups
+from xtinct.symmetry.families import crystal_system
 from xtinct.symmetry.operations import bravais_lattice, group_in_words, laue_class, point_group
 
 #: What can be asked of a pattern. Each maps a space group to a label.
@@ -229,16 +229,3 @@ def write_extinction_classes(path: str | Path) -> None:
     write_parquet(
         path, [pa.Table.from_pylist(rows, schema=schema.EXTINCTION_CLASSES)], schema.EXTINCTION_CLASSES
     )
-
-
-def group_facts(number: int) -> dict[str, str | int]:
-    """Every label of a space group, for tables: family, system, class, lattice, Laue class, point group."""
-    return {
-        "spacegroup": number,
-        "family": family_of(number),
-        "crystal_system": crystal_system(number),
-        "extinction_class": class_symbol(number),
-        "bravais_lattice": bravais_lattice(number),
-        "laue_class": laue_class(number),
-        "point_group": point_group(number),
-    }

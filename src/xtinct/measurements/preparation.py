@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -27,19 +26,6 @@ _STRONG = 0.1
 _UNEVEN, _UNLIKE = 0.1, 0.15
 #: How far around a peak its feet are looked for, in the model's widths: in turn, until peaks are found.
 _REACHES = (5.0, 15.0, 50.0)
-
-
-def read_pattern(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """2theta (degrees, ascending) and intensity, float64 (n,), of a file of any format of powder data.
-
-    XtinctError for what is no profile, or cannot be read rightly. `xtinct.measurements` tells more of a file.
-    """
-    from xtinct.measurements import Measurement, read_measurement
-
-    found = read_measurement(path)
-    if not isinstance(found, Measurement):
-        raise XtinctError(f"{path}: a list of {len(found.d)} peaks, expected a profile")
-    return found.two_theta, found.intensity
 
 
 def checked_pattern(

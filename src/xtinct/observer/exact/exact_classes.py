@@ -173,11 +173,6 @@ def absence_sets(hypotheses: Hypotheses, used: np.ndarray) -> Sets:
     return Sets(hypotheses.lines.forms[used], np.array(allowed), share, len(_CELL_CHOICES), hypotheses.groups)
 
 
-def log_likelihoods(sets: Sets, found: Decomposition, seen: Evidence) -> np.ndarray:
-    """Logarithm of the probability of the evidence for every absence set, float64 (n_sets,)."""
-    return line_costs(sets, found, seen).sum(axis=1)
-
-
 def line_costs(sets: Sets, found: Decomposition, seen: Evidence) -> np.ndarray:
     """What every item of the evidence adds to the logarithm, float64 (n_sets, n_items)."""
     shown = np.zeros((len(found.two_theta), len(sets.allowed)), dtype=np.int64)

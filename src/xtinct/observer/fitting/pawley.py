@@ -7,7 +7,7 @@ derivatives. Lines that the lattice has no place for may be added: they are fitt
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -510,8 +510,3 @@ def lines_within(family: str, metric: np.ndarray, span: tuple[float, float], wav
     if not len(lines):
         raise XtinctError(f"{family} cell: no line between {span[0]:g} and {span[1]:g} degrees")
     return lines
-
-
-def with_settings(settings: FitSettings, **changes) -> FitSettings:
-    """`settings` with some of them changed."""
-    return replace(settings, **changes)

@@ -73,16 +73,6 @@ def from_d(d: np.ndarray, known: ListedLines | None = None, wavelength: float = 
     return from_two_theta(two_theta, wavelength, ListedLines(known.area, error))
 
 
-def from_q(q: np.ndarray, known: ListedLines | None = None, wavelength: float = WAVELENGTH) -> Peaks:
-    """Peaks of scattering vectors q = 2 pi / d (n,), 1/angstrom, in any order."""
-    known = known or ListedLines()
-    q = np.asarray(q, dtype=np.float64)
-    _check(q, "q", 1000.0)
-    d = 2.0 * np.pi / q
-    error = None if known.error is None else d * _errors(q, "q", known.error) / q
-    return from_d(d, ListedLines(known.area, error), wavelength)
-
-
 def _errors(values: np.ndarray, name: str, error: np.ndarray | float) -> np.ndarray:
     error = np.asarray(error, dtype=np.float64)
     if error.ndim and error.shape != values.shape:

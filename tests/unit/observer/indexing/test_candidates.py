@@ -155,7 +155,7 @@ def test_order_of_lines_and_unit_do_not_matter():
     d = listed(group, cell)
     first = candidates(peak_lists.from_d(d), QUICK)[0]
     for peaks in (
-        peak_lists.from_q(2 * np.pi / d[::-1]),
+        peak_lists.from_d(d[::-1]),
         peak_lists.from_two_theta(
             2 * np.degrees(np.arcsin(peak_lists.WAVELENGTH / 2 / d)), peak_lists.WAVELENGTH
         ),

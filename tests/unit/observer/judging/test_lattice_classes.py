@@ -2,14 +2,12 @@
 
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from simulated_patterns import TRUE, simulated
 
 from xtinct.ceiling.priors import frequencies
-from xtinct.observer.fitting.explanation import index_peaks, mean_shift
 from xtinct.observer.fitting.line_sets import absence_sets, lines_of
 from xtinct.observer.fitting.pawley import FitSettings, fit_lattice
 from xtinct.observer.judging.lattice_classes import class_posterior
@@ -167,23 +165,6 @@ def test_one_forbidden_line_may_be_foreign_and_many_are_not():
     assert probability[0] > 0.5
     assert probability[1] > 0.1
     assert probability[2] < 1e-6
-
-
-def test_peaks_are_assigned_and_foreign_ones_named():
-    m, metric, _, _ = simulated("cubic", (5.43, 5.43, 5.43, 90, 90, 90), of_group(227, 1000.0), TRUE, 2)
-    fit = fit_lattice(m, "cubic", metric, TRUE, settings=FitSettings(steps=5))
-    posterior = class_posterior(fit)
-    centre = fit.centre
-    strong = np.argsort(-fit.area * posterior.allowed(posterior.class_of(227)))[:5]
-    peaks = SimpleNamespace(
-        two_theta=np.sort(np.append(centre[strong], 33.3)), fwhm=np.full(6, 0.12), error=np.full(6, 0.01)
-    )
-    indexed = index_peaks(peaks, fit, posterior.allowed(posterior.class_of(227)))
-    assert list(peaks.two_theta[indexed.unindexed]) == [33.3]
-    hkl = np.delete(indexed.hkl, indexed.unindexed, axis=0)
-    assert not absent(227, hkl).any()
-    shift, _ = mean_shift(fit)
-    assert shift == pytest.approx(TRUE.zero + 0.9 * TRUE.displacement, abs=0.02)
 
 
 @pytest.mark.slow
