@@ -165,7 +165,10 @@ def _robustness_charts(rows: Sequence[TextRow]) -> list[dict]:
 
 
 def training_sizes(manifests: Iterable[Mapping]) -> dict[tuple[str, str], int]:
-    """(training set, family) -> samples of its train part, from the datasets' manifests and the variants'."""
+    """(training set, family) -> samples of its train part, from the datasets' manifests and the variants'.
+
+    A joint model takes those of all families, and (training set, ALL) has their sum.
+    """
     sizes = {}
     for manifest in manifests:
         content = manifest["content"]
@@ -174,6 +177,7 @@ def training_sizes(manifests: Iterable[Mapping]) -> dict[tuple[str, str], int]:
             families = of_set.get("families")
             for family, counts in families.items() if isinstance(families, Mapping) else ():
                 sizes[name, family] = counts["splits"].get("train", 0)
+                sizes[name, ALL] = sizes.get((name, ALL), 0) + sizes[name, family]
     return sizes
 
 
