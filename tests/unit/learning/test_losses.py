@@ -83,6 +83,23 @@ def test_every_output_is_drawn_equally_often_and_none_of_its_samples_is_left_out
     assert np.array_equal(again.lines.intensity, drawn.lines.slice(7, 16).intensity)
 
 
+def test_the_order_of_the_outputs_tells_nothing_of_that_of_their_samples(write_lines):
+    groups = [195, 196, 197, 205, 225]
+    path = write_lines([group for group in groups for _ in range(5)], splits=("train",))
+    stored = ParquetStream(path, family="cubic", split="train", seed=1)
+    drawn = BalancedStream(stored, Outputs.of("cubic", "spacegroup").output_of_group, seed=1).take(0, 6 * 5)
+    firsts = drawn.lines.intensity[drawn.lines.offsets[:-1]]
+    known = stored.samples.take(np.arange(25))
+    places = {
+        value: i % 5 for i, value in enumerate(known.lines.intensity[known.lines.offsets[:-1]].tolist())
+    }
+    of_outputs = [[groups.index(group) for group in turn] for turn in drawn.groups.reshape(6, 5)]
+    of_samples = [[places[x] for x in firsts[drawn.groups == group].tolist()[:5]] for group in groups]
+    assert all(sorted(order) == [0, 1, 2, 3, 4] for order in of_outputs + of_samples)
+    # Two of 120 orders are the same by chance once in 120 times.
+    assert sum(one == other for one in of_outputs for other in of_samples) < 3
+
+
 @pytest.fixture
 def rare(settings, write_lines):
     """Settings of a training on 12 samples of one group for each of another."""
