@@ -12,6 +12,7 @@ from xtinct.learning.predictor import Predictor
 from xtinct.learning.streams import ParquetStream
 from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import TrainingSettings
+from xtinct.scores.calibration import fit_calibration
 from xtinct.scores.outputs import Outputs
 
 UNIFORM = torch.log(torch.tensor([0.5, 0.25, 0.25]))
@@ -155,6 +156,28 @@ def test_answers_for_outputs_of_equal_frequency_hold_no_other_prior(rare, tmp_pa
     raw[0, known] = 0.2, 0.4
     found = predictor.interpret(raw, prior={225: 3, 229: 1}, calibrated=False).group_probabilities[0]
     assert found[known] == pytest.approx([0.6, 0.4])
+
+
+@pytest.mark.parametrize("training", [*LEVELLED, {"loss": "focal"}])
+def test_the_temperature_is_that_of_answers_for_outputs_of_equal_frequency(
+    rare, tmp_path, monkeypatch, training
+):
+    """Its samples are as frequent as those of training: thirteen of one group for each five of the other."""
+    asked = []
+
+    def listening(*arguments, **told):
+        asked.append(told["frequencies"])
+        return fit_calibration(*arguments, **told)
+
+    monkeypatch.setattr("xtinct.learning.training.fit_calibration", listening)
+    card = rare(tmp_path / "m", **training)
+    (frequencies,) = asked
+    if training not in LEVELLED:
+        assert frequencies is None
+        return
+    counts = {name: card["group_counts"].get(name, 1.0) for name in Outputs.of("cubic", "spacegroup").symbols}
+    assert counts["225"] > 4 * counts["229"] > 4
+    assert frequencies == pytest.approx(np.array(list(counts.values())) / sum(counts.values()), rel=1e-5)
 
 
 @pytest.mark.parametrize("training", LEVELLED)
