@@ -30,6 +30,8 @@ Config = Mapping[str, Any]
 
 _DATASETS = ("ulbd", "cddd", "gcdd")
 _ONLINE = ("ulbd-online", "wilson-online", "physical-online", "gcdd-online")
+#: Networks with batch normalisation, whose batches are whole ghost batches: kind -> name, "" for all of them.
+NORMALISED = {"logq": "", "simxrd": "CNN7", "report": "ann-normalised"}
 #: Keys of a variant that are no settings of its dataset.
 _FOREIGN = {"ulbd": ("least",), "cddd": ("lattices", "ranges", "intensities")}
 
@@ -157,8 +159,10 @@ def _wrong_variant(config: Config, name: str) -> Iterator[str]:
 
 
 def _wrong_networks(models: Config) -> Iterator[str]:
-    """Networks of the user's own whose module is not there."""
+    """Networks that cannot be made, and those of the user's own whose module is not there."""
     for name, model in models.items():
+        if model["kind"] == "logq" and model["points"] & (model["points"] - 1):
+            yield f"models.{name}.points: {model['points']} is not 32 times a power of two"
         try:
             source_digest(model["kind"])
         except XtinctError as error:
@@ -248,6 +252,29 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         check_frequencies(experiment.get("prior"), experiment.get("training", {}), where)
     except XtinctError as error:
         yield str(error)
+    yield from _wrong_training(config, where, experiment)
+
+
+def _wrong_training(config: Config, where: str, experiment: Config) -> Iterator[str]:
+    """A training that its network, its samples or its processes do not allow."""
+    train = {**config["train"], **experiment.get("training", {})}
+    model = config["models"].get(experiment["model"], {})
+    kind, processes = model.get("kind"), train["processes"]
+    if train.get("sampling") == "class-balanced" and all(t in _ONLINE for t in training_sets(experiment)):
+        yield f"{where}.training.sampling: class-balanced needs a stored training set, and train has none"
+    if kind == "extratrees":
+        if processes > 1:
+            yield f"{where}.model: trees are fitted in one process, and train.processes is {processes}"
+        for key, none in (("loss", "cross-entropy"), ("l1", 0), ("l2", 0)):
+            if train.get(key, none) != none:
+                yield f"{where}.training.{key}: trees are grown without; leave it out"
+        return
+    if kind == "fcn13" and (points := config["instrument"]["two_theta"]["points"]) != 8192:
+        yield f"{where}.model: fcn13 needs instrument.two_theta.points: 8192, not {points}"
+    normalised = NORMALISED.get(kind) in ("", model.get("name", ""))
+    parts = f"processes {processes}" + (f" x ghost_batch {train['ghost_batch']}" if normalised else "")
+    if train["batch_size"] % (processes * (train["ghost_batch"] if normalised else 1)):
+        yield f"{where}: train.batch_size {train['batch_size']} is no multiple of {parts}"
 
 
 def _wrong_libraries(where: str, experiment: Config) -> Iterator[str]:
