@@ -30,6 +30,15 @@ Config = Mapping[str, Any]
 
 _DATASETS = ("ulbd", "cddd", "gcdd")
 _ONLINE = ("ulbd-online", "wilson-online", "physical-online", "gcdd-online")
+#: Keys of `training` that have an effect with some values of another key alone.
+_EFFECTIVE = {
+    "focusing": ("loss", "focal"),
+    "patience": ("schedule", "plateau"),
+    "factor": ("schedule", "plateau"),
+    "warmup": ("schedule", "cosine"),
+    "muon_learning_rate": ("optimizer", "muon"),
+    "weight_decay": ("optimizer", "muon", "adamw"),
+}
 #: Networks with batch normalisation, whose batches are whole ghost batches: kind -> name, "" for all of them.
 NORMALISED = {"logq": "", "simxrd": "CNN7", "report": "ann-normalised"}
 #: Keys of a variant that are no settings of its dataset.
@@ -260,6 +269,11 @@ def _wrong_training(config: Config, where: str, experiment: Config) -> Iterator[
     train = {**config["train"], **experiment.get("training", {})}
     model = config["models"].get(experiment["model"], {})
     kind, processes = model.get("kind"), train["processes"]
+    for key in experiment.get("training", {}):
+        other, *values = _EFFECTIVE.get(key, ("optimizer", train["optimizer"]))
+        told, some = train.get(other, "cross-entropy"), " or ".join(values)
+        if told not in values:
+            yield f"{where}.training.{key}: has no effect with {other}: {told}, only with {some}"
     if train.get("sampling") == "class-balanced" and all(t in _ONLINE for t in training_sets(experiment)):
         yield f"{where}.training.sampling: class-balanced needs a stored training set, and train has none"
     if kind == "extratrees":

@@ -278,6 +278,21 @@ def test_configuration_offers_what_the_library_knows():
             {"sampling": "class-balanced"},
             "experiments.ulbd.training.sampling: class-balanced needs a stored training set",
         ),
+        (
+            "experiments.ulbd.training",
+            {"loss": "logit-adjusted", "focusing": 2},
+            "experiments.ulbd.training.focusing: has no effect with loss: logit-adjusted, only with focal",
+        ),
+        (
+            "experiments.ulbd.training",
+            {"patience": 2},
+            "experiments.ulbd.training.patience: has no effect with schedule: cosine, only with plateau",
+        ),
+        (
+            "experiments.ulbd.training",
+            {"optimizer": "adam", "weight_decay": 0.1},
+            "training.weight_decay: has no effect with optimizer: adam, only with muon or adamw",
+        ),
         ("train.batch_size", 500, "train.batch_size 500 is no multiple of processes 1 x ghost_batch 64"),
         ("train.processes", 3, "is no multiple of processes 3 x ghost_batch 64"),
         ("models.logq.points", 1000, "models.logq.points: 1000 is not 32 times a power of two"),
@@ -324,6 +339,18 @@ def test_a_training_is_held_against_its_network(default, model, path, value, exp
     else:
         assert refusal(config).startswith(("experiments.ulbd: ", "experiments.ulbd."))
         assert expected in refusal(config)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"loss": "focal", "focusing": 1},
+        {"schedule": "plateau", "patience": 2, "factor": 0.5},
+        {"optimizer": "adamw", "weight_decay": 0.1, "warmup": 0.1, "l2": 0.001},
+    ],
+)
+def test_keys_of_a_training_that_have_an_effect_are_accepted(default, training):
+    configuration.check(changed(default, "experiments.ulbd.training", training))
 
 
 def test_the_networks_whose_batches_are_whole_ghost_batches_are_known(default):
