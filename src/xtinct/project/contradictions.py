@@ -250,6 +250,7 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         elif family not in families:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
     yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
+    yield from _idle_lattices(where, experiment)
     yield from _wrong_variation(config, where, experiment)
     if "libraries" in experiment:
         yield from _wrong_libraries(where, experiment)
@@ -262,6 +263,17 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
     except XtinctError as error:
         yield str(error)
     yield from _wrong_training(config, where, experiment)
+
+
+def _idle_lattices(where: str, experiment: Config) -> Iterator[str]:
+    """Lattices that nothing is drawn from."""
+    lattices, families = experiment.get("lattices", {}), experiment["families"]
+    drawn = [name for name in _ONLINE if name != "gcdd-online"]
+    if lattices and not set(drawn) & set(training_sets(experiment)):
+        yield f"{where}.lattices: have no effect; only {', '.join(drawn)} draw from them"
+    for family in lattices:
+        if "all" not in families and family not in families:
+            yield f"{where}.lattices.{family}: has no effect, because families has no {family}"
 
 
 def _wrong_training(config: Config, where: str, experiment: Config) -> Iterator[str]:

@@ -234,6 +234,13 @@ def test_configuration_offers_what_the_library_knows():
     assert known == {name: names - {"self", "instrument", "n_outputs"} for name, names in signatures.items()}
 
 
+#: Lattices with axes of 5 to 15 angstrom.
+CUBIC = {
+    **{"kind": "continuous", "lengths": [5, 15], "angles": [90, 90], "spacing": "log"},
+    **{"count": 1, "draws": 1},
+}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
@@ -292,6 +299,16 @@ def test_configuration_offers_what_the_library_knows():
             "experiments.ulbd.training",
             {"optimizer": "adam", "weight_decay": 0.1},
             "training.weight_decay: has no effect with optimizer: adam, only with muon or adamw",
+        ),
+        (
+            "experiments.cddd.lattices",
+            {"cubic": CUBIC},
+            "experiments.cddd.lattices: have no effect; only ulbd-onl",
+        ),
+        (
+            "experiments.mixture.lattices",
+            {"cubic": CUBIC, "tetragonal": CUBIC},
+            "experiments.mixture.lattices.tetragonal: has no effect, because families has no tetragonal",
         ),
         ("train.batch_size", 500, "train.batch_size 500 is no multiple of processes 1 x ghost_batch 64"),
         ("train.processes", 3, "is no multiple of processes 3 x ghost_batch 64"),
