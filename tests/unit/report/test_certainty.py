@@ -75,3 +75,13 @@ def test_a_learning_curve_holds_what_differs_in_budget_alone():
         ["uniform-100", "uniform-1000"],
     ]
     assert len({series["name"] for series in chart["series"]}) == 2
+
+
+def test_a_budget_is_that_of_all_seeds():
+    """One of them stopped early."""
+    trainings = []
+    for seed, patterns in ((0, 1000), (1, 500)):
+        told = {"experiment": {"train": "ulbd-online", "patterns": 1000}, "seed": seed}
+        card = {"experiment": "a", "family": "cubic", "training": told}
+        trainings.append({"card": card, "patterns": patterns})
+    assert training_budgets(trainings)["a", "cubic"].patterns == 750

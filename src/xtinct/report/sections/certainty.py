@@ -231,14 +231,17 @@ class Budget(NamedTuple):
 
 
 def training_budgets(trainings: Iterable[Mapping]) -> dict[tuple[str, str], Budget]:
-    """(experiment, family) -> budget of its models."""
-    budgets = {}
+    """(experiment, family) -> budget of its models: the mean over seeds, of which one may stop early."""
+    budgets: dict[tuple[str, str], Budget] = {}
+    seen: dict[tuple[str, str], list[int]] = {}
     for training in trainings:
         card = training["card"]
+        patterns = seen.setdefault((card["experiment"], card["family"]), [])
+        patterns.append(training["patterns"])
         recipe = {key: value for key, value in card["training"].items() if key != "seed"}
         recipe["experiment"] = {k: v for k, v in recipe["experiment"].items() if k != "patterns"}
         words = json.dumps(recipe, sort_keys=True)
-        budgets[card["experiment"], card["family"]] = Budget(training["patterns"], words)
+        budgets[card["experiment"], card["family"]] = Budget(round(sum(patterns) / len(patterns)), words)
     return budgets
 
 
