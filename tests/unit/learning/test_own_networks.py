@@ -42,6 +42,11 @@ class Shared(MyNet):
         features = self.features(pattern[:, None]).flatten(1)
         return self.head(self.second(self.first(features).relu()))
 
+class Frozen(MyNet):
+    def __init__(self, instrument, n_outputs):
+        super().__init__(instrument, n_outputs)
+        self.requires_grad_(False)
+
 class OneTooMany(MyNet):
     def __init__(self, instrument, n_outputs):
         super().__init__(instrument, n_outputs + 1)
@@ -146,6 +151,7 @@ def test_code_beside_the_weights_is_not_run(package, settings, tmp_path, monkeyp
         ("no_such_package_anywhere:MyNet", "no module no_such_package_anywhere"),
         ("{}.broken:MyNet", "cannot be imported .*No module named 'no_such_package_anywhere'"),
         ("{}.nets:function", "is no class of torch.nn.Module"),
+        ("{}.nets:Frozen", "no parameter to train, and no method `fit`"),
         ("{}.nets:OneTooMany", r"of 2 patterns it gives \(2, 6\), expected logits \(2, 5\)"),
         ("{}.nets:Narrow", "does not answer patterns of 1024 points .*shapes cannot be multiplied"),
     ],
