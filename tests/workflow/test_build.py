@@ -109,7 +109,7 @@ def test_snapshot_refuses_outputs_that_are_out_of_date_and_adopt_those_that_are_
     config = built.path / "config" / "config.yaml"
     text = config.read_text()
     try:
-        config.write_text(text.replace("batch_size: 64", "batch_size: 32"))
+        config.write_text(text.replace("batch_size: 64", "batch_size: 128"))
         refused = built.run("xtinct", "snapshot", check=False)
         assert refused.returncode == 2
         assert refused.stderr.startswith("xtinct: error: snapshot: the outputs are not up to date (to run: ")

@@ -154,7 +154,8 @@ def application(desk: Desk, folder: Path, port: int, started: Callable[[], None]
             started()
             yield
 
-    hosts = [f"{name}:{port}" for name in (HOST, "localhost")]
+    # Browsers leave out the port of HTTP itself.
+    hosts = [name if port == 80 else f"{name}:{port}" for name in (HOST, "localhost")]
     return Starlette(
         routes=App(desk, folder).routes(), middleware=[Middleware(Guard, hosts=hosts)], lifespan=lifespan
     )

@@ -493,10 +493,12 @@ def line_contents(cell, atoms, settings, naming, beam):
         return LineContents(outcome, hkl, counts, total, total, total, total, none)
     primitive = primitive_atoms(species, frac, occupancy)
     indices = without_centred(hkl_of_lines(cell, d_star), primitive.translations)
-    if len(naming.rotations):
+    by_symmetry = len(naming.rotations) > 0
+    if by_symmetry:
         families = families_by_symmetry(indices, naming.rotations)
     else:
-        families = families_by_permutation(indices, naming.hexagonal, True)
+        # Not True itself, for which numba compiles the function once more.
+        families = families_by_permutation(indices, naming.hexagonal, not by_symmetry)
     strengths = family_strengths(indices, families, d_star, primitive, settings)
     strong = strong_families(families, strengths, total)
     first = np.searchsorted(d_star, beam.lowest)

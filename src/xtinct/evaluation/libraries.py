@@ -39,6 +39,8 @@ def by_library(
 ) -> list[dict[str, Any]]:
     """Judge a model on the crystals that it was trained on and on those that it was not, one row for each.
 
+    A part without a crystal has no row.
+
     paths   line-list files of the training set, one for each family of the model
     times   measurements of every crystal; their conditions come from the law of the training, and none of
             them has been in the training
@@ -54,6 +56,8 @@ def by_library(
     for protocol, split in PROTOCOLS.items():
         test = TestSet(protocol, paths, {}, split, confidence)
         found, groups = _answers(predictor, test, variation, times, seed)
+        if not len(groups):
+            continue
         labels = predictor.outputs.output_of_group[groups]
         crystals = np.arange(len(groups)) // times
         rows.append(

@@ -18,7 +18,7 @@ from xtinct.evaluation.test_sets import LabelledSamples, TestSet
 from xtinct.files.writing import write_csv
 from xtinct.learning.device import describe
 from xtinct.learning.predictor import Predictor
-from xtinct.linelists.line_lists import LineLists
+from xtinct.linelists.line_lists import LineLists, numbers_of_crystals
 from xtinct.scores.calibration import COVERAGES, prediction_sets, reliability, set_threshold
 from xtinct.scores.metrics import abstention_curve, average, label_table, share
 
@@ -137,22 +137,27 @@ def _judge(predictor: Predictor, test: TestSet) -> tuple[list[str], np.ndarray, 
     return ids, np.concatenate(groups), np.concatenate(raw), lines
 
 
-def _of_true_classes(predictor: Predictor, test: TestSet) -> np.ndarray:
-    """Probabilities of the true classes in the validation part of the files, if the test part is judged."""
+def _of_true_classes(predictor: Predictor, test: TestSet) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of the true classes in the validation part of the files, and which are of one crystal.
+
+    float64 (m,) and int64 (m,); empty unless the test part is judged.
+    """
     if test.split != "test":
-        return np.empty(0)
+        return np.empty(0), np.empty(0, np.int64)
     watched = TestSet(test.name, test.paths, test.instrument, "validation", test.confidence)
     _, groups, raw, _ = _judge(predictor, watched)
     by_class = predictor.interpret(raw, prior=predictor.training_prior).class_probabilities
-    return by_class[np.arange(len(groups)), predictor.outputs.class_of_group[groups]]
+    own = by_class[np.arange(len(groups)), predictor.outputs.class_of_group[groups]]
+    return own, numbers_of_crystals(groups, watched.cells())
 
 
 def evaluation_tables(
-    evaluation: Evaluation, predictor: Predictor, true_class: np.ndarray
+    evaluation: Evaluation, predictor: Predictor, true_class: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, list[dict]]:
     """Rows of the TABLES. `target` is what is named.
 
-    `true_class` (m,): probabilities of the true classes in the validation part of the test set.
+    `true_class`: of the validation part of the test set the probabilities of the true classes, float (m,),
+    and which samples are of one crystal, int (m,).
 
     reliability  accuracy of the first choice by its probability, `calibrated` (with the temperature)
                  and not: `calibration.reliability`
@@ -202,14 +207,17 @@ def _tables_of(evaluation: Evaluation, target: str) -> dict[str, list[dict]]:
     }
 
 
-def _sets(evaluation: Evaluation, predictor: Predictor, true_class: np.ndarray) -> list[dict]:
+def _sets(
+    evaluation: Evaluation, predictor: Predictor, true_class: tuple[np.ndarray, np.ndarray]
+) -> list[dict]:
     calibrations = []
     if predictor.calibration is not None:
         thresholds = [predictor.calibration.threshold(coverage) for coverage in COVERAGES]
         calibrations.append(("training", predictor.calibration.n, thresholds))
-    if len(true_class):
-        thresholds = [set_threshold(true_class, coverage) for coverage in COVERAGES]
-        calibrations.append(("validation", len(true_class), thresholds))
+    own, crystals = true_class
+    if len(own):
+        thresholds = [set_threshold(own, coverage, crystals) for coverage in COVERAGES]
+        calibrations.append(("validation", len(own), thresholds))
     rows = []
     for calibrated_on, n_calibration, thresholds in calibrations:
         for coverage, threshold in zip(COVERAGES, thresholds, strict=True):

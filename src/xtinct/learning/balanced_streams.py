@@ -22,23 +22,21 @@ class BalancedStream:
         outputs = output_of_group[self.groups]
         self._rows = [np.flatnonzero(outputs == output) for output in np.unique(outputs)]
         self.n_outputs = len(self._rows)
-        self._key = stream_key(seed, "balanced", self._samples.family)
+        self._seed = seed
         self._orders: dict[int, tuple[int, np.ndarray]] = {}
 
     def _order(self, output: int, epoch: int) -> np.ndarray:
         """Places of the samples of an output in one pass over them."""
         known, order = self._orders.get(output, (-1, None))
         if known != epoch:
-            order = _shuffled(self._key, 1 + output + self.n_outputs * epoch, len(self._rows[output]))
+            order = self._shuffled(len(self._rows[output]), "samples", output, epoch)
             self._orders[output] = epoch, order
         return order
 
     def take(self, start: int, count: int) -> LabelledLines:
         """Samples number start to start + count - 1."""
         rounds, slots = np.divmod(np.arange(start, start + count), self.n_outputs)
-        orders = {
-            int(turn): _shuffled(self._key ^ np.uint64(1), int(turn), self.n_outputs) for turn in set(rounds)
-        }
+        orders = {int(turn): self._shuffled(self.n_outputs, "outputs", int(turn)) for turn in set(rounds)}
         rows = np.empty(count, dtype=np.int64)
         for i, (turn, slot) in enumerate(zip(rounds.tolist(), slots.tolist(), strict=True)):
             output = int(orders[turn][slot])
@@ -47,9 +45,8 @@ class BalancedStream:
             rows[i] = own[self._order(output, epoch)[place]]
         return self._samples.take(rows)
 
-
-def _shuffled(key: np.uint64, number: int, length: int) -> np.ndarray:
-    """A random order of 0 to length - 1, int64, that depends on key and number alone."""
-    keys = np.empty(length, dtype=np.uint64)
-    subkeys(stream_key(int(key >> np.uint64(1)), "order", number), 0, keys)
-    return np.argsort(keys, kind="stable")
+    def _shuffled(self, length: int, *what: str | int) -> np.ndarray:
+        """A random order of 0 to length - 1, int64, that depends on what is put in order alone."""
+        keys = np.empty(length, dtype=np.uint64)
+        subkeys(stream_key(self._seed, "balanced", self._samples.family, *what), 0, keys)
+        return np.argsort(keys, kind="stable")

@@ -28,8 +28,10 @@ _KEYS = ("format", "architecture", "instrument", "family", "target", "outputs", 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write named tensors to a safetensors file, whole or not at all."""
+    # Copies, because safetensors takes no two names of one memory, as weights that a network shares have.
+    whole = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
     # Through Python's own files, which have the permissions of any other; save_file's are its owner's alone.
-    write_bytes(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, dict(metadata)))
+    write_bytes(path, save(whole, dict(metadata)))
 
 
 def save_model(directory: str | Path, model: nn.Module, card: dict) -> None:

@@ -232,6 +232,10 @@ class Run:
             right = (logits.detach().argmax(dim=1) == labels).sum()
             totals[1:] += torch.stack([loss.detach().double(), right.double()])
         totals[0] = len(batch)
+        for parameter in network.model.parameters():
+            # What no answer depends on, as a head that a network of the user's own leaves aside.
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         return totals
 
     def _check_skipped(self, step: int, loss: float, progress: Progress) -> None:

@@ -20,6 +20,7 @@ from xtinct.learning.direct_fitting import FittedAtOnce, fit_at_once
 from xtinct.learning.fitting import Run, TrainingData, step_seed
 from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.learning.import_paths import source_digest
+from xtinct.learning.losses import output_log_prior
 from xtinct.learning.models import build_model, count_parameters
 from xtinct.learning.parallel import Processes, processes
 from xtinct.learning.training_sets import Sources
@@ -200,6 +201,10 @@ def _calibration(settings: TrainingSettings, run: Run, step: int) -> dict | None
     samples = run.data.validation
     if samples is None:
         return None
+    frequencies = None
+    if settings.fit.remedies():
+        # Samples are as frequent as in training, answers are those for outputs of equal frequency.
+        frequencies = output_log_prior(run.network.outputs, run.data.prior).exp().double().numpy()
     return fit_calibration(
         run.network.outputs,
         run.validation.probabilities(step),
@@ -207,6 +212,7 @@ def _calibration(settings: TrainingSettings, run: Run, step: int) -> dict | None
         prior=run.data.prior,
         samples=f"validation of {settings.samples.experiment.train_name}",
         crystals=samples.crystals,
+        frequencies=frequencies,
     ).to_dict()
 
 

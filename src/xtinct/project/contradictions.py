@@ -30,6 +30,17 @@ Config = Mapping[str, Any]
 
 _DATASETS = ("ulbd", "cddd", "gcdd")
 _ONLINE = ("ulbd-online", "wilson-online", "physical-online", "gcdd-online")
+#: Keys of `training` that have an effect with some values of another key alone.
+_EFFECTIVE = {
+    "focusing": ("loss", "focal"),
+    "patience": ("schedule", "plateau"),
+    "factor": ("schedule", "plateau"),
+    "warmup": ("schedule", "cosine"),
+    "muon_learning_rate": ("optimizer", "muon"),
+    "weight_decay": ("optimizer", "muon", "adamw"),
+}
+#: Networks with batch normalisation, whose batches are whole ghost batches: kind -> name, "" for all of them.
+NORMALISED = {"logq": "", "simxrd": "CNN7", "report": "ann-normalised"}
 #: Keys of a variant that are no settings of its dataset.
 _FOREIGN = {"ulbd": ("least",), "cddd": ("lattices", "ranges", "intensities")}
 
@@ -157,8 +168,10 @@ def _wrong_variant(config: Config, name: str) -> Iterator[str]:
 
 
 def _wrong_networks(models: Config) -> Iterator[str]:
-    """Networks of the user's own whose module is not there."""
+    """Networks that cannot be made, and those of the user's own whose module is not there."""
     for name, model in models.items():
+        if model["kind"] == "logq" and model["points"] & (model["points"] - 1):
+            yield f"models.{name}.points: {model['points']} is not 32 times a power of two"
         try:
             source_digest(model["kind"])
         except XtinctError as error:
@@ -237,6 +250,7 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         elif family not in families:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
     yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
+    yield from _idle_lattices(where, experiment)
     yield from _wrong_variation(config, where, experiment)
     if "libraries" in experiment:
         yield from _wrong_libraries(where, experiment)
@@ -248,6 +262,45 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         check_frequencies(experiment.get("prior"), experiment.get("training", {}), where)
     except XtinctError as error:
         yield str(error)
+    yield from _wrong_training(config, where, experiment)
+
+
+def _idle_lattices(where: str, experiment: Config) -> Iterator[str]:
+    """Lattices that nothing is drawn from."""
+    lattices, families = experiment.get("lattices", {}), experiment["families"]
+    drawn = [name for name in _ONLINE if name != "gcdd-online"]
+    if lattices and not set(drawn) & set(training_sets(experiment)):
+        yield f"{where}.lattices: have no effect; only {', '.join(drawn)} draw from them"
+    for family in lattices:
+        if "all" not in families and family not in families:
+            yield f"{where}.lattices.{family}: has no effect, because families has no {family}"
+
+
+def _wrong_training(config: Config, where: str, experiment: Config) -> Iterator[str]:
+    """A training that its network, its samples or its processes do not allow."""
+    train = {**config["train"], **experiment.get("training", {})}
+    model = config["models"].get(experiment["model"], {})
+    kind, processes = model.get("kind"), train["processes"]
+    for key in experiment.get("training", {}):
+        other, *values = _EFFECTIVE.get(key, ("optimizer", train["optimizer"]))
+        told, some = train.get(other, "cross-entropy"), " or ".join(values)
+        if told not in values:
+            yield f"{where}.training.{key}: has no effect with {other}: {told}, only with {some}"
+    if train.get("sampling") == "class-balanced" and all(t in _ONLINE for t in training_sets(experiment)):
+        yield f"{where}.training.sampling: class-balanced needs a stored training set, and train has none"
+    if kind == "extratrees":
+        if processes > 1:
+            yield f"{where}.model: trees are fitted in one process, and train.processes is {processes}"
+        for key, none in (("loss", "cross-entropy"), ("l1", 0), ("l2", 0)):
+            if train.get(key, none) != none:
+                yield f"{where}.training.{key}: trees are grown without; leave it out"
+        return
+    if kind == "fcn13" and (points := config["instrument"]["two_theta"]["points"]) != 8192:
+        yield f"{where}.model: fcn13 needs instrument.two_theta.points: 8192, not {points}"
+    normalised = NORMALISED.get(kind) in ("", model.get("name", ""))
+    parts = f"processes {processes}" + (f" x ghost_batch {train['ghost_batch']}" if normalised else "")
+    if train["batch_size"] % (processes * (train["ghost_batch"] if normalised else 1)):
+        yield f"{where}: train.batch_size {train['batch_size']} is no multiple of {parts}"
 
 
 def _wrong_libraries(where: str, experiment: Config) -> Iterator[str]:

@@ -93,9 +93,11 @@ WIDTH = 3.9
 
 
 MARKERS = ("o", "s", "D", "^", "v", "P")
+#: The same as text, filled and hollow.
+SIGNS = ("●○", "■□", "◆◇", "▲△", "▼▽", "✚✛")
 
 
-#: Series that one figure tells apart: six colours and shapes, filled and hollow.
+#: Series that one figure tells apart.
 MOST_SERIES = 12
 
 
@@ -104,11 +106,20 @@ def foremost(scores: Mapping[str, float]) -> set[str]:
     return set(sorted(scores, key=lambda name: (-scores[name], name))[:MOST_SERIES])
 
 
+def look(i: int) -> tuple[int, int, bool]:
+    """Colour, shape and whether it is hollow of the series number i, as the legend has it too.
+
+    Six colours each with a shape, then the same hollow. Figures under one legend have twelve series each, but
+    not the same ones: further series have the colours with other shapes.
+    """
+    return i % 6, (i + i // MOST_SERIES) % 6, i % MOST_SERIES > 5
+
+
 def marker(i: int) -> dict[str, object]:
-    """Marker of the series number i: six colours and shapes, then the same hollow."""
-    colour = SERIES[i % len(SERIES)]
-    face = colour if i < len(SERIES) else "none"
-    return {"marker": MARKERS[i % 6], "color": colour, "markerfacecolor": face, "markersize": 4.8}
+    """Marker of the series number i."""
+    colour, shape, hollow = look(i)
+    face = "none" if hollow else SERIES[colour]
+    return {"marker": MARKERS[shape], "color": SERIES[colour], "markerfacecolor": face, "markersize": 4.8}
 
 
 class Canvas:

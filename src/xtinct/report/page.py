@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from xtinct.errors import XtinctError
 from xtinct.files.writing import write_csv, write_json, write_text
+from xtinct.report.drawing import SIGNS, look
 from xtinct.report.formatting import METHODS, TARGET_NAMES, method_text, percent, set_name, trained_on
 from xtinct.report.inputs import ReportPaths, read_inputs
 from xtinct.report.results import Results, metrics_by_test
@@ -113,4 +114,5 @@ def _environment(results: Results) -> jinja2.Environment:
     environment.filters["json_block"] = _json_block
     environment.filters["thousands"] = lambda value: f"{value:,}"
     environment.globals |= {"names": results.names, "target_names": TARGET_NAMES, "methods": METHODS}
+    environment.globals |= {"look": look, "signs": SIGNS}
     return environment

@@ -78,10 +78,15 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(
+    probabilities: np.ndarray, labels: np.ndarray, frequencies: np.ndarray | None = None
+) -> float:
     """The temperature of least log loss: probabilities (n, m) and the true columns int64 (n,).
 
     1 where every sample is right: the colder, the better then, and no sample says where to stop.
+    `frequencies`, float (m,): how frequent the columns are among the samples, where the probabilities are
+    those for columns of equal frequency; the loss is then that of the tempered ones times these, normalised.
+    None: the probabilities hold them.
     """
     if (rank(probabilities, 1)[:, 0] == labels).all():
         return 1.0
@@ -92,7 +97,11 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     low, high = math.log(1 / _HOTTEST), math.log(1 / _COLDEST)
     for _ in range(50):
         middle = (low + high) / 2
-        expected = (tempered(probabilities, math.exp(-middle)) * logarithms).sum(axis=1)
+        here = tempered(probabilities, math.exp(-middle))
+        if frequencies is not None:
+            here *= frequencies
+            here /= here.sum(axis=1, keepdims=True)
+        expected = (here * logarithms).sum(axis=1)
         low, high = (low, middle) if expected.sum() > observed else (middle, high)
     return math.exp(-(low + high) / 2)
 
@@ -105,6 +114,7 @@ def fit_calibration(
     prior: Mapping[int, float] | None,
     samples: str,
     crystals: np.ndarray | None = None,
+    frequencies: np.ndarray | None = None,
 ) -> Calibration:
     """Calibration of a model's `outputs` by samples that it was not trained on.
 
@@ -113,13 +123,15 @@ def fit_calibration(
     thresholds are of extinction classes. Half of the samples, drawn at random (and always the same ones),
     give the temperature and the other half all else: sets promise their coverage for a fixed model, and
     the temperature is part of it. `crystals`, int (n,): which samples are of one crystal; all of them are in
-    one half, and thresholds promise what `independent_samples` allow. None: all differ.
+    one half, and thresholds promise what `independent_samples` allow. None: all differ. `frequencies`, float
+    (n_outputs,), of the outputs among the samples: as of `fit_temperature`.
     """
     if not len(groups):
         raise XtinctError(f"calibration: no sample in {samples}")
     crystals = np.arange(len(groups)) if crystals is None else crystals
     first, rest = _halves(crystals)
-    temperature = fit_temperature(probabilities[first], outputs.output_of_group[groups[first]])
+    labels = outputs.output_of_group[groups[first]]
+    temperature = fit_temperature(probabilities[first], labels, frequencies)
     probabilities, groups = probabilities[rest], groups[rest]
     raw, calibrated = (
         outputs.class_probabilities(p, prior) for p in (probabilities, tempered(probabilities, temperature))

@@ -1,5 +1,6 @@
 """The server of `xtinct app`, as browsers, other programs and hostile pages meet it."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -13,7 +14,9 @@ from contextlib import suppress
 import pytest
 from click.testing import CliRunner
 
+from xtinct.app.desk import Desk
 from xtinct.app.questions import LARGEST_UPLOAD
+from xtinct.app.serving import application
 from xtinct.cli import cli
 
 CUBIC = {"wavelength": "CuKa1", "family": "cubic"}
@@ -60,6 +63,28 @@ def test_two_users_at_once_get_their_own_answers(server, salt, other_salt):
         assert said["has_picture"]
         assert said["answer"]["recognition"]["structures"]
         assert groups_without_symbol(said["answer"]) == []
+
+
+@pytest.mark.parametrize(("port", "own"), [(80, "localhost"), (8765, "localhost:8765")])
+def test_the_server_knows_its_name_as_browsers_say_it(tmp_path, port, own):
+    """That of port 80, which others may not take here, has no port in it."""
+    served = application(Desk(None, 1, 1.0), tmp_path, port, lambda: None)
+
+    async def status(host):
+        told = []
+
+        async def receive():
+            return {"type": "http.request", "body": b""}
+
+        async def send(message):
+            told.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/about", "query_string": b""}
+        await served({**scope, "headers": [(b"host", host.encode())]}, receive, send)
+        return told[0]["status"]
+
+    hosts = [own, "elsewhere", f"{own}0"]
+    assert [asyncio.run(status(host)) for host in hosts] == [200, 403, 403]
 
 
 def test_the_answer_and_the_picture_are_files(server, salt):

@@ -10,7 +10,9 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.vasp import Poscar
 
 import xtinct
+from xtinct.crystals.hkl_families import families_by_permutation
 from xtinct.crystals.line_text import hkl_text
+from xtinct.crystals.pymatgen_calculators import XRDCalculator
 
 SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.43088), ["Si"], [[0, 0, 0]])
 ALUMINA = Structure.from_spacegroup(
@@ -242,3 +244,9 @@ def test_the_heading_has_angles_as_exact_as_lengths():
     lattice = Lattice.monoclinic(5.1512, 5.2038, 5.3156, 99.1964)
     lines = xtinct.lines(Structure(lattice, ["Zr"], [[0.1, 0.2, 0.3]]), symprec=None)
     assert lines.heading()[1] == "cell: 5.15120 5.20380 5.31560 angstrom, 90 99.1964 90 degrees"
+
+
+def test_families_without_symmetry_are_compiled_once_for_all_that_ask():
+    xtinct.lines(SALT, symprec=None)
+    XRDCalculator().get_pattern(SALT)
+    assert len(families_by_permutation.signatures) == 1

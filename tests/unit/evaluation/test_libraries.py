@@ -32,6 +32,9 @@ def test_a_model_that_knows_its_crystals_by_heart_knows_no_others(settings, writ
     assert inside["top1"] > 0.9
     assert inside["top1_low"] > outside["top1_high"]
     assert by_library(model, [path], times=3) == [inside, outside]
+    # Where no crystal is left for a test, nothing is said of it.
+    every = write_lines(groups, name="every.parquet", splits=("train",))
+    assert [row["protocol"] for row in by_library(model, [every], times=1)] == ["in-library"]
 
 
 def test_crystals_are_changed_and_mixed_as_in_training(settings, write_lines, tmp_path, monkeypatch):

@@ -186,6 +186,15 @@ def test_the_tables_of_an_evaluation_tell_what_its_predictions_do(evaluate, writ
     assert sizes == sorted(sizes)
 
 
+def test_sets_by_validation_promise_what_its_crystals_allow(evaluate, write_lines, tmp_path):
+    """60 samples of 5 crystals: of six, the new one is the worst more often than in 5 % of the cases."""
+    evaluate(write_lines([225] * 120, splits=("validation", "test")), split="test")
+    rows = [row for row in read_table(tmp_path, "sets") if row["calibrated_on"] == "validation"]
+    sizes = {float(row["coverage"]): float(row["size"]) for row in rows}
+    assert (sizes[0.95], sizes[0.99]) == (17, 17)
+    assert sizes[0.8] < 17
+
+
 def save_joint(settings, folder, target):
     """A model of all families with its first weights."""
     outputs = Outputs.of(ALL, target)

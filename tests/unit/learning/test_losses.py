@@ -12,6 +12,7 @@ from xtinct.learning.predictor import Predictor
 from xtinct.learning.streams import ParquetStream
 from xtinct.learning.training import train_model
 from xtinct.learning.training_settings import TrainingSettings
+from xtinct.scores.calibration import fit_calibration
 from xtinct.scores.outputs import Outputs
 
 UNIFORM = torch.log(torch.tensor([0.5, 0.25, 0.25]))
@@ -83,6 +84,23 @@ def test_every_output_is_drawn_equally_often_and_none_of_its_samples_is_left_out
     assert np.array_equal(again.lines.intensity, drawn.lines.slice(7, 16).intensity)
 
 
+def test_the_order_of_the_outputs_tells_nothing_of_that_of_their_samples(write_lines):
+    groups = [195, 196, 197, 205, 225]
+    path = write_lines([group for group in groups for _ in range(5)], splits=("train",))
+    stored = ParquetStream(path, family="cubic", split="train", seed=1)
+    drawn = BalancedStream(stored, Outputs.of("cubic", "spacegroup").output_of_group, seed=1).take(0, 6 * 5)
+    firsts = drawn.lines.intensity[drawn.lines.offsets[:-1]]
+    known = stored.samples.take(np.arange(25))
+    places = {
+        value: i % 5 for i, value in enumerate(known.lines.intensity[known.lines.offsets[:-1]].tolist())
+    }
+    of_outputs = [[groups.index(group) for group in turn] for turn in drawn.groups.reshape(6, 5)]
+    of_samples = [[places[x] for x in firsts[drawn.groups == group].tolist()[:5]] for group in groups]
+    assert all(sorted(order) == [0, 1, 2, 3, 4] for order in of_outputs + of_samples)
+    # Two of 120 orders are the same by chance once in 120 times.
+    assert sum(one == other for one in of_outputs for other in of_samples) < 3
+
+
 @pytest.fixture
 def rare(settings, write_lines):
     """Settings of a training on 12 samples of one group for each of another."""
@@ -138,6 +156,28 @@ def test_answers_for_outputs_of_equal_frequency_hold_no_other_prior(rare, tmp_pa
     raw[0, known] = 0.2, 0.4
     found = predictor.interpret(raw, prior={225: 3, 229: 1}, calibrated=False).group_probabilities[0]
     assert found[known] == pytest.approx([0.6, 0.4])
+
+
+@pytest.mark.parametrize("training", [*LEVELLED, {"loss": "focal"}])
+def test_the_temperature_is_that_of_answers_for_outputs_of_equal_frequency(
+    rare, tmp_path, monkeypatch, training
+):
+    """Its samples are as frequent as those of training: thirteen of one group for each five of the other."""
+    asked = []
+
+    def listening(*arguments, **told):
+        asked.append(told["frequencies"])
+        return fit_calibration(*arguments, **told)
+
+    monkeypatch.setattr("xtinct.learning.training.fit_calibration", listening)
+    card = rare(tmp_path / "m", **training)
+    (frequencies,) = asked
+    if training not in LEVELLED:
+        assert frequencies is None
+        return
+    counts = {name: card["group_counts"].get(name, 1.0) for name in Outputs.of("cubic", "spacegroup").symbols}
+    assert counts["225"] > 4 * counts["229"] > 4
+    assert frequencies == pytest.approx(np.array(list(counts.values())) / sum(counts.values()), rel=1e-5)
 
 
 @pytest.mark.parametrize("training", LEVELLED)

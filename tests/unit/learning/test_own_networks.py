@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from xtinct.errors import XtinctError
+from xtinct.learning import fitting
 from xtinct.learning.import_paths import source_digest
 from xtinct.learning.models import build_model
 from xtinct.learning.predictor import Predictor
@@ -27,6 +29,23 @@ class MyNet(nn.Module):
 
     def forward(self, pattern):
         return self.head(self.features(pattern[:, None]).flatten(1))
+
+class Shared(MyNet):
+    # Two layers have one weight, and no answer depends on the other head.
+    def __init__(self, instrument, n_outputs, width=4):
+        super().__init__(instrument, n_outputs, width)
+        self.first, self.second = (nn.Linear(width * POOL, width * POOL) for _ in range(2))
+        self.second.weight = self.first.weight
+        self.other_head = nn.Linear(width * POOL, n_outputs)
+
+    def forward(self, pattern):
+        features = self.features(pattern[:, None]).flatten(1)
+        return self.head(self.second(self.first(features).relu()))
+
+class Frozen(MyNet):
+    def __init__(self, instrument, n_outputs):
+        super().__init__(instrument, n_outputs)
+        self.requires_grad_(False)
 
 class OneTooMany(MyNet):
     def __init__(self, instrument, n_outputs):
@@ -73,6 +92,35 @@ def test_it_is_trained_and_asked_again_from_its_folder(package, settings, tmp_pa
     np.testing.assert_allclose(answer.class_probabilities.sum(axis=1), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_weights_may_be_shared_and_others_unused(package, settings, tmp_path, monkeypatch, optimizer):
+    """It is trained, goes on from its checkpoint, and is read again."""
+    settings["models"] = {"small": {"kind": f"{package.name}.nets:Shared"}}
+    settings["instrument"]["two_theta"] = {"min": 5, "max": 90, "points": 1024}
+    settings["train"] |= {"optimizer": optimizer, "weight_decay": 0.0}
+    settings["experiment"]["patterns"] = 32 * 6
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    train_model(TrainingSettings.from_config(settings), tmp_path / "whole")
+    real_step, steps = fitting.Run.gradients, []
+
+    def interrupted(*args):
+        steps.append(1)
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        return real_step(*args)
+
+    monkeypatch.setattr(fitting.Run, "gradients", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_model(TrainingSettings.from_config(settings), tmp_path / "parts")
+    train_model(TrainingSettings.from_config(settings), tmp_path / "parts")
+    assert len(steps) == 7
+    whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    assert all((whole[name] == parts[name]).all() for name in whole)
+    model = Predictor(tmp_path / "whole", device="cpu").model
+    assert model.first.weight is model.second.weight
+    assert (model.first.weight.detach().numpy() == whole["second.weight"]).all()
+
+
 def test_changed_source_is_another_training_and_no_model_of_the_old_one(package, settings, tmp_path):
     kind = f"{package.name}.nets:MyNet"
     settings["models"] = {"small": {"kind": kind}}
@@ -103,6 +151,7 @@ def test_code_beside_the_weights_is_not_run(package, settings, tmp_path, monkeyp
         ("no_such_package_anywhere:MyNet", "no module no_such_package_anywhere"),
         ("{}.broken:MyNet", "cannot be imported .*No module named 'no_such_package_anywhere'"),
         ("{}.nets:function", "is no class of torch.nn.Module"),
+        ("{}.nets:Frozen", "no parameter to train, and no method `fit`"),
         ("{}.nets:OneTooMany", r"of 2 patterns it gives \(2, 6\), expected logits \(2, 5\)"),
         ("{}.nets:Narrow", "does not answer patterns of 1024 points .*shapes cannot be multiplied"),
     ],

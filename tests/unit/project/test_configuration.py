@@ -9,18 +9,23 @@ import time
 from typing import get_args
 
 import pytest
+import torch
 import yaml
 from jsonschema import Draft202012Validator
 
 from xtinct.datasets.settings import SPLIT_KINDS
 from xtinct.errors import XtinctError
-from xtinct.learning.models import MODELS
+from xtinct.learning.models import MODELS, simxrd
+from xtinct.learning.models.normalisation import set_ghost_batch
 from xtinct.learning.models.parkcnn import SIZES
 from xtinct.learning.models.resnet import BLOCKS
+from xtinct.learning.models.student_networks import REPORT, SLIDES
 from xtinct.linelists.scattering import RADIATIONS
 from xtinct.linelists.ulbd_lines import INTENSITY_LAWS
 from xtinct.linelists.wang2025 import CONVENTIONS
+from xtinct.patterns.instrument import Instrument
 from xtinct.project import configuration, named_sets
+from xtinct.project.contradictions import NORMALISED
 from xtinct.project.keys import dataset_keys, model_keys, reference
 from xtinct.project.keys.schema_document import below, document
 from xtinct.project.refusals import INSTEAD
@@ -229,6 +234,13 @@ def test_configuration_offers_what_the_library_knows():
     assert known == {name: names - {"self", "instrument", "n_outputs"} for name, names in signatures.items()}
 
 
+#: Lattices with axes of 5 to 15 angstrom.
+CUBIC = {
+    **{"kind": "continuous", "lengths": [5, 15], "angles": [90, 90], "spacing": "log"},
+    **{"count": 1, "draws": 1},
+}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
@@ -268,12 +280,106 @@ def test_configuration_offers_what_the_library_knows():
             2,
             "experiments.ulbd.libraries: one stored training set holds the crystals",
         ),
+        (
+            "experiments.ulbd.training",
+            {"sampling": "class-balanced"},
+            "experiments.ulbd.training.sampling: class-balanced needs a stored training set",
+        ),
+        (
+            "experiments.ulbd.training",
+            {"loss": "logit-adjusted", "focusing": 2},
+            "experiments.ulbd.training.focusing: has no effect with loss: logit-adjusted, only with focal",
+        ),
+        (
+            "experiments.ulbd.training",
+            {"patience": 2},
+            "experiments.ulbd.training.patience: has no effect with schedule: cosine, only with plateau",
+        ),
+        (
+            "experiments.ulbd.training",
+            {"optimizer": "adam", "weight_decay": 0.1},
+            "training.weight_decay: has no effect with optimizer: adam, only with muon or adamw",
+        ),
+        (
+            "experiments.cddd.lattices",
+            {"cubic": CUBIC},
+            "experiments.cddd.lattices: have no effect; only ulbd-onl",
+        ),
+        (
+            "experiments.mixture.lattices",
+            {"cubic": CUBIC, "tetragonal": CUBIC},
+            "experiments.mixture.lattices.tetragonal: has no effect, because families has no tetragonal",
+        ),
+        ("train.batch_size", 500, "train.batch_size 500 is no multiple of processes 1 x ghost_batch 64"),
+        ("train.processes", 3, "is no multiple of processes 3 x ghost_batch 64"),
+        ("models.logq.points", 1000, "models.logq.points: 1000 is not 32 times a power of two"),
         ("observer.hybrid", "ulbdd", "observer.hybrid = 'ulbdd': must be a key of experiments"),
         ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
     ],
 )
 def test_values_that_contradict_each_other_are_named(default, path, value, expected):
     assert expected in refusal(changed(default, path, value))
+
+
+TREES = {"kind": "extratrees", "trees": 3, "min_leaf": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "value", "expected"),
+    [
+        (
+            {"kind": "fcn13"},
+            "instrument.two_theta.points",
+            4096,
+            "model: fcn13 needs instrument.two_theta.poi",
+        ),
+        ({"kind": "fcn13"}, "train.batch_size", 130, None),
+        ({"kind": "fcn13"}, "train.processes", 3, "train.batch_size 128 is no multiple of processes 3"),
+        (TREES, "train.batch_size", 130, None),
+        (TREES, "train.processes", 2, "model: trees are fitted in one process, and train.processes is 2"),
+        (TREES, "experiments.ulbd.training", {"loss": "focal"}, "training.loss: trees are grown without"),
+        (
+            TREES,
+            "experiments.ulbd.training",
+            {"l1": 0.1},
+            "training.l1: trees are grown without; leave it out",
+        ),
+    ],
+)
+def test_a_training_is_held_against_its_network(default, model, path, value, expected):
+    config = changed(default, "models", {"other": model})
+    of_other = {name: {**experiment, "model": "other"} for name, experiment in config["experiments"].items()}
+    config = changed(config, "experiments", of_other)
+    config = changed(changed(config, "observer.families", []), path, value)
+    if expected is None:
+        configuration.check(config)
+    else:
+        assert refusal(config).startswith(("experiments.ulbd: ", "experiments.ulbd."))
+        assert expected in refusal(config)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"loss": "focal", "focusing": 1},
+        {"schedule": "plateau", "patience": 2, "factor": 0.5},
+        {"optimizer": "adamw", "weight_decay": 0.1, "warmup": 0.1, "l2": 0.001},
+    ],
+)
+def test_keys_of_a_training_that_have_an_effect_are_accepted(default, training):
+    configuration.check(changed(default, "experiments.ulbd.training", training))
+
+
+def test_the_networks_whose_batches_are_whole_ghost_batches_are_known(default):
+    instrument = Instrument.from_config(default["instrument"])
+    for kind, network in MODELS.items():
+        if kind == "extratrees":
+            continue
+        names = {"simxrd": simxrd.NAMES, "report": REPORT, "slides": SLIDES}.get(kind, ("",))
+        for name in names:
+            with torch.device("meta"):  # without their weights, 99 million of the largest
+                model = network(instrument, 7, **({"name": name} if name else {}))
+            assert set_ghost_batch(model, 2) == (NORMALISED.get(kind) in ("", name)), (kind, name)
 
 
 def test_types_of_no_measured_patterns_cannot_be_left_out(default):

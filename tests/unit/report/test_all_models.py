@@ -45,6 +45,10 @@ def test_a_row_says_which_network_learnt_what_under_which_split():
     assert (row["cpu_seconds"], row["macro_f1"], row["ece"]) == (2.5, None, 0.1)
     # Table 2 of SimXRD-4M: CNN5 on crystal systems.
     assert [(p, a) for p, a, _ in row["published"]] == [("in-library", 0.517), ("out-of-library", 0.495)]
+    muon = {**CONFIG, "train": {"learning_rate": 0.002, "muon_learning_rate": 0.04, "optimizer": "muon"}}
+    assert model_rows([record()], cards, muon)[0]["learning_rate"] == 0.04
+    muon["experiments"] = {"a": {"training": {"optimizer": "adam"}}}
+    assert model_rows([record()], cards, muon)[0]["learning_rate"] == 0.002
     (row,) = model_rows([record(experiment="b", test_set="other")], {}, CONFIG)
     assert (row["split"], row["remedy"], row["parameters"]) == ("lattice", "", None)
     (row,) = model_rows([record(test_set="cddd-lattice")], {}, CONFIG)
@@ -69,6 +73,10 @@ def test_seeds_are_one_row_of_means_that_keeps_how_far_they_lie_apart():
     (row,) = mean_of_seeds(rows)
     assert (row["seeds"], row["accuracies"], row["top1"]) == (2, [0.5, 0.7], pytest.approx(0.6))
     assert row["macro_f1"] is None
+    # The second seed stopped early.
+    cards = {("a", "all", s): {**card(), "patterns": n} for s, n in ((0, 640), (1, 321))}
+    (row,) = mean_of_seeds(model_rows([record(seed=s) for s in (0, 1)], cards, CONFIG))
+    assert row["patterns"] == 480
 
 
 def test_published_accuracies_are_of_models_that_there_are():
@@ -95,7 +103,7 @@ def test_libraries_are_compared_where_both_are_there(tmp_path):
     ]
     write_csv(tmp_path / "libraries.csv", rows)
     (row,) = library_rows(read_tables([tmp_path / "libraries.csv"])["libraries"])
-    assert (row["in_library"]["top1"], row["out_of_library"]["top1"]) == (0.9, 0.4)
+    assert (row["in_library"]["top1"], row["out_of_library"]["top1"], row["seed"]) == (0.9, 0.4, "0")
     assert library_rows(read_tables([tmp_path / "libraries.csv"])["libraries"][:1]) == []
 
 

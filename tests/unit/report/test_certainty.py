@@ -29,6 +29,9 @@ def test_sets_are_drawn_with_their_intervals(tmp_path):
     (size,) = charts["prediction sets: size"]["series"]
     assert held["points"][0][:4] == pytest.approx([0.8, 0.8, 0.77, 0.81])
     assert size["points"][1][:4] == pytest.approx([0.9, 1.2, 1.1, 1.3])
+    # What has no natural end reaches as far as the intervals.
+    ends = {what: (chart["y"]["low"], chart["y"]["high"]) for what, chart in charts.items()}
+    assert ends == {"prediction sets: size": (0, 1.3), "prediction sets: coverage": (0, 1)}
     assert size["points"][0][4] == "1.20 classes, 75.0 % with one, 5.0 % with none"
 
 
@@ -45,6 +48,7 @@ def test_a_learning_curve_follows_its_power_law():
     points, line = chart["series"]
     assert [p[0] for p in points["points"]] == [100, 1000, 10_000]
     assert line["name"].endswith("exponent -0.500")
+    assert (chart["y"]["low"], chart["y"]["high"]) == pytest.approx((0.003, 0.4))
     assert [p[1] for p in line["points"]] == pytest.approx([0.3, 0.03])
     # Two budgets make no law, one no curve, and a perfect answer has no logarithm.
     assert len(budget_charts(rows[:2], budgets)[0]["series"]) == 1
@@ -71,3 +75,13 @@ def test_a_learning_curve_holds_what_differs_in_budget_alone():
         ["uniform-100", "uniform-1000"],
     ]
     assert len({series["name"] for series in chart["series"]}) == 2
+
+
+def test_a_budget_is_that_of_all_seeds():
+    """One of them stopped early."""
+    trainings = []
+    for seed, patterns in ((0, 1000), (1, 500)):
+        told = {"experiment": {"train": "ulbd-online", "patterns": 1000}, "seed": seed}
+        card = {"experiment": "a", "family": "cubic", "training": told}
+        trainings.append({"card": card, "patterns": patterns})
+    assert training_budgets(trainings)["a", "cubic"].patterns == 750

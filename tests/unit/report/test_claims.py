@@ -121,7 +121,29 @@ def test_training_sets_are_placed_by_the_samples_of_their_train_part():
     variants = {"variants": {"coarse": {"families": {"cubic": {"splits": {"train": 60}}}}}}
     manifests = [{"name": "ulbd", "content": counts}, {"name": "variants", "content": variants}]
     sizes = training_sizes(manifests)
-    assert sizes == {("ulbd", "cubic"): 600, ("coarse", "cubic"): 60}
+    assert {key: n for key, n in sizes.items() if key[1] == "cubic"} == {
+        ("ulbd", "cubic"): 600,
+        ("coarse", "cubic"): 60,
+    }
     (chart,) = size_charts([row("ulbd", "ulbd", 0.47), row("coarse", "ulbd", 0.3)], sizes)
     (series,) = chart["series"]
     assert [(point[0], point[1]) for point in series["points"]] == [(60, 0.3), (600, 0.47)]
+
+
+def test_joint_models_are_placed_by_the_samples_of_all_families():
+    def families(cubic, triclinic):
+        return {
+            "families": {
+                f: {"splits": {"train": n}}
+                for f, n in zip(("cubic", "triclinic"), (cubic, triclinic), strict=True)
+            }
+        }
+
+    variants = {"variants": {"half": families(250, 150)}}
+    manifests = [{"name": "cddd", "content": families(500, 300)}, {"name": "variants", "content": variants}]
+    sizes = training_sizes(manifests)
+    rows = [row(name, "cddd", accuracy, family="all") for name, accuracy in (("cddd", 0.6), ("half", 0.5))]
+    (chart,) = size_charts(rows, sizes)
+    assert chart["scope"] == "all"
+    (series,) = chart["series"]
+    assert [(point[0], point[1]) for point in series["points"]] == [(400, 0.5), (800, 0.6)]

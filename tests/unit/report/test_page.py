@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from xtinct.report import page as page_module
-from xtinct.report.drawing import Gallery, drawing
+from xtinct.report.drawing import MOST_SERIES, SIGNS, Gallery, drawing, look, marker
 from xtinct.report.inputs import read_inputs
 from xtinct.report.page import MAX_BYTES, write_report
 from xtinct.report.results import Results
@@ -94,6 +94,18 @@ def test_plot_tables_can_be_read_back(report):
     assert all(float(r["low"]) <= float(r["accuracy"]) <= float(r["high"]) for r in rows)
     for name in ("training", "confusion", "counts"):
         assert (Path(report["outputs"].tables) / f"{name}.csv").read_text().count("\n") > 10
+
+
+def test_series_of_one_legend_are_told_apart_and_shown_in_it(page):
+    """Figures of six test sets under one legend, each with the best twelve of its own."""
+    seen = {(m["marker"], m["color"], m["markerfacecolor"]) for m in map(marker, range(6 * MOST_SERIES))}
+    assert len(seen) == 6 * MOST_SERIES
+    legends = re.findall(r'<p class="legend">(?:(?!</p>).)*var\(--c1\)(?:(?!</p>).)*</p>', page)
+    assert legends
+    for legend in legends:
+        signs = re.findall(r"color:var\(--c(\d)\)\"[^>]*>(.)</b>", legend)
+        expected = [look(i) for i in range(len(signs))]
+        assert signs == [(str(colour + 1), SIGNS[shape][hollow]) for colour, shape, hollow in expected]
 
 
 def test_text_from_outside_stays_text(report, page):

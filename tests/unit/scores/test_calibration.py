@@ -62,6 +62,23 @@ def test_the_temperature_undoes_a_known_sharpening(sharpening):
     assert (shown.argsort(axis=1) == tempered(shown, temperature).argsort(axis=1)).all()
 
 
+@pytest.mark.parametrize("sharpening", [0.5, 1.0, 3.0])
+def test_answers_for_equal_frequency_have_a_temperature_of_their_own(sharpening):
+    """A wide and a narrow line that lie on each other, the wide one nine times as frequent."""
+    rng = np.random.Generator(np.random.PCG64(3))
+    frequencies, centre, width = np.array([0.9, 0.1]), np.array([0.0, 0.5]), np.array([1.0, 0.3])
+    labels = rng.choice(2, 20000, p=frequencies)
+    x = rng.normal(centre[labels], width[labels])[:, None]
+    density = np.exp(-(((x - centre) / width) ** 2) / 2) / width
+    shown = tempered(density / density.sum(axis=1, keepdims=True), 1 / sharpening)
+    assert fit_temperature(shown, labels, frequencies) == pytest.approx(sharpening, rel=0.03)
+    # Taken for answers that hold the frequencies, they would seem twice as sure as they may be.
+    assert fit_temperature(shown, labels) > 1.5 * sharpening
+    outputs = Outputs.of("triclinic", "spacegroup")
+    found = fit_calibration(outputs, shown, labels + 1, prior=None, samples="a test", frequencies=frequencies)
+    assert found.temperature == pytest.approx(sharpening, rel=0.05)
+
+
 def test_a_model_without_a_mistake_is_not_taken_to_be_infallible():
     """One mistake in n and the same forecast for all: the best one is the share that is right."""
     n, m = 40, 4

@@ -85,6 +85,8 @@ def _fitting(
         ) from error
     if found != (2, n_outputs):
         raise XtinctError(f"model {kind!r}: of 2 patterns it gives {found}, expected logits (2, {n_outputs})")
+    if not hasattr(model, "fit") and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise XtinctError(f"model {kind!r}: no parameter to train, and no method `fit`")
     return model.train()
 
 

@@ -65,7 +65,7 @@ class SlideNetwork(nn.Module):
     dense            dense layers of 4096 and 1280
     cnn-dense        two convolutions with pooling, a dense layer of 640
     cnn-lstm         two convolutions with pooling, an LSTM of 136 over what they leave, a dense layer of 256
-    small-cnn-lstm   the same with 16 and 32 filters and an LSTM of 44
+    small-cnn-lstm   the same with 16 and 32 filters and an LSTM of 44, without the dense layer
     bilstm           an LSTM of 64 in both directions over pieces of 64 points
     transformer      three encoder layers of width 64 over pieces of 64 points
     """

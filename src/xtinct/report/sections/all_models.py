@@ -68,7 +68,8 @@ def model_rows(
     left out, as are records without a sample. A row has
 
     experiment, name, version, train_set, test_set, split, target, family, seed
-    remedy, learning_rate     against rare groups; of the training (both empty where there is none)
+    remedy, learning_rate     against rare groups; of the training, of Muon where that takes the steps of
+                              matrices and kernels (both empty where there is none)
     parameters, patterns, cpu_seconds    of the model and its training; None where they are not known
     n, top1, macro_f1, ece    with _low and _high; None for what the record does not have
     ceiling                   of these test samples
@@ -113,12 +114,19 @@ def mean_of_seeds(rows: Iterable[Mapping]) -> list[Row]:
     for row in rows:
         groups[tuple(row[key] for key in ("experiment", "family", "test_set", "target"))].append(row)
     averaged = []
-    numbers = ["cpu_seconds", "ceiling", *(f"{s}{end}" for s in SHARES for end in ("", "_low", "_high"))]
+    numbers = [
+        "patterns",
+        "cpu_seconds",
+        "ceiling",
+        *(f"{s}{end}" for s in SHARES for end in ("", "_low", "_high")),
+    ]
     for members in groups.values():
         means = {}
         for key in numbers:
             values = [member[key] for member in members]
             means[key] = None if None in values else sum(values) / len(values)
+        if means["patterns"] is not None:  # a seed may have stopped early
+            means["patterns"] = round(means["patterns"])
         of_seeds = {"seeds": len(members), "accuracies": sorted(member["top1"] for member in members)}
         averaged.append({**members[0], **means, **of_seeds})
     return averaged
@@ -135,7 +143,9 @@ def library_rows(rows: Sequence[Mapping[str, str]]) -> list[Row]:
     models: dict[tuple, Row] = {}
     for row in rows:
         key = tuple(row[name] for name in ("experiment", "family", "seed"))
-        of_model = models.setdefault(key, {**{k: row[k] for k in ("experiment", "train_set", "family")}})
+        of_model = models.setdefault(
+            key, {**{k: row[k] for k in ("experiment", "train_set", "family", "seed")}}
+        )
         of_model[row["protocol"].replace("-", "_")] = {
             "crystals": int(row["crystals"]),
             **{name: float(row[name]) for name in ("top1", "top1_low", "top1_high", "macro_f1")},
@@ -170,7 +180,8 @@ def _split(test: str, config: Mapping) -> str:
 def _rate(card: Mapping, model: Mapping, training: Mapping, config: Mapping) -> float | str:
     if not card or model["kind"] == "extratrees":
         return ""
-    return training.get("learning_rate", config["train"]["learning_rate"])
+    told = {**config["train"], **training}
+    return told["muon_learning_rate" if told.get("optimizer") == "muon" else "learning_rate"]
 
 
 def _published() -> dict[tuple[str, str, str], list[tuple[str, float, str]]]:

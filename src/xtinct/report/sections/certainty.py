@@ -63,25 +63,28 @@ def _charts(
         label = name(row)
         order[label] = (set_place(row["train_set"]), label)
         found.setdefault(key, {}).setdefault(label, []).append(point(row))
-    return [
-        {
-            "what": what,
-            "scope": family,
-            "on": test,
-            "target": target,
-            "x": dict(axes[0]),
-            "y": dict(axes[1]),
-            "diagonal": diagonal,
-            "series": [
-                {"name": label, "points": sorted(found[family, test, target][label])}
-                for label in sorted(found[family, test, target], key=order.get)
-            ],
-        }
-        for family, test, target in sorted(
-            found,
-            key=lambda k: (in_order({k[0] for k in found}, FAMILIES).index(k[0]), set_place(k[1]), k[2]),
+    charts = []
+    for family, test, target in sorted(
+        found,
+        key=lambda k: (in_order({k[0] for k in found}, FAMILIES).index(k[0]), set_place(k[1]), k[2]),
+    ):
+        of_chart = found[family, test, target]
+        series = [
+            {"name": label, "points": sorted(of_chart[label])} for label in sorted(of_chart, key=order.get)
+        ]
+        charts.append(
+            {
+                "what": what,
+                "scope": family,
+                "on": test,
+                "target": target,
+                "x": dict(axes[0]),
+                "y": _reaching(axes[1], series),
+                "diagonal": diagonal,
+                "series": series,
+            }
         )
-    ]
+    return charts
 
 
 def _interval(row: TextRow, name: str) -> list[float]:
@@ -90,6 +93,12 @@ def _interval(row: TextRow, name: str) -> list[float]:
 
 def _share(title: str) -> dict:
     return {"title": title, "percent": True, "low": 0, "high": 1}
+
+
+def _reaching(axis: Mapping, series: Iterable[Mapping]) -> dict:
+    """An axis that holds the intervals of its points as well, unless it says itself where it ends."""
+    values = [value for one in series for point in one["points"] for value in point[1:4] if value is not None]
+    return {"low": min(values), "high": max(values), **axis}
 
 
 def evaluation_charts(tables: Mapping[str, Sequence[TextRow]]) -> list[dict]:
@@ -165,7 +174,10 @@ def _robustness_charts(rows: Sequence[TextRow]) -> list[dict]:
 
 
 def training_sizes(manifests: Iterable[Mapping]) -> dict[tuple[str, str], int]:
-    """(training set, family) -> samples of its train part, from the datasets' manifests and the variants'."""
+    """(training set, family) -> samples of its train part, from the datasets' manifests and the variants'.
+
+    A joint model takes those of all families, and (training set, ALL) has their sum.
+    """
     sizes = {}
     for manifest in manifests:
         content = manifest["content"]
@@ -174,6 +186,7 @@ def training_sizes(manifests: Iterable[Mapping]) -> dict[tuple[str, str], int]:
             families = of_set.get("families")
             for family, counts in families.items() if isinstance(families, Mapping) else ():
                 sizes[name, family] = counts["splits"].get("train", 0)
+                sizes[name, ALL] = sizes.get((name, ALL), 0) + sizes[name, family]
     return sizes
 
 
@@ -218,14 +231,17 @@ class Budget(NamedTuple):
 
 
 def training_budgets(trainings: Iterable[Mapping]) -> dict[tuple[str, str], Budget]:
-    """(experiment, family) -> budget of its models."""
-    budgets = {}
+    """(experiment, family) -> budget of its models: the mean over seeds, of which one may stop early."""
+    budgets: dict[tuple[str, str], Budget] = {}
+    seen: dict[tuple[str, str], list[int]] = {}
     for training in trainings:
         card = training["card"]
+        patterns = seen.setdefault((card["experiment"], card["family"]), [])
+        patterns.append(training["patterns"])
         recipe = {key: value for key, value in card["training"].items() if key != "seed"}
         recipe["experiment"] = {k: v for k, v in recipe["experiment"].items() if k != "patterns"}
         words = json.dumps(recipe, sort_keys=True)
-        budgets[card["experiment"], card["family"]] = Budget(training["patterns"], words)
+        budgets[card["experiment"], card["family"]] = Budget(round(sum(patterns) / len(patterns)), words)
     return budgets
 
 
@@ -259,14 +275,15 @@ def budget_charts(averaged: Iterable[Mapping], budgets: Mapping[tuple[str, str],
             for name, points in several
         )
         if curves:
+            drawn = [s for name, points in curves for s in _with_law(name, points)]
             charts.append(
                 {
                     **dict(zip(("scope", "on", "target"), key, strict=True)),
                     "what": "learning curve",
                     "x": {"title": "training patterns seen", "log": True},
-                    "y": {"title": "share that is wrong", "percent": True, "log": True},
+                    "y": _reaching({"title": "share that is wrong", "percent": True, "log": True}, drawn),
                     "diagonal": False,
-                    "series": [s for name, points in curves for s in _with_law(name, points)],
+                    "series": drawn,
                 }
             )
     return charts

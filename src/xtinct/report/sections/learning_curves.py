@@ -12,6 +12,7 @@ from xtinct.report.drawing import (
     Gallery,
     drawing,
     foremost,
+    look,
     marker,
     styled,
 )
@@ -107,7 +108,8 @@ def training_figure(
         panel.tip(line, f"ceiling: {percent(ceiling)}")
     for i, (label, points) in enumerate(curves.items()):
         x, y = [p[0] for p in points], [p[1] for p in points]
-        axes.plot(x, y, color=SERIES[i % len(SERIES)], linestyle="-" if i < len(SERIES) else "--")
+        colour, _, hollow = look(i)
+        axes.plot(x, y, color=SERIES[colour], linestyle="--" if hollow else "-")
         for px, py in points:
             (point,) = axes.plot(px, py, **marker(i))
             panel.tip(point, f"{label}: {percent(py)} after {px:,.0f} patterns")
