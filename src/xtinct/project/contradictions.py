@@ -41,6 +41,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _wrong_lattices("ulbd.lattices.", config["ulbd"]["lattices"])
     yield from _wrong_patterns(config["patterns"])
     yield from _wrong_parts(config)
+    yield from _without_labels(config)
     yield from _wrong_sources(config["sources"])
     for name in config["variants"]:
         yield from _wrong_variant(config, name)
@@ -118,6 +119,21 @@ def _wrong_parts(config: Config) -> Iterator[str]:
     for family in config["families"]:
         if family not in config["ulbd"]["lattices"]:
             yield f"ulbd.lattices.{family} is missing: families asks for {family}"
+
+
+def _without_labels(config: Config) -> Iterator[str]:
+    """What goes by protostructures where structures get no such labels: each would be a type of its own."""
+    if config["cleaning"]["protostructures"]:
+        return
+    splits = {"splits.cddd": config["splits"]["cddd"]}
+    splits |= {f"variants.{name}.split": variant.get("split") for name, variant in config["variants"].items()}
+    asking = [f"{key}: {split}" for key, split in splits.items() if split == "protostructure"]
+    for name, experiment in config["experiments"].items():
+        asking += [
+            f"experiments.{name}.train: {train}" for train in training_sets(experiment) if is_apart(train)
+        ]
+    for what in asking:
+        yield f"{what} needs the labels of cleaning.protostructures, which is false"
 
 
 def _wrong_sources(sources: Config) -> Iterator[str]:

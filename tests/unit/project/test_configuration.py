@@ -284,6 +284,20 @@ def test_types_of_no_measured_patterns_cannot_be_left_out(default):
     )
 
 
+def test_a_split_by_types_needs_their_labels(default):
+    """Without them each structure would be a type of its own, and types would fall into two parts."""
+    needs = "needs the labels of cleaning.protostructures, which is false"
+    unlabelled = changed(default, "cleaning.protostructures", False)
+    assert refusal(unlabelled) == f"splits.cddd: protostructure {needs}"
+    by_formula = changed(unlabelled, "splits.cddd", "formula")
+    configuration.check(by_formula)
+    variant = {"of": "cddd", "split": "protostructure"}
+    by_type = changed(by_formula, "variants.by-type", variant)
+    assert refusal(by_type) == f"variants.by-type.split: protostructure {needs}"
+    apart = changed(by_formula, "experiments.cddd.train", "data/apart")
+    assert refusal(apart) == f"experiments.cddd.train: data/apart {needs}"
+
+
 def test_the_laboratory_instrument_of_the_documents_is_accepted_with_what_they_say_of_it(root, default):
     text = (root / "config/README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```yaml\n(instrument:\n.*?)```", text, re.S)
