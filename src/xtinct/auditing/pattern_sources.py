@@ -241,14 +241,19 @@ def _table(where: str, config: Mapping[str, Any]) -> Iterator[PatternEntry]:
     for column in ("pattern_id", "two_theta", "intensity"):
         if column not in names:
             raise XtinctError(f"{where}.path: {path}: no column {column!r}; it has {', '.join(names)}")
-    chosen = config.get("laboratories")
+    chosen, met = config.get("laboratories"), set()
     wanted = (*LABEL_COLUMNS, *_FILE_COLUMNS, "pattern_id", "two_theta", "intensity", "sigma", "ratio")
     present = [names[name] for name in (*wanted, "radiation", "notes") if name in names]
     for batch in read_batches(file, 64, present):
         for row in batch.to_pylist():
             row = {_ALIASES.get(name, name): value for name, value in row.items()}
+            met.add(row.get("laboratory"))
             if chosen is None or row.get("laboratory") in chosen:
                 yield _table_entry(row, config)
+    missing = [one for one in chosen or () if one not in met]
+    if missing:
+        known = ", ".join(sorted(filter(None, met))) or "none"
+        raise XtinctError(f"{where}.laboratories: {path} has no row of {missing[0]!r}; it has {known}")
 
 
 def _table_entry(row: Mapping[str, Any], config: Mapping[str, Any]) -> PatternEntry:

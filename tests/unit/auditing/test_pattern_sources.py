@@ -92,6 +92,8 @@ def test_a_table_and_the_patterns_of_some_laboratories(tmp_path, rutile):
         "mine:b": "not_x_rays",
         "mine:c": "unreadable",
     }
+    with pytest.raises(XtinctError, match=r"laboratories: .* no row of 'too'; it has one, six, two"):
+        collected(tmp_path, kind="table", path=str(path), laboratories=["one", "too"])
     _, few, _ = collected(tmp_path, kind="table", path=str(path), take=2, wavelength="CuKa")
     assert [one.pattern_id for one in few] == ["mine:a", "mine:e"]
     _, told, _ = collected(tmp_path, kind="table", path=str(path), wavelength="CuKa")
