@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,10 @@ from xtinct.auditing.pattern_labels import (
 from xtinct.auditing.pattern_paths import CARRIED_PATTERNS
 from xtinct.auditing.pattern_sets import PatternLabel
 from xtinct.errors import XtinctError
-from xtinct.files.parquet import open_parquet, read_batches, write_parquet
+from xtinct.files.parquet import open_parquet, parquet_writer, read_batches, write_parquet
 from xtinct.files.quarantine import Quarantine
 from xtinct.files.schema import CELL, MEASURED_PATTERNS
+from xtinct.files.shards import iter_rows
 from xtinct.files.writing import write_bytes
 from xtinct.measurements import Measurement, Radiation, measurements_in, radiation_of
 from xtinct.measurements.finishing import completed_sigma
@@ -42,6 +44,8 @@ from xtinct.sources.network import FailedError, Gate, ServerLimits, Session, pat
 
 #: Licence of sets that name none: nobody may guess one.
 _NO_LICENCE = "not stated"
+#: Patterns that are read at a time.
+_HELD = 64
 #: Columns of a table of labels, beside those of the crystal.
 _FILE_COLUMNS = ("file", "wavelength", "laboratory", "specimen", "licence")
 #: Other names of columns of a table of patterns.
@@ -86,23 +90,44 @@ def collect_patterns(
     where = f"patterns.{name}"
     if config.get("kind") not in PATTERN_KINDS:
         raise XtinctError(f"{where}.kind: {config.get('kind')!r}, expected one of {', '.join(PATTERN_KINDS)}")
-    kept, rejected, seen, received = [], Quarantine("patterns"), set(), 0
-    for entry in PATTERN_KINDS[config["kind"]](where, {**config, "project": project}):
-        received += 1
-        identifier = _unique(entry.identifier, seen)
-        if entry.measurement is None:
-            reason, _, detail = entry.error.partition(": ")
-            rejected.add(f"{name}:{identifier}", reason, detail)
-        else:
+    rejected, seen = Quarantine("patterns"), set()
+
+    def tables() -> Iterator[pa.Table]:
+        kept = []
+        for entry in PATTERN_KINDS[config["kind"]](where, {**config, "project": project}):
+            identifier = _unique(entry.identifier, seen)
+            if entry.measurement is None:
+                reason, _, detail = entry.error.partition(": ")
+                rejected.add(f"{name}:{identifier}", reason, detail)
+                continue
             kept.append(_row(f"{name}:{identifier}", entry, config))
-    if not received:
-        raise XtinctError(f"{where}: the set holds no pattern")
-    if (most := config.get("take")) is not None and most < len(kept):
-        kept = [kept[i] for i in np.linspace(0, len(kept) - 1, most).round().astype(int)]
-    table = pa.Table.from_pylist(kept, schema=MEASURED_PATTERNS)
-    write_parquet(out, [table], MEASURED_PATTERNS, {"set": name, "kind": config["kind"]})
+            if len(kept) == _HELD:
+                yield pa.Table.from_pylist(kept, schema=MEASURED_PATTERNS)
+                kept = []
+        if not seen:
+            raise XtinctError(f"{where}: the set holds no pattern")
+        yield pa.Table.from_pylist(kept, schema=MEASURED_PATTERNS)
+
+    written = _write_some(tables(), config.get("take"), Path(out), {"set": name, "kind": config["kind"]})
     rejected.write(quarantine)
-    return {"received": received, "patterns": len(kept), "quarantined": len(rejected)}
+    return {"received": len(seen), "patterns": written, "quarantined": len(rejected)}
+
+
+def _write_some(tables: Iterator[pa.Table], most: int | None, out: Path, metadata: Mapping[str, str]) -> int:
+    """Write the rows, or so many of them spread evenly over all, and return how many."""
+    if most is None:
+        return write_parquet(out, tables, MEASURED_PATTERNS, metadata)
+    # How many there are is known when all have been read; until then they lie on the disk.
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent) as folder:
+        whole = Path(folder, out.name)
+        with parquet_writer(whole, MEASURED_PATTERNS, group_rows=_HELD) as writer:
+            for table in tables:
+                writer.write(table)
+        found = writer.rows
+        taken = range(found) if most >= found else np.linspace(0, found - 1, most).round().astype(int)
+        wanted = (table for row in taken for table in iter_rows(whole, range(row, row + 1)))
+        return write_parquet(out, wanted, MEASURED_PATTERNS, metadata)
 
 
 def _unique(identifier: str, seen: set[str]) -> str:
