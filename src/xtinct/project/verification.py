@@ -81,7 +81,7 @@ def verify(root: str | Path = ".") -> Verification:
 
     A file is unrecorded where it lies in a folder that the build writes into and nothing names it: not
     DVC, neither as an output nor as an input, not git, and not the configuration (folders and caches of
-    sources). Hidden files and the listings of sources do not count.
+    sources and of sets of patterns). Hidden files and the listings of sources do not count.
     XtinctError if there is no record to hold anything against.
     """
     root = Path(root)
@@ -273,11 +273,12 @@ def _tracked_by_git(root: Path) -> set[str]:
 
 
 def _of_sources(root: Path) -> list[str]:
-    """Folders and files that belong to the sources of structures, which fetch into them or read them."""
+    """Folders and files of sources and of sets of patterns, which fetch into them or read them."""
     try:
         config: Mapping[str, Any] = yaml.safe_load((root / CONFIG).read_text(encoding="utf-8"))
-        sources = config["sources"].values()
+        sources = [*config["sources"].values(), *config.get("patterns", {}).values()]
     except (OSError, *_NO_RECORD):
         return []
-    named = [source[key] for source in sources for key in ("path", "cache") if source.get(key)]
-    return [Path(name).as_posix() for name in named]
+    named = [Path(source[key]) for source in sources for key in ("path", "cache") if source.get(key)]
+    whole = root.resolve()
+    return [(p.relative_to(whole) if p.is_relative_to(whole) else p).as_posix() for p in named]
