@@ -51,10 +51,12 @@ def recorded(tmp_path_factory):
     (folder / "config" / "config.yaml").write_text(
         "sources: {mine: {kind: files, path: data/mine}, mp: {kind: mp, cache: data/fetched}}\n"
         "patterns: {scans: {kind: files, path: ./data/scans}, rruff: {kind: rruff, cache: data/rruff}}\n"
+        "experiments: {one: {train: {data/theirs: 1, ulbd: 1}, prior: {of: data/prior.csv}}}\n"
     )
     given = ("data/fetched/1.json", "data/cache/listings/mine.parquet", "data/prototypes/README.md")
-    for name in (*given, "data/scans/a.xy", "data/rruff/XY_RAW.zip"):
-        (folder / name).parent.mkdir(parents=True)
+    theirs = ("data/scans/a.xy", "data/rruff/XY_RAW.zip", "data/theirs/cubic.parquet", "data/prior.csv")
+    for name in (*given, *theirs):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("of others")
     run("git", "add", "--force", "data/prototypes/README.md", cwd=folder)
     return folder
