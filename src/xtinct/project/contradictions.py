@@ -29,7 +29,9 @@ from xtinct.symmetry.families import FAMILIES
 Config = Mapping[str, Any]
 
 _DATASETS = ("ulbd", "cddd", "gcdd")
-_ONLINE = ("ulbd-online", "wilson-online", "physical-online", "gcdd-online")
+#: Training sets whose lattices are drawn while training; these, and the one whose crystals are.
+_LATTICES = ("ulbd-online", "wilson-online", "physical-online")
+_ONLINE = (*_LATTICES, "gcdd-online")
 #: Keys of a variant that are no settings of its dataset.
 _FOREIGN = {"ulbd": ("least",), "cddd": ("lattices", "ranges", "intensities")}
 
@@ -253,6 +255,8 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         elif family not in families:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
     yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
+    if "lattices" in experiment and set(_LATTICES).isdisjoint(training_sets(experiment)):
+        yield f"{where}.lattices: none is drawn; train names none of {', '.join(_LATTICES)}"
     yield from _wrong_variation(config, where, experiment)
     if "libraries" in experiment:
         yield from _wrong_libraries(where, experiment)

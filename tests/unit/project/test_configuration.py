@@ -268,6 +268,14 @@ def test_configuration_offers_what_the_library_knows():
             2,
             "experiments.ulbd.libraries: one stored training set holds the crystals",
         ),
+        (
+            "experiments.cddd.lattices",
+            {
+                "cubic": {"kind": "continuous", "lengths": [5, 15], "angles": [90, 90], "spacing": "log"}
+                | {"count": 1, "draws": 1}
+            },
+            "experiments.cddd.lattices: none is drawn; train names none of ulbd-online, wilson-online",
+        ),
         ("observer.hybrid", "ulbdd", "observer.hybrid = 'ulbdd': must be a key of experiments"),
         ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
     ],
