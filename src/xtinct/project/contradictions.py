@@ -32,6 +32,16 @@ _DATASETS = ("ulbd", "cddd", "gcdd")
 #: Training sets whose lattices are drawn while training; these, and the one whose crystals are.
 _LATTICES = ("ulbd-online", "wilson-online", "physical-online")
 _ONLINE = (*_LATTICES, "gcdd-online")
+#: Keys of a section of an experiment that have an effect under one value of another key alone.
+_ONLY_WITH = {
+    "training": {
+        "focusing": ("loss", "focal"),
+        "patience": ("schedule", "plateau"),
+        "factor": ("schedule", "plateau"),
+        "muon_learning_rate": ("optimizer", "muon"),
+    },
+    "transform": {"half_width": ("background", "snip"), "floor": ("values", "log")},
+}
 #: Keys of a variant that are no settings of its dataset.
 _FOREIGN = {"ulbd": ("least",), "cddd": ("lattices", "ranges", "intensities")}
 
@@ -118,18 +128,36 @@ def _wrong_parts(config: Config) -> Iterator[str]:
     total = math.fsum(config["splits"]["fractions"].values())
     if abs(total - 1) > 1e-9:
         yield f"splits.fractions: train + validation + test = {total:g}, must be 1"
+    fractions = config["splits"]["fractions"]
+    if not fractions["test"]:
+        yield "splits.fractions.test = 0: models are judged on that part"
+    known = {*_DATASETS, *config["variants"]}
+    trained = [name for experiment in config["experiments"].values() for name in training_sets(experiment)]
+    stored = [name for name in trained if stored_set(name) in known]
+    if not fractions["train"] and (stored or config["gcdd"]["learn_from"] == "train"):
+        user = f"{stored[0]} is trained on" if stored else "gcdd.learn_from is train"
+        yield f"splits.fractions.train = 0: {user}"
+    for key, split in _splits(config):
+        if split == "source" and len(config["sources"]) < 2:
+            yield f"{key}: source puts all of one source into one part; sources has one alone"
     for family in config["families"]:
         if family not in config["ulbd"]["lattices"]:
             yield f"ulbd.lattices.{family} is missing: families asks for {family}"
+
+
+def _splits(config: Config) -> Iterator[tuple[str, str]]:
+    """Key and value of every split of real structures."""
+    yield "splits.cddd", config["splits"]["cddd"]
+    for name, variant in config["variants"].items():
+        if "split" in variant:
+            yield f"variants.{name}.split", variant["split"]
 
 
 def _without_labels(config: Config) -> Iterator[str]:
     """What goes by protostructures where structures get no such labels: each would be a type of its own."""
     if config["cleaning"]["protostructures"]:
         return
-    splits = {"splits.cddd": config["splits"]["cddd"]}
-    splits |= {f"variants.{name}.split": variant.get("split") for name, variant in config["variants"].items()}
-    asking = [f"{key}: {split}" for key, split in splits.items() if split == "protostructure"]
+    asking = [f"{key}: {split}" for key, split in _splits(config) if split == "protostructure"]
     for name, experiment in config["experiments"].items():
         asking += [
             f"experiments.{name}.train: {train}" for train in training_sets(experiment) if is_apart(train)
@@ -258,6 +286,7 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
     if "lattices" in experiment and set(_LATTICES).isdisjoint(training_sets(experiment)):
         yield f"{where}.lattices: none is drawn; train names none of {', '.join(_LATTICES)}"
     yield from _wrong_variation(config, where, experiment)
+    yield from _without_effect(config, where, experiment)
     if "libraries" in experiment:
         yield from _wrong_libraries(where, experiment)
     try:
@@ -268,6 +297,17 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
         check_frequencies(experiment.get("prior"), experiment.get("training", {}), where)
     except XtinctError as error:
         yield str(error)
+
+
+def _without_effect(config: Config, where: str, experiment: Config) -> Iterator[str]:
+    """Keys of an experiment that the values of others leave without any effect."""
+    for section, keys in _ONLY_WITH.items():
+        given = experiment.get(section, {})
+        all_told = {**config["train"], **given} if section == "training" else given
+        for key in filter(given.__contains__, keys):
+            other, value = keys[key]
+            if all_told.get(other) != value:
+                yield f"{where}.{section}.{key}: has no effect; it is of {other}: {value}"
 
 
 def _wrong_libraries(where: str, experiment: Config) -> Iterator[str]:

@@ -276,6 +276,36 @@ def test_configuration_offers_what_the_library_knows():
             },
             "experiments.cddd.lattices: none is drawn; train names none of ulbd-online, wilson-online",
         ),
+        (
+            "experiments.cddd.training",
+            {"focusing": 3},
+            "experiments.cddd.training.focusing: has no effect; it is of loss: focal",
+        ),
+        (
+            "experiments.cddd.training",
+            {"optimizer": "adamw", "muon_learning_rate": 0.1},
+            "experiments.cddd.training.muon_learning_rate: has no effect; it is of optimizer: muon",
+        ),
+        (
+            "experiments.cddd.transform",
+            {"floor": 0.1},
+            "experiments.cddd.transform.floor: has no effect; it is of values: log",
+        ),
+        (
+            "splits.fractions",
+            {"train": 0.9, "validation": 0.1, "test": 0},
+            "splits.fractions.test = 0: models are judged on that part",
+        ),
+        (
+            "splits.fractions",
+            {"train": 0, "validation": 0.1, "test": 0.9},
+            "splits.fractions.train = 0: cddd is trained on",
+        ),
+        (
+            "splits.cddd",
+            "source",
+            "splits.cddd: source puts all of one source into one part; sources has one alone",
+        ),
         ("observer.hybrid", "ulbdd", "observer.hybrid = 'ulbdd': must be a key of experiments"),
         ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
     ],
