@@ -11,6 +11,7 @@ from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.group_priors import GroupPrior
 from xtinct.learning.import_paths import source_digest
 from xtinct.learning.training_settings import TrainSettings, check_frequencies, from_section
+from xtinct.linelists.ulbd_lines import HKL_LIMIT
 from xtinct.patterns.instrument import EXACT_LAW_NEEDS, Instrument
 from xtinct.patterns.pattern_transform import PatternTransform
 from xtinct.patterns.variation import Variation
@@ -50,7 +51,7 @@ def contradictions(config: Config) -> Iterator[str]:
     """Each contradiction between keys of a configuration whose every key is right by itself."""
     yield from _wrong_crystals(config["gcdd"])
     yield from _wrong_measurement(config)
-    yield from _wrong_lattices("ulbd.lattices.", config["ulbd"]["lattices"])
+    yield from _wrong_lattices(config, "ulbd.lattices.", config["ulbd"]["lattices"])
     yield from _wrong_patterns(config["patterns"])
     yield from _wrong_parts(config)
     yield from _without_labels(config)
@@ -107,12 +108,22 @@ def _wrong_lines(where: str, lines: Config, instrument: Config) -> Iterator[str]
         yield f"{where}.radiation: neutrons have no f' and f''; write lines.anomalous: 0"
 
 
-def _wrong_lattices(where: str, lattices: Config) -> Iterator[str]:
+def _wrong_lattices(config: Config, where: str, lattices: Config) -> Iterator[str]:
+    """Lattices that there are none of, or whose lines no memory holds."""
+    d_star_max = config["lines"]["d_star_max"]
     for family, settings in lattices.items():
         try:
-            LatticeSpec.from_config(settings).n_lattices(family)
+            spec = LatticeSpec.from_config(settings)
+            spec.n_lattices(family)
         except XtinctError as error:
             yield f"{where}{family}: {str(error).removeprefix('lattices: ')}"
+            continue
+        reached = (2 * spec.length_max * d_star_max + 1) ** 3
+        if reached > HKL_LIMIT:
+            yield (
+                f"{where}{family}: axes of {spec.length_max:g} angstrom have {reached:.2g} hkl up to "
+                f"lines.d_star_max = {d_star_max:g}, expected at most {HKL_LIMIT}; shorten them or lower it"
+            )
 
 
 def _wrong_patterns(sets: Config) -> Iterator[str]:
@@ -199,7 +210,7 @@ def _wrong_variant(config: Config, name: str) -> Iterator[str]:
         for family in (FAMILIES if "all" in experiment["families"] else experiment["families"])
     }
     asked_for = {family: settings for family, settings in lattices.items() if family in asked}
-    yield from _wrong_lattices(f"{where}.lattices of ", asked_for)
+    yield from _wrong_lattices(config, f"{where}.lattices of ", asked_for)
 
 
 def _wrong_networks(models: Config) -> Iterator[str]:
@@ -282,7 +293,7 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
                 yield f"{where}.families: all needs every family in families, where {missing} is missing"
         elif family not in families:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
-    yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
+    yield from _wrong_lattices(config, f"{where}.lattices.", experiment.get("lattices", {}))
     if "lattices" in experiment and set(_LATTICES).isdisjoint(training_sets(experiment)):
         yield f"{where}.lattices: none is drawn; train names none of {', '.join(_LATTICES)}"
     yield from _wrong_variation(config, where, experiment)

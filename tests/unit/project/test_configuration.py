@@ -237,6 +237,11 @@ def test_configuration_offers_what_the_library_knows():
         ("instrument.two_theta.max", 4, "instrument.two_theta"),
         ("ulbd.lattices.cubic", KeyError, "ulbd.lattices.cubic is missing: families asks for cubic"),
         ("ulbd.lattices.cubic.lengths", [15, 5], "ulbd.lattices.cubic: lengths 15"),
+        (
+            "lines.d_star_max",
+            9,
+            "ulbd.lattices.cubic: axes of 15 angstrom have 2e+07 hkl up to lines.d_star_max",
+        ),
         ("ulbd.lattices.triclinic.angles", [60, 130], "ulbd.lattices.triclinic: angles 60"),
         ("experiments.cddd.model", "logs", "experiments.cddd.model = 'logs': must be a key of models: logq"),
         ("splits.fractions.test", 0.4, "splits.fractions: train + validation + test = 1.1, must be 1"),
