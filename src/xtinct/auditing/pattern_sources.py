@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,9 @@ from xtinct.auditing.pattern_labels import (
 from xtinct.auditing.pattern_paths import CARRIED_PATTERNS
 from xtinct.auditing.pattern_sets import PatternLabel
 from xtinct.errors import XtinctError
-from xtinct.files.parquet import open_parquet, parquet_writer, read_batches, write_parquet
+from xtinct.files.parquet import open_parquet, read_batches, write_parquet
 from xtinct.files.quarantine import Quarantine
 from xtinct.files.schema import CELL, MEASURED_PATTERNS
-from xtinct.files.shards import iter_rows
 from xtinct.files.writing import write_bytes
 from xtinct.measurements import Measurement, Radiation, measurements_in, radiation_of
 from xtinct.measurements.finishing import completed_sigma
@@ -117,17 +116,26 @@ def _write_some(tables: Iterator[pa.Table], most: int | None, out: Path, metadat
     """Write the rows, or so many of them spread evenly over all, and return how many."""
     if most is None:
         return write_parquet(out, tables, MEASURED_PATTERNS, metadata)
-    # How many there are is known when all have been read; until then they lie on the disk.
+    # How many there are is known when all have been read. Until then they lie on the disk, in a file without
+    # a name, of which a killed job leaves nothing.
     out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent) as folder:
-        whole = Path(folder, out.name)
-        with parquet_writer(whole, MEASURED_PATTERNS, group_rows=_HELD) as writer:
+    with TemporaryFile(dir=out.parent) as held:
+        sizes = []
+        with pa.ipc.new_file(held, MEASURED_PATTERNS) as writer:
             for table in tables:
-                writer.write(table)
-        found = writer.rows
-        taken = range(found) if most >= found else np.linspace(0, found - 1, most).round().astype(int)
-        wanted = (table for row in taken for table in iter_rows(whole, range(row, row + 1)))
-        return write_parquet(out, wanted, MEASURED_PATTERNS, metadata)
+                for batch in table.to_batches():
+                    writer.write_batch(batch)
+                    sizes.append(batch.num_rows)
+        ends, batches = np.cumsum([0, *sizes]), pa.ipc.open_file(held)
+        found = int(ends[-1])
+        taken = np.linspace(0, found - 1, min(most, found)).round().astype(np.int64)
+        of_batch = np.split(taken, np.searchsorted(taken, ends[1:-1]))
+        chosen = (
+            batches.get_batch(i).take(pa.array(rows - ends[i]))
+            for i, rows in enumerate(of_batch)
+            if len(rows)
+        )
+        return write_parquet(out, chosen, MEASURED_PATTERNS, metadata)
 
 
 def _unique(identifier: str, seen: set[str]) -> str:
