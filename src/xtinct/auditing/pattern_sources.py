@@ -11,6 +11,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -400,20 +401,29 @@ def _mineral_id(name: str, text: str) -> str | None:
 def _fetched(
     name: str, where: str, config: Mapping[str, Any], session: Session, limits: ServerLimits
 ) -> Path:
-    """An archive of the server in the cache folder, where it is whole or not at all."""
+    """An archive of the server in the cache folder, where it is whole or not at all.
+
+    Of several sets that ask for it at a time one fetches it, and the others wait.
+    """
     path = Path(local_path(config["cache"]), name)
+    address = f"{config['server'].rstrip('/')}/{name}"
+
+    def ask() -> bytes:
+        body = session.get(address).content
+        # The directory at its end is there, so the archive was not cut short.
+        if not zipfile.is_zipfile(io.BytesIO(body)):
+            raise FailedError("the answer is no whole zip archive")
+        return body
+
     if not path.is_file():
-        address = f"{config['server'].rstrip('/')}/{name}"
-
-        def ask() -> bytes:
-            body = session.get(address).content
-            # The directory at its end is there, so the archive was not cut short.
-            if not zipfile.is_zipfile(io.BytesIO(body)):
-                raise FailedError("the answer is no whole zip archive")
-            return body
-
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, patiently(ask, limits, f"{where}: {address}"))
+        with path.with_name(f".{name}.lock").open("w") as lock:
+            with suppress(OSError, ImportError):  # some file servers know no locks, and Windows has others
+                import fcntl
+
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.is_file():
+                write_bytes(path, patiently(ask, limits, f"{where}: {address}"))
     return path
 
 
