@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -122,3 +123,13 @@ def test_an_archive_that_is_not_there_ends_in_one_line_and_leaves_nothing(minera
         pulled(minerals, tmp_path, archives=["NO.zip"])
     assert not (tmp_path / "cache" / "NO.zip").exists()
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_sets_that_share_a_cache_fetch_an_archive_once(minerals, tmp_path):
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda f: pulled(minerals, f, cache=str(tmp_path / "shared"))[0], folders))
+    assert found == [{"received": 3, "patterns": 2, "quarantined": 1}] * 3
+    assert len(minerals.asked) == 2

@@ -29,6 +29,7 @@ OTHER = {
     "sources": {"aflow": {"kind": "prototypes"}, "mine": {"kind": "files", "path": "config/smoke.yaml"}},
     "patterns": {"mine": {"kind": "files", "path": "config/smoke.yaml"}, "examples": {"kind": "carried"}},
     "cleaning.disordered": "reject",
+    "cleaning.protostructures": None,  # not where splits are by them: see TOGETHER
     "splits.fractions": {"train": 0.5, "validation": 0.2, "test": 0.3},
     "splits.cddd": "formula",
     "splits.ulbd": "draw",
@@ -130,6 +131,11 @@ TOGETHER = (
         "observer.laws",
         {"observer": OBSERVED | {"laws": {"ulbd": "uniform"}}},
         CHANGES["an observer of variants and copies"],
+    ),
+    (
+        "cleaning.protostructures",
+        {"splits.cddd": "formula"},
+        {"splits.cddd": "formula", "cleaning.protostructures": False},
     ),
     ("experiments.cddd.train", {}, APART),
     ("patterns", APART, APART | CHANGES["two sets of measured patterns"]),

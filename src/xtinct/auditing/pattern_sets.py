@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from xtinct.files.parquet import open_parquet, read_table
+from xtinct.files.parquet import open_parquet, read_batches, read_table
 from xtinct.files.schema import AUDIT, CELL, MEASURED_PATTERNS, check_table
 from xtinct.measurements import Measurement, Radiation
 from xtinct.symmetry.families import crystal_system
 
 #: Verdicts of the audit.
 PASS, REJECT = "pass", "reject"
+#: Patterns that are read at a time.
+_HELD = 64
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,18 @@ def labelled_measurements(patterns: str | Path, audit: str | Path | None = None)
 
     XtinctError where a table is missing or no such table.
     """
+    passed = None if audit is None else {r["pattern_id"]: r for r in _audited(audit) if r["verdict"] == PASS}
+    found = []
     with open_parquet(patterns) as file:
         check_table(file.schema_arrow, MEASURED_PATTERNS, str(patterns))
-        rows = file.read().to_pylist()
-    if audit is None:
-        return [_of_row(row, {}) for row in rows]
-    passed = {row["pattern_id"]: row for row in _audited(audit) if row["verdict"] == PASS}
-    return [_of_row(row, passed[row["pattern_id"]]) for row in rows if row["pattern_id"] in passed]
+        # As numbers of Python the points take many times the memory of the arrays that they become.
+        for batch in read_batches(file, _HELD):
+            for row in batch.to_pylist():
+                if passed is None:
+                    found.append(_of_row(row, {}))
+                elif row["pattern_id"] in passed:
+                    found.append(_of_row(row, passed[row["pattern_id"]]))
+    return found
 
 
 def _audited(audit: str | Path) -> list[dict]:

@@ -11,9 +11,11 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,8 @@ from xtinct.sources.network import FailedError, Gate, ServerLimits, Session, pat
 
 #: Licence of sets that name none: nobody may guess one.
 _NO_LICENCE = "not stated"
+#: Patterns that are read at a time.
+_HELD = 64
 #: Columns of a table of labels, beside those of the crystal.
 _FILE_COLUMNS = ("file", "wavelength", "laboratory", "specimen", "licence")
 #: Other names of columns of a table of patterns.
@@ -86,23 +90,53 @@ def collect_patterns(
     where = f"patterns.{name}"
     if config.get("kind") not in PATTERN_KINDS:
         raise XtinctError(f"{where}.kind: {config.get('kind')!r}, expected one of {', '.join(PATTERN_KINDS)}")
-    kept, rejected, seen, received = [], Quarantine("patterns"), set(), 0
-    for entry in PATTERN_KINDS[config["kind"]](where, {**config, "project": project}):
-        received += 1
-        identifier = _unique(entry.identifier, seen)
-        if entry.measurement is None:
-            reason, _, detail = entry.error.partition(": ")
-            rejected.add(f"{name}:{identifier}", reason, detail)
-        else:
+    rejected, seen = Quarantine("patterns"), set()
+
+    def tables() -> Iterator[pa.Table]:
+        kept = []
+        for entry in PATTERN_KINDS[config["kind"]](where, {**config, "project": project}):
+            identifier = _unique(entry.identifier, seen)
+            if entry.measurement is None:
+                reason, _, detail = entry.error.partition(": ")
+                rejected.add(f"{name}:{identifier}", reason, detail)
+                continue
             kept.append(_row(f"{name}:{identifier}", entry, config))
-    if not received:
-        raise XtinctError(f"{where}: the set holds no pattern")
-    if (most := config.get("take")) is not None and most < len(kept):
-        kept = [kept[i] for i in np.linspace(0, len(kept) - 1, most).round().astype(int)]
-    table = pa.Table.from_pylist(kept, schema=MEASURED_PATTERNS)
-    write_parquet(out, [table], MEASURED_PATTERNS, {"set": name, "kind": config["kind"]})
+            if len(kept) == _HELD:
+                yield pa.Table.from_pylist(kept, schema=MEASURED_PATTERNS)
+                kept = []
+        if not seen:
+            raise XtinctError(f"{where}: the set holds no pattern")
+        yield pa.Table.from_pylist(kept, schema=MEASURED_PATTERNS)
+
+    written = _write_some(tables(), config.get("take"), Path(out), {"set": name, "kind": config["kind"]})
     rejected.write(quarantine)
-    return {"received": received, "patterns": len(kept), "quarantined": len(rejected)}
+    return {"received": len(seen), "patterns": written, "quarantined": len(rejected)}
+
+
+def _write_some(tables: Iterator[pa.Table], most: int | None, out: Path, metadata: Mapping[str, str]) -> int:
+    """Write the rows, or so many of them spread evenly over all, and return how many."""
+    if most is None:
+        return write_parquet(out, tables, MEASURED_PATTERNS, metadata)
+    # How many there are is known when all have been read. Until then they lie on the disk, in a file without
+    # a name, of which a killed job leaves nothing.
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=out.parent) as held:
+        sizes = []
+        with pa.ipc.new_file(held, MEASURED_PATTERNS) as writer:
+            for table in tables:
+                for batch in table.to_batches():
+                    writer.write_batch(batch)
+                    sizes.append(batch.num_rows)
+        ends, batches = np.cumsum([0, *sizes]), pa.ipc.open_file(held)
+        found = int(ends[-1])
+        taken = np.linspace(0, found - 1, min(most, found)).round().astype(np.int64)
+        of_batch = np.split(taken, np.searchsorted(taken, ends[1:-1]))
+        chosen = (
+            batches.get_batch(i).take(pa.array(rows - ends[i]))
+            for i, rows in enumerate(of_batch)
+            if len(rows)
+        )
+        return write_parquet(out, chosen, MEASURED_PATTERNS, metadata)
 
 
 def _unique(identifier: str, seen: set[str]) -> str:
@@ -241,14 +275,19 @@ def _table(where: str, config: Mapping[str, Any]) -> Iterator[PatternEntry]:
     for column in ("pattern_id", "two_theta", "intensity"):
         if column not in names:
             raise XtinctError(f"{where}.path: {path}: no column {column!r}; it has {', '.join(names)}")
-    chosen = config.get("laboratories")
+    chosen, met = config.get("laboratories"), set()
     wanted = (*LABEL_COLUMNS, *_FILE_COLUMNS, "pattern_id", "two_theta", "intensity", "sigma", "ratio")
     present = [names[name] for name in (*wanted, "radiation", "notes") if name in names]
     for batch in read_batches(file, 64, present):
         for row in batch.to_pylist():
             row = {_ALIASES.get(name, name): value for name, value in row.items()}
+            met.add(row.get("laboratory"))
             if chosen is None or row.get("laboratory") in chosen:
                 yield _table_entry(row, config)
+    missing = [one for one in chosen or () if one not in met]
+    if missing:
+        known = ", ".join(sorted(filter(None, met))) or "none"
+        raise XtinctError(f"{where}.laboratories: {path} has no row of {missing[0]!r}; it has {known}")
 
 
 def _table_entry(row: Mapping[str, Any], config: Mapping[str, Any]) -> PatternEntry:
@@ -362,20 +401,29 @@ def _mineral_id(name: str, text: str) -> str | None:
 def _fetched(
     name: str, where: str, config: Mapping[str, Any], session: Session, limits: ServerLimits
 ) -> Path:
-    """An archive of the server in the cache folder, where it is whole or not at all."""
+    """An archive of the server in the cache folder, where it is whole or not at all.
+
+    Of several sets that ask for it at a time one fetches it, and the others wait.
+    """
     path = Path(local_path(config["cache"]), name)
+    address = f"{config['server'].rstrip('/')}/{name}"
+
+    def ask() -> bytes:
+        body = session.get(address).content
+        # The directory at its end is there, so the archive was not cut short.
+        if not zipfile.is_zipfile(io.BytesIO(body)):
+            raise FailedError("the answer is no whole zip archive")
+        return body
+
     if not path.is_file():
-        address = f"{config['server'].rstrip('/')}/{name}"
-
-        def ask() -> bytes:
-            body = session.get(address).content
-            # The directory at its end is there, so the archive was not cut short.
-            if not zipfile.is_zipfile(io.BytesIO(body)):
-                raise FailedError("the answer is no whole zip archive")
-            return body
-
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, patiently(ask, limits, f"{where}: {address}"))
+        with path.with_name(f".{name}.lock").open("w") as lock:
+            with suppress(OSError, ImportError):  # some file servers know no locks, and Windows has others
+                import fcntl
+
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.is_file():
+                write_bytes(path, patiently(ask, limits, f"{where}: {address}"))
     return path
 
 

@@ -37,8 +37,11 @@ def duplicates(
 class _Seen:
     """What a pattern is compared by."""
 
-    def __init__(self, name: str, sha256: str, specimen: tuple[str, ...] | None, steps: np.ndarray) -> None:
-        self.name, self.sha256, self.specimen, self.steps = name, sha256, specimen, steps
+    def __init__(
+        self, name: str, sha256: str, laboratory: str, specimen: tuple[str, str] | None, steps: np.ndarray
+    ) -> None:
+        self.name, self.sha256, self.steps = name, sha256, steps
+        self.laboratory, self.specimen = laboratory, specimen
 
     @classmethod
     def of(cls, one: LabelledMeasurement) -> "_Seen":
@@ -47,9 +50,8 @@ class _Seen:
         grid = np.linspace(_LOW, _HIGH, _POINTS)
         d_star = 2 * np.sin(np.radians(m.two_theta / 2)) / wavelength
         curve = np.interp(grid, d_star, m.intensity, left=np.nan, right=np.nan)
-        # Names of specimens are those of a laboratory: "1" of two of them is not one powder.
-        specimen = (one.laboratory, one.specimen, one.label.formula) if one.specimen else None
-        return cls(one.pattern_id, one.sha256, specimen, np.diff(curve).astype(np.float32))
+        specimen = (one.specimen, one.label.formula) if one.specimen else None
+        return cls(one.pattern_id, one.sha256, one.laboratory, specimen, np.diff(curve).astype(np.float32))
 
     def repeats(self, other: "_Seen") -> str:
         """How this repeats another pattern; "" where it does not."""
@@ -61,4 +63,17 @@ class _Seen:
             norm = float(np.linalg.norm(one) * np.linalg.norm(two))
             if norm > 0 and float(one @ two) > _SAME * norm:
                 return "content"
-        return "specimen" if self.specimen and self.specimen == other.specimen else ""
+        return "specimen" if self._shares_specimen(other) else ""
+
+    def _shares_specimen(self, other: "_Seen") -> bool:
+        if not self.specimen or self.specimen != other.specimen:
+            return False
+        # Names of specimens are those of a laboratory: "1" of two of them is not one powder. A laboratory
+        # that is not named can be any, and then a name alone is not enough: the formula must be told too.
+        untold = self._of_untold_laboratory or other._of_untold_laboratory
+        return self.laboratory == other.laboratory or (untold and bool(self.specimen[1]))
+
+    @property
+    def _of_untold_laboratory(self) -> bool:
+        """Whether the laboratory is called as its set is, which is what an unnamed one is called."""
+        return self.laboratory == self.name.partition(":")[0]

@@ -19,7 +19,6 @@ import numpy as np
 
 from xtinct.ceiling.extinction import USUAL, CeilingQuestion, k_largest
 from xtinct.ceiling.hypotheses import Hypotheses, Window, best_of, blocks, partitions
-from xtinct.errors import XtinctError
 from xtinct.lattices.distributions import LatticeSpec
 from xtinct.randomness import spread_over
 from xtinct.symmetry.families import CUBIC, TETRAGONAL, TRIGONAL_HEXAGONAL
@@ -59,8 +58,9 @@ class LatticeCeiling:
     across: int
 
 
-#: Lattices of a mesh that are enumerated at most; above it the mesh is sampled.
-MESH_LIMIT = 60_000
+#: Lattices of a mesh that are enumerated at most, and the most steps of its common unit up to the longest
+#: axis, which whole numbers of 64 bits compare exactly; above either the mesh is sampled.
+MESH_LIMIT, _STEPS_LIMIT = 60_000, 1000
 
 
 def lattice_ceiling(
@@ -74,12 +74,12 @@ def lattice_ceiling(
 ) -> LatticeCeiling:
     """Best top-k accuracy over the lattices of `spec`, seen through `window`.
 
-    Meshes of up to MESH_LIMIT lattices are enumerated: the result is an exact fraction. Continuous
+    Meshes that can be (`_enumerable`) are enumerated: the result is an exact fraction. Continuous
     cubic lattices are integrated exactly (the loss changes only where a line enters or leaves the
     window). Otherwise `samples` lattices are drawn with `seed`, and the standard error is given.
     """
     hypotheses = Hypotheses(family, window.d_star_max, spec.length_max, spec.angles)
-    if spec.kind == "mesh" and spec.n_lattices(family) <= MESH_LIMIT:
+    if _enumerable(family, spec):
         return _mesh(hypotheses, spec, window, question, seed)
     if spec.kind == "continuous" and family == CUBIC:
         cells, shares = _cubic_intervals(hypotheses, spec, window)
@@ -87,6 +87,14 @@ def lattice_ceiling(
     shares = np.full(samples, 1.0 / samples)
     cells = sampled_cells(family, spec, seed, samples)
     return _known_lattices(hypotheses, cells, shares, window, question, sampled=True)
+
+
+def _enumerable(family: str, spec: LatticeSpec) -> bool:
+    """Whether a specification is a mesh of up to MESH_LIMIT lattices whose lines compare exactly."""
+    if spec.kind != "mesh" or spec.n_lattices(family) > MESH_LIMIT:
+        return False
+    lengths = _in_billionths(spec.cells(CUBIC, 0, np.arange(spec.n_lattices(CUBIC)))[:, :1])
+    return int(lengths.max()) <= _STEPS_LIMIT * int(np.gcd.reduce(lengths, axis=None))
 
 
 def sampled_cells(family: str, spec: LatticeSpec, seed: int, samples: int) -> np.ndarray:
@@ -217,15 +225,8 @@ def _mesh(
 
 def _exact_metric(family: str, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whole numbers with forms @ weights / denominators = unit^2 / d^2, the unit common to all cells."""
-    # The mesh is made of decimal numbers of at most nine places.
-    lengths = np.rint(cells[:, :3] * 1e9).astype(np.int64)
-    unit = np.gcd.reduce(lengths, axis=None)
-    a, b, c = (lengths // unit).T
-    if max(int(a.max()), int(b.max()), int(c.max())) > 1000:
-        raise XtinctError(
-            f"mesh of {family}: lengths are multiples of {unit * 1e-9:g} angstrom; exact comparison "
-            "of lattices needs at most 1000 steps up to the longest"
-        )
+    lengths = _in_billionths(cells[:, :3])
+    a, b, c = (lengths // np.gcd.reduce(lengths, axis=None)).T
     if family == CUBIC:
         return np.ones((len(a), 1), dtype=np.int64), a * a
     if family == TETRAGONAL:
@@ -236,3 +237,8 @@ def _exact_metric(family: str, cells: np.ndarray) -> tuple[np.ndarray, np.ndarra
         np.stack([b * b * c * c, a * a * c * c, a * a * b * b], axis=1),
         a * a * b * b * c * c,
     )
+
+
+def _in_billionths(lengths: np.ndarray) -> np.ndarray:
+    """Lengths of a mesh, angstrom, as whole numbers: they are decimal numbers of at most nine places."""
+    return np.rint(lengths * 1e9).astype(np.int64)

@@ -31,12 +31,11 @@ def score(
     """
     from xtinct.errors import XtinctError
     from xtinct.evaluation.answer_scores import score as judge
-    from xtinct.patterns.instrument import Instrument
-    from xtinct.project.configuration import read_yaml
+    from xtinct.project.configuration import instrument_in
 
     if not 0 < confidence < 1:
         raise XtinctError(f"--confidence {confidence}: expected more than 0 and less than 1")
-    instrument = Instrument.from_config(read_yaml(config)["instrument"]) if config else None
+    instrument = instrument_in(config) if config else None
     found = judge(predictions, truth, split=split, instrument=instrument, confidence=confidence)
     click.echo(json.dumps(found.to_dict(), indent=1) if as_json else str(found))
 

@@ -87,13 +87,11 @@ def export(
     """
     from xtinct.datasets.export import export as export_tables
     from xtinct.datasets.sharing import About
-    from xtinct.patterns.instrument import Instrument
-    from xtinct.project.configuration import read_yaml
+    from xtinct.project.configuration import instrument_in, sources_in
     from xtinct.sources.citations import citations
 
-    settings = read_yaml(config)
-    about = About(name, licence, published, citations(settings.get("sources", {})))
-    instrument = Instrument.from_config(settings["instrument"])
+    instrument = instrument_in(config)
+    about = About(name, licence, published, citations(sources_in(config)))
     counts = export_tables(tables, out, instrument=instrument, dtype=dtype, about=about)
     print_table(("part", "samples"), list(counts.items()))
 

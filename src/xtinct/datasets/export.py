@@ -60,6 +60,8 @@ def export(
     published = about.day()
     require_extra()
     parts, origins = _contents(tables)
+    if not parts:
+        raise XtinctError(f"export: no sample in {', '.join(map(str, tables))}")
     _check_folder(out, {f"data/{part}.parquet" for part in parts})
     schema = pattern_schema(instrument, dtype)
     metadata = {

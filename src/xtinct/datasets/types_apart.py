@@ -1,6 +1,6 @@
 """Real structures without the types of measured test patterns: what tells symmetry from recognition."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from xtinct.datasets.merging import Identity
 from xtinct.errors import XtinctError
 from xtinct.files.parquet import file_metadata, open_parquet, read_table, write_parquet
 from xtinct.files.schema import CELL, LINES, MEASURED_PATTERNS, STRUCTURES, check_table
+from xtinct.structures.formulas import amounts_in
 from xtinct.structures.labels import prototype
 
 #: Relative departure of the sorted axes up to which cells of one space group count as the same type.
@@ -130,17 +131,8 @@ def _read(path: str | Path, schema: pa.Schema, columns: Sequence[str]) -> pa.Tab
 
 def _composition(formula: str, *, hydrogen: bool = False) -> tuple:
     """(element, its share of the atoms) by name; () where it is no formula. Deuterium counts as hydrogen."""
-    from pymatgen.core import Composition
-
-    try:
-        amounts: Mapping = Composition(formula).as_dict() if formula else {}
-    except (ValueError, KeyError, TypeError):
-        return ()
-    shares: dict[str, float] = {}
-    for name, amount in amounts.items():
-        symbol = "H" if name in ("D", "T") else name.rstrip("0123456789+-.")
-        shares[symbol] = shares.get(symbol, 0.0) + float(amount)
-    if not hydrogen and len(shares) > 1:
-        shares.pop("H", None)
-    total = sum(shares.values())
-    return tuple(sorted((symbol, round(amount / total, 4)) for symbol, amount in shares.items()))
+    amounts = amounts_in(formula)
+    if not hydrogen and len(amounts) > 1:
+        amounts.pop("H", None)
+    total = sum(amounts.values())
+    return tuple(sorted((symbol, round(amount / total, 4)) for symbol, amount in amounts.items()))

@@ -32,6 +32,7 @@ from xtinct.recognition.known_structures import Table
 from xtinct.recognition.recognising import chosen_rows, open_table
 from xtinct.scores.calibration import expected_calibration_error
 from xtinct.scores.metrics import proportion
+from xtinct.structures.formulas import amounts_in
 from xtinct.structures.labels import reduced_formula
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import family_of, family_of_system, space_groups
@@ -216,12 +217,8 @@ def _known_formulas(table: Table) -> frozenset[str]:
 
 def _plain_formula(text: str) -> str:
     """Reduced formula of a text; the text itself where it is none."""
-    from pymatgen.core import Composition
-
-    try:
-        return reduced_formula({str(k): v for k, v in Composition(text).as_dict().items()}) if text else ""
-    except (ValueError, KeyError, TypeError):
-        return text
+    amounts = amounts_in(text)
+    return reduced_formula(amounts) if amounts else text
 
 
 def _prediction(one: MeasuredAnswer) -> dict[str, object]:

@@ -1,14 +1,18 @@
 """Reading and checking the configuration: one complete file, nothing filled in, one line per mistake."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from xtinct.errors import XtinctError
 from xtinct.project.job import one_line_errors
 from xtinct.project.named_sets import plain
+
+if TYPE_CHECKING:
+    from xtinct.patterns.instrument import Instrument
 
 #: In the project's folder, or in that of a checkout.
 CONFIG = "config/config.yaml"
@@ -147,6 +151,44 @@ def read_yaml(path: str | Path) -> Any:
 def load(path: str | Path = CONFIG) -> dict[str, Any]:
     """The checked configuration of a file; XtinctError with one line naming the first wrong key."""
     return check(read_yaml(path), where=str(path))
+
+
+def instrument_in(path: str | Path) -> "Instrument":
+    """The instrument that a file describes under `instrument`, whatever else it holds.
+
+    Keys of it that switch something on may be left out. XtinctError with one line naming what is wrong.
+    """
+    from xtinct.patterns.instrument import Instrument
+
+    settings, missing = _section(path, "instrument")
+    try:
+        return Instrument.from_config(settings)
+    except (KeyError, TypeError) as error:
+        key = f"key instrument.{error.args[0]} "
+        said = next((p for p in missing if p.startswith(key)), missing[0] if missing else str(error))
+        raise XtinctError(f"{path}: {said}") from None
+
+
+def sources_in(path: str | Path) -> dict[str, Any]:
+    """The section `sources` of a file, whatever else it holds; {} without one. XtinctError if it is wrong."""
+    settings, missing = _section(path, "sources")
+    if settings is not None and missing:
+        raise XtinctError(f"{path}: {missing[0]}")
+    return settings or {}
+
+
+def _section(path: str | Path, name: str) -> tuple[Any, list[str]]:
+    """A section of a file, None without one, and what is missing in it; XtinctError for what is wrong."""
+    from xtinct.project.refusals import refusals, show
+
+    config = plain(read_yaml(path))
+    if not isinstance(config, dict):
+        raise XtinctError(f"{path}: expected keys with values, found {show(config)}")
+    problems = [p for p in refusals(config) if re.match(rf"(?:unknown )?(?:key )?{name}\b", p)]
+    missing = [p for p in problems if re.match(rf"key {name}\b.* is missing", p)]
+    if wrong := [p for p in problems if p not in missing]:
+        raise XtinctError(f"{path}: {wrong[0]}")
+    return config.get(name), missing
 
 
 def check(config: Any, *, where: str = CONFIG) -> dict[str, Any]:

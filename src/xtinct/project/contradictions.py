@@ -11,6 +11,7 @@ from xtinct.lattices.distributions import LatticeSpec
 from xtinct.learning.group_priors import GroupPrior
 from xtinct.learning.import_paths import source_digest
 from xtinct.learning.training_settings import TrainSettings, check_frequencies, from_section
+from xtinct.linelists.ulbd_lines import HKL_LIMIT
 from xtinct.patterns.instrument import EXACT_LAW_NEEDS, Instrument
 from xtinct.patterns.pattern_transform import PatternTransform
 from xtinct.patterns.variation import Variation
@@ -29,15 +30,20 @@ from xtinct.symmetry.families import FAMILIES
 Config = Mapping[str, Any]
 
 _DATASETS = ("ulbd", "cddd", "gcdd")
-_ONLINE = ("ulbd-online", "wilson-online", "physical-online", "gcdd-online")
-#: Keys of `training` that have an effect with some values of another key alone.
-_EFFECTIVE = {
-    "focusing": ("loss", "focal"),
-    "patience": ("schedule", "plateau"),
-    "factor": ("schedule", "plateau"),
-    "warmup": ("schedule", "cosine"),
-    "muon_learning_rate": ("optimizer", "muon"),
-    "weight_decay": ("optimizer", "muon", "adamw"),
+#: Training sets whose lattices are drawn while training; these, and the one whose crystals are.
+_LATTICES = ("ulbd-online", "wilson-online", "physical-online")
+_ONLINE = (*_LATTICES, "gcdd-online")
+#: Keys of a section of an experiment that have an effect under some values of another key alone.
+_ONLY_WITH = {
+    "training": {
+        "focusing": ("loss", "focal"),
+        "patience": ("schedule", "plateau"),
+        "factor": ("schedule", "plateau"),
+        "warmup": ("schedule", "cosine"),
+        "muon_learning_rate": ("optimizer", "muon"),
+        "weight_decay": ("optimizer", "muon", "adamw"),
+    },
+    "transform": {"half_width": ("background", "snip"), "floor": ("values", "log")},
 }
 #: Networks with batch normalisation, whose batches are whole ghost batches: kind -> name, "" for all of them.
 NORMALISED = {"logq": "", "simxrd": "CNN7", "report": "ann-normalised"}
@@ -49,9 +55,10 @@ def contradictions(config: Config) -> Iterator[str]:
     """Each contradiction between keys of a configuration whose every key is right by itself."""
     yield from _wrong_crystals(config["gcdd"])
     yield from _wrong_measurement(config)
-    yield from _wrong_lattices("ulbd.lattices.", config["ulbd"]["lattices"])
+    yield from _wrong_lattices(config, "ulbd.lattices.", config["ulbd"]["lattices"])
     yield from _wrong_patterns(config["patterns"])
     yield from _wrong_parts(config)
+    yield from _without_labels(config)
     yield from _wrong_sources(config["sources"])
     for name in config["variants"]:
         yield from _wrong_variant(config, name)
@@ -105,12 +112,22 @@ def _wrong_lines(where: str, lines: Config, instrument: Config) -> Iterator[str]
         yield f"{where}.radiation: neutrons have no f' and f''; write lines.anomalous: 0"
 
 
-def _wrong_lattices(where: str, lattices: Config) -> Iterator[str]:
+def _wrong_lattices(config: Config, where: str, lattices: Config) -> Iterator[str]:
+    """Lattices that there are none of, or whose lines no memory holds."""
+    d_star_max = config["lines"]["d_star_max"]
     for family, settings in lattices.items():
         try:
-            LatticeSpec.from_config(settings).n_lattices(family)
+            spec = LatticeSpec.from_config(settings)
+            spec.n_lattices(family)
         except XtinctError as error:
             yield f"{where}{family}: {str(error).removeprefix('lattices: ')}"
+            continue
+        reached = (2 * spec.length_max * d_star_max + 1) ** 3
+        if reached > HKL_LIMIT:
+            yield (
+                f"{where}{family}: axes of {spec.length_max:g} angstrom have {reached:.2g} hkl up to "
+                f"lines.d_star_max = {d_star_max:g}, expected at most {HKL_LIMIT}; shorten them or lower it"
+            )
 
 
 def _wrong_patterns(sets: Config) -> Iterator[str]:
@@ -126,9 +143,42 @@ def _wrong_parts(config: Config) -> Iterator[str]:
     total = math.fsum(config["splits"]["fractions"].values())
     if abs(total - 1) > 1e-9:
         yield f"splits.fractions: train + validation + test = {total:g}, must be 1"
+    fractions = config["splits"]["fractions"]
+    if not fractions["test"]:
+        yield "splits.fractions.test = 0: models are judged on that part"
+    known = {*_DATASETS, *config["variants"]}
+    trained = [name for experiment in config["experiments"].values() for name in training_sets(experiment)]
+    stored = [name for name in trained if stored_set(name) in known]
+    if not fractions["train"] and (stored or config["gcdd"]["learn_from"] == "train"):
+        user = f"{stored[0]} is trained on" if stored else "gcdd.learn_from is train"
+        yield f"splits.fractions.train = 0: {user}"
+    for key, split in _splits(config):
+        if split == "source" and len(config["sources"]) < 2:
+            yield f"{key}: source puts all of one source into one part; sources has one alone"
     for family in config["families"]:
         if family not in config["ulbd"]["lattices"]:
             yield f"ulbd.lattices.{family} is missing: families asks for {family}"
+
+
+def _splits(config: Config) -> Iterator[tuple[str, str]]:
+    """Key and value of every split of real structures."""
+    yield "splits.cddd", config["splits"]["cddd"]
+    for name, variant in config["variants"].items():
+        if "split" in variant:
+            yield f"variants.{name}.split", variant["split"]
+
+
+def _without_labels(config: Config) -> Iterator[str]:
+    """What goes by protostructures where structures get no such labels: each would be a type of its own."""
+    if config["cleaning"]["protostructures"]:
+        return
+    asking = [f"{key}: {split}" for key, split in _splits(config) if split == "protostructure"]
+    for name, experiment in config["experiments"].items():
+        asking += [
+            f"experiments.{name}.train: {train}" for train in training_sets(experiment) if is_apart(train)
+        ]
+    for what in asking:
+        yield f"{what} needs the labels of cleaning.protostructures, which is false"
 
 
 def _wrong_sources(sources: Config) -> Iterator[str]:
@@ -164,7 +214,7 @@ def _wrong_variant(config: Config, name: str) -> Iterator[str]:
         for family in (FAMILIES if "all" in experiment["families"] else experiment["families"])
     }
     asked_for = {family: settings for family, settings in lattices.items() if family in asked}
-    yield from _wrong_lattices(f"{where}.lattices of ", asked_for)
+    yield from _wrong_lattices(config, f"{where}.lattices of ", asked_for)
 
 
 def _wrong_networks(models: Config) -> Iterator[str]:
@@ -249,9 +299,10 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
                 yield f"{where}.families: all needs every family in families, where {missing} is missing"
         elif family not in families:
             yield f"{where}.families: {family!r} is not in families ({', '.join(families)})"
-    yield from _wrong_lattices(f"{where}.lattices.", experiment.get("lattices", {}))
+    yield from _wrong_lattices(config, f"{where}.lattices.", experiment.get("lattices", {}))
     yield from _idle_lattices(where, experiment)
     yield from _wrong_variation(config, where, experiment)
+    yield from _without_effect(config, where, experiment)
     if "libraries" in experiment:
         yield from _wrong_libraries(where, experiment)
     try:
@@ -268,9 +319,8 @@ def _wrong_experiment(config: Config, name: str) -> Iterator[str]:
 def _idle_lattices(where: str, experiment: Config) -> Iterator[str]:
     """Lattices that nothing is drawn from."""
     lattices, families = experiment.get("lattices", {}), experiment["families"]
-    drawn = [name for name in _ONLINE if name != "gcdd-online"]
-    if lattices and not set(drawn) & set(training_sets(experiment)):
-        yield f"{where}.lattices: have no effect; only {', '.join(drawn)} draw from them"
+    if lattices and set(_LATTICES).isdisjoint(training_sets(experiment)):
+        yield f"{where}.lattices: have no effect; only {', '.join(_LATTICES)} draw from them"
     for family in lattices:
         if "all" not in families and family not in families:
             yield f"{where}.lattices.{family}: has no effect, because families has no {family}"
@@ -281,11 +331,6 @@ def _wrong_training(config: Config, where: str, experiment: Config) -> Iterator[
     train = {**config["train"], **experiment.get("training", {})}
     model = config["models"].get(experiment["model"], {})
     kind, processes = model.get("kind"), train["processes"]
-    for key in experiment.get("training", {}):
-        other, *values = _EFFECTIVE.get(key, ("optimizer", train["optimizer"]))
-        told, some = train.get(other, "cross-entropy"), " or ".join(values)
-        if told not in values:
-            yield f"{where}.training.{key}: has no effect with {other}: {told}, only with {some}"
     if train.get("sampling") == "class-balanced" and all(t in _ONLINE for t in training_sets(experiment)):
         yield f"{where}.training.sampling: class-balanced needs a stored training set, and train has none"
     if kind == "extratrees":
@@ -301,6 +346,19 @@ def _wrong_training(config: Config, where: str, experiment: Config) -> Iterator[
     parts = f"processes {processes}" + (f" x ghost_batch {train['ghost_batch']}" if normalised else "")
     if train["batch_size"] % (processes * (train["ghost_batch"] if normalised else 1)):
         yield f"{where}: train.batch_size {train['batch_size']} is no multiple of {parts}"
+
+
+def _without_effect(config: Config, where: str, experiment: Config) -> Iterator[str]:
+    """Keys of an experiment that the values of others leave without any effect."""
+    for section, keys in _ONLY_WITH.items():
+        given = experiment.get(section, {})
+        all_told = {**config["train"], **given} if section == "training" else given
+        for key in filter(given.__contains__, keys):
+            other, *values = keys[key]
+            if (told := all_told.get(other)) not in values:
+                present = "without" if told is None else f"with {other}: {told}, only with"
+                needed = f"{other}: " * (told is None) + " or ".join(values)
+                yield f"{where}.{section}.{key}: has no effect {present} {needed}"
 
 
 def _wrong_libraries(where: str, experiment: Config) -> Iterator[str]:

@@ -18,6 +18,7 @@ import yaml
 
 from xtinct.errors import XtinctError
 from xtinct.project.configuration import read_yaml
+from xtinct.project.named_sets import is_own_set, training_sets
 
 LOCK, CONFIG = "dvc.lock", "config/config.yaml"
 #: What reading a damaged file of DVC ends in (a text that is no UTF-8 or no path among the ValueErrors).
@@ -81,7 +82,8 @@ def verify(root: str | Path = ".") -> Verification:
 
     A file is unrecorded where it lies in a folder that the build writes into and nothing names it: not
     DVC, neither as an output nor as an input, not git, and not the configuration (folders and caches of
-    sources). Hidden files and the listings of sources do not count.
+    sources and of sets of patterns, training sets of one's own, tables of priors). Hidden files and the
+    listings of sources do not count.
     XtinctError if there is no record to hold anything against.
     """
     root = Path(root)
@@ -98,7 +100,13 @@ def verify(root: str | Path = ".") -> Verification:
                 differences.append(Difference(CHANGED, path, record.where))
     tops = {Path(record.path).parts[0] for record in records if len(Path(record.path).parts) > 1}
     tracked = _tracked_by_git(root)
-    named = [*_LISTINGS, *_of_sources(root), *_given(recorded_stages(root))]
+    # A training set may be one of the build's own folders, whose files are recorded.
+    given = [
+        name
+        for name in _given_by_configuration(root)
+        if not any(_overlap(name, record.path) for record in records)
+    ]
+    named = [*_LISTINGS, *given, *_given(recorded_stages(root))]
     for top in sorted(tops):
         for path in _visible(root, root / top):
             if path not in known and path not in tracked and not any(_within(path, s) for s in named):
@@ -159,7 +167,7 @@ def _given(stages: Sequence[RecordedStage]) -> dict[str, tuple[str, str]]:
         path: (md5, stage.name)
         for stage in stages
         for path, md5 in stage.inputs.items()
-        if not any(_within(path, other) or _within(other, path) for other in made)
+        if not any(_overlap(path, other) for other in made)
     }
 
 
@@ -264,6 +272,10 @@ def _within(path: str, other: str) -> bool:
     return path == other or path.startswith(f"{other}/")
 
 
+def _overlap(path: str, other: str) -> bool:
+    return _within(path, other) or _within(other, path)
+
+
 def _tracked_by_git(root: Path) -> set[str]:
     try:
         done = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True)
@@ -272,12 +284,22 @@ def _tracked_by_git(root: Path) -> set[str]:
     return {name for name in done.stdout.decode(errors="surrogateescape").split("\0") if name}
 
 
-def _of_sources(root: Path) -> list[str]:
-    """Folders and files that belong to the sources of structures, which fetch into them or read them."""
+def _given_by_configuration(root: Path) -> list[str]:
+    """What the configuration names and the build does not make.
+
+    Sources and sets of patterns, also the caches that they fetch into; training sets of one's own; tables of
+    priors.
+    """
     try:
         config: Mapping[str, Any] = yaml.safe_load((root / CONFIG).read_text(encoding="utf-8"))
-        sources = config["sources"].values()
+        sources = [*config["sources"].values(), *config.get("patterns", {}).values()]
+        named = [source[key] for source in sources for key in ("path", "cache") if source.get(key)]
+        for experiment in config.get("experiments", {}).values():
+            named += filter(is_own_set, training_sets(experiment))
+            prior = experiment.get("prior")
+            named += [prior.get("of") if isinstance(prior, dict) else prior] if prior else []
     except (OSError, *_NO_RECORD):
         return []
-    named = [source[key] for source in sources for key in ("path", "cache") if source.get(key)]
-    return [Path(name).as_posix() for name in named]
+    whole = root.resolve()
+    paths = [Path(str(name)) for name in named]
+    return [(path.relative_to(whole) if path.is_relative_to(whole) else path).as_posix() for path in paths]

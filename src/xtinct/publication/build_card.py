@@ -88,7 +88,7 @@ train = table[table.split == "train"]
 Every row names its own (`source`, `licence`).
 
 {markdown_table(("source", "licence", "samples", "cite"), sources)}
-## Citation
+{_laboratories(build)}## Citation
 
 {citation(build)}.
 
@@ -101,6 +101,15 @@ The configuration is `config/config.yaml`, the workflow `Snakefile` and `rules/`
 `requirements.lock`.
 
 {markdown_table(("", ""), [*made, *software.items()])}"""
+
+
+def _laboratories(build: SharedBuild) -> str:
+    """The paragraph on measured patterns; empty where there are none."""
+    rows = [(name, licence, f"{n:,}") for (name, licence), n in build.laboratories.items()]
+    if not rows:
+        return ""
+    table = markdown_table(("laboratory", "licence", "patterns"), rows)
+    return f"Measured patterns (`data/measured`) name theirs (`laboratory`, `licence`).\n\n{table}\n"
 
 
 def citation(build: SharedBuild) -> str:

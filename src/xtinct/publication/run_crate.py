@@ -219,7 +219,7 @@ class _Writer:
         about, versions = self.build.about, self.build.versions
         licences: dict[str, set[str]] = {}
         for table in self.build.tables:
-            for source, licence in table.origins:
+            for source, licence in table.origins if table.kind != "measured_patterns" else ():
                 licences.setdefault(source, set()).add(licence)
         found = []
         for name, source in self.build.config.get("sources", {}).items():

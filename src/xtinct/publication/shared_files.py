@@ -43,7 +43,7 @@ class BuildTable:
     kind      name of its schema: lines, structures, quarantine, ...
     schema    of its columns, with units and descriptions
     rows      number of them
-    origins   (source, licence) -> rows, if its rows name them
+    origins   (source, licence) -> rows, if its rows name them; (laboratory, licence) of measured patterns
     versions  source -> its versions, if its rows name them
     """
 
@@ -99,6 +99,15 @@ class SharedBuild:
         return dict(sorted(counts.items()))
 
     @cached_property
+    def laboratories(self) -> dict[tuple[str, str], int]:
+        """(laboratory, licence) -> measured patterns."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for table in self.tables:
+            if table.kind == "measured_patterns":
+                counts.update(table.origins)
+        return dict(sorted(counts.items()))
+
+    @cached_property
     def licences(self) -> list[str]:
         """That of the whole where it is stated, else those of all rows."""
         found = {licence for table in self.tables for _, licence in table.origins}
@@ -123,15 +132,16 @@ def _table(folder: Path, path: str) -> BuildTable:
     file = open_parquet(folder / path)
     schema = file.schema_arrow
     kind = (schema.metadata or {}).get(b"xtinct.table", b"table").decode()
-    named = [name for name in ("source", "licence", "source_version") if name in schema.names]
+    origin = "source" if "source" in schema.names else "laboratory"
+    named = [name for name in (origin, "licence", "source_version") if name in schema.names]
     origins: Counter[tuple[str, str]] = Counter()
     versions: dict[str, set[str]] = {}
-    if {"source", "licence"} <= set(named):
+    if {origin, "licence"} <= set(named):
         grouped = file.read(columns=named).group_by(named).aggregate([([], "count_all")])
         for row in grouped.to_pylist():
-            origins[row["source"], row["licence"]] += row["count_all"]
+            origins[row[origin], row["licence"]] += row["count_all"]
             if row.get("source_version"):
-                versions.setdefault(row["source"], set()).add(row["source_version"])
+                versions.setdefault(row[origin], set()).add(row["source_version"])
     return BuildTable(
         path,
         kind,

@@ -81,7 +81,14 @@ def test_the_same_measurement_in_other_units_is_a_duplicate(good):
     twice = [pattern("first", good, specimen="R1"), pattern("again", again, specimen="R1")]
     assert duplicates(twice) == {"set:again": ("set:first", "specimen")}
     # Another laboratory has its own R1.
-    assert duplicates([twice[0], replace(twice[1], laboratory="another")]) == {}
+    named = [replace(one, laboratory=who) for one, who in zip(twice, ("one", "another"), strict=True)]
+    assert duplicates(named) == {}
+    # Of sets that name none it is the same as far as anybody knows, where the formula is the same too.
+    elsewhere = replace(twice[1], pattern_id="other:again", laboratory="other")
+    assert duplicates([elsewhere], twice[:1]) == {"other:again": ("set:first", "specimen")}
+    assert duplicates([elsewhere], named[:1]) == {"other:again": ("set:first", "specimen")}
+    bare = [replace(one, label=replace(one.label, formula="")) for one in (twice[0], elsewhere)]
+    assert duplicates(bare[1:], bare[:1]) == {}
     assert duplicates([pattern("x", rounded)], [pattern("first", good)]) == {
         "set:x": ("set:first", "content")
     }

@@ -1,5 +1,7 @@
 """Sets of measured patterns: everything received is a pattern or in quarantine with its reason."""
 
+import tracemalloc
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -59,6 +61,39 @@ def test_labels_of_a_file_that_is_not_there_are_no_labels_in_silence(folder, tmp
         collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
 
 
+def test_memory_of_a_set_is_that_of_its_points(tmp_path):
+    """1,500 patterns of 500 points: 12 MB of points, as numbers of Python 48 MB."""
+    x = np.linspace(5.0, 80.0, 500)
+    rows = [{"pattern_id": str(i), "two_theta": x, "intensity": np.sqrt(x + i)} for i in range(1500)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "many.parquet")
+    tracemalloc.start()
+    counts = collect_patterns(
+        "many",
+        {"kind": "table", "path": str(tmp_path / "many.parquet"), "take": 3},
+        tmp_path / "some.parquet",
+        tmp_path / "quarantine.parquet",
+    )
+    assert tracemalloc.get_traced_memory()[1] < 8e6
+    assert counts == {"received": 1500, "patterns": 3, "quarantined": 0}
+    collect_patterns(
+        "many",
+        {"kind": "table", "path": str(tmp_path / "many.parquet")},
+        tmp_path / "all.parquet",
+        tmp_path / "quarantine.parquet",
+    )
+    tracemalloc.reset_peak()
+    patterns = labelled_measurements(tmp_path / "all.parquet")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(patterns) == 1500
+    assert [one.pattern_id for one in labelled_measurements(tmp_path / "some.parquet")] == [
+        "many:0",
+        "many:750",
+        "many:1499",
+    ]
+    assert peak < 30e6
+
+
 def test_a_label_that_is_none_costs_its_pattern_alone(folder, tmp_path):
     text = (folder / "labels.csv").read_text()
     (folder / "labels.csv").write_text(text.replace("P 42/m n m", "P 42/q"))
@@ -92,6 +127,8 @@ def test_a_table_and_the_patterns_of_some_laboratories(tmp_path, rutile):
         "mine:b": "not_x_rays",
         "mine:c": "unreadable",
     }
+    with pytest.raises(XtinctError, match=r"laboratories: .* no row of 'too'; it has one, six, two"):
+        collected(tmp_path, kind="table", path=str(path), laboratories=["one", "too"])
     _, few, _ = collected(tmp_path, kind="table", path=str(path), take=2, wavelength="CuKa")
     assert [one.pattern_id for one in few] == ["mine:a", "mine:e"]
     _, told, _ = collected(tmp_path, kind="table", path=str(path), wavelength="CuKa")

@@ -131,6 +131,17 @@ def test_sampled_meshes_come_with_an_error():
     assert 0 <= ceilings("orthorhombic")[1] - result.ceilings[1] < 0.02
 
 
+@pytest.mark.parametrize("step", [0.012, 1 / 3])
+def test_a_mesh_whose_lines_do_not_compare_exactly_is_sampled(step):
+    """Lengths are multiples of 0.004 angstrom, of which the longest holds 3750, or of a billionth."""
+    narrow = Window(0.1, 0.35)
+    fine = lattice_ceiling("cubic", LatticeSpec("mesh", (5.0, 15.0), step=step), narrow, samples=800)
+    whole = lattice_ceiling("cubic", LatticeSpec("continuous", (5.0, 15.0), count=1), narrow)
+    assert not fine.exact
+    assert float(fine.ceilings[1]) == pytest.approx(float(whole.ceilings[1]), abs=0.02)
+    assert lattice_ceiling("cubic", LatticeSpec("mesh", (5.0, 15.0), step=0.05), narrow).exact
+
+
 def test_targets_and_priors_are_those_of_the_ceilings():
     spec = continuous("trigonal-hexagonal")
     prior = {number: number - 100 for number in space_groups("trigonal-hexagonal")}

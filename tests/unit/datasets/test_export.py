@@ -188,6 +188,50 @@ def test_the_command(table, tmp_path):
     assert (tmp_path / "o" / "croissant.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- 1", "expected keys with values, found [1]"),
+        ("seed: 1", "key instrument is missing: the measurement that turns line lists into patterns"),
+        ("instrument: 3", "instrument = 3: must be a mapping of keys"),
+        ("instrument: {wavelength: 1}", "key instrument.two_theta is missing: grid of the pattern, degree"),
+        (
+            "instrument: {wavelength: 1.54, two_theta: {min: 5, max: 80}, lorentz: lorentz, fwhm: 0.2}",
+            "key instrument.two_theta.points is missing: number of equidistant angles",
+        ),
+        (
+            "instrument: {wavelength: 1.54, two_theta: {min: 5, max: 80, points: 9}, lorentz: lorentz, "
+            "fwhm: 0.2, fwmh: 1}",
+            "unknown key instrument.fwmh; did you mean fwhm?",
+        ),
+        (
+            "instrument: {wavelength: 1.54, two_theta: {min: 5, max: 80, points: 900}, lorentz: lorentz, "
+            "fwhm: 0.2}\nsources: 3",
+            "sources = 3: must be a mapping of keys",
+        ),
+    ],
+)
+def test_a_configuration_without_an_instrument_is_refused_in_one_line(table, tmp_path, text, said):
+    config = tmp_path / "config.yaml"
+    config.write_text(text)
+    result = CliRunner().invoke(
+        cli, ["export", str(table), "--out", str(tmp_path / "o"), "--config", str(config)]
+    )
+    assert str(result.exception) == f"{config}: {said}"
+    if "sources" not in text:
+        asked = ["score", str(table), "--truth", str(table), "--config", str(config)]
+        result = CliRunner().invoke(cli, asked)
+        assert str(result.exception) == f"{config}: {said}"
+
+
+def test_tables_without_a_sample_are_refused(tmp_path):
+    empty = tmp_path / "empty.parquet"
+    write_parquet(empty, [], LINES)
+    with pytest.raises(XtinctError, match=r"export: no sample in .*empty\.parquet"):
+        export([empty], tmp_path / "out", instrument=INSTRUMENT)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def crystals(tmp_path):
     """Line lists of two structures of sources under different licences."""

@@ -62,6 +62,7 @@ def write(path, schema, columns, n):
         (("NaClH", 198, None), ["periclase", "pyrite", "caesium bromide", "near", "fluorite", "far"]),
         (("", 198, 6.0), [name for name in KNOWN if name != "far"]),
         (("FeS2", None, None), [name for name in KNOWN if name != "pyrite"]),
+        (("Fe2+S-2", None, None), [name for name in KNOWN if name != "pyrite"]),
         (("unknown", None, None), list(KNOWN)),
     ],
 )

@@ -249,6 +249,11 @@ CUBIC = {
         ("instrument.two_theta.max", 4, "instrument.two_theta"),
         ("ulbd.lattices.cubic", KeyError, "ulbd.lattices.cubic is missing: families asks for cubic"),
         ("ulbd.lattices.cubic.lengths", [15, 5], "ulbd.lattices.cubic: lengths 15"),
+        (
+            "lines.d_star_max",
+            9,
+            "ulbd.lattices.cubic: axes of 15 angstrom have 2e+07 hkl up to lines.d_star_max",
+        ),
         ("ulbd.lattices.triclinic.angles", [60, 130], "ulbd.lattices.triclinic: angles 60"),
         ("experiments.cddd.model", "logs", "experiments.cddd.model = 'logs': must be a key of models: logq"),
         ("splits.fractions.test", 0.4, "splits.fractions: train + validation + test = 1.1, must be 1"),
@@ -313,6 +318,31 @@ CUBIC = {
         ("train.batch_size", 500, "train.batch_size 500 is no multiple of processes 1 x ghost_batch 64"),
         ("train.processes", 3, "is no multiple of processes 3 x ghost_batch 64"),
         ("models.logq.points", 1000, "models.logq.points: 1000 is not 32 times a power of two"),
+        (
+            "experiments.cddd.training",
+            {"focusing": 3},
+            "experiments.cddd.training.focusing: has no effect without loss: focal",
+        ),
+        (
+            "experiments.cddd.transform",
+            {"floor": 0.1},
+            "experiments.cddd.transform.floor: has no effect without values: log",
+        ),
+        (
+            "splits.fractions",
+            {"train": 0.9, "validation": 0.1, "test": 0},
+            "splits.fractions.test = 0: models are judged on that part",
+        ),
+        (
+            "splits.fractions",
+            {"train": 0, "validation": 0.1, "test": 0.9},
+            "splits.fractions.train = 0: cddd is trained on",
+        ),
+        (
+            "splits.cddd",
+            "source",
+            "splits.cddd: source puts all of one source into one part; sources has one alone",
+        ),
         ("observer.hybrid", "ulbdd", "observer.hybrid = 'ulbdd': must be a key of experiments"),
         ("observer.laws", {"cdd": "uniform"}, "observer.laws: 'cdd' is neither a dataset nor a variant"),
     ],
@@ -388,6 +418,20 @@ def test_types_of_no_measured_patterns_cannot_be_left_out(default):
     assert refusal(changed(config, "patterns", {})) == (
         "experiments.cddd.train: data/apart leaves out the types of measured patterns; patterns has none"
     )
+
+
+def test_a_split_by_types_needs_their_labels(default):
+    """Without them each structure would be a type of its own, and types would fall into two parts."""
+    needs = "needs the labels of cleaning.protostructures, which is false"
+    unlabelled = changed(default, "cleaning.protostructures", False)
+    assert refusal(unlabelled) == f"splits.cddd: protostructure {needs}"
+    by_formula = changed(unlabelled, "splits.cddd", "formula")
+    configuration.check(by_formula)
+    variant = {"of": "cddd", "split": "protostructure"}
+    by_type = changed(by_formula, "variants.by-type", variant)
+    assert refusal(by_type) == f"variants.by-type.split: protostructure {needs}"
+    apart = changed(by_formula, "experiments.cddd.train", "data/apart")
+    assert refusal(apart) == f"experiments.cddd.train: data/apart {needs}"
 
 
 def test_the_laboratory_instrument_of_the_documents_is_accepted_with_what_they_say_of_it(root, default):

@@ -27,12 +27,12 @@ def checkout(root, tmp_path, monkeypatch):
     return tmp_path
 
 
-def run_script(root, settings, code):
+def run_script(root, settings, code, inputs=()):
     """The rule's script, as Snakemake runs it."""
     model = f"{settings['output_dir']}/model.safetensors"
     job = (
         f"SimpleNamespace(log=['job.log'], params=SimpleNamespace(settings={settings!r}, code={code!r}), "
-        f"input=[], output=SimpleNamespace(model={model!r}))"
+        f"input={[*inputs]!r}, output=SimpleNamespace(model={model!r}))"
     )
     program = (
         "import runpy\nfrom types import SimpleNamespace\n"
@@ -60,6 +60,20 @@ def test_the_command_trains_the_model_of_the_rule(root, checkout):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("prior", ["prior.csv", {"of": "prior.csv", "power": 1}])
+def test_a_table_of_a_prior_may_stand_elsewhere_than_the_settings_say(root, checkout, prior):
+    """As other inputs may, where the workflow is a module of another one, or reads from a storage."""
+    config = load()
+    config["experiments"]["ulbd"]["prior"] = prior
+    settings = training_settings(config, "ulbd", "cubic", 0)
+    (checkout / "below").mkdir()
+    (checkout / "below/prior.csv").write_text("spacegroup_number,weight\n225,3\n227,1\n")
+    assert training_inputs(settings) == ["prior.csv"]
+    run_script(root, settings, "0", ["below/prior.csv"])
+    card = json.loads((checkout / settings["output_dir"] / "card.json").read_text())
+    assert card["group_counts"] == {"225": 750000, "227": 250000}
+
+
 def test_torchrun_starts_the_command_in_every_process(checkout):
     """`batch_size` is one ghost batch for a single process, and two for two."""
     config = load()

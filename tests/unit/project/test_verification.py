@@ -50,9 +50,13 @@ def recorded(tmp_path_factory):
     (folder / "config").mkdir()
     (folder / "config" / "config.yaml").write_text(
         "sources: {mine: {kind: files, path: data/mine}, mp: {kind: mp, cache: data/fetched}}\n"
+        "patterns: {scans: {kind: files, path: ./data/scans}, rruff: {kind: rruff, cache: data/rruff}}\n"
+        "experiments: {one: {train: {data/theirs: 1, ulbd: 1}, prior: {of: data/prior.csv}}}\n"
     )
-    for name in ("data/fetched/1.json", "data/cache/listings/mine.parquet", "data/prototypes/README.md"):
-        (folder / name).parent.mkdir(parents=True)
+    given = ("data/fetched/1.json", "data/cache/listings/mine.parquet", "data/prototypes/README.md")
+    theirs = ("data/scans/a.xy", "data/rruff/XY_RAW.zip", "data/theirs/cubic.parquet", "data/prior.csv")
+    for name in (*given, *theirs):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("of others")
     run("git", "add", "--force", "data/prototypes/README.md", cwd=folder)
     return folder
@@ -73,10 +77,13 @@ def flip(path):
 
 
 def test_a_build_as_it_was_recorded_has_no_difference(build):
-    """Sources, their cache and what git keeps are nobody's output."""
+    """Sources, sets of patterns, their caches and what git keeps are nobody's output."""
     verdict = verify(build)
     assert verdict.differences == ()
     assert verdict.checked == 4
+    config = build / "config" / "config.yaml"
+    config.write_text(config.read_text().replace("./data/scans", str(build / "data" / "scans")))
+    assert verify(build).differences == ()
 
 
 @pytest.mark.parametrize("listed", [True, False])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import polars
+import pyarrow as pa
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -17,8 +18,13 @@ from huggingface_hub import DatasetCard
 from rocrate.rocrate import ROCrate
 
 from xtinct.cli import cli
+from xtinct.datasets.sharing import About
 from xtinct.errors import XtinctError
+from xtinct.files.parquet import write_parquet
+from xtinct.files.schema import MEASURED_PATTERNS
+from xtinct.publication.build_card import build_card
 from xtinct.publication.shared_build import _PROJECT, share
+from xtinct.publication.shared_files import SharedBuild, build_tables
 
 STAGES = """\
 stages:
@@ -322,6 +328,24 @@ def test_mlcroissant_accepts_and_reads_it(shared):
     rows = list(dataset.records("data/ulbd/cubic"))
     assert len(rows) == len(pd.read_parquet(shared / "data/ulbd/cubic.parquet"))
     assert len(rows[0]["data/ulbd/cubic/d_star"]) > 5
+
+
+def test_licences_of_measured_patterns_are_among_those_of_the_whole(tmp_path):
+    """Rows of measured patterns name a laboratory where others name a source."""
+    columns = {"laboratory": ["theirs", "ours", "theirs"], "licence": ["CC-BY-NC-4.0", "MIT", "CC-BY-NC-4.0"]}
+    texts = {f.name: ["", "", ""] for f in MEASURED_PATTERNS if pa.types.is_string(f.type)}
+    lists = {f.name: [[], [], []] for f in MEASURED_PATTERNS if pa.types.is_list(f.type)}
+    others = dict.fromkeys(MEASURED_PATTERNS.names, [None] * 3) | {"ratio": [0.0] * 3}
+    table = pa.Table.from_pydict({**others, **texts, **lists, **columns}, schema=MEASURED_PATTERNS)
+    write_parquet(tmp_path / "data/measured/mine.parquet", [table], MEASURED_PATTERNS)
+    _write_lines(tmp_path / "data/ulbd/cubic.parquet")
+    tables = build_tables(tmp_path, ["data/measured/mine.parquet", "data/ulbd/cubic.parquet"])
+    build = SharedBuild(tmp_path, About("both"), "2026-11-30", CONFIG, (), (), tables)
+    assert build.licences == ["CC-BY-NC-4.0", "CC0-1.0", "MIT"]
+    assert set(build.origins) == {("ulbd", "CC0-1.0")}
+    card = build_card(build)
+    assert "| ours | MIT | 1 |\n| theirs | CC-BY-NC-4.0 | 2 |\n" in card
+    assert DatasetCard(card).data.license == ["cc-by-nc-4.0", "cc0-1.0", "mit"]
 
 
 def test_the_card_counts_each_part_and_names_sources(shared):

@@ -9,6 +9,7 @@ import yaml
 from xtinct.errors import XtinctError
 from xtinct.project import configuration
 from xtinct.sources.fetching import KINDS
+from xtinct.sources.folders import STRUCTURE_FILES
 from xtinct.sources.mp import FILTERS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -81,6 +82,7 @@ def test_examples_are_accepted():
         ("cod", {"query": {"format": "zip"}}, "'format' is not allowed"),
         ("cod", {"network": {**NETWORK, "parallel": 100}}, r"sources\.cod\.network\.parallel = 100"),
         ("mirror", {"exclude": ["C"]}, r"sources\.mirror\.exclude\.0"),
+        ("mirror", {"exclude": [["C", "h"]]}, r"sources\.mirror\.exclude\.0\.1: 'h' is not allowed"),
         ("alexandria", {"page_limit": 0}, r"page_limit = 0: must be at least 1"),
     ],
 )
@@ -89,3 +91,8 @@ def test_mistakes_are_named(source, change, message):
     sources[source].update(change)
     with pytest.raises(XtinctError, match=message):
         check(sources)
+
+
+def test_the_key_tells_which_files_are_taken_without_it():
+    told = DEFINITIONS["files"]["properties"]["pattern"]["description"].lower()
+    assert [name for name in STRUCTURE_FILES.split("|") if name not in told] == []

@@ -27,8 +27,9 @@ Cache = Annotated[
     str,
     Field(description="folder that keeps what was fetched, also after a fault; may be deleted at any time"),
 ]
+Element = Annotated[str, Field(pattern="^[A-Z][a-z]?$", description="the symbol of an element")]
 Excluded = Annotated[
-    list[Some[str]],
+    list[Some[Element]],
     Field(
         description="sets of elements; entries with all elements of one are not taken. [[C, H]] leaves "
         "inorganic ones"
@@ -61,7 +62,10 @@ class Files(StrictSection):
         "Parquet table with a CIF column; or the address of an archive, file or table (https://, s3://), "
         "which the workflow brings"
     )
-    pattern: str = optional_key("file names to take from a folder or archive; without it *.cif")
+    pattern: str = optional_key(
+        "file names to take from a folder or archive, several with | between them; without it CIFs and "
+        "POSCARs: *.cif, *.mcif, *.vasp, *.poscar, POSCAR*, CONTCAR*"
+    )
     cif_column: str = optional_key("column of a table; without it cif")
     id_column: str = optional_key("column of a table; without it material_id")
     spacegroup_column: str = optional_key("column of a table with declared numbers; without it none")
