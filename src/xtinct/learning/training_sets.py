@@ -239,13 +239,20 @@ class Sources:
     @cached_property
     def _group_weights(self) -> np.ndarray:
         """Weight of every space group number under the experiment's prior, float64 (231,)."""
-        counts = None
-        for name, weight in self.experiment.weights.items():
-            if name == CRYSTALS or name in LATTICES:
-                continue
-            counts = np.zeros(N_SPACE_GROUPS + 1) if counts is None else counts
-            groups = _stored_groups(self.settings.datasets[name], self.families)
-            counts += weight * np.bincount(groups, minlength=len(counts))
+        stored = {
+            name: _stored_groups(self.settings.datasets[name], self.families)
+            for name in self.experiment.weights
+            if name != CRYSTALS and name not in LATTICES
+        }
+        if not stored:
+            return self._prior.weights(None)
+        # As frequent as in the mixture, which takes of a set as many samples as its weight says, however many
+        # it has; in units of samples.
+        total = sum(map(len, stored.values())) / sum(self.experiment.weights[name] for name in stored)
+        counts = np.zeros(N_SPACE_GROUPS + 1)
+        for name, groups in stored.items():
+            share = self.experiment.weights[name] * total / max(1, len(groups))
+            counts += share * np.bincount(groups, minlength=len(counts))
         return self._prior.weights(counts)
 
     def _stream(

@@ -162,6 +162,16 @@ def test_natural_frequencies_are_those_of_the_stored_set_where_there_is_one(sour
     }
 
 
+def test_natural_frequencies_of_a_mixture_are_those_of_its_weights(sources, settings, write_lines):
+    """Three parts of 198 and one of 225, though the file of 225 is ten times as long."""
+    few = write_lines([198] * 4, name="few.parquet", splits=("train",))
+    many = write_lines([225] * 40, name="many.parquet", splits=("train",))
+    settings["datasets"] = {"ulbd": [few], "cddd": [many]}
+    mixed = sources(train={"ulbd": 3, "cddd": 1}, prior="natural")
+    record = mixed.record()["prior"]
+    assert record == {"198": 33, "225": 11}
+
+
 def test_families_of_a_joint_problem_are_as_frequent_as_the_prior_says(joint, tmp_path):
     table = tmp_path / "prior.csv"
     table.write_text("spacegroup_number,weight\n2,6\n14,3\n225,1\n")
