@@ -55,10 +55,11 @@ def _places(peaks: Peaks) -> str:
 
 def of_peaks(found: Found) -> list[Statement]:
     """What the beginning of the pattern and the peaks alone tell."""
-    return [*_beam(found), *_of_peaks(found)]
+    return [*of_beam(found), *_of_peaks(found)]
 
 
-def _beam(found: Found) -> list[Statement]:
+def of_beam(found: Found) -> list[Statement]:
+    """That the flank of the primary beam was left out, where it was."""
     if found.beam is None:
         return []
     return [
