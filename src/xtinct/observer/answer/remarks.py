@@ -245,8 +245,8 @@ def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
                 "undecided",
                 f"The best lattice has M20 = {best.m20:.2g}: below {_DOUBTFUL_M20:.0f} a cell may index the "
                 f"lines by chance, the more so a large one ({best.volume:.0f} angstrom^3).",
-                "Several phases in the specimen look like this: tell what you know (--elements, --cell), or "
-                "index the lines without those of known phases (--peaks).",
+                "Several phases in the specimen look like this: tell what you know (--family, --cell, and "
+                "--elements to xtinct predict), or index the lines without those of known phases (--peaks).",
             )
         )
     if answer.unknown > 0.5:
