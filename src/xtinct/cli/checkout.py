@@ -25,7 +25,8 @@ _CRYSTALS = 40
 def train(experiment: str, family: str, seed: int, config: str) -> None:
     """Train one model into models/EXPERIMENT/FAMILY/seed-N, as the workflow does.
 
-    The stored datasets that the experiment names must be there. On several machines that share the
+    FAMILY may be all, or any family of the configuration, whether the experiment names it or not. The stored
+    datasets that the experiment names must be there. On several machines that share the
     checkout, start it on each through torchrun, which then decides how many processes there are:
 
     \b
