@@ -235,7 +235,11 @@ def _check_settings(told: Mapping[str, Any], models: bool) -> None:
         if name in known[models]:
             continue
         if name in known[not models]:
-            when = "only where no models are named" if models else "for trained models, which models names"
+            when = (
+                "only where no models are named"
+                if models
+                else "for trained models; name their folder (--models)"
+            )
             raise XtinctError(f"{name}: this is {when}")
         names = sorted(known[models] | {"wavelength", "models", "peaks", "scan", "axis"})
         raise XtinctError(f"{name}: predict has no such setting; it has {', '.join(names)}")

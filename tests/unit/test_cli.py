@@ -1,13 +1,17 @@
 """The `xtinct` command: what it prints, and how it ends on bad input."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 from click.testing import CliRunner
 
+from xtinct.ceiling.extinction import TARGETS
 from xtinct.cli import cli
+from xtinct.symmetry.classes import SCOPES
+from xtinct.symmetry.families import FAMILIES
 
 
 def xtinct(*arguments):
@@ -86,6 +90,7 @@ def test_describe_counts_a_table(root):
         (("describe", "nothing.parquet"), "nothing.parquet: no such file"),
         (("describe", __file__), "not a readable Parquet file"),
         (("check", "nothing.yaml"), "nothing.yaml: no such file"),
+        (("bench", "--structures", "nothing.parquet"), "name a table of structures (--structures)"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, expected):
@@ -95,6 +100,18 @@ def test_bad_input_is_one_line_and_status_2(arguments, expected):
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("xtinct: error: ")
     assert expected in done.stderr
+
+
+def test_help_lists_what_may_be_told():
+    """The help imports nothing, so its lists stand apart from those of the code."""
+    for command, names in (
+        ("ceilings", [*SCOPES, *TARGETS]),
+        ("classes", SCOPES),
+        ("predict", FAMILIES),
+        ("index", [*FAMILIES, "all"]),
+    ):
+        told = " ".join(getattr(option, "help", None) or "" for option in cli.commands[command].params)
+        assert set(names) <= set(re.findall(r"[\w-]+", told)), command
 
 
 def test_help_needs_nothing_heavy():
@@ -159,3 +176,9 @@ def test_a_folder_in_place_of_a_pattern_is_said(tmp_path):
     assert refused.stderr == (
         f"xtinct: error: {tmp_path}: is a folder; name the files in it, as {tmp_path / '*.xy'}\n"
     )
+
+
+def test_a_record_of_a_folder_that_is_no_checkout_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, ["snapshot"])
+    assert str(done.exception) == "dvc.yaml: no such file; run this in the project's folder"

@@ -165,6 +165,11 @@ def table_cifs(path: str | Path, n: int) -> list[tuple[int, str]]:
     """Rows and texts of `n` CIFs, evenly spread over the `cif` column of a Parquet table of structures."""
     from xtinct.files.parquet import open_parquet
 
+    if not Path(path).is_file():
+        raise XtinctError(
+            f"{path}: no such file; name a table of structures (--structures), or run in a checkout of the "
+            "project"
+        )
     file = open_parquet(path)
     if "cif" not in file.schema_arrow.names:
         raise XtinctError(f"{path}: column 'cif' is missing")

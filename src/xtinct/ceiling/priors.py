@@ -87,6 +87,7 @@ def _read(path: Path) -> pa.Table:
         )
         return pyarrow.csv.read_csv(path, convert_options=as_text)
     except FileNotFoundError:
-        raise XtinctError(f"{path}: no such file") from None
+        known = ", ".join((*TABLES, UNIFORM))
+        raise XtinctError(f"{path}: no such file; a prior is {known} or a table (.csv, .parquet)") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise XtinctError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from None

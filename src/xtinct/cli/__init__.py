@@ -17,7 +17,10 @@ def main() -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="xtinct")
 def cli() -> None:
-    """Symmetry of measured powder patterns; datasets, models, and the ceilings of the extinction laws."""
+    """Symmetry of measured powder patterns; datasets, models, and the ceilings of the extinction laws.
+
+    Begin with `xtinct predict FILE`, where FILE is a measured pattern; each command has --help.
+    """
 
 
 @cli.command()

@@ -14,7 +14,7 @@ import click
 @click.option(
     "--database",
     type=click.Path(dir_okay=False),
-    help="Table of known structures (rule recognition), or none; without it as in xtinct predict.",
+    help="Table of known structures, or none; without it as in xtinct predict.",
 )
 @click.option("--no-browser", is_flag=True, help="Open no browser, only say the address.")
 @click.option(

@@ -14,12 +14,19 @@ _CRYSTALS = 40
 @click.command()
 @click.argument("experiment")
 @click.argument("family")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Seed of the model, the N of its folder.",
+)
 @click.option("--config", default="config/config.yaml", show_default=True, help="Configuration file.")
 def train(experiment: str, family: str, seed: int, config: str) -> None:
     """Train one model into models/EXPERIMENT/FAMILY/seed-N, as the workflow does.
 
-    The stored datasets that the experiment names must be there. On several machines that share the
+    FAMILY may be all, or any family of the configuration, whether the experiment names it or not. The stored
+    datasets that the experiment names must be there. On several machines that share the
     checkout, start it on each through torchrun, which then decides how many processes there are:
 
     \b

@@ -91,7 +91,13 @@ def _print_group(name: str, as_json: bool) -> None:
 @click.command()
 @options.family
 @options.axes
-@click.option("--target", default="spacegroup", show_default=True, help="What is to be told apart.")
+@click.option(
+    "--target",
+    default="spacegroup",
+    show_default=True,
+    help="What is to be told apart: spacegroup, extinction_class, crystal_system, bravais_lattice, "
+    "laue_class or point_group.",
+)
 @options.prior
 @options.as_json
 def ceilings(family: str | None, axes: str, target: str, prior: str | None, as_json: bool) -> None:

@@ -16,8 +16,9 @@ from xtinct.project.job import spare_pandas
 _DATABASE = click.option(
     "--database",
     type=click.Path(dir_okay=False),
-    help="Table of known structures (rule recognition); without it that of the environment variable "
-    "XTINCT_DATABASE, else that of a build in this folder, else those that come with xtinct.",
+    help="Table of known structures, as the workflow's rule recognition makes it; without it that of the "
+    "environment variable XTINCT_DATABASE, else that of a build in this folder, else those that come with "
+    "xtinct.",
 )
 _ELEMENTS = click.option(
     "--elements", help="Elements that the sample may have, as Si,O; hydrogen always may."
@@ -46,7 +47,7 @@ _PROGRAM_INPUT = click.option(
 @options.wavelength
 @_DATABASE
 @_ELEMENTS
-@click.option("--family", help="Crystal family, where it is known.")
+@click.option("--family", help=f"Crystal family, where it is known: {options.FAMILIES}.")
 @click.option("--cell", help="Cell that is known: a,b,c,alpha,beta,gamma in angstrom and degrees.")
 @click.option("--centring", help="Centring that is known: P, A, B, C, I, F or R.")
 @_PEAKS
@@ -154,7 +155,9 @@ def _what_is_known(known: Sequence[str], coverage: float) -> list[str]:
 @click.command()
 @click.argument("patterns", nargs=-1, required=True)
 @options.wavelength
-@click.option("--family", default="all", show_default=True, help="Crystal family, or all.")
+@click.option(
+    "--family", default="all", show_default=True, help=f"Crystal family: {options.FAMILIES}, or all."
+)
 @click.option("--cell", help="Cell that is known: a,b,c,alpha,beta,gamma in angstrom and degrees.")
 @click.option("--centring", help="Centring that is known: P, A, B, C, I, F or R.")
 @_PEAKS

@@ -6,10 +6,18 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 
 wavelength = click.option(
     "--wavelength",
-    help="Wavelength, angstrom, or a name such as CuKa1; needed where the file does not say it.",
+    help="Wavelength, where the file does not say it: angstrom (1.5406), both K-alpha lines of a tube "
+    "(CuKa), the first of them alone (CuKa1), or two numbers (1.5406,1.5444).",
 )
 
-family = click.option("--family", help="Crystal family, crystal system or pooled scope; without it all.")
+#: Names of the crystal families, for the help, which imports nothing.
+FAMILIES = "cubic, tetragonal, trigonal-hexagonal, orthorhombic, monoclinic, triclinic"
+
+family = click.option(
+    "--family",
+    help=f"One of {FAMILIES}, trigonal and hexagonal; or all groups together: all (the cell tells the "
+    "family), all-system-told, all-metric-ignored. Without it each.",
+)
 
 axes = click.option(
     "--axes",

@@ -8,7 +8,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import NAMED, SCALED, Axis, to_d, to_two_theta
-from xtinct.measurements.counts import refuse_transformed
+from xtinct.measurements.counts import joined_at, refuse_transformed
 from xtinct.measurements.records import Measurement, PeakTable, Scan
 from xtinct.radiation.tubes import Radiation, radiation_of, same
 
@@ -400,6 +400,7 @@ def _measurement(scan: Scan, wavelength: float | None) -> Measurement:
         raise XtinctError(f"{scan.name}: {len(two_theta)} points are no profile, expected at least {_FEWEST}")
     _say_steps(scan, two_theta)
     _say_saturated(scan, intensity)
+    _say_joined(scan, two_theta, intensity)
     return Measurement(
         two_theta=two_theta,
         intensity=intensity,
@@ -485,6 +486,16 @@ def _say_saturated(scan: Scan, intensity: np.ndarray) -> None:
         scan.notes.append(
             f"the highest peaks end flat at {highest:g}, as of a saturated counter: they were higher, and "
             "known structures fit them less well; an attenuator or a shorter time would help"
+        )
+
+
+def _say_joined(scan: Scan, two_theta: np.ndarray, intensity: np.ndarray) -> None:
+    if (found := joined_at(intensity)) is not None:
+        i, factor = found
+        scan.notes.append(
+            f"between {two_theta[i - 1]:.2f} and {two_theta[i]:.2f} degrees all intensities change by a "
+            f"factor of {factor:.2g}, as where ranges of different counting times were joined: lines there "
+            "may be false; divide each range by its time"
         )
 
 

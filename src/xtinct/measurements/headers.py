@@ -17,6 +17,11 @@ GRAPHITE = 3.354
 _VALUE = r"([-+]?(?:\d+(?:[.,]\d+)?|\.\d+)(?:[eE][-+]?\d+)?)"
 _UNIT = r"\s*[\"')\]]*\s*(nm|å|angstroms?|ang|pm|m|a)?(?![a-z])"
 _GAP = r"[^0-9\n+-]{0,40}?"
+#: The number of what the value belongs to: "wavelength of channel 12: 1.54056" is none of 12.
+_OF = (
+    r"(?:[^0-9\n]{1,40}?(?:(?:channel|detector|bank|#)\s*\d{1,3}\b(?![.,]\d)"
+    r"|(?<!\d)\d{1,3}[\])]?\s*[:=](?=\s*[-+]?\.?\d)))?"
+)
 _LINE = (
     r"(?:k[\s_-]*(?:alpha|a|α)[\s_-]*{0}|alpha[\s_-]*{0}|\bwl{0}|(?:lambda|wave\s*length)[\s_-]*{0})\b"
     r"(?!\s*/|\s*intens|[.,]\d)"
@@ -39,7 +44,7 @@ _PATTERNS = {
     "alpha1": _LINE.replace("{0}", "1") + _GAP + _VALUE + _UNIT,
     "alpha2": "(?<!/)" + _LINE.replace("{0}", "2") + _GAP + _VALUE + _UNIT,
     "ratio": _RATIO + _GAP + _VALUE,
-    "plain": _LENGTH + _GAP + _VALUE + r"(?!\s*/)" + _UNIT,
+    "plain": _LENGTH + _OF + _GAP + _VALUE + r"(?!\s*/)" + _UNIT,
     "energy": _ENERGY + _GAP + _VALUE + r"\s*[\"')\]]*\s*(kev|ev)",
     "energy_in": _ENERGY + r"\s*[\[(,_]?\s*(?P<unit>kev|ev)\b" + _GAP + _VALUE,
     "time": _STEP + _GAP + _VALUE,

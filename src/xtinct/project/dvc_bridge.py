@@ -18,6 +18,9 @@ _NOTHING_TO_DO = "Nothing to be done"
 
 def snapshot() -> None:
     """Record in DVC what a plain Snakemake run has made; refuse while anything is out of date."""
+    _require("snakemake")
+    if not Path("dvc.yaml").is_file():
+        raise XtinctError("dvc.yaml: no such file; run this in the project's folder")
     reason = _snakemake_needs()
     if reason:
         raise XtinctError(

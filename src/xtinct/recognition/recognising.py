@@ -13,6 +13,7 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable
+from xtinct.observer.answer.remarks import of_beam
 from xtinct.observer.asking import as_measurement, listed, read
 from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation, radiation_of
@@ -96,8 +97,10 @@ def recognise(
     if isinstance(pattern, str | Path):
         pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
     found, targets, name, notes = _targets(pattern, wavelength)
+    if found is not None:
+        notes = (*notes, *found.notes, *map(str, of_beam(found)))
     answer = recognise_targets(table, targets, rows, name, phases)
-    return replace(answer, notes=(*notes, *(found.notes if found else ()), *answer.notes))
+    return replace(answer, notes=(*notes, *answer.notes))
 
 
 def recognised_cells(found: Found, table: Table, most: int = 25) -> list[RecognisedCell]:

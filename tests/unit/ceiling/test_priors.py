@@ -44,8 +44,8 @@ def test_tables_that_are_no_prior_are_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(XtinctError, match=r"prior\.csv"):
         read_prior(path)
-    with pytest.raises(XtinctError, match="no such file"):
-        read_prior(tmp_path / "none.csv")
+    with pytest.raises(XtinctError, match="no such file; a prior is mp, uniform or a table"):
+        read_prior("natural")
 
 
 def test_all_groups_alike_is_a_prior_of_its_own_name():

@@ -106,6 +106,11 @@ def test_gzip_and_the_name_do_not_matter(same, rows, profile):
             None,
         ),
         ("# CuKα\n", 1.5405929, 1.5444274),
+        ("# wavelength of channel 12: 1.54056\n", 1.54056, None),
+        ("# wavelength (detector 3) = 0.7093 A\n", 0.7093, None),
+        ("# wavelength of bank 2 is 1.066\n", 1.066, None),
+        ("# Wavelength[0]: 1.54056\n", 1.54056, None),
+        ("# wavelength 1: 1.5406\n# wavelength 2: 1.5444\n", 1.5406, 1.5444),
     ],
 )
 def test_headers_say_the_wavelength(file, profile, header, first, second):

@@ -1,5 +1,7 @@
 """Order, gaps, repeats, ranges, steps, and lists of peaks."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,18 @@ def test_a_saturated_counter_is_said(file, profile, rows):
     once = read_measurement(file(rows(profile.x, np.minimum(profile.y, 500))))
     said = [any("end flat at" in note for note in one.notes) for one in (whole, cut, once)]
     assert said == [False, True, True]
+
+
+@pytest.mark.parametrize(("factor", "place"), [(3, 30.0), (1 / 4, 21.0), (1, 30.0)])
+def test_ranges_joined_without_their_times_are_said(file, profile, rows, factor, place):
+    counts = np.random.default_rng(3).poisson(profile.y * np.where(profile.x < place, 4, 4 * factor))
+    notes = read_measurement(file(rows(profile.x, counts))).notes
+    said = [note for note in notes if "different counting times" in note]
+    if factor == 1:
+        assert not said
+    else:
+        assert f"between {place - 0.02:.2f} and {place:.2f} degrees" in said[0]
+        assert float(re.search(r"factor of ([\d.]+)", said[0])[1]) == pytest.approx(factor, rel=0.1)
 
 
 def test_angles_below_zero_are_left_out(file, rows):

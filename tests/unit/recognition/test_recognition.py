@@ -153,6 +153,15 @@ def _symbols(formula):
     return re.findall(r"[A-Z][a-z]?", formula)
 
 
+def test_a_primary_beam_that_was_left_out_is_said(table, structures):
+    low = replace(CLEAN, first=(0.6, 0.61))
+    pattern = pattern_of(simulate_measurement(chosen(structures)[1]["cif"], 5, low))
+    beam = 2e6 * np.exp(-pattern.two_theta / 0.35)
+    flank = replace(pattern, intensity=pattern.intensity + np.random.default_rng(1).poisson(beam))
+    said = [note for one in (pattern, flank) for note in xtinct.recognise(one, table).notes]
+    assert [("primary beam" in note, "left out" in note) for note in said] == [(True, True)]
+
+
 def test_a_mixture_names_both_phases(table, structures):
     """Two cubic salts in one pattern, the second at half the height of the first."""
     cubic = [

@@ -55,10 +55,11 @@ def _places(peaks: Peaks) -> str:
 
 def of_peaks(found: Found) -> list[Statement]:
     """What the beginning of the pattern and the peaks alone tell."""
-    return [*_beam(found), *_of_peaks(found)]
+    return [*of_beam(found), *_of_peaks(found)]
 
 
-def _beam(found: Found) -> list[Statement]:
+def of_beam(found: Found) -> list[Statement]:
+    """That the flank of the primary beam was left out, where it was."""
     if found.beam is None:
         return []
     return [
@@ -244,8 +245,8 @@ def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
                 "undecided",
                 f"The best lattice has M20 = {best.m20:.2g}: below {_DOUBTFUL_M20:.0f} a cell may index the "
                 f"lines by chance, the more so a large one ({best.volume:.0f} angstrom^3).",
-                "Several phases in the specimen look like this: tell what you know (--elements, --cell), or "
-                "index the lines without those of known phases (--peaks).",
+                "Several phases in the specimen look like this: tell what you know (--family, --cell, and "
+                "--elements to xtinct predict), or index the lines without those of known phases (--peaks).",
             )
         )
     if answer.unknown > 0.5:
