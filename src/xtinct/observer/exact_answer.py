@@ -10,17 +10,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from xtinct.observer.answer.answer_data import ClassAnswer, LatticeAnswer, LineAnswer, Statement, spread
+from xtinct.observer.answer.answer_data import LatticeAnswer, LineAnswer, Statement
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact.exact_observer import Answer, Observer
 from xtinct.observer.exact.finding import Lattice
 from xtinct.observer.exact.setting import fwhm_of
 from xtinct.observer.fitting.line_sets import lines_of
+from xtinct.observer.group_probabilities import spread_over
 from xtinct.observer.judging.lattice_classes import DecidingLine
 from xtinct.observer.peaks.peak_shapes import q_of, true_angle
 from xtinct.observer.peaks.radiation_found import Found
+from xtinct.observer.question import Question
 from xtinct.patterns.instrument import FWHM_PER_SIGMA, Instrument
-from xtinct.symmetry.classes import extinction_classes
+from xtinct.symmetry.families import FAMILIES
 from xtinct.symmetry.operations import bravais_lattice, centring
 
 #: Noise over the highest point below which a pattern is ideal: single precision leaves less.
@@ -77,14 +79,10 @@ def observe_ideal(
 
 
 def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> Observation:
-    lattice, groups = answer.lattice, dict(answer.groups)
+    lattice = answer.lattice
+    families = tuple(family for family in FAMILIES if family in nothing.families)
     axes, cosines = lattice.cell[:3], np.cos(np.radians(lattice.cell[3:]))
     factor = 1 - (cosines**2).sum() + 2 * cosines.prod()
-    classes = [
-        ClassAnswer(f, c.symbol, tuple(c.members), sum(groups.get(g, 0.0) for g in c.members))
-        for f in nothing.families
-        for c in extinction_classes(f)
-    ]
     found = LatticeAnswer(
         family=lattice.family,
         bravais=bravais_lattice(answer.groups[0][0]),
@@ -108,9 +106,7 @@ def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> 
         nothing,
         lattices=[found],
         unknown=0.0,
-        families={f: sum(c.probability for c in classes if c.family == f) for f in nothing.families},
-        classes=sorted(classes, key=lambda c: -c.probability),
-        groups=spread(groups),
+        **spread_over(dict(answer.groups), Question(families=families)),
         lines=_lines(answer, wavelength),
         deciding={rival: _deciding(answer)} if rival else {},
         statements=[*nothing.statements, *said],

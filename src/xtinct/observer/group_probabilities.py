@@ -54,7 +54,10 @@ def by_votes(posterior: ClassPosterior, judged: ClassPosterior, question: Questi
 
 
 def spread_over(groups: dict[int, float], question: Question) -> dict[str, object]:
-    """Families, classes and groups of an `Observation` from probabilities of groups: they agree."""
+    """Families, classes and groups of an `Observation` from probabilities of groups: they agree.
+
+    Each has the most probable first.
+    """
     total = sum(groups.values())
     groups = {g: p / total for g, p in groups.items()}
     classes = [
@@ -62,8 +65,9 @@ def spread_over(groups: dict[int, float], question: Question) -> dict[str, objec
         for f in question.families
         for c in extinction_classes(f)
     ]
+    families = {f: sum(groups.get(g, 0.0) for g in space_groups(f)) for f in question.families}
     return {
-        "families": {f: sum(groups.get(g, 0.0) for g in space_groups(f)) for f in question.families},
+        "families": dict(sorted(families.items(), key=lambda item: -item[1])),
         "classes": sorted(classes, key=lambda c: -c.probability),
         "groups": spread(groups),
     }

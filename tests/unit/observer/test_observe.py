@@ -57,6 +57,7 @@ def test_probabilities_of_one_answer_agree(measured_yttria):
     assert sum(groups.values()) == pytest.approx(1)
     for item in measured_yttria.classes:
         assert item.probability == pytest.approx(sum(groups[g] for g in item.members))
+    assert list(measured_yttria.families.values()) == sorted(measured_yttria.families.values(), reverse=True)
     for family, probability in measured_yttria.families.items():
         own = sum(c.probability for c in measured_yttria.classes if c.family == family)
         assert probability == pytest.approx(own)

@@ -141,7 +141,7 @@ class AnswerData:
     lattices     candidates, the best of the most probable cell first, then by probability; empty where none
                  was found
     unknown      probability that the lattice is none of them
-    families     probability of every crystal family
+    families     probability of every crystal family, the most probable first
     classes      extinction classes, most probable first; groups, (number, probability) likewise
     read_as      (family, symbol) of the best class of the best lattice, where its lines were judged
     lines        observed lines, ascending
