@@ -28,6 +28,9 @@ from xtinct.symmetry.operations import centring
 
 #: What `database` is where no known structure shall be asked.
 NO_DATABASE = "none"
+#: Probability from which a known structure answers for its lines that are too weak to be seen: those that fit
+#: less well have votes, but the pattern need not be like theirs in what it does not show.
+_ANSWERS = 0.05
 
 
 def identify(
@@ -101,7 +104,9 @@ def told_by(recognition: Recognition, question: Question) -> Question:
     if not recognition.known or (question.cell is not None and not _has_cell(suggested, question.cell)):
         return question
     known = tuple(
-        KnownLines(x.number, x.cell, x.probability, x.d_star, x.intensity) for x in recognition.known
+        KnownLines(x.number, x.cell, x.probability, x.d_star, x.intensity)
+        for x in recognition.known
+        if x.probability >= _ANSWERS
     )
     return replace(
         question, suggested=suggested, trust=recognition.probability, votes=recognition.groups, known=known
