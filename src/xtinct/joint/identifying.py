@@ -14,6 +14,7 @@ from xtinct.lattices.bravais import reduced, same
 from xtinct.measurements import Measurement, PeakTable, radiation_of
 from xtinct.observer.asking import Pattern, Wavelength, asked, observe_list, read
 from xtinct.observer.indexing.candidates import Suggestion, candidates
+from xtinct.observer.judging.known_lines import KnownLines
 from xtinct.observer.observe import observe_found, peaks_of
 from xtinct.observer.peaks.radiation_found import Found
 from xtinct.observer.question import Question
@@ -27,6 +28,9 @@ from xtinct.symmetry.operations import centring
 
 #: What `database` is where no known structure shall be asked.
 NO_DATABASE = "none"
+#: Probability from which a known structure answers for its lines that are too weak to be seen: those that fit
+#: less well have votes, but the pattern need not be like theirs in what it does not show.
+_ANSWERS = 0.05
 
 
 def identify(
@@ -99,7 +103,14 @@ def told_by(recognition: Recognition, question: Question) -> Question:
     suggested = lattices_of(recognition)
     if not recognition.known or (question.cell is not None and not _has_cell(suggested, question.cell)):
         return question
-    return replace(question, suggested=suggested, trust=recognition.probability, votes=recognition.groups)
+    known = tuple(
+        KnownLines(x.number, x.cell, x.probability, x.d_star, x.intensity)
+        for x in recognition.known
+        if x.probability >= _ANSWERS
+    )
+    return replace(
+        question, suggested=suggested, trust=recognition.probability, votes=recognition.groups, known=known
+    )
 
 
 def _has_cell(suggested: tuple[Suggestion, ...], cell: tuple[float, ...]) -> bool:

@@ -27,8 +27,8 @@ def fitted_to_the_end(found: Found, one: Judged, question: Question) -> tuple[La
     try:
         fit = fit_cell(found.measured, one.candidate.family, one.candidate.metric, profile, known=True)
     except (XtinctError, np.linalg.LinAlgError):
-        return one.fit, by_votes(one.posterior, one.posterior, question)
-    posterior = by_votes(class_posterior(fit, question.of_family(fit.family)), one.posterior, question)
+        return one.fit, by_votes(one.posterior, one, question)
+    posterior = by_votes(class_posterior(fit, question.of_family(fit.family)), one, question)
     metric = standard_metric(fit, posterior)
     if metric is None:
         return fit, posterior
@@ -37,7 +37,7 @@ def fitted_to_the_end(found: Found, one: Judged, question: Question) -> tuple[La
         fit = on_other_axes(found.measured, fit, metric)
     except (XtinctError, np.linalg.LinAlgError):
         return fit, posterior
-    return fit, by_votes(class_posterior(fit, question.of_family(fit.family)), one.posterior, question)
+    return fit, by_votes(class_posterior(fit, question.of_family(fit.family)), one, question)
 
 
 def axes_of(number: int, fit: LatticeFit, allowed: np.ndarray) -> np.ndarray | None:

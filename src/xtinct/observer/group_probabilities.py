@@ -6,6 +6,7 @@ import numpy as np
 
 from xtinct.ceiling.priors import occurrence
 from xtinct.observer.answer.answer_data import ClassAnswer, spread
+from xtinct.observer.judging.court import Judged
 from xtinct.observer.judging.lattice_classes import ClassPosterior
 from xtinct.observer.judging.weighing import SUGGESTED, WEIGHTS, tempered, voted
 from xtinct.observer.question import Question
@@ -43,14 +44,25 @@ def unfound(question: Question) -> dict[int, float]:
 
 def prior_with_votes(question: Question, prior: Mapping[int, float]) -> dict[int, float]:
     """A prior of the space groups with the votes, where there are any."""
-    heard = with_votes(question, np.array(list(prior)), np.array(list(prior.values())))
-    return dict(zip(prior, heard.tolist(), strict=True))
+    weighted = with_votes(question, np.array(list(prior)), np.array(list(prior.values())))
+    return dict(zip(prior, weighted.tolist(), strict=True))
 
 
-def by_votes(posterior: ClassPosterior, judged: ClassPosterior, question: Question) -> ClassPosterior:
+def heard(question: Question, one: Judged) -> np.ndarray:
+    """Probabilities (n,) of the groups of a judged lattice, by absences and by votes.
+
+    Lines of the structures that vote do not speak against them where they are too weak to be seen.
+    """
+    own, power = one.posterior, (SUGGESTED if question.suggested else WEIGHTS).temper
+    alone = tempered(own.group_probability, power)
+    if question.known:
+        alone = alone * own.by_known(one.fit, question.known, question.votes, power)
+    return with_votes(question, own.groups, alone)
+
+
+def by_votes(posterior: ClassPosterior, one: Judged, question: Question) -> ClassPosterior:
     """The posterior of a lattice with its classes in the order that its judging, and the votes, gave them."""
-    power = tempered(judged.group_probability, (SUGGESTED if question.suggested else WEIGHTS).temper)
-    return posterior.ordered(judged.groups, with_votes(question, judged.groups, power))
+    return posterior.ordered(one.posterior.groups, heard(question, one))
 
 
 def spread_over(groups: dict[int, float], question: Question) -> dict[str, object]:

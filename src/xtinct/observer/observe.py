@@ -26,10 +26,10 @@ from xtinct.observer.fitting.line_sets import centring_of
 from xtinct.observer.group_probabilities import (
     add_lattice,
     by_votes,
+    heard,
     prior_with_votes,
     spread_over,
     unfound,
-    with_votes,
 )
 from xtinct.observer.indexing.candidates import NOTHING, Candidate, Suggestion, candidates, suggested
 from xtinct.observer.judging.weighing import SUGGESTED, WEIGHTS, sharpened, tempered
@@ -172,12 +172,14 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: Wei
         # All lattices were judged over one range and with one variance: what a longer range adds is mostly
         # overlap and misfit, and names fewer classes right.
         alone = tempered(one.posterior.group_probability, weights.temper)
-        heard = with_votes(question, one.posterior.groups, alone)
-        for number, x, y in zip(one.posterior.groups.tolist(), alone.tolist(), heard.tolist(), strict=True):
+        together = heard(question, one)
+        for number, x, y in zip(
+            one.posterior.groups.tolist(), alone.tolist(), together.tolist(), strict=True
+        ):
             if number in groups:
                 absences[number] += p * x
                 groups[number] += p * y
-        told = (fit, posterior) if i == 0 else (one.fit, by_votes(one.posterior, one.posterior, question))
+        told = (fit, posterior) if i == 0 else (one.fit, by_votes(one.posterior, one, question))
         letter = centring_of(told[0].lines, told[1].allowed(told[1].symbols[0]))
         lattice = fitted_lattice(replace(one, fit=told[0]), letter, p, found.peaks)
         lattices.append(lattice if i == 0 else on_c_axes(lattice))

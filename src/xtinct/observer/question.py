@@ -12,6 +12,7 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.conventional import conventional_cell_errors
 from xtinct.lattices.metric import reciprocal_metric
 from xtinct.observer.indexing.candidates import Suggestion
+from xtinct.observer.judging.known_lines import KnownLines
 from xtinct.symmetry.families import FAMILIES, MONOCLINIC, family_of, space_groups
 from xtinct.symmetry.operations import centring
 
@@ -28,6 +29,7 @@ class Question:
     suggested  lattices to be judged beside those that the observer finds, the strongest first
     trust      probability that the first of them is right
     votes      probability of every space group by what suggested them; None: they have no voice
+    known      lines of the structures that vote, the most probable first
     note       what was made of the cell, where it was told on other axes
     """
 
@@ -39,6 +41,7 @@ class Question:
     suggested: tuple[Suggestion, ...] = ()
     trust: float = 0.0
     votes: Mapping[int, float] | None = None
+    known: tuple[KnownLines, ...] = ()
     note: str = ""
 
     def __post_init__(self) -> None:

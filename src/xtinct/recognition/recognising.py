@@ -275,7 +275,7 @@ def recognise_targets(
     numbers = table.numbers[ranked.rows].astype(np.int64)
     answer = Recognition(
         name=name,
-        known=_known(table, ranked, heads, right),
+        known=_known(table, targets, ranked, heads, right),
         probability=right,
         groups=_groups(structure_scores.group_probabilities(values, numbers, right, frequency)),
         peaks=len(targets),
@@ -290,7 +290,9 @@ def _groups(probabilities: np.ndarray) -> dict[int, float]:
     return {int(g): float(probabilities[g]) for g in order if g and probabilities[g] > 0}
 
 
-def _known(table: Table, ranked: Ranked, heads: list[list[int]], right: float) -> tuple[Known, ...]:
+def _known(
+    table: Table, targets: Targets, ranked: Ranked, heads: list[list[int]], right: float
+) -> tuple[Known, ...]:
     shown = heads[:_TOLD]
     share = structure_scores.shares(ranked.scores[[head[0] for head in heads]])
     every = [at for head in shown for at in head]
@@ -300,6 +302,8 @@ def _known(table: Table, ranked: Ranked, heads: list[list[int]], right: float) -
         at = head[0]
         row = ranked.rows[at]
         number = int(table.numbers[row])
+        shift = float(ranked.matched["shift"][at])
+        angle, intensity = _lines(table, targets, ranked, at)
         out.append(
             Known(
                 structure_id=names[at]["structure_id"],
@@ -311,13 +315,15 @@ def _known(table: Table, ranked: Ranked, heads: list[list[int]], right: float) -
                 stored=table.cells[row].astype(np.float64),
                 score=float(ranked.scores[at]),
                 probability=float(right * part),
-                shift=float(ranked.matched["shift"][at]),
+                shift=shift,
                 cosine=float(ranked.matched["textured"][at]),
                 explained=float(ranked.matched["explained"][at]),
                 also=tuple(
                     (names[x]["structure_id"], names[x]["formula"], int(table.numbers[ranked.rows[x]]))
                     for x in head[1:]
                 ),
+                d_star=2 * np.sin(np.radians((angle - shift) / 2)) / targets.wavelength,
+                intensity=intensity,
             )
         )
     return tuple(out)

@@ -32,6 +32,8 @@ class Known:
     cosine          likeness of root intensities, 0 to 1
     explained       share of the peaks' root areas that have a line
     also            structures that this pattern does not tell from it: (id, formula, number)
+    d_star          float64 (m,): 1/d of its lines by the refined cell, 1/angstrom; intensity, (m,), of them
+                    over the strongest, under the Lorentz-polarisation factor of one wavelength
     """
 
     structure_id: str
@@ -46,7 +48,9 @@ class Known:
     shift: float
     cosine: float
     explained: float
-    also: tuple[tuple[str, str, int], ...] = ()
+    also: tuple[tuple[str, str, int], ...]
+    d_star: np.ndarray = field(repr=False)
+    intensity: np.ndarray = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, texts and lists."""

@@ -312,6 +312,33 @@ def test_an_answer_of_the_lesser_phase_is_said_to_be_of_it(measured_yttria):
         assert any("of the lesser phase" in text for text in texts) == said
 
 
+def test_a_lattice_that_explains_the_lines_better_is_said(measured_yttria):
+    """The best one in a lower symmetry; or, where lines are left, a larger one that has all its lines."""
+    best = measured_yttria.lattice
+    shorter = replace(
+        best, family="tetragonal", bravais="tI", cell=best.cell * [1, 1, 0.999, 1, 1, 1], m20=1.5 * best.m20
+    )
+    larger = replace(best, bravais="cP", centring="P", m20=1.1 * best.m20)
+    lines = [replace(measured_yttria.lines[0], hkl=None), *measured_yttria.lines[1:]]
+
+    def said(other, lines=measured_yttria.lines):
+        answer = replace(measured_yttria, lattices=[best, other], lines=lines)
+        texts = [str(one) for one in of_answer(answer, None) if one.kind == "undecided"]
+        return [
+            ("In a lower symmetry" in x and "tI 10.60" in x, "A larger lattice" in x and "cP 10.60" in x)
+            for x in texts
+        ]
+
+    assert said(shorter) == [(True, False)]
+    assert said(replace(shorter, m20=1.1 * best.m20)) == []
+    assert said(replace(shorter, cell=best.cell * [1, 1, 0.9, 1, 1, 1])) == []
+    assert said(replace(shorter, family="triclinic")) == []
+    assert said(larger, lines) == [(False, True)]
+    assert said(larger) == []
+    assert said(replace(larger, m20=0.9 * best.m20), lines) == []
+    assert said(replace(larger, cell=best.cell * 1.1), lines) == []
+
+
 def test_radiations_are_weighed_on_common_points():
     """Of few doublets the search goes on to the last point; of single lines, twice as many, it does not."""
     found = find(*pattern(caesium_chloride(), fwhm=0.1, high=140.0), radiation_of(1.5406))

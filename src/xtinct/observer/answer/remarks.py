@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xtinct.lattices.bravais import POINTS, same
-from xtinct.observer.answer.answer_data import AnswerData, LineAnswer, Statement
+from xtinct.lattices.bravais import POINTS, reduced, relation, same
+from xtinct.observer.answer.answer_data import AnswerData, LatticeAnswer, LineAnswer, Statement
 from xtinct.observer.indexing.candidates import Candidate
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.peaks.peak_shapes import q_of
 from xtinct.observer.peaks.radiation_found import Found
+from xtinct.symmetry.families import BY_SYMMETRY, TRICLINIC
 
 #: FWHM at copper's wavelength, degree, above which a hump is no crystal's peak; and above which lines hide.
 _HUMP, _BROAD = 2.0, 0.45
@@ -20,6 +21,8 @@ _SECOND_SHARE, _SECOND_LINES = 0.04, 3
 #: M20 below which an indexing is doubtful (de Wolff 1968, J. Appl. Cryst. 1, 108), and above which it fits;
 #: lines that it is judged by.
 _DOUBTFUL_M20, _GOOD_M20, _MERIT_LINES = 10.0, 20.0, 10
+#: How many times as large M20 is in a lower symmetry that is said.
+_BETTER = 1.2
 #: Share of lengths, and degrees, within which two lattices of one pattern are hardly two phases.
 _ALIKE = 0.01, 1.0
 #: Volume of a lattice point, angstrom^3, below which no crystal is known: nickel has 10.9 (Swanson and Tatge
@@ -179,7 +182,7 @@ def two_phases(best: Candidate, first: Candidate, second: Candidate) -> Statemen
     )
 
 
-def _with_cell(lattice: Candidate) -> str:
+def _with_cell(lattice: Candidate | LatticeAnswer) -> str:
     edges = " ".join(f"{x:.4f}" for x in lattice.cell[:3])
     angles = " ".join(f"{x:.2f}" for x in lattice.cell[3:])
     return f"{lattice.bravais} {edges} {angles} (angstrom, degrees)"
@@ -229,6 +232,7 @@ def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
                 "The strong lines are of the other phase.",
             )
         )
+    said += _of_better_lattices(answer.lattices, len(foreign))
     profile = answer.fit.profile if answer.fit is not None else None
     if profile is not None and abs(profile.zero + profile.displacement) > _SHIFT:
         said.append(
@@ -260,6 +264,35 @@ def of_answer(answer: AnswerData, found: Found) -> list[Statement]:
             )
         )
     return said
+
+
+def _of_better_lattices(lattices: Sequence[LatticeAnswer], foreign: int) -> list[Statement]:
+    """That a less probable lattice explains the lines better: the best one in a lower symmetry; or a larger
+    one that has all its lines and more, where some lines are `foreign`.
+
+    Both have more lines, which M20 charges. A triclinic cell, of six free numbers, does not count as lower.
+    """
+    best = lattices[0]
+    cell = reduced(best.cell, best.centring)
+    lower = BY_SYMMETRY[BY_SYMMETRY.index(best.family) + 1 :]
+    for one in sorted(lattices[1:], key=lambda x: -x.m20):
+        if one.m20 <= best.m20:
+            break
+        merit = f"{_with_cell(one)}: M20 = {one.m20:.0f} in place of {best.m20:.0f}."
+        own = reduced(one.cell, one.centring)
+        if foreign and relation(own, cell) > 1:
+            text = f"A larger lattice has all lines of the best one, and explains more: {merit}"
+            advice = (
+                "Weak lines of a superstructure look like this, and so do lines of another phase: longer "
+                "counting shows more of them."
+            )
+            return [Statement("undecided", text, advice)]
+        nearly = one.family in lower and one.family != TRICLINIC and same(own, cell)
+        if nearly and one.m20 > _BETTER * best.m20:
+            text = f"In a lower symmetry the best lattice explains the lines better, {merit}"
+            advice = "Look for lines that are split, or wider than others: a sharper instrument shows it."
+            return [Statement("undecided", text, advice)]
+    return []
 
 
 def _none_is_right(answer: AnswerData, foreign: int) -> Statement:

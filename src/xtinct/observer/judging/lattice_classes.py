@@ -1,7 +1,7 @@
 """Extinction classes and space groups of a lattice, with their probabilities and the lines that decide."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from xtinct.ceiling.extinction import Weight, prior_weights
 from xtinct.observer.fitting.line_sets import AbsenceSets, Lines, absence_sets
 from xtinct.observer.fitting.pawley import LatticeFit
+from xtinct.observer.judging.known_lines import KnownLines, of_lattice, too_weak
 from xtinct.observer.judging.pattern_evidence import LAW, Law, SetEvidence, heights_of, set_evidence
 
 _DECIBANS = 10.0 / math.log(10.0)
@@ -16,6 +17,8 @@ _DECIBANS = 10.0 / math.log(10.0)
 _EVEN = 1e-3
 #: Absence sets that the evidence of a lattice is summed over.
 _SETS = 6
+#: Most that the logarithm of a probability gains by weak lines of a known structure: numbers stay finite.
+_MOST_GAIN = 600.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,38 @@ class ClassPosterior:
         total += np.log(self._sets.share.sum(axis=1)[likely] / self._sets.share.sum())
         return float(np.logaddexp.reduce(total)) + heights.foreign
 
+    def by_known(
+        self, fit: LatticeFit, known: Sequence[KnownLines], votes: Mapping[int, float], power: float
+    ) -> np.ndarray:
+        """What known structures make of the probabilities of `groups`, to a power: factors (n_groups,).
+
+        The best absence set of all forbids lines that a group allows. If a known structure of this lattice
+        and group has none of these strong enough to be seen, they do not speak against the group, with the
+        probability that the sample is this structure where it has the group.
+
+        votes  probability of every space group by what knows the structures
+        """
+        sets, before = self._sets, self._of_sets.total
+        factors = np.ones(len(self.groups))
+        best = sets.allowed[np.argmax(before + np.log(sets.share.sum(axis=1)))]
+        heights = None
+        for one in known:
+            if not of_lattice(one, fit):
+                continue
+            heights = heights_of(fit) if heights is None else heights
+            share = sets.share[:, list(sets.groups).index(one.number)]
+            own = np.flatnonzero(share)
+            unseen = sets.allowed[own] & ~best
+            alike = unseen.any(axis=1) & ~unseen[:, ~too_weak(one, fit, heights)].any(axis=1)
+            if not alike.any():
+                continue
+            after = before[own].copy()
+            after[alike] = set_evidence(heights, sets.allowed[own[alike]] & best).total
+            gain = _whole(after, share[own]) - _whole(before[own], share[own])
+            chance = min(1.0, one.probability / max(votes.get(one.number, 0.0), 1e-300))
+            factors[self.groups == one.number] += chance * math.expm1(min(power * gain, _MOST_GAIN))
+        return factors
+
     def _best_set(self, symbol: str) -> int:
         """The absence set by which a class explains the pattern best."""
         index = self._sets.symbols.index(symbol)
@@ -131,6 +166,11 @@ class ClassPosterior:
             )
         found.sort(key=lambda line: -abs(line.decibans))
         return found[:most]
+
+
+def _whole(evidence: np.ndarray, share: np.ndarray) -> float:
+    """Logarithm of the evidence of a group, of that of its absence sets (n,) and their shares (n,)."""
+    return float(np.logaddexp.reduce(LAW.sharpness * evidence + np.log(share)))
 
 
 def class_posterior(

@@ -10,6 +10,7 @@ from simulated_patterns import TRUE, simulated
 from xtinct.ceiling.priors import frequencies
 from xtinct.observer.fitting.line_sets import absence_sets, lines_of
 from xtinct.observer.fitting.pawley import FitSettings, fit_lattice
+from xtinct.observer.judging.known_lines import KnownLines
 from xtinct.observer.judging.lattice_classes import class_posterior
 from xtinct.observer.judging.pattern_evidence import INTENSITY_MEANS, INTENSITY_WEIGHTS, lorentz_polarization
 from xtinct.observer.peaks.gridded import measured
@@ -202,3 +203,44 @@ def test_a_foreign_line_counts_as_much_as_it_lowers_chi2():
         alone = class_posterior(fit).whole_evidence(fit, inflation)
         both = class_posterior(known).whole_evidence(known, inflation)
         assert both - alone == pytest.approx(drop / inflation, rel=0.05)
+
+
+def test_weak_lines_of_a_known_structure_do_not_speak_against_it():
+    """As those of CsI, whose lines with h + k + l odd need two ions to scatter differently."""
+    posterior, fit = posterior_of(229, 20_000.0, 1)
+    assert posterior.symbols[0] == "I - - -"
+    odd = ~posterior.allowed("I - - -")
+    strong = np.maximum(fit.area[: len(odd)], 0.0)
+    cell, d_star = np.array(CELLS["cubic"], dtype=np.float64), np.sqrt(fit.q)
+
+    def factors(share, probability=0.8, number=221, cell=cell):
+        intensity = np.where(odd, share * strong.max(), strong)
+        known = KnownLines(number, cell, probability, d_star, intensity)
+        return posterior.by_known(fit, [known], {221: 0.8, 229: 0.1}, 0.5)
+
+    weak = factors(1e-5)
+    own = posterior.groups == 221
+    assert weak[own] > 20
+    assert (weak[~own] == 1.0).all()
+    # By the probability that the sample is this structure, if it has the group.
+    assert factors(1e-5, 0.2)[own] - 1 == pytest.approx((weak[own] - 1) / 4)
+    # Its lines would be seen; the group forbids what the pattern does not show; another lattice.
+    assert (factors(0.1) == 1.0).all()
+    assert (factors(1e-5, number=229) == 1.0).all()
+    assert (factors(1e-5, cell=cell * [1.2, 1.2, 1.2, 1, 1, 1]) == 1.0).all()
+
+
+def test_one_line_that_would_be_seen_is_enough_against_a_known_structure():
+    posterior, fit = posterior_of(229, 20_000.0, 1)
+    odd = np.flatnonzero(~posterior.allowed("I - - -"))
+    intensity = np.maximum(fit.area[: len(fit.lines)], 0.0)
+    intensity[odd] = 0.0
+    cell = np.array(CELLS["cubic"], dtype=np.float64)
+
+    def factors():
+        known = KnownLines(221, cell, 0.8, np.sqrt(fit.q), intensity)
+        return posterior.by_known(fit, [known], {221: 0.8}, 0.5)
+
+    assert factors().max() > 20
+    intensity[odd[0]] = 0.1 * intensity.max()
+    assert (factors() == 1.0).all()
