@@ -46,6 +46,10 @@ OTHER = {
     "instrument.impurities": [[0.3, 0.1]],
     "instrument.background": {"chebyshev": [0.01], "humps": []},
     "ceilings.ks": [1, 2],
+    "models.logq.points": 512,
+    "train.processes": None,  # batches are whole ghost batches in each process: see TOGETHER
+    "train.batch_size": 128,
+    "train.ghost_batch": 32,
     "observer.families": ["tetragonal"],
     "experiments.imbalanced.families": ["cubic", "tetragonal"],
     "observer.laws.ulbd": "physical",
@@ -138,6 +142,7 @@ TOGETHER = (
         {"splits.cddd": "formula", "cleaning.protostructures": False},
     ),
     ("experiments.cddd.train", {}, APART),
+    ("train.processes", {"train.ghost_batch": 32}, {"train.ghost_batch": 32, "train.processes": 2}),
     ("patterns", APART, APART | CHANGES["two sets of measured patterns"]),
 )
 

@@ -230,7 +230,7 @@ def gpus_by_rule(planned):
 def test_gpus_are_asked_for_by_configuration(clone, tmp_path, device, asked):
     """Whatever the machine has that submits: with a driver's program on its path, and without."""
     config = yaml.safe_load((clone.path / "config/config.yaml").read_text())
-    config["train"].update(device=device, processes=2)
+    config["train"].update(device=device, processes=2, ghost_batch=32)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()

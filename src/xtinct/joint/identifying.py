@@ -28,9 +28,6 @@ from xtinct.symmetry.operations import centring
 
 #: What `database` is where no known structure shall be asked.
 NO_DATABASE = "none"
-#: Probability from which a known structure answers for its lines that are too weak to be seen: those that fit
-#: less well have votes, but the pattern need not be like theirs in what it does not show.
-_ANSWERS = 0.05
 
 
 def identify(
@@ -104,9 +101,7 @@ def told_by(recognition: Recognition, question: Question) -> Question:
     if not recognition.known or (question.cell is not None and not _has_cell(suggested, question.cell)):
         return question
     known = tuple(
-        KnownLines(x.number, x.cell, x.probability, x.d_star, x.intensity)
-        for x in recognition.known
-        if x.probability >= _ANSWERS
+        KnownLines(x.number, x.cell, x.probability, x.d_star, x.intensity) for x in recognition.known
     )
     return replace(
         question, suggested=suggested, trust=recognition.probability, votes=recognition.groups, known=known

@@ -126,8 +126,6 @@ def test_ions_that_scatter_alike_are_told():
     iodide = Structure.from_spacegroup("Pm-3m", Lattice.cubic(4.567), ["Cs", "I"], sites)
     answer = xtinct.predict(pattern(iodide), "CuKa", database=PACKAGED)
     assert answer.similar[0].structure_id == "powders:CsI_221"
-    # Others fit less well: what the pattern does not show need not be like theirs.
-    assert [one.number for one in told_by(answer.recognition, Question()).known] == [221]
     assert len(answer.recognition.known) > 1
     alone = answer.observation.by_absences
     assert max(alone, key=lambda item: item[1])[0] in (229, 204, 197, 211, 217)

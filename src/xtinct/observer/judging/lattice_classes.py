@@ -1,6 +1,7 @@
 """Extinction classes and space groups of a lattice, with their probabilities and the lines that decide."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,8 @@ _DECIBANS = 10.0 / math.log(10.0)
 _EVEN = 1e-3
 #: Absence sets that the evidence of a lattice is summed over.
 _SETS = 6
+#: How much more probable than those without weak lines the known structures must be that answer for theirs.
+_ANSWER = 0.5
 #: Most that the logarithm of a probability gains by weak lines of a known structure: numbers stay finite.
 _MOST_GAIN = 600.0
 
@@ -103,19 +106,26 @@ class ClassPosterior:
 
         The best absence set of all forbids lines that a group allows. If a known structure of this lattice
         and group has none of these strong enough to be seen, they do not speak against the group, with the
-        probability that the sample is this structure where it has the group.
+        probability that the sample is this structure where it has the group. Known structures answer so only
+        where those of the lattice and group are together more probable, by _ANSWER, than those that obey the
+        best absence set: databases of calculated structures have many distorted copies of crystals.
 
         votes  probability of every space group by what knows the structures
         """
         sets, before = self._sets, self._of_sets.total
         factors = np.ones(len(self.groups))
-        best = sets.allowed[np.argmax(before + np.log(sets.share.sum(axis=1)))]
-        heights = None
+        first = np.argmax(before + np.log(sets.share.sum(axis=1)))
+        best, place = sets.allowed[first], {number: i for i, number in enumerate(sets.groups)}
+        known = [one for one in known if of_lattice(one, fit)]
+        heights, obeying, together = None, 0.0, Counter()
         for one in known:
-            if not of_lattice(one, fit):
+            together[one.number] += one.probability
+            obeying += one.probability * bool(sets.share[first, place[one.number]])
+        for one in known:
+            if not together[one.number] - obeying > _ANSWER:
                 continue
             heights = heights_of(fit) if heights is None else heights
-            share = sets.share[:, list(sets.groups).index(one.number)]
+            share = sets.share[:, place[one.number]]
             own = np.flatnonzero(share)
             unseen = sets.allowed[own] & ~best
             alike = unseen.any(axis=1) & ~unseen[:, ~too_weak(one, fit, heights)].any(axis=1)

@@ -213,17 +213,23 @@ def test_weak_lines_of_a_known_structure_do_not_speak_against_it():
     strong = np.maximum(fit.area[: len(odd)], 0.0)
     cell, d_star = np.array(CELLS["cubic"], dtype=np.float64), np.sqrt(fit.q)
 
-    def factors(share, probability=0.8, number=221, cell=cell):
+    def factors(share, *probability, number=221, cell=cell, obeying=0.0):
         intensity = np.where(odd, share * strong.max(), strong)
-        known = KnownLines(number, cell, probability, d_star, intensity)
-        return posterior.by_known(fit, [known], {221: 0.8, 229: 0.1}, 0.5)
+        known = [KnownLines(number, cell, p, d_star, intensity) for p in probability or (0.8,)]
+        known.append(KnownLines(229, cell, obeying, d_star, intensity))
+        return posterior.by_known(fit, known, {221: 0.8, 229: 0.1}, 0.5)
 
     weak = factors(1e-5)
     own = posterior.groups == 221
     assert weak[own] > 20
     assert (weak[~own] == 1.0).all()
     # By the probability that the sample is this structure, if it has the group.
-    assert factors(1e-5, 0.2)[own] - 1 == pytest.approx((weak[own] - 1) / 4)
+    assert factors(1e-5, 0.6)[own] - 1 == pytest.approx((weak[own] - 1) * 3 / 4)
+    assert factors(1e-5, 0.4, 0.2)[own] - 1 == pytest.approx((weak[own] - 1) * 3 / 4)
+    # Structures that are less probable than not do not answer, nor a distorted copy of one that is known.
+    assert (factors(1e-5, 0.4) == 1.0).all()
+    assert (factors(1e-5, 0.6, obeying=0.2) == 1.0).all()
+    assert (factors(1e-5, 0.6, obeying=0.05)[own] > 1.0).all()
     # Its lines would be seen; the group forbids what the pattern does not show; another lattice.
     assert (factors(0.1) == 1.0).all()
     assert (factors(1e-5, number=229) == 1.0).all()
