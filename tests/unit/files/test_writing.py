@@ -233,6 +233,7 @@ OTHERWISE = {
     ("files/parquet.py", "write_table"): "of that writer",
     ("sources/listing.py", "write_table"): "writes to the hidden file",
     ("project/job.py", "write_bytes"): "a log, which grows",
+    ("auditing/pattern_sources.py", "open"): "a lock, which stays empty",
     ("app/serving.py", "open"): "an upload, in a temporary folder of the process",
 }
 _CALLS = (
