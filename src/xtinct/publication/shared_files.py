@@ -92,18 +92,17 @@ class SharedBuild:
     @cached_property
     def origins(self) -> dict[tuple[str, str], int]:
         """(source, licence) -> rows of line lists."""
-        counts: Counter[tuple[str, str]] = Counter()
-        for table in self.tables:
-            if table.kind == "lines":
-                counts.update(table.origins)
-        return dict(sorted(counts.items()))
+        return self._origins_of("lines")
 
     @cached_property
     def laboratories(self) -> dict[tuple[str, str], int]:
         """(laboratory, licence) -> measured patterns."""
+        return self._origins_of("measured_patterns")
+
+    def _origins_of(self, kind: str) -> dict[tuple[str, str], int]:
         counts: Counter[tuple[str, str]] = Counter()
         for table in self.tables:
-            if table.kind == "measured_patterns":
+            if table.kind == kind:
                 counts.update(table.origins)
         return dict(sorted(counts.items()))
 
