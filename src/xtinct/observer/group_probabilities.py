@@ -55,8 +55,10 @@ def heard(question: Question, one: Judged) -> np.ndarray:
     """
     own, power = one.posterior, (SUGGESTED if question.suggested else WEIGHTS).temper
     alone = tempered(own.group_probability, power)
-    if question.known:
-        alone = alone * own.by_known(one.fit, question.known, question.votes, power)
+    # A prior that is told has the last word on groups without weight.
+    known = [x for x in question.known if question.prior is None or question.prior.get(x.number)]
+    if known:
+        alone = alone * own.by_known(one.fit, known, question.votes, power)
     return with_votes(question, own.groups, alone)
 
 

@@ -131,6 +131,8 @@ def test_ions_that_scatter_alike_are_told():
     assert max(alone, key=lambda item: item[1])[0] in (229, 204, 197, 211, 217)
     assert next(iter(answer.groups)) == 221
     assert answer.classes["cubic", "P - - -"] > SURE
+    told = xtinct.predict(pattern(iodide), "CuKa", database=PACKAGED, prior={229: 1.0})
+    assert told.classes["cubic", "I - - -"] > 0.8, "the group of CsI has no weight"
     assert answer.lattice.bravais == "cP"
     assert "CsI, P m -3 m, fits too: lines that need two atoms to scatter differently" in answer.agreement
     # A known structure of another lattice is none of them, if its volume is four times as large.
