@@ -47,13 +47,22 @@ _ONLY_WITH = {
 }
 #: Networks with batch normalisation, whose batches are whole ghost batches: kind -> name, "" for all of them.
 NORMALISED = {"logq": "", "simxrd": "CNN7", "report": "ann-normalised"}
+#: Sites of the smallest Wyckoff position, of the space group of each family where they are most; the group.
+_FEWEST_SITES = {
+    "cubic": (16, 230),
+    "tetragonal": (8, 142),
+    "trigonal-hexagonal": (6, 179),
+    "orthorhombic": (8, 73),
+    "monoclinic": (4, 15),
+    "triclinic": (1, 2),
+}
 #: Keys of a variant that are no settings of its dataset.
 _FOREIGN = {"ulbd": ("least",), "cddd": ("lattices", "ranges", "intensities")}
 
 
 def contradictions(config: Config) -> Iterator[str]:
     """Each contradiction between keys of a configuration whose every key is right by itself."""
-    yield from _wrong_crystals(config["gcdd"])
+    yield from _wrong_crystals(config["gcdd"], config["families"])
     yield from _wrong_measurement(config)
     yield from _wrong_lattices(config, "ulbd.lattices.", config["ulbd"]["lattices"])
     yield from _wrong_patterns(config["patterns"])
@@ -74,10 +83,16 @@ def contradictions(config: Config) -> Iterator[str]:
             yield f"robustness.tests: {unknown}"
 
 
-def _wrong_crystals(gcdd: Config) -> Iterator[str]:
+def _wrong_crystals(gcdd: Config, families: list[str]) -> Iterator[str]:
     low, high = gcdd["elements"]
     if low > high:
         yield f"gcdd.elements: {low} to {high} is an empty range; the smaller value comes first"
+    least, number = max(_FEWEST_SITES[family] for family in families)
+    if gcdd["max_sites"] < least:
+        yield (
+            f"gcdd.max_sites: {gcdd['max_sites']} is less than any position of space group {number} holds; "
+            f"write {least} or more"
+        )
 
 
 def _wrong_measurement(config: Config) -> Iterator[str]:

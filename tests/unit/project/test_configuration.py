@@ -25,10 +25,12 @@ from xtinct.linelists.ulbd_lines import INTENSITY_LAWS
 from xtinct.linelists.wang2025 import CONVENTIONS
 from xtinct.patterns.instrument import Instrument
 from xtinct.project import configuration, named_sets
-from xtinct.project.contradictions import NORMALISED
+from xtinct.project.contradictions import _FEWEST_SITES, NORMALISED
 from xtinct.project.keys import dataset_keys, model_keys, reference
 from xtinct.project.keys.schema_document import below, document
 from xtinct.project.refusals import INSTEAD
+from xtinct.symmetry.families import FAMILIES, space_groups
+from xtinct.symmetry.operations import wyckoff_positions
 
 NAMES = "letters, digits, _ and -; starts with a letter"
 
@@ -234,6 +236,13 @@ def test_configuration_offers_what_the_library_knows():
     assert known == {name: names - {"self", "instrument", "n_outputs"} for name, names in signatures.items()}
 
 
+def test_the_fewest_sites_are_those_of_the_wyckoff_positions():
+    for family in FAMILIES:
+        smallest = {n: min(p.multiplicity for p in wyckoff_positions(n)) for n in space_groups(family)}
+        least, number = _FEWEST_SITES[family]
+        assert smallest[number] == least == max(smallest.values())
+
+
 #: Lattices with axes of 5 to 15 angstrom.
 CUBIC = {
     **{"kind": "continuous", "lengths": [5, 15], "angles": [90, 90], "spacing": "log"},
@@ -265,6 +274,11 @@ CUBIC = {
         ("lines.convention", "wang2025", "lines.convention: training that draws its samples knows standard"),
         ("lines.march_dollase.axis", [0, 0, 0], "lines.march_dollase.axis: 0 0 0 is no direction"),
         ("gcdd.elements", [5, 1], "gcdd.elements: 5 to 1 is an empty range"),
+        (
+            "gcdd.max_sites",
+            7,
+            "gcdd.max_sites: 7 is less than any position of space group 230 holds; write 16",
+        ),
         (
             "experiments.cddd.training",
             {"sampling": "class-balanced", "loss": "logit-adjusted"},

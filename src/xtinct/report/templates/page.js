@@ -519,7 +519,9 @@
     const moved = (angle) => 360 / Math.PI * Math.asin(Math.sin(angle * Math.PI / 360) / stretch);
     const lines = content.lines.map(([label, angle, intensity], i) => [label, moved(angle), intensity, content.present[group][i] === "1"])
       .filter(([, angle]) => !Number.isNaN(angle));
-    const first = lines[0][1] - 1.5, last = lines[lines.length - 1][1] + 1.5;
+    // At a long wavelength no line is left, and the axis is that of all angles.
+    const angles = lines.length ? lines.map((line) => line[1]) : [1.5, 178.5];
+    const first = angles[0] - 1.5, last = angles[angles.length - 1] + 1.5;
     const x = (angle) => left + (width - 2 * left) * (angle - first) / (last - first);
     svg.append(element("line", { x1: left, x2: width - left, y1: base, y2: base, style: "stroke:var(--muted)" }));
     const step = (last - first > 60 ? 10 : 5) * (narrow ? 2 : 1);
