@@ -362,6 +362,38 @@ def test_uxd(same, file, profile):
     assert len(read_measurements(file(two, "b.uxd"))) == 2
 
 
+def test_uxd_of_other_drives(file, profile):
+    """A rocking curve stands under _2THETACOUNTS, too: the drive tells, and other ranges are read."""
+    pairs = "_2THETACOUNTS\n" + "".join(
+        f"{x:.2f} {y:.0f}\n" for x, y in zip(profile.x, profile.y, strict=True)
+    )
+    for drive in ("THETA", "PHI", "Z"):
+        other = UXD.replace("COUPLED", drive) + pairs
+        with pytest.raises(XtinctError, match=f"no scan of 2theta .range 1: _DRIVE='{drive.lower()}'"):
+            read_measurement(file(other, "a.uxd"))
+        found = read_measurement(file(f"{other}_DRIVE='2THETA'\n{pairs}", "a.uxd"))
+        np.testing.assert_allclose(found.two_theta, profile.x)
+        assert f"range 1: _DRIVE='{drive.lower()}' is no scan of 2theta" in found.notes
+
+
+def test_uxd_says_again_only_what_changes(file, profile):
+    """The second range has the step and the time of the first."""
+    counts = "_COUNTS\n" + "\n".join(f"{y:.0f}" for y in profile.y) + "\n"
+    path = file(f"{UXD}{counts}_DRIVE='COUPLED'\n_START=60.0\n{counts}", "a.uxd")
+    second = read_measurement(path, scan=2)
+    np.testing.assert_allclose(second.two_theta, profile.x + 50)
+    assert second.counting_time == 2.5
+
+
+def test_uxd_counts_of_varying_times(same, profile):
+    times = np.where(profile.x < 30, 1.0, 3.0)
+    rows = "".join(
+        f"{x:.2f} {y:.0f} {t:g}\n" for x, y, t in zip(profile.x, profile.y * times, times, strict=True)
+    )
+    found = same(f"{UXD}_2THETACOUNTSTIME\n{rows}", "a.uxd")
+    np.testing.assert_allclose(found.sigma, np.sqrt(profile.y / times))
+
+
 # --- Rigaku ------------------------------------------------------------------------------------------------
 
 
