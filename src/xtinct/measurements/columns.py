@@ -43,8 +43,8 @@ _COUNTS = re.compile(
 )
 #: A column of counting times, which may differ from point to point.
 _TIME = re.compile(
-    r"^(?:(?:step|count(?:ing)?|dwell|live|exposure|meas\w*|acq\w*)[ _-]*)?(?:time|zeit|temps|z[äa]hlzeit)\b"
-    r"(?![ _-]*(?:stamp|of))"
+    r"^(?:(?:step|count(?:ing)?|dwell|live|exposure|meas\w*|acq\w*)[ _-]*)?"
+    r"(?:time(?:per[ _-]?step)?|zeit|temps|z[äa]hlzeit)\b(?![ _-]*(?:stamp|of))"
 )
 _RATE = re.compile(r"(?:cps|counts?\s*(?:/|per)\s*s|count[ _]?rate|imp\w*/s|z[äa]hlrate|coups/s)")
 _INTENSITY = re.compile(

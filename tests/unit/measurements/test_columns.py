@@ -810,17 +810,22 @@ def test_a_list_of_angles_is_no_list_of_spacings_and_long_spacings_are(file):
     np.testing.assert_allclose(long.d, [45.2, 22.6, 15.1, 11.3])
 
 
-@pytest.mark.parametrize("names", ["2Theta,Counts,Time(s)", "2theta,counts,step time,comment"])
+@pytest.mark.parametrize(
+    "names", ["2Theta,Counts,Time(s)", "2theta,counts,step time,comment", "Angle,TimePerStep,Intensity,ESD"]
+)
 def test_counts_of_varying_times_are_brought_to_one(file, profile, names):
     """Times grow at high angles; the lines there are as high as if they had not."""
     times = np.where(profile.x > 40, 8.0, 2.0)
     counts = profile.y * times / 2
     width = names.count(",") + 1
-    table = zip(*(profile.x, counts, times, 0 * times)[:width], strict=True)
-    text = f"{names}\n" + "".join(",".join(f"{v:g}" for v in row) + "\n" for row in table)
+    columns = (profile.x, counts, times, 0 * times)
+    if names.startswith("Angle"):
+        columns = (profile.x, times, counts, np.sqrt(counts))
+    table = zip(*columns[:width], strict=True)
+    text = f"{names}\n" + "".join(",".join(f"{v:.8g}" for v in row) + "\n" for row in table)
     found = read_measurement(file(text, "a.csv"))
     np.testing.assert_allclose(found.intensity, profile.y)
-    np.testing.assert_allclose(found.sigma, np.sqrt(counts) * 2 / times)
+    np.testing.assert_allclose(found.sigma, np.sqrt(counts) * 2 / times, rtol=1e-6)
     assert "counts were divided by their counting times (2 to 8)" in found.notes
 
 

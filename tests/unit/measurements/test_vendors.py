@@ -554,6 +554,16 @@ def test_gsas_of_two_banks(file, profile):
     np.testing.assert_allclose(found[1].intensity, profile.y)
 
 
+def test_a_number_of_a_scan_is_no_digit_of_another(file, profile):
+    """Of ten banks 0 and 11 are none, though a 0 stands in the name of the tenth; the first is number 5."""
+    path = file("".join(gsas(profile, "STD", "").replace("BANK 1", f"BANK {k}") for k in range(5, 15)))
+    for scan in (0, "0", "\u00b2"):
+        with pytest.raises(XtinctError, match=rf"no scan is {scan!r} .1: bank 5; 2: bank 6"):
+            read_measurement(path, scan=scan)
+    found = [read_measurement(path, scan=scan).name for scan in (1, np.int64(1), "1", 11, "bank 11")]
+    assert [name.rpartition(", ")[2] for name in found] == ["bank 5"] * 3 + ["bank 11"] * 2
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
