@@ -534,6 +534,20 @@ def test_gsas(same, profile, kind, end):
     assert found.radiation is None
 
 
+def test_gsas_fields_that_touch(file, profile):
+    """An intensity of eight characters joins the uncertainty before it; zeros fill the last row."""
+    y = np.where(profile.y == profile.y.max(), 123456.5, profile.y)
+    sigma = np.where(np.roll(y, -1) > 1e5, 12345.5, 1.5)
+    values = [f"{v:8.1f}" for pair in zip(y, sigma, strict=True) for v in pair]
+    last = "     0.0" * (-len(values) % 10)
+    text = eights(values, 10).rstrip("\n") + last + "\n"
+    assert len(text.split()) >= len(values)
+    head = "\n".join(gsas(profile, "ESD").splitlines()[:2])
+    found = read_measurement(file(f"{head}\n{text}"))
+    np.testing.assert_allclose(found.intensity, y)
+    np.testing.assert_allclose(found.sigma, sigma)
+
+
 def test_gsas_of_many_counters(same, profile):
     """Five counters that agree on a mean make its uncertainty smaller by the root of five."""
     body = eights([f" 5{y:6.0f}" for y in profile.y], 10)
@@ -572,6 +586,7 @@ def test_a_number_of_a_scan_is_no_digit_of_another(file, profile):
         ("BANK 1 2720 680 TIME_MAP 1 STD", "time of flight"),
         ("BANK 1 2720 680 CONST 7000 10 0 0 STD", "time of flight"),
         ("BANK 1 2720 680 EDS 1 2 3 4 STD", "EDS"),
+        ("BANK 1 1700 170 CONST 5 0.02 0 0 STD", "if these are degrees"),
         ("BANK 1 2720 680 CONST", "start and step"),
         ("BANK 1 2720 680 CONST 500 0 0 0 STD", "start and step"),
         ("BANK 1 1700 170 CONST 500 2 0 0 STD", "cut short"),
