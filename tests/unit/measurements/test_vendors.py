@@ -877,6 +877,37 @@ def test_pdcif_radiation(same, profile):
     assert "the wavelength is that of block a" in found.notes
 
 
+@pytest.mark.parametrize(
+    ("lengths", "shares", "head", "taken", "ratio"),
+    [
+        (["1.5405", "1.5443", "1.3922"], ["1.0", "0.48", "0.1"], "", (1.5405, 1.5443), 0.48),
+        (["1.3810", "1.3922", "1.5405", "1.5443"], None, "", (1.5405, 1.5443), 0.5),
+        (["1.5", "0.75"], ["0.99", "0.01"], "_diffrn_radiation_probe neutron\n", (1.5,), 0),
+        (["1.5", "1.51"], ["0.4", "0.6"], "_diffrn_radiation_probe neutron\n", (1.51,), 0),
+        (["1.5", "0.75"], None, "", (), 0),
+    ],
+)
+def test_pdcif_of_several_wavelengths(same, profile, lengths, shares, head, taken, ratio):
+    """A doublet beside K-beta; of neutrons the wavelength that is not half of it; what was taken is said."""
+    columns = [("_diffrn_radiation_wavelength", lengths)]
+    columns += [("_diffrn_radiation_wavelength_wt", shares)] if shares else []
+    body = loop(("_pd_meas_2theta_scan", texts(profile.x)), ("_pd_meas_counts_total", texts(profile.y)))
+    found = same(f"data_p\n{head}{loop(*columns)}{body}")
+    rays = found.radiation
+    told = () if rays is None else (rays.wavelength, rays.second)[: 2 if rays.second else 1]
+    assert told == taken
+    assert rays is None or rays.ratio == pytest.approx(ratio)
+    said = " and ".join(f"{x:g}" for x in taken) or "none"
+    assert f"of {len(lengths)} wavelengths {said} {'were' if len(taken) > 1 else 'was'} taken" in found.notes
+
+
+def test_pdcif_says_that_a_wavelength_was_not_taken(same, profile):
+    body = loop(("_pd_meas_2theta_scan", texts(profile.x)), ("_pd_meas_counts_total", texts(profile.y)))
+    found = same("data_p\n_diffrn_radiation_wavelength 71.07\n" + body)
+    assert found.radiation is None
+    assert any("the file's wavelength was not taken" in note for note in found.notes)
+
+
 def test_pdcif_of_several_blocks(file, profile):
     body = loop(("_pd_meas_2theta_scan", texts(profile.x)), ("_pd_meas_counts_total", texts(profile.y)))
     structure = "data_s\n_cell_length_a 10.604\n_symmetry_space_group_name_H-M 'I a -3'\n"
