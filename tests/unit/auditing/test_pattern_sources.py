@@ -61,6 +61,21 @@ def test_labels_of_a_file_that_is_not_there_are_no_labels_in_silence(folder, tmp
         collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
 
 
+def test_a_wavelength_that_nobody_told_is_none_after_the_table_either(tmp_path, rutile):
+    """Positions in Q have a nominal wavelength, whose doublets of all tubes are looked for."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    q = 4 * np.pi / 1.5406 * np.sin(np.radians(rutile[0] / 2))
+    for name, head, column in (("q", "# Q (1/A) I", q), ("a", "# wavelength 1.5406\n# 2theta I", rutile[0])):
+        rows = "".join(f"{x:.6f} {y:g}\n" for x, y in zip(column, rutile[1], strict=True))
+        (folder / f"{name}.xy").write_text(f"{head}\n{rows}")
+    _, patterns, _ = collected(tmp_path, kind="files", path=str(folder))
+    nominal = {one.pattern_id: one.measurement.radiation.nominal for one in patterns}
+    assert nominal == {"mine:a.xy": False, "mine:q.xy": True}
+    _, patterns, _ = collected(tmp_path, kind="files", path=str(folder), wavelength=1.5406)
+    assert not any(one.measurement.radiation.nominal for one in patterns)
+
+
 def test_memory_of_a_set_is_that_of_its_points(tmp_path):
     """1,500 patterns of 500 points: 12 MB of points, as numbers of Python 48 MB."""
     x = np.linspace(5.0, 80.0, 500)
