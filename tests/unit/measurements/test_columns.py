@@ -702,6 +702,12 @@ def test_logarithms_and_roots_of_counts_are_refused(file, rows, profile, form, f
         read_measurement(file(text))
 
 
+def test_intensities_that_are_nowhere_positive_are_refused(file, rows, profile):
+    for y in (-profile.y, np.log10(profile.y / profile.y.max())):
+        with pytest.raises(XtinctError, match=r"no intensity is above zero \(-"):
+            read_measurement(file(rows(profile.x, y)))
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.5, 1 / 1.7, 1 / 300, 100 / 3000])
 def test_counts_and_what_is_in_proportion_to_them_are_read(file, rows, profile, scale):
     """Whole numbers have whole squares, as have counts of which an attenuator broke a few."""
