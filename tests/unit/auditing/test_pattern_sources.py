@@ -267,6 +267,15 @@ def test_labels_of_any_setting_have_the_cell_of_the_standard_one(symbol, number,
     np.testing.assert_array_equal(read.cell, label.cell)
 
 
+@pytest.mark.parametrize("nothing", [0, 0.0, "0", 231, "-"])
+def test_zero_and_other_signs_name_no_space_group(nothing):
+    with pytest.raises(XtinctError, match=r"spacegroup .*: expected a number from 1 to 230 or a symbol"):
+        label_of_row({"spacegroup": nothing}, "table")
+    cell = "".join(f"_cell_length_{x} 5\n" for x in "abc")
+    cell += "".join(f"_cell_angle_{x} 90\n" for x in ("alpha", "beta", "gamma"))
+    assert label_of_cif(f"data_x\n{cell}_symmetry_space_group_name_H-M '{nothing}'\n").number is None
+
+
 def test_what_cannot_be_a_set_ends_in_one_line(tmp_path):
     with pytest.raises(XtinctError, match=r"patterns\.mine\.path: .*no such file"):
         collected(tmp_path, kind="files", path=str(tmp_path / "nowhere"))
