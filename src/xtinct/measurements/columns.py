@@ -413,6 +413,7 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
         scan.peaks = True if indexed else scan.peaks
         place = next((k for k in places if axes[k] is Axis.D), place)
     scan.x = values[:, place]
+    scan.x_error = _position_errors(values, plain, axes, place)
     if places:
         scan.axis = axes[place]
         scan.alike = {axes[k]: values[:, k] for k in reversed(places) if axes[k] is not None}
@@ -435,9 +436,8 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
     if found is None:
         scan.peaks = True
     for k in rest:
-        if _X_ERROR.match(plain[k]):
-            scan.x_error = values[:, k]
-        elif _SIGMA.match(plain[k]) and k > (found or 0) and scan.sigma is None:
+        own = _SIGMA.match(plain[k]) and not _X_ERROR.match(plain[k])
+        if own and k > (found or 0) and scan.sigma is None:
             scan.sigma = values[:, k]
     if scan.sigma is None and len(before := [k for k in rest if _SIGMA.match(plain[k])]) == 1:
         # Before the intensities it is theirs where there are no others.
@@ -461,6 +461,35 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
         _wavelength_of_spacings(scan, values[:, angle], values[:, spacing])
     elif scan.axis is Axis.D:
         _wavelength_of_spacings(scan, values[:, angle], scan.x)
+
+
+def _position_errors(
+    values: np.ndarray, labels: list[str], axes: list[Axis | None], place: int
+) -> np.ndarray | None:
+    """Uncertainties (n,) of the column `place` in its own unit, None where the file has none.
+
+    Those of 2theta become those of d, and back, by the angles or spacings that stand beside them.
+    """
+    errors = {_quantity(label): values[:, k] for k, label in enumerate(labels) if _X_ERROR.match(label)}
+    if not errors or axes[place] is None:
+        return next(iter(errors.values()), None)
+    if (own := _quantity(labels[place])) in errors:
+        return errors[own]
+    columns = {axis: values[:, k] for k, axis in enumerate(axes) if axis in (Axis.TWO_THETA, Axis.D)}
+    if "2theta" in errors and own == "d" and Axis.TWO_THETA in columns:
+        # d ln(d) = -cot(theta) d theta
+        tangent = np.tan(np.radians(columns[Axis.TWO_THETA] / 2))
+        return values[:, place] * np.radians(errors["2theta"] / 2) / tangent
+    if "d" in errors and axes[place] is Axis.TWO_THETA and Axis.D in columns:
+        tangent = np.tan(np.radians(values[:, place] / 2))
+        return np.degrees(2 * tangent * errors["d"] / columns[Axis.D])
+    return None
+
+
+def _quantity(label: str) -> str:
+    """Which position a label names: d, q or 2theta."""
+    found = re.search(r"(?<![a-z])([dq])(?![a-z])|(d)[\s_-]*(?:spacing|hkl)", label)
+    return (found[1] or found[2]) if found else "2theta"
 
 
 def _by_values(scan: Scan, values: np.ndarray, suffix: str) -> None:

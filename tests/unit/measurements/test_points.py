@@ -200,6 +200,33 @@ def test_uncertainties_of_positions(file):
     np.testing.assert_allclose(direct.d_error, 0.002)
 
 
+@pytest.mark.parametrize(
+    ("names", "even"),
+    [
+        ("2theta esd(2theta) d I", False),
+        ("h k l 2theta esd(2theta) d I", False),
+        ("d sigma(d) 2theta I", False),
+        ("d sigma(d) 2theta I", True),
+        ("2theta d d_esd 2theta_esd I", False),
+        ("d-spacing delta_d I", False),
+    ],
+)
+def test_uncertainties_are_those_of_the_column_that_they_name(file, names, even):
+    """0.01 degrees are no 0.01 angstrom, whichever of 2theta and d is taken."""
+    two_theta = np.array([12.1, 17.3, 19.0, 24.4, 28.7, 29.9, 33.0, 41.2, 47.5, 61.8])
+    two_theta = 10 + 6.0 * np.arange(10) if even else two_theta
+    d = 1.5406 / (2 * np.sin(np.radians(two_theta / 2)))
+    error = d / np.tan(np.radians(two_theta / 2)) * np.radians(0.01) / 2
+    columns = {"2theta": two_theta, "d": d, "d-spacing": d, "I": 10 + two_theta, "h": 0 * d + 1}
+    columns |= {"k": columns["h"], "l": columns["h"], "sigma(d)": error, "d_esd": error, "delta_d": error}
+    columns |= {"esd(2theta)": 0.01 + 0 * d, "2theta_esd": 0.01 + 0 * d}
+    rows = zip(*(columns[name] for name in names.split()), strict=True)
+    text = names + "\n" + "".join(" ".join(f"{value:.7f}" for value in row) + "\n" for row in rows)
+    found = read_peaks(file(text))
+    np.testing.assert_allclose(found.d, d, rtol=1e-5)
+    np.testing.assert_allclose(found.d_error, error, rtol=1e-2)
+
+
 def test_a_peak_list_with_indices(file):
     text = "h k l d I\n1 1 1 3.1356 100\n2 2 0 1.9202 60\n3 1 1 1.6375 30\n"
     found = read_measurement(file(text))
