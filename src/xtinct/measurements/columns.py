@@ -32,7 +32,6 @@ _NAMELESS = re.compile(r"^(?:x\b.*||[\W\d_]*|col.*|var.*|data|[a-c]|deg(?:rees?)
 _WITH_ERROR = re.compile(r"([-+]?\d+(?:[.,](\d*))?)\((\d+)\)$")
 _SPACES = "\u00a0\u2009\u202f'\u2019"
 _MINUS = str.maketrans({"\u2212": "-", "\u2013": "-", "\uff0d": "-"})
-_COMMENT = tuple("#!;'\"%*@/&$<>[")
 #: Median of the absolute second differences of independent noise, in its standard deviations.
 _SECOND_DIFFERENCE = 0.67449 * 6**0.5
 #: Noise of neighbours over uncertainties that are those of the points.

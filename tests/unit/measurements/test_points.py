@@ -277,3 +277,27 @@ def test_peaks_at_even_distances_are_a_list_when_asked_for(file):
     path = file("# d(A) I\n" + "".join(f"{d:.2f} 5\n" for d in np.arange(4, 2, -0.2)))
     assert isinstance(read_measurement(path), Measurement)
     assert len(read_peaks(path).d) == 10
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (([30.0, 20.0], [1, 2]), "two_theta must ascend"),
+        (([20.0, 20.0], [1, 2]), "two_theta must ascend"),
+        (([20.0, 30.0], [1, np.nan]), "all values must be finite"),
+        (([20.0, 30.0], [1, 2, 3]), r"intensity \(3,\) beside two_theta \(2,\)"),
+        (([20.0, 30.0], [1, 2], [1]), r"sigma \(1,\) beside two_theta \(2,\)"),
+        ((np.ones((2, 2)), np.ones((2, 2))), r"expected \(n,\) each"),
+        ((["a", "b"], [1, 2]), "two_theta holds something that is no number"),
+        (([20.0, 30.0], None), r"intensity \(\) beside"),
+    ],
+)
+def test_a_measurement_of_ones_own_has_columns_in_order(columns, words):
+    """Whoever makes the object need not have read a file: what is no profile is said, not answered."""
+    with pytest.raises(XtinctError, match=f"mine: .*{words}"):
+        Measurement(*columns, name="mine")
+
+
+def test_a_measurement_of_ones_own_may_have_whole_numbers():
+    found = Measurement([20, 30], np.array([1, 2], dtype=np.uint16), [1, 2])
+    assert {column.dtype for column in (found.two_theta, found.intensity, found.sigma)} == {np.dtype(float)}
