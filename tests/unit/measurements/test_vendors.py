@@ -81,6 +81,26 @@ def test_xrdml_behind_an_attenuator(file, profile):
     np.testing.assert_allclose(found.sigma, np.sqrt(np.maximum(profile.y / factors, 1)) * factors)
 
 
+def test_xrdml_of_a_slit_that_opens_with_the_angle(file, profile):
+    """Counts are to be multiplied by the file's corrections, intensities are corrected already."""
+    slit = 1 / np.sin(np.radians(profile.x / 2))
+    factors = np.where((profile.x > 20) & (profile.x < 30), 8.0, 1.0)
+    inner = f"<divergenceCorrections>{' '.join(f'{f:.6f}' for f in slit)}</divergenceCorrections>"
+    found = read_measurement(file(xrdml(xrdml_scan(profile, inner))))
+    np.testing.assert_allclose(found.intensity, profile.y * slit, rtol=1e-6)
+    np.testing.assert_allclose(found.sigma, np.sqrt(profile.y) * slit, rtol=1e-6)
+    assert "counts were multiplied by the divergence corrections of the file" in found.notes
+    plain = read_measurement(file(xrdml(xrdml_scan(profile, inner, name="intensities"))))
+    np.testing.assert_allclose(plain.intensity, profile.y)
+    inner += f"<beamAttenuationFactors>{' '.join(f'{f:g}' for f in factors)}</beamAttenuationFactors>"
+    both = read_measurement(file(xrdml(xrdml_scan(profile, inner))))
+    np.testing.assert_allclose(both.intensity, profile.y * slit * factors, rtol=1e-6)
+    np.testing.assert_allclose(both.sigma, np.sqrt(profile.y) * slit * factors, rtol=1e-6)
+    short = inner.replace("<divergenceCorrections>", "<divergenceCorrections>2.0 ")
+    with pytest.raises(XtinctError, match="has 1752 divergence corrections for 1751 points"):
+        read_measurement(file(xrdml(xrdml_scan(profile, short))))
+
+
 def test_xrdml_with_listed_positions_and_times(file, profile):
     listed = " ".join(f"{x:.4f}" for x in profile.x + 0.001 * np.sin(profile.x))
     scan = xrdml_scan(profile).replace(
