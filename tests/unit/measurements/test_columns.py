@@ -625,6 +625,14 @@ def test_a_table_of_many_patterns_is_refused(file):
         read_measurement(file(rows, "a.csv"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "shift_jis", "euc_jp", "gbk"])
+def test_theta_of_the_east_is_theta(same, rows, profile, encoding):
+    found = same(
+        "2\u03b8(deg),Intensity(counts)\n" + rows(profile.x, profile.y, separator=","), "a.csv", encoding
+    )
+    assert not found.notes
+
+
 def test_positions_that_end_low_may_be_no_2theta_and_that_is_said(file, rows, profile):
     q = 4 * np.pi * np.sin(np.radians(profile.x / 2)) / WAVELENGTH
     found = read_measurement(file(rows(q, profile.y)), wavelength=0.15)

@@ -451,6 +451,16 @@ def test_ras_of_several_scans(file, profile):
     assert "a scan of Omega was left out" in found[0].notes
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "shift_jis", "euc_jp", "gbk"])
+def test_ras_of_installations_in_the_east(file, profile, encoding):
+    """They write theta in the encoding of their country, and omega too, which is another drive."""
+    text = ras(profile, axis="2\u03b8/\u03b8") + ras(profile, axis="\u03c9", start=False)
+    found = read_measurement(file(text, encoding=encoding))
+    np.testing.assert_allclose(found.two_theta, profile.x)
+    with pytest.raises(XtinctError, match="no scan of 2theta"):
+        read_measurement(file(ras(profile, axis="\u03c9"), encoding=encoding))
+
+
 def test_ras_behind_an_attenuator(file, profile):
     """Of two readings of the third column the one without a jump where it changes is right."""
     factor = np.where((profile.x > 20.5) & (profile.x < 21.5), 10.0, 1.0)
