@@ -18,6 +18,7 @@ _WIDEST_DOUBLET = 1.015
 _POSITIONS = (
     ("_pd_meas_2theta_scan", Axis.TWO_THETA),
     ("_pd_meas_2theta_corrected", Axis.TWO_THETA),
+    ("_pd_meas_angle_2theta", Axis.TWO_THETA),
     ("_pd_proc_2theta_corrected", Axis.TWO_THETA),
     ("_pd_proc_d_spacing", Axis.D),
     ("_pd_proc_recip_len_q", Axis.Q),
@@ -132,9 +133,12 @@ class _Block:
         return None if np.isnan(numbers).all() else numbers
 
     def errors(self, tag: str) -> np.ndarray | None:
-        """Standard uncertainties in parentheses of a column, None if none has any."""
+        """Standard uncertainties of a column, in parentheses or in one of its own; None if none has any."""
         errors = np.array([_uncertainty(value) for value in self.columns[tag]])
-        return None if np.isnan(errors).all() else errors
+        if not np.isnan(errors).all():
+            return errors
+        own = self.column(f"{tag}_su")
+        return own if own is not None and len(own) == len(errors) else None
 
     def text(self, tag: str) -> str | None:
         """The first text of a tag, None if it is missing or unknown."""

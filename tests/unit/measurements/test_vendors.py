@@ -837,6 +837,7 @@ def texts(values, form="{:.4f}"):
     ("position", "form"),
     [
         ("_pd_meas_2theta_scan", "x"),
+        ("_pd_meas_angle_2theta", "x"),
         ("_pd_meas.2theta_scan", "x"),
         ("_pd_proc_2theta_corrected", "x"),
         ("_pd_proc_d_spacing", "d"),
@@ -883,6 +884,10 @@ def test_pdcif_uncertainties(same, profile):
         ("_pd_proc_ls_weight", texts(1 / profile.y, "{:.9f}")),
     )
     np.testing.assert_allclose(same(text).sigma, np.sqrt(profile.y), rtol=1e-4)
+    own = ("_pd_proc.intensity_total_su", texts(2 * np.sqrt(profile.y), "{:.5f}"))
+    measured = ("_pd_proc.intensity_total", texts(profile.y, "{:.0f}"))
+    text = loop(("_pd_proc.2theta_corrected", texts(profile.x)), measured, own)
+    np.testing.assert_allclose(same("data_p\n" + text).sigma, 2 * np.sqrt(profile.y), atol=1e-4)
 
 
 def test_pdcif_radiation(same, profile):
