@@ -46,7 +46,6 @@ _ALIASES = {
     "q/nm": Axis.Q_NM,
     "1/nm": Axis.Q_NM,
     "1/a": Axis.Q,
-    "s": Axis.STOL,
     "stol": Axis.STOL,
     "d*": Axis.D_STAR,
 }

@@ -258,9 +258,11 @@ def test_positions_that_have_no_angle(file):
         read_peaks(file("# 2theta I\n31 5\n1e-308 4\n"), wavelength=WAVELENGTH)
 
 
-def test_an_axis_that_is_unknown(file):
-    with pytest.raises(XtinctError, match="axis: 'x', expected one of 2theta"):
-        read_measurement(file("10 5\n"), axis="x")
+@pytest.mark.parametrize("axis", ["x", "s"])
+def test_an_axis_that_is_unknown(file, axis):
+    """s is 1/d to some (a column's label too), sin(theta)/lambda to others: half of it."""
+    with pytest.raises(XtinctError, match=f"axis: '{axis}', expected one of 2theta"):
+        read_measurement(file("10 5\n"), axis=axis)
 
 
 @pytest.mark.parametrize("header", ["# 2theta I\n", "# wavelength 1.5418\n# 2theta I\n"])
