@@ -88,7 +88,8 @@ def _label(phases: Any) -> PatternLabel:
     told = [row for row in map(_row, read) if row]
     if not told:
         return PatternLabel(source="opXRD")
-    return label_of_row({**told[0], "n_phases": len(told)}, "opXRD")
+    # A phase of which nothing is known is one all the same, beside one that is.
+    return label_of_row({**told[0], "n_phases": len(read)}, "opXRD")
 
 
 def _row(phase: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from xtinct.files.parquet import open_parquet, read_batches, read_table
 from xtinct.files.schema import AUDIT, CELL, MEASURED_PATTERNS, check_table
 from xtinct.measurements import Measurement, Radiation
+from xtinct.measurements.finishing import NOMINAL_NOTE
 from xtinct.symmetry.families import crystal_system
 
 #: Verdicts of the audit.
@@ -127,4 +128,6 @@ def _of_row(row: dict, audited: Mapping) -> LabelledMeasurement:
 
 def _radiation(row: dict) -> Radiation | None:
     first, second = [*row["wavelength"], None, None][:2]
-    return None if first is None else Radiation(first, second, row["ratio"], row["anode"] or None)
+    nominal = any(note.startswith(NOMINAL_NOTE) for note in row["notes"])
+    anode = row["anode"] or None
+    return None if first is None else Radiation(first, second, row["ratio"], anode, nominal=nominal)

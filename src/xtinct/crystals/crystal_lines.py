@@ -273,7 +273,9 @@ def checked_lines(
     d_star, total, outcome, _ = lines_of_atoms(cell, *atoms, settings)
     if outcome != GOOD:
         # Asked again for its words.
-        structure_lines(cell, *atoms, d_star_max=settings.d_star_max, radiation=radiation)
+        structure_lines(
+            cell, *atoms, d_star_max=settings.d_star_max, radiation=radiation, b_iso=settings.b_iso
+        )
     return d_star, total
 
 

@@ -46,7 +46,6 @@ _ALIASES = {
     "q/nm": Axis.Q_NM,
     "1/nm": Axis.Q_NM,
     "1/a": Axis.Q,
-    "s": Axis.STOL,
     "stol": Axis.STOL,
     "d*": Axis.D_STAR,
 }
@@ -67,10 +66,12 @@ _TWO_THETA = re.compile(
     r"(?:2|two|zwei|deux)[\s*_.·×-]*(?:theta|th(?![a-z])|teta|thêta)|\btth\b|\b2t\b|diffraction angle|"
     r"°\s*2th|beugungswinkel|angle de diffraction|scattering angle"
 )
-#: Letters and marks of TeX as words.
+#: Letters and marks of TeX as words; the last two are theta of Shift-JIS, and of GBK and EUC-JP, whose bytes
+#: were read as letters of the West and made small.
 _LETTERS = (
     *(("\\aa", "å"), ("\\angstrom", "å"), ("\\mathrm", ""), ("\\lambda", "lambda"), ("\\theta", "theta")),
     *(("$", ""), ("{", ""), ("}", ""), ("θ", "theta"), ("ϑ", "theta"), ("λ", "lambda")),
+    *(("ƒæ", "theta"), ("¦è", "theta")),
 )
 _PER_NM = re.compile(r"nm\s*\W{0,2}-\s*1|1\s*/\s*nm|/nm|nm⁻|nm\$?\^|inverse\s*nanom")
 _PER_ANGSTROM = re.compile(

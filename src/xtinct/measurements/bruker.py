@@ -12,6 +12,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis
+from xtinct.measurements.counts import divide_by_exposure
 from xtinct.measurements.decoding import lines_of
 from xtinct.measurements.headers import number, said_radiation
 from xtinct.measurements.records import Scan
@@ -318,13 +319,14 @@ _UXD_COLUMNS = {
     "_D-I": 2,
     "_2THETA-I": 2,
 }
+#: Drives of a UXD, by their whole names, that move the sample alone: the detector stands.
+_UXD_OTHER_DRIVES = ("theta", "omega", "x", "y", "z")
 
 
 def read_uxd(text: str, name: str, suffix: str) -> list[Scan]:
-    """The ranges and lists of peaks of a UXD file."""
-    common: dict[str, str] = {}
-    ranges: list[tuple[dict[str, str], str, list[float], list[int]]] = []
-    current, started = common, False
+    """The ranges and lists of peaks of a UXD file; what one range says holds until another says otherwise."""
+    said: dict[str, str] = {}
+    ranges: list[tuple[dict[str, str], str, list[float]]] = []
     for row, line in enumerate(lines_of(text), start=1):
         line = line.split(";")[0].strip()
         if not line:
@@ -333,25 +335,27 @@ def read_uxd(text: str, name: str, suffix: str) -> list[Scan]:
             key, _, value = line.partition("=")
             key = key.strip().upper()
             if key in _UXD_COLUMNS:
-                ranges.append((dict(current), key, [], []))
-                started = True
+                ranges.append((dict(said), key, []))
             else:
-                if key == "_DRIVE" or (started and current is common):
-                    current = dict(common)
-                    started = False
-                current[key] = value.strip().strip("'\"")
+                said[key] = value.strip().strip("'\"")
         elif ranges:
             try:
                 ranges[-1][2].extend(float(x) for x in line.replace(",", " ").split())
             except ValueError:
                 raise XtinctError(f"row {row}: {line[:40]!r} is no row of numbers") from None
-            ranges[-1][3].append(row)
         else:
             raise XtinctError(f"row {row}: numbers before a keyword of data such as _COUNTS")
-    scans = [_uxd_range(values, kind, numbers) for values, kind, numbers, _ in ranges if numbers]
+    scans, other = [], []
+    for k, (values, kind, numbers) in enumerate((one for one in ranges if one[2]), start=1):
+        drive = values.get("_DRIVE", "").lower()
+        # _2THETA in a keyword of data only says that the drive's positions are there.
+        if drive in _UXD_OTHER_DRIVES or any(word in drive for word in _OTHER_SCANS):
+            other.append(f"range {k}: _DRIVE={drive!r} is no scan of 2theta")
+        else:
+            scans.append(_uxd_range(values, kind, numbers))
     for k, scan in enumerate(scans, start=1):
         scan.name = f"{name}, range {k}" if len(scans) > 1 else name
-    return scans
+    return _or_refused(scans, other)
 
 
 def _uxd_range(said: dict[str, str], kind: str, numbers: list[float]) -> Scan:
@@ -374,12 +378,7 @@ def _uxd_range(said: dict[str, str], kind: str, numbers: list[float]) -> Scan:
         x, y = start + step * np.arange(len(table)), table[:, 0]
     else:
         x, y = table[:, 0], table[:, 1]
-    drive = said.get("_DRIVE", "").lower()
-    axis = Axis.D if kind == "_D-I" else Axis.TWO_THETA
-    if kind.startswith("_THETA") or (drive == "theta" and columns == 1):
-        axis = Axis.THETA
-    if any(word in drive for word in _OTHER_SCANS):
-        raise XtinctError(f"_DRIVE={drive!r} is no scan of 2theta")
+    axis = Axis.D if kind == "_D-I" else Axis.THETA if kind.startswith("_THETA") else Axis.TWO_THETA
     scan = Scan(x, y, axis, peaks=kind in ("_D-I", "_2THETA-I"))
     scan.counting_time = value("_STEPTIME")
     scan.radiation = said_radiation(
@@ -388,4 +387,6 @@ def _uxd_range(said: dict[str, str], kind: str, numbers: list[float]) -> Scan:
     if kind.endswith("CPS") and scan.counting_time:
         scan.notes.append("intensities are counts per second")
         scan.sigma = np.sqrt(np.maximum(y * scan.counting_time, 1)) / scan.counting_time
+    if columns == 3:
+        divide_by_exposure(scan, table[:, 2], "counting times")
     return scan

@@ -32,7 +32,6 @@ _NAMELESS = re.compile(r"^(?:x\b.*||[\W\d_]*|col.*|var.*|data|[a-c]|deg(?:rees?)
 _WITH_ERROR = re.compile(r"([-+]?\d+(?:[.,](\d*))?)\((\d+)\)$")
 _SPACES = "\u00a0\u2009\u202f'\u2019"
 _MINUS = str.maketrans({"\u2212": "-", "\u2013": "-", "\uff0d": "-"})
-_COMMENT = tuple("#!;'\"%*@/&$<>[")
 #: Median of the absolute second differences of independent noise, in its standard deviations.
 _SECOND_DIFFERENCE = 0.67449 * 6**0.5
 #: Noise of neighbours over uncertainties that are those of the points.
@@ -43,8 +42,8 @@ _COUNTS = re.compile(
 )
 #: A column of counting times, which may differ from point to point.
 _TIME = re.compile(
-    r"^(?:(?:step|count(?:ing)?|dwell|live|exposure|meas\w*|acq\w*)[ _-]*)?(?:time|zeit|temps|z[äa]hlzeit)\b"
-    r"(?![ _-]*(?:stamp|of))"
+    r"^(?:(?:step|count(?:ing)?|dwell|live|exposure|meas\w*|acq\w*)[ _-]*)?"
+    r"(?:time(?:per[ _-]?step)?|zeit|temps|z[äa]hlzeit)\b(?![ _-]*(?:stamp|of))"
 )
 _RATE = re.compile(r"(?:cps|counts?\s*(?:/|per)\s*s|count[ _]?rate|imp\w*/s|z[äa]hlrate|coups/s)")
 _INTENSITY = re.compile(
@@ -413,6 +412,7 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
         scan.peaks = True if indexed else scan.peaks
         place = next((k for k in places if axes[k] is Axis.D), place)
     scan.x = values[:, place]
+    scan.x_error = _position_errors(values, plain, axes, place)
     if places:
         scan.axis = axes[place]
         scan.alike = {axes[k]: values[:, k] for k in reversed(places) if axes[k] is not None}
@@ -435,9 +435,8 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
     if found is None:
         scan.peaks = True
     for k in rest:
-        if _X_ERROR.match(plain[k]):
-            scan.x_error = values[:, k]
-        elif _SIGMA.match(plain[k]) and k > (found or 0) and scan.sigma is None:
+        own = _SIGMA.match(plain[k]) and not _X_ERROR.match(plain[k])
+        if own and k > (found or 0) and scan.sigma is None:
             scan.sigma = values[:, k]
     if scan.sigma is None and len(before := [k for k in rest if _SIGMA.match(plain[k])]) == 1:
         # Before the intensities it is theirs where there are no others.
@@ -461,6 +460,35 @@ def _by_labels(scan: Scan, values: np.ndarray, labels: list[str]) -> None:
         _wavelength_of_spacings(scan, values[:, angle], values[:, spacing])
     elif scan.axis is Axis.D:
         _wavelength_of_spacings(scan, values[:, angle], scan.x)
+
+
+def _position_errors(
+    values: np.ndarray, labels: list[str], axes: list[Axis | None], place: int
+) -> np.ndarray | None:
+    """Uncertainties (n,) of the column `place` in its own unit, None where the file has none.
+
+    Those of 2theta become those of d, and back, by the angles or spacings that stand beside them.
+    """
+    errors = {_quantity(label): values[:, k] for k, label in enumerate(labels) if _X_ERROR.match(label)}
+    if not errors or axes[place] is None:
+        return next(iter(errors.values()), None)
+    if (own := _quantity(labels[place])) in errors:
+        return errors[own]
+    columns = {axis: values[:, k] for k, axis in enumerate(axes) if axis in (Axis.TWO_THETA, Axis.D)}
+    if "2theta" in errors and own == "d" and Axis.TWO_THETA in columns:
+        # d ln(d) = -cot(theta) d theta
+        tangent = np.tan(np.radians(columns[Axis.TWO_THETA] / 2))
+        return values[:, place] * np.radians(errors["2theta"] / 2) / tangent
+    if "d" in errors and axes[place] is Axis.TWO_THETA and Axis.D in columns:
+        tangent = np.tan(np.radians(values[:, place] / 2))
+        return np.degrees(2 * tangent * errors["d"] / columns[Axis.D])
+    return None
+
+
+def _quantity(label: str) -> str:
+    """Which position a label names: d, q or 2theta."""
+    found = re.search(r"(?<![a-z])([dq])(?![a-z])|(d)[\s_-]*(?:spacing|hkl)", label)
+    return (found[1] or found[2]) if found else "2theta"
 
 
 def _by_values(scan: Scan, values: np.ndarray, suffix: str) -> None:

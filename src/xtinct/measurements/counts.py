@@ -37,8 +37,14 @@ def refuse_transformed(name: str, intensity: np.ndarray) -> None:
     """XtinctError if float64 (n,) `intensity` holds logarithms or square roots of whole counts.
 
     Peaks of a logarithm are wide, and weak lines as high as strong ones, so an answer would be wrong. Only
-    whole counts can be told: rates and normalised intensities give no whole numbers.
+    whole counts can be told: rates and normalised intensities give no whole numbers. Nothing above zero, as
+    logarithms of what was normalised are, is refused too.
     """
+    if len(intensity) and intensity.max() <= 0 and intensity.min() < 0:
+        raise XtinctError(
+            f"{name}: no intensity is above zero ({intensity.min():g} to {intensity.max():g}); save the "
+            "counts themselves, no logarithms and no differences"
+        )
     # Whole numbers have whole squares and powers in any case.
     broken = intensity[(intensity > 0) & (intensity != np.round(intensity))]
     if len(broken) <= len(intensity) / 2:

@@ -27,6 +27,8 @@ _SAME_STEP = 1e-3
 _OVERLAP = 0.5
 #: Wavelength, angstrom, for positions in d or Q where none is told: their lattice spacings need none.
 _NOMINAL = 1.0
+#: How the note of such a wavelength begins.
+NOMINAL_NOTE = "no wavelength is told: 2theta is that of a nominal"
 #: Positions without a name that end below are 2theta only of a very short range or wavelength: that is said.
 _LOW_END = 12.0
 #: They are asked if they span more than this factor, as d and Q do, and if as 2theta they would show no
@@ -417,10 +419,7 @@ def _nominal(scan: Scan) -> float:
     """A wavelength that every spacing of the scan has an angle for; the scan's radiation becomes it."""
     shortest = float(to_d(scan.x[scan.x > 0], scan.axis, None).min()) if (scan.x > 0).any() else 1.0
     wavelength = _NOMINAL if 2 * shortest * 0.95 > _NOMINAL else float(f"{1.7 * shortest:.2g}")
-    note = (
-        f"no wavelength is told: 2theta is that of a nominal {wavelength:g} angstrom, which positions in "
-        f"{scan.axis.value} do not need"
-    )
+    note = f"{NOMINAL_NOTE} {wavelength:g} angstrom, which positions in {scan.axis.value} do not need"
     scan.radiation = Radiation(wavelength, note=note, nominal=True)
     scan.notes.append(note)
     return wavelength

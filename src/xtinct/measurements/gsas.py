@@ -19,6 +19,10 @@ _TYPES = ("STD", "ESD", "FXYE", "FXY", "ALT", "XYE")
 _SHORT = 0.95
 #: 180 degrees in centidegrees: what reaches beyond is time of flight in microseconds.
 _LARGEST = 18000.0
+#: 1.8 degrees in centidegrees, where no powder's lines are: what ends below is in degrees.
+_SMALLEST = 180.0
+#: Characters of a field of an ESD bank.
+_FIELD = 8
 
 
 def read_gsas(text: str, name: str, suffix: str) -> list[Scan]:
@@ -72,14 +76,23 @@ def _bank(words: list[str], body: list[tuple[int, str]]) -> Scan:
     if len(coefficients) < 2 or coefficients[1] <= 0:
         raise XtinctError("its BANK line does not say start and step")
     start, step = coefficients[:2]
-    if start + step * (channels - 1) >= _LARGEST:
-        raise XtinctError(
-            f"reaches {start + step * (channels - 1):g}, so the axis is time of flight, which is not read; "
-            "convert it to d"
-        )
+    _check_end(start + step * (channels - 1))
     y, sigma = _esd(body, channels) if kind == "ESD" else _std(body, channels)
     x = (start + step * np.arange(len(y))) / 100
     return Scan(x, y, Axis.TWO_THETA, sigma, peaks=False, notes=_lack(len(y), channels))
+
+
+def _check_end(last: float) -> None:
+    """XtinctError where a last position, which the format wants in hundredths of a degree, is none."""
+    if last >= _LARGEST:
+        raise XtinctError(
+            f"reaches {last:g}, so the axis is time of flight, which is not read; convert it to d"
+        )
+    if last < _SMALLEST:
+        raise XtinctError(
+            f"ends at {last:g} hundredths of a degree, below all lines; if these are degrees, which GSAS "
+            "does not take, save it as xye"
+        )
 
 
 def _lack(found: int, channels: int) -> list[str]:
@@ -134,14 +147,24 @@ def _in_columns(body: list[tuple[int, str]]) -> bool:
 def _esd(body: list[tuple[int, str]], channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Five pairs of 8 + 8 characters a row: intensity, standard uncertainty; or free numbers."""
     free = [(row, word) for row, line in body for word in line.split()]
-    if len(free) >= 2 * channels:
+    if len(free) >= 2 * channels and not _touch(body):
         numbers = np.array([_number(word, row) for row, word in free[: 2 * channels]])
     else:
-        # Full columns have no blanks between them.
-        fields = [(row, x) for row, line in body for x in re.findall(".{1,8}", line.rstrip())]
+        fields = [(row, x) for row, line in body for x in re.findall(f".{{1,{_FIELD}}}", line.rstrip())]
         points = _checked(len(fields) // 2, channels)
         numbers = np.array([_number(field, row) for row, field in fields[: 2 * points]])
     return numbers[::2], numbers[1::2]
+
+
+def _touch(body: list[tuple[int, str]]) -> bool:
+    """Whether full fields touch: words longer than a field that end, as all words do, where fields end."""
+    ends = [match.span() for _, line in body for match in re.finditer(r"\S+", line)]
+    return (
+        any(stop - start > _FIELD for start, stop in ends)
+        and all(stop % _FIELD == 0 for _, stop in ends)
+        # Free numbers may stand in wider columns.
+        and any(stop % (2 * _FIELD) for _, stop in ends)
+    )
 
 
 def _free(body: list[tuple[int, str]], channels: int, kind: str) -> Scan:
@@ -157,10 +180,7 @@ def _free(body: list[tuple[int, str]], channels: int, kind: str) -> Scan:
         values.append([_number(word, row) for word in words[:columns]])
     _checked(len(rows), channels)
     table = np.array(values)
-    if table[:, 0].max() >= _LARGEST:
-        raise XtinctError(
-            f"reaches {table[:, 0].max():g}, so the axis is time of flight, which is not read; convert it"
-        )
+    _check_end(float(table[:, 0].max()))
     sigma = table[:, 2] if columns == 3 else None
     scan = Scan(table[:, 0] / 100, table[:, 1], Axis.TWO_THETA, sigma, rows=np.array(rows), peaks=False)
     scan.notes = _lack(len(rows), channels)

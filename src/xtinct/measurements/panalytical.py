@@ -75,23 +75,36 @@ def _values(element, path: str) -> np.ndarray | None:
         raise XtinctError(f"{path} holds something that is no number") from None
 
 
+#: What counts (from version 2.0 on) are still to be multiplied by: of an attenuator, and of a slit that opens
+#: with the angle to what a fixed one would have let through.
+_FACTORS = {
+    "beamAttenuationFactors": "attenuation factors",
+    "divergenceCorrections": "divergence corrections",
+}
+
+
 def _xrdml_scan(element) -> Scan:
     points = element.find("dataPoints")
     if points is None:
         raise XtinctError("has no points")
     intensities, counts = _values(points, "intensities"), _values(points, "counts")
-    factors = _values(points, "beamAttenuationFactors")
     y = intensities if intensities is not None else counts
     if y is None or not len(y):
         raise XtinctError("has no points")
     notes, sigma = [], None
-    if factors is not None and np.any(factors != 1):
+    for tag, what in _FACTORS.items():
+        factors = _values(points, tag)
+        if factors is None or not np.any(factors != 1):
+            continue
         if len(factors) != len(y) or (factors <= 0).any():
-            raise XtinctError(f"has {len(factors)} attenuation factors for {len(y)} points")
+            raise XtinctError(f"has {len(factors)} {what} for {len(y)} points")
+        # Counts are those of the detector; intensities are corrected for everything already.
         if intensities is None:
-            y = counts * factors
-            notes.append("counts were multiplied by the attenuation factors of the file")
-        sigma = np.sqrt(np.maximum(y / factors, 1)) * factors
+            sigma = (np.sqrt(np.maximum(y, 1)) if sigma is None else sigma) * factors
+            y = y * factors
+            notes.append(f"counts were multiplied by the {what} of the file")
+        elif tag == "beamAttenuationFactors":
+            sigma = np.sqrt(np.maximum(y / factors, 1)) * factors
     times = _values(points, "countingTimes")
     if times is not None and len(times) == len(y) and (times > 0).all() and np.ptp(times) > 0:
         mean = float(times.mean())

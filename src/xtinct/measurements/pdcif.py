@@ -12,10 +12,13 @@ from xtinct.measurements.records import Scan
 from xtinct.radiation.anodes import ANODES
 from xtinct.radiation.tubes import Radiation, radiation_of
 
+#: A second wavelength below so many times the first may make a doublet with it.
+_WIDEST_DOUBLET = 1.015
 #: Tags of positions, of intensities and of their uncertainties, the first that is there being taken.
 _POSITIONS = (
     ("_pd_meas_2theta_scan", Axis.TWO_THETA),
     ("_pd_meas_2theta_corrected", Axis.TWO_THETA),
+    ("_pd_meas_angle_2theta", Axis.TWO_THETA),
     ("_pd_proc_2theta_corrected", Axis.TWO_THETA),
     ("_pd_proc_d_spacing", Axis.D),
     ("_pd_proc_recip_len_q", Axis.Q),
@@ -63,8 +66,8 @@ def read_pdcif(text: str, name: str, suffix: str) -> list[Scan]:
         raise XtinctError(f"no valid CIF ({str(error).splitlines()[0]})") from None
     scans, other = [], []
     blocks = [_Block(block) for block in document]
-    radiations = [_radiation(block) for block in blocks]
-    for block, radiation in zip(blocks, radiations, strict=True):
+    said = [_radiation(block) for block in blocks]
+    for block, (radiation, notes) in zip(blocks, said, strict=True):
         try:
             scan = _profile(block) or _peak_list(block)
         except XtinctError as error:
@@ -73,8 +76,9 @@ def read_pdcif(text: str, name: str, suffix: str) -> list[Scan]:
         if scan is None:
             continue
         scan.radiation = radiation
+        scan.notes += notes
         if radiation is None:
-            elsewhere = [(b.name, r) for b, r in zip(blocks, radiations, strict=True) if r is not None]
+            elsewhere = [(b.name, r) for b, (r, _) in zip(blocks, said, strict=True) if r is not None]
             if len({(r.wavelength, r.second) for _, r in elsewhere}) == 1:
                 scan.radiation = elsewhere[0][1]
                 scan.notes.append(f"the wavelength is that of block {elsewhere[0][0]}")
@@ -129,9 +133,12 @@ class _Block:
         return None if np.isnan(numbers).all() else numbers
 
     def errors(self, tag: str) -> np.ndarray | None:
-        """Standard uncertainties in parentheses of a column, None if none has any."""
+        """Standard uncertainties of a column, in parentheses or in one of its own; None if none has any."""
         errors = np.array([_uncertainty(value) for value in self.columns[tag]])
-        return None if np.isnan(errors).all() else errors
+        if not np.isnan(errors).all():
+            return errors
+        own = self.column(f"{tag}_su")
+        return own if own is not None and len(own) == len(errors) else None
 
     def text(self, tag: str) -> str | None:
         """The first text of a tag, None if it is missing or unknown."""
@@ -226,7 +233,8 @@ def _peak_list(block: _Block) -> Scan | None:
     return None
 
 
-def _radiation(block: _Block) -> Radiation | None:
+def _radiation(block: _Block) -> tuple[Radiation | None, list[str]]:
+    """What the block says of its radiation, None where it says nothing, and what is to be said of that."""
     notes: list[str] = []
     kind = block.text("_diffrn_radiation_type") or ""
     anode = re.search(r"\b(Cr|Fe|Co|Cu|Mo|Ag)\b", kind + " " + (block.text("_diffrn_radiation_source") or ""))
@@ -235,16 +243,36 @@ def _radiation(block: _Block) -> Radiation | None:
     if lengths is None:
         lengths = block.column("_pd_proc_wavelength")
         lengths = None if lengths is None else np.unique(lengths)
-    if lengths is None or not np.isfinite(lengths).any():
-        return of_anode(anode) if anode in ANODES else None
+    if lengths is None:
+        return (of_anode(anode) if anode in ANODES else None), notes
     shares = block.column("_diffrn_radiation_wavelength_wt")
-    lengths = lengths[np.isfinite(lengths)]
-    order = np.argsort(lengths)
-    if len(lengths) > 1:
-        ratio = None
-        if shares is not None and len(shares) == len(lengths) and (shares > 0).all():
-            ratio = float(shares[order[1]] / shares[order[0]])
-        return said_radiation(float(lengths[order[0]]), float(lengths[order[1]]), ratio, anode, notes)
-    if "neutron" in kind.lower() or "neutron" in (block.text("_diffrn_radiation_probe") or "").lower():
-        return radiation_of(float(lengths[0]), ratio=0)
-    return said_radiation(float(lengths[0]), None, None, anode, notes)
+    if shares is None or len(shares) != len(lengths) or not (shares > 0).all():
+        shares = None
+    order = np.argsort(lengths)[: np.count_nonzero(np.isfinite(lengths))]
+    lengths, shares = lengths[order], None if shares is None else shares[order]
+    neutrons = "neutron" in f"{kind} {block.text('_diffrn_radiation_probe')}".lower()
+    taken = [0] if len(lengths) == 1 else _of_several(lengths, shares, doublets=not neutrons)
+    if len(taken) < len(lengths):
+        told = " and ".join(f"{x:g}" for x in lengths[taken]) or "none"
+        notes.append(f"of {len(lengths)} wavelengths {told} {'were' if len(taken) > 1 else 'was'} taken")
+    if len(taken) == 2:
+        ratio = None if shares is None else float(shares[taken[1]] / shares[taken[0]])
+        return said_radiation(*lengths[taken].tolist(), ratio, anode, notes), notes
+    if not taken:
+        return (of_anode(anode) if anode in ANODES else None), notes
+    first = float(lengths[taken[0]])
+    return (
+        radiation_of(first, ratio=0) if neutrons else said_radiation(first, None, None, anode, notes)
+    ), notes
+
+
+def _of_several(lengths: np.ndarray, shares: np.ndarray | None, *, doublets: bool) -> list[int]:
+    """Places of the doublet among wavelengths (n,), angstrom, ascending; else of the one with most share.
+
+    None where neither is known. Of several doublets, as K-beta and K-alpha, the strongest; without shares the
+    longest.
+    """
+    pairs = [[k, k + 1] for k in range(len(lengths) - 1) if lengths[k + 1] < _WIDEST_DOUBLET * lengths[k]]
+    if pairs and doublets:
+        return pairs[-1] if shares is None else max(pairs, key=lambda pair: float(shares[pair].sum()))
+    return [] if shares is None else [int(shares.argmax())]

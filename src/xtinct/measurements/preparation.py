@@ -26,6 +26,8 @@ _STRONG = 0.1
 _UNEVEN, _UNLIKE = 0.1, 0.15
 #: How far around a peak its feet are looked for, in the model's widths: in turn, until peaks are found.
 _REACHES = (5.0, 15.0, 50.0)
+#: A step of so many median steps is a gap, if a peak finds room in it.
+_GAP = 5.0
 
 
 def checked_pattern(
@@ -82,8 +84,8 @@ def on_grid(
     Points are carried over by equal sin(theta) / wavelength, and intensities by the ratio of the
     instrument's geometric factors at the two angles: the measurement is taken to have the same
     monochromator angle. A pattern that does not cover the grid is an XtinctError if more than a peak's
-    width is missing; what is missing is zero, as if no line were
-    there, which `fill_missing` allows for any part of the range.
+    width is missing, at an end or in a gap; what is missing is zero, as if no line were there, which
+    `fill_missing` allows for any part of the range.
     """
     step = instrument.step
     edges = np.concatenate([instrument.two_theta - step / 2, [instrument.two_theta_max + step / 2]])
@@ -100,6 +102,15 @@ def on_grid(
             f"pattern: {two_theta[0]:g}-{two_theta[-1]:g} degrees at {wavelength:g} angstrom, but the model "
             f"needs {needed} degrees at that wavelength; what is missing can be filled with zeros on demand"
         )
+    gaps = _gaps(two_theta, wavelength, instrument)
+    gaps = gaps[(gaps[:, 0] < reached[-1]) & (gaps[:, 1] > reached[0])]
+    if len(gaps) and not fill_missing:
+        raise XtinctError(
+            f"pattern: nothing was measured between {gaps[0, 0]:.2f} and {gaps[0, 1]:.2f} degrees, which the "
+            "model needs; what is missing can be filled with zeros on demand"
+        )
+    for first, last in gaps:
+        covered &= (high <= first) | (low >= last)
     if not covered.any():
         raise XtinctError(
             f"pattern: {two_theta[0]:g}-{two_theta[-1]:g} degrees at {wavelength:g} angstrom has nothing of "
@@ -120,6 +131,16 @@ def on_grid(
     )
     pattern[inside] *= factor_model / factor_measured
     return pattern.astype(np.float32)
+
+
+def _gaps(two_theta: np.ndarray, wavelength: float, instrument: Instrument) -> np.ndarray:
+    """First and last angle (m, 2), degrees, of gaps between points that hide a peak of the instrument."""
+    steps = np.diff(two_theta)
+    long = np.flatnonzero(steps > _GAP * np.median(steps))
+    ends = np.stack([two_theta[long], two_theta[long + 1]], axis=1)
+    sine = np.sin(np.radians(ends / 2)) * (instrument.wavelength / wavelength)
+    of_model = np.degrees(2 * np.arcsin(np.minimum(sine, 1.0)))
+    return ends[np.diff(of_model, axis=1)[:, 0] > instrument.resolution]
 
 
 def _integral(x: np.ndarray, two_theta: np.ndarray, intensity: np.ndarray, area: np.ndarray) -> np.ndarray:

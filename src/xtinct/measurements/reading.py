@@ -1,5 +1,6 @@
 """Reading of a file of powder data: the format is found by content, its scans are brought to one form."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,9 +95,9 @@ def read_peaks(
 
 def _chosen(scans: list, scan: int | str | None, path: Path):
     """The scan of a number from 1 or of a part of its name."""
-    number = int(scan) if isinstance(scan, str) and scan.isdigit() else scan
-    if isinstance(number, int) and 1 <= number <= len(scans):
-        return scans[number - 1]
+    text = str(scan)
+    if text.isdecimal() and 1 <= int(text) <= len(scans):
+        return scans[int(text) - 1]
     labels = [one.name.removeprefix(str(path)).lstrip(", ") or "the whole" for one in scans]
     names = "; ".join(f"{i}: {label}" for i, label in enumerate(labels[:8], start=1))
     names += f"; ... to {len(scans)}" if len(scans) > 8 else ""
@@ -104,7 +105,9 @@ def _chosen(scans: list, scan: int | str | None, path: Path):
         if len(scans) == 1:
             return scans[0]
         raise XtinctError(f"{path}: holds {len(scans)} scans, choose one by its number ({names})")
-    fitting = [one for one, label in zip(scans, labels, strict=True) if str(scan) in label]
+    # A number that counts no scan may stand in a name, as that of a bank: whole, for 0 is not in "scan 10".
+    told = rf"(?<!\d){text}(?!\d)" if text.isdecimal() else re.escape(text)
+    fitting = [one for one, label in zip(scans, labels, strict=True) if re.search(told, label)]
     if len(fitting) == 1:
         return fitting[0]
     raise XtinctError(f"{path}: {'more than one' if fitting else 'no'} scan is {scan!r} ({names})")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from xtinct.errors import XtinctError
 from xtinct.measurements.axes import Axis
 from xtinct.radiation.tubes import Radiation
 
@@ -20,6 +21,8 @@ class Measurement:
     name             file, and the scan or block where there are several
     counting_time    seconds per step, None if unknown
     monochromator    2theta of the monochromator, degrees, None if unknown
+
+    XtinctError for columns that are no numbers, of different lengths or without order.
     """
 
     two_theta: np.ndarray
@@ -30,6 +33,25 @@ class Measurement:
     name: str = ""
     counting_time: float | None = None
     monochromator: float | None = None
+
+    def __post_init__(self) -> None:
+        where = self.name or "pattern"
+        for column in ("two_theta", "intensity", "sigma"):
+            values = getattr(self, column)
+            if values is None and column == "sigma":
+                continue
+            try:
+                values = np.asarray(values, dtype=np.float64)
+            except (TypeError, ValueError):
+                raise XtinctError(f"{where}: {column} holds something that is no number") from None
+            object.__setattr__(self, column, values)
+            if values.ndim != 1 or values.shape != self.two_theta.shape:
+                beside = f"{column} {values.shape} beside two_theta {self.two_theta.shape}"
+                raise XtinctError(f"{where}: {beside}, expected (n,) each")
+        if not (np.isfinite(self.two_theta).all() and np.isfinite(self.intensity).all()):
+            raise XtinctError(f"{where}: two_theta and intensity: all values must be finite")
+        if not (np.diff(self.two_theta) > 0).all():
+            raise XtinctError(f"{where}: two_theta must ascend, each angle once")
 
 
 @dataclass(frozen=True)

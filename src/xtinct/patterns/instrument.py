@@ -7,6 +7,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
+from numbers import Real
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +40,12 @@ RANGES = {
     "crystallite_size": {"ge": 0},
     "goniometer_radius": {"gt": 0},
     "counts": {"ge": 0},
+}
+#: What stands in rows: how many numbers, and which.
+_ROWS = {
+    "further_wavelengths": (2, "pairs of angstrom and intensity"),
+    "humps": (3, "threes of height, 2theta and FWHM"),
+    "impurities": (2, "pairs of 1/d and intensity"),
 }
 _BOUNDS = {
     "gt": (operator.gt, "more than"),
@@ -120,14 +127,31 @@ class Instrument:
     impurities: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
-        for key in ("fwhm", "further_wavelengths", "background", "humps", "impurities"):
-            # JSON and YAML give lists; an immutable object has tuples.
-            object.__setattr__(self, key, _tuples(getattr(self, key)))
+        for field in fields(self):
+            # JSON and YAML give lists, notebooks arrays; an immutable object has tuples.
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
+        self._check_kinds()
         for key, bounds in RANGES.items():
             _check_range(key, getattr(self, key), bounds)
         self._check_optics()
         self._check_widths()
         self._check_errors()
+
+    def _check_kinds(self) -> None:
+        for key in ("wavelength", "two_theta_min", "two_theta_max", *RANGES, "zero_shift", "displacement"):
+            value = getattr(self, key)
+            if not _is_number(value) or (key == "points" and not isinstance(value, int)):
+                named = "; Instrument.from_config takes names of tubes" if key == "wavelength" else ""
+                kind = "whole number" if key == "points" else "number"
+                raise XtinctError(f"instrument.{key}: {value!r}, expected a {kind}{named}")
+        for key, (length, expected) in _ROWS.items():
+            rows = getattr(self, key)
+            if not (isinstance(rows, tuple) and all(_are_numbers(row, length) for row in rows)):
+                raise XtinctError(f"instrument.{key}: {rows!r}, expected {expected}")
+        if not (_is_number(self.fwhm) or _are_numbers(self.fwhm, 3)):
+            raise XtinctError(f"instrument.fwhm: {self.fwhm!r}, expected a number or three, u, v and w")
+        if not _are_numbers(self.background):
+            raise XtinctError(f"instrument.background: {self.background!r}, expected numbers")
 
     def _check_optics(self) -> None:
         if not 0 <= self.two_theta_min < self.two_theta_max < 180:
@@ -148,8 +172,8 @@ class Instrument:
             if not 0 <= self.fwhm < math.inf or (self.fwhm == 0 and not self.crystallite_size):
                 raise XtinctError(f"instrument.fwhm: {self.fwhm}, expected a positive number")
             return
-        if len(self.fwhm) != 3 or not np.isfinite(self.fwhm).all():
-            raise XtinctError(f"instrument.fwhm: {self.fwhm}, expected a number or three, u, v and w")
+        if not np.isfinite(self.fwhm).all():
+            raise XtinctError(f"instrument.fwhm: {self.fwhm}, expected finite numbers")
         u, v, w = self.fwhm
         tan = np.tan(np.radians(self.two_theta / 2))
         squares = (u * tan + v) * tan + w
@@ -304,8 +328,20 @@ class Instrument:
             )
 
 
-def _tuples(value: object) -> object:
-    return tuple(_tuples(x) for x in value) if isinstance(value, Sequence) else value
+def _plain(value: object) -> object:
+    """Tuples for lists and arrays, numbers of Python for those of numpy."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    return tuple(map(_plain, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _are_numbers(values: object, length: int | None = None) -> bool:
+    """Whether these are numbers, so many of them where `length` is told."""
+    return isinstance(values, tuple) and length in (None, len(values)) and all(map(_is_number, values))
 
 
 def _check_range(key: str, value: float, bounds: Mapping[str, float]) -> None:

@@ -332,7 +332,8 @@ def settings_named(symbol: str) -> tuple[TabulatedSetting, ...]:
     suffixes :1 :2 :H :R or, as in the ICSD, S Z H R.
     """
     text = _NUMBER_BEHIND.sub("", symbol.strip().strip("'\"").strip())
-    if text in ("", "?", "."):
+    # gemmi takes 0, with which tables say that they do not know, for P 1.
+    if text in ("", "?", ".") or not text.strip("0"):
         return ()
     if found := _names().get(_compact(text)):
         return found

@@ -18,11 +18,13 @@ from xtinct.symmetry.operations import bravais_lattice, hermann_mauguin, laue_cl
 from xtinct.symmetry.reflection_conditions import Condition, reflection_conditions
 from xtinct.symmetry.symbols import extinction_symbol, unique_axis_of
 
-#: Point groups with an inversion centre, those with a polar direction, and those of rotations alone
-#: (ITA 2016, tables 3.2.1.3 and 10.2.1.1).
+#: Point groups with an inversion centre, those with a polar direction (ITA 2016, table 3.2.1.3), and those
+#: that may be optically active: of rotations alone, and four more (ITA 2006, table 10.2.1.1).
 _CENTRES = frozenset({"-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m"})
 _POLAR = frozenset({"1", "2", "m", "mm2", "3", "3m", "4", "4mm", "6", "6mm"})
-_ROTATIONS = frozenset({"1", "2", "222", "3", "32", "4", "422", "6", "622", "23", "432"})
+_ACTIVE = frozenset(
+    {"1", "2", "222", "3", "32", "4", "422", "6", "622", "23", "432", "m", "mm2", "-4", "-42m"}
+)
 #: Groups that are mirror images of each other (ITA 2016, section 1.4.2.1).
 _ENANTIOMORPHS = frozenset(
     {(76, 78), (91, 95), (92, 96), (144, 145), (151, 153), (152, 154)}
@@ -35,7 +37,7 @@ LAUE = "Laue class: single-crystal or electron diffraction"
 CENTRE = "inversion centre: second-harmonic generation, or statistics of well-resolved intensities"
 POLAR = "polar axis: pyroelectricity"
 HANDED = "handedness (two enantiomorphs): resonant scattering of a single crystal; never a powder"
-ROTATIONS = "rotations alone: optical activity"
+ACTIVE = "optical activity, of a single crystal and in some direction"
 INTENSITIES = "intensities alone: solve and refine the structure in both"
 
 
@@ -216,8 +218,8 @@ def _told_by(first: int, second: int) -> list[str]:
         told.append(CENTRE)
     if differ(_POLAR):
         told.append(POLAR)
-    if differ(_ROTATIONS):
-        told.append(ROTATIONS)
+    if differ(_ACTIVE):
+        told.append(ACTIVE)
     if (min(first, second), max(first, second)) in _ENANTIOMORPHS:
         return [HANDED]
     return told or [INTENSITIES]

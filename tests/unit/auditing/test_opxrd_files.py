@@ -40,6 +40,12 @@ TWO = (
 )
 
 
+#: A phase that is known beside one of which nothing is.
+HALF = json.dumps(
+    {**json.loads(LABEL), "phases": [*json.loads(LABEL)["phases"], *json.loads(NOTHING)["phases"]]}
+)
+
+
 @pytest.fixture(scope="module")
 def archive(rutile, tmp_path_factory):
     """Two contributions of the collection, zipped as it is published."""
@@ -90,6 +96,16 @@ def test_patterns_have_the_label_of_their_first_phase(archive, tmp_path, rutile)
     two = patterns["o:opxrd/second_0/pattern_group_0_1.json"]
     assert (two.label.number, two.label.formula, two.label.n_phases) == (136, "TiO2", 2)
     np.testing.assert_array_equal(two.label.cell, [4.594, 4.594, 2.958, 90, 90, 90])
+
+
+def test_an_unknown_phase_beside_a_known_one_is_counted(tmp_path, rutile):
+    x, y = (column.tolist() for column in rutile)
+    for name, label in (("a", HALF), ("b", NOTHING)):
+        whole = {"two_theta_values": x, "intensities": y, "label": label, "metadata": METADATA}
+        (tmp_path / f"{name}.json").write_text(json.dumps(whole))
+    _, patterns, _ = collected(tmp_path, tmp_path)
+    half, nothing = patterns["o:a.json"].label, patterns["o:b.json"].label
+    assert (half.number, half.n_phases, nothing.n_phases) == (136, 2, None)
 
 
 def test_contributions_are_chosen_and_one_that_is_not_there_is_named(archive, tmp_path):

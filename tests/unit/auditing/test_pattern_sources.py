@@ -61,6 +61,21 @@ def test_labels_of_a_file_that_is_not_there_are_no_labels_in_silence(folder, tmp
         collected(tmp_path, kind="files", path=str(folder), pattern="*.xy", labels="labels.csv")
 
 
+def test_a_wavelength_that_nobody_told_is_none_after_the_table_either(tmp_path, rutile):
+    """Positions in Q have a nominal wavelength, whose doublets of all tubes are looked for."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    q = 4 * np.pi / 1.5406 * np.sin(np.radians(rutile[0] / 2))
+    for name, head, column in (("q", "# Q (1/A) I", q), ("a", "# wavelength 1.5406\n# 2theta I", rutile[0])):
+        rows = "".join(f"{x:.6f} {y:g}\n" for x, y in zip(column, rutile[1], strict=True))
+        (folder / f"{name}.xy").write_text(f"{head}\n{rows}")
+    _, patterns, _ = collected(tmp_path, kind="files", path=str(folder))
+    nominal = {one.pattern_id: one.measurement.radiation.nominal for one in patterns}
+    assert nominal == {"mine:a.xy": False, "mine:q.xy": True}
+    _, patterns, _ = collected(tmp_path, kind="files", path=str(folder), wavelength=1.5406)
+    assert not any(one.measurement.radiation.nominal for one in patterns)
+
+
 def test_memory_of_a_set_is_that_of_its_points(tmp_path):
     """1,500 patterns of 500 points: 12 MB of points, as numbers of Python 48 MB."""
     x = np.linspace(5.0, 80.0, 500)
@@ -250,6 +265,15 @@ def test_labels_of_any_setting_have_the_cell_of_the_standard_one(symbol, number,
     read = label_of_cif(f"data_x\n{lengths}\n{angles}\n{tags}\n")
     assert read.number == number
     np.testing.assert_array_equal(read.cell, label.cell)
+
+
+@pytest.mark.parametrize("nothing", [0, 0.0, "0", 231, "-"])
+def test_zero_and_other_signs_name_no_space_group(nothing):
+    with pytest.raises(XtinctError, match=r"spacegroup .*: expected a number from 1 to 230 or a symbol"):
+        label_of_row({"spacegroup": nothing}, "table")
+    cell = "".join(f"_cell_length_{x} 5\n" for x in "abc")
+    cell += "".join(f"_cell_angle_{x} 90\n" for x in ("alpha", "beta", "gamma"))
+    assert label_of_cif(f"data_x\n{cell}_symmetry_space_group_name_H-M '{nothing}'\n").number is None
 
 
 def test_what_cannot_be_a_set_ends_in_one_line(tmp_path):

@@ -231,6 +231,7 @@ def test_pictures_are_written(tmp_path):
         ({"two_theta_range": (0, 20)}, "lines: none between 0 and 20 degrees"),
         ({"radiation": "electron"}, "radiation"),
         ({"symprec": -1.0}, "symprec"),
+        ({"b_iso": 1e6}, "lines: none between 0 and 90 degrees"),
         ({"wavelength": 0.06, "two_theta_range": (0, 170)}, "smaller range"),
     ],
 )

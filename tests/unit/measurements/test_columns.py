@@ -625,6 +625,14 @@ def test_a_table_of_many_patterns_is_refused(file):
         read_measurement(file(rows, "a.csv"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "shift_jis", "euc_jp", "gbk"])
+def test_theta_of_the_east_is_theta(same, rows, profile, encoding):
+    found = same(
+        "2\u03b8(deg),Intensity(counts)\n" + rows(profile.x, profile.y, separator=","), "a.csv", encoding
+    )
+    assert not found.notes
+
+
 def test_positions_that_end_low_may_be_no_2theta_and_that_is_said(file, rows, profile):
     q = 4 * np.pi * np.sin(np.radians(profile.x / 2)) / WAVELENGTH
     found = read_measurement(file(rows(q, profile.y)), wavelength=0.15)
@@ -700,6 +708,12 @@ def test_logarithms_and_roots_of_counts_are_refused(file, rows, profile, form, f
         XtinctError, match=r"the intensities are .* of counts \(.* gives whole numbers\); save"
     ):
         read_measurement(file(text))
+
+
+def test_intensities_that_are_nowhere_positive_are_refused(file, rows, profile):
+    for y in (-profile.y, np.log10(profile.y / profile.y.max())):
+        with pytest.raises(XtinctError, match=r"no intensity is above zero \(-"):
+            read_measurement(file(rows(profile.x, y)))
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5, 1 / 1.7, 1 / 300, 100 / 3000])
@@ -810,17 +824,22 @@ def test_a_list_of_angles_is_no_list_of_spacings_and_long_spacings_are(file):
     np.testing.assert_allclose(long.d, [45.2, 22.6, 15.1, 11.3])
 
 
-@pytest.mark.parametrize("names", ["2Theta,Counts,Time(s)", "2theta,counts,step time,comment"])
+@pytest.mark.parametrize(
+    "names", ["2Theta,Counts,Time(s)", "2theta,counts,step time,comment", "Angle,TimePerStep,Intensity,ESD"]
+)
 def test_counts_of_varying_times_are_brought_to_one(file, profile, names):
     """Times grow at high angles; the lines there are as high as if they had not."""
     times = np.where(profile.x > 40, 8.0, 2.0)
     counts = profile.y * times / 2
     width = names.count(",") + 1
-    table = zip(*(profile.x, counts, times, 0 * times)[:width], strict=True)
-    text = f"{names}\n" + "".join(",".join(f"{v:g}" for v in row) + "\n" for row in table)
+    columns = (profile.x, counts, times, 0 * times)
+    if names.startswith("Angle"):
+        columns = (profile.x, times, counts, np.sqrt(counts))
+    table = zip(*columns[:width], strict=True)
+    text = f"{names}\n" + "".join(",".join(f"{v:.8g}" for v in row) + "\n" for row in table)
     found = read_measurement(file(text, "a.csv"))
     np.testing.assert_allclose(found.intensity, profile.y)
-    np.testing.assert_allclose(found.sigma, np.sqrt(counts) * 2 / times)
+    np.testing.assert_allclose(found.sigma, np.sqrt(counts) * 2 / times, rtol=1e-6)
     assert "counts were divided by their counting times (2 to 8)" in found.notes
 
 

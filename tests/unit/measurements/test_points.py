@@ -200,6 +200,33 @@ def test_uncertainties_of_positions(file):
     np.testing.assert_allclose(direct.d_error, 0.002)
 
 
+@pytest.mark.parametrize(
+    ("names", "even"),
+    [
+        ("2theta esd(2theta) d I", False),
+        ("h k l 2theta esd(2theta) d I", False),
+        ("d sigma(d) 2theta I", False),
+        ("d sigma(d) 2theta I", True),
+        ("2theta d d_esd 2theta_esd I", False),
+        ("d-spacing delta_d I", False),
+    ],
+)
+def test_uncertainties_are_those_of_the_column_that_they_name(file, names, even):
+    """0.01 degrees are no 0.01 angstrom, whichever of 2theta and d is taken."""
+    two_theta = np.array([12.1, 17.3, 19.0, 24.4, 28.7, 29.9, 33.0, 41.2, 47.5, 61.8])
+    two_theta = 10 + 6.0 * np.arange(10) if even else two_theta
+    d = 1.5406 / (2 * np.sin(np.radians(two_theta / 2)))
+    error = d / np.tan(np.radians(two_theta / 2)) * np.radians(0.01) / 2
+    columns = {"2theta": two_theta, "d": d, "d-spacing": d, "I": 10 + two_theta, "h": 0 * d + 1}
+    columns |= {"k": columns["h"], "l": columns["h"], "sigma(d)": error, "d_esd": error, "delta_d": error}
+    columns |= {"esd(2theta)": 0.01 + 0 * d, "2theta_esd": 0.01 + 0 * d}
+    rows = zip(*(columns[name] for name in names.split()), strict=True)
+    text = names + "\n" + "".join(" ".join(f"{value:.7f}" for value in row) + "\n" for row in rows)
+    found = read_peaks(file(text))
+    np.testing.assert_allclose(found.d, d, rtol=1e-5)
+    np.testing.assert_allclose(found.d_error, error, rtol=1e-2)
+
+
 def test_a_peak_list_with_indices(file):
     text = "h k l d I\n1 1 1 3.1356 100\n2 2 0 1.9202 60\n3 1 1 1.6375 30\n"
     found = read_measurement(file(text))
@@ -231,9 +258,11 @@ def test_positions_that_have_no_angle(file):
         read_peaks(file("# 2theta I\n31 5\n1e-308 4\n"), wavelength=WAVELENGTH)
 
 
-def test_an_axis_that_is_unknown(file):
-    with pytest.raises(XtinctError, match="axis: 'x', expected one of 2theta"):
-        read_measurement(file("10 5\n"), axis="x")
+@pytest.mark.parametrize("axis", ["x", "s"])
+def test_an_axis_that_is_unknown(file, axis):
+    """s is 1/d to some (a column's label too), sin(theta)/lambda to others: half of it."""
+    with pytest.raises(XtinctError, match=f"axis: '{axis}', expected one of 2theta"):
+        read_measurement(file("10 5\n"), axis=axis)
 
 
 @pytest.mark.parametrize("header", ["# 2theta I\n", "# wavelength 1.5418\n# 2theta I\n"])
@@ -250,3 +279,27 @@ def test_peaks_at_even_distances_are_a_list_when_asked_for(file):
     path = file("# d(A) I\n" + "".join(f"{d:.2f} 5\n" for d in np.arange(4, 2, -0.2)))
     assert isinstance(read_measurement(path), Measurement)
     assert len(read_peaks(path).d) == 10
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (([30.0, 20.0], [1, 2]), "two_theta must ascend"),
+        (([20.0, 20.0], [1, 2]), "two_theta must ascend"),
+        (([20.0, 30.0], [1, np.nan]), "all values must be finite"),
+        (([20.0, 30.0], [1, 2, 3]), r"intensity \(3,\) beside two_theta \(2,\)"),
+        (([20.0, 30.0], [1, 2], [1]), r"sigma \(1,\) beside two_theta \(2,\)"),
+        ((np.ones((2, 2)), np.ones((2, 2))), r"expected \(n,\) each"),
+        ((["a", "b"], [1, 2]), "two_theta holds something that is no number"),
+        (([20.0, 30.0], None), r"intensity \(\) beside"),
+    ],
+)
+def test_a_measurement_of_ones_own_has_columns_in_order(columns, words):
+    """Whoever makes the object need not have read a file: what is no profile is said, not answered."""
+    with pytest.raises(XtinctError, match=f"mine: .*{words}"):
+        Measurement(*columns, name="mine")
+
+
+def test_a_measurement_of_ones_own_may_have_whole_numbers():
+    found = Measurement([20, 30], np.array([1, 2], dtype=np.uint16), [1, 2])
+    assert {column.dtype for column in (found.two_theta, found.intensity, found.sigma)} == {np.dtype(float)}

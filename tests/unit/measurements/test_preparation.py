@@ -89,6 +89,29 @@ def test_what_is_missing_is_refused_or_filled_but_never_guessed(copper):
         on_grid(np.array([100.0, 110.0]), np.array([1.0, 1.0]), 1.5406, COPPER, fill_missing=True)
 
 
+@pytest.mark.parametrize("wavelength", [1.5406, 0.7107])
+def test_a_gap_is_missing_as_the_ends_are(wavelength):
+    """A straight line over it would say that no line is there; coarse steps are no gaps."""
+    machine = replace(COPPER, wavelength=wavelength, two_theta_min=1.0, two_theta_max=110.0)
+    two_theta, intensity = machine.two_theta, render(LINES, machine)[0].astype(float)
+    line = np.degrees(2 * np.arcsin(LINES.d_star[2] * wavelength / 2))
+    kept = abs(two_theta - line) > 2
+    told = (
+        rf"between {two_theta[kept][two_theta[kept] < line].max():.2f} and .* degrees, which the model needs"
+    )
+    with pytest.raises(XtinctError, match=told):
+        on_grid(two_theta[kept], intensity[kept] + 0.3, wavelength, COPPER)
+    filled = on_grid(two_theta[kept], intensity[kept] + 0.3, wavelength, COPPER, fill_missing=True)
+    there = abs(COPPER.two_theta - np.degrees(2 * np.arcsin(LINES.d_star[2] * 1.5406 / 2))) < 1.9
+    assert (filled[there] == 0).all()
+    whole = on_grid(two_theta, intensity + 0.3, wavelength, COPPER)
+    np.testing.assert_allclose(filled[filled > 0], whole[filled > 0], rtol=1e-6)
+    assert (filled > 0).mean() > 0.85
+    on_grid(two_theta[::40], intensity[::40], wavelength, COPPER)
+    needless = (two_theta > 2) & (two_theta < 2.2)
+    on_grid(two_theta[~needless], intensity[~needless], wavelength, COPPER)
+
+
 def test_the_background_goes_and_the_lines_stay(copper):
     two_theta = COPPER.two_theta
     background = 800 * np.exp(-two_theta / 15) + 60 + 100 * np.exp(-0.5 * ((two_theta - 25) / 6) ** 2)

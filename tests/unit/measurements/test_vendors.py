@@ -81,6 +81,26 @@ def test_xrdml_behind_an_attenuator(file, profile):
     np.testing.assert_allclose(found.sigma, np.sqrt(np.maximum(profile.y / factors, 1)) * factors)
 
 
+def test_xrdml_of_a_slit_that_opens_with_the_angle(file, profile):
+    """Counts are to be multiplied by the file's corrections, intensities are corrected already."""
+    slit = 1 / np.sin(np.radians(profile.x / 2))
+    factors = np.where((profile.x > 20) & (profile.x < 30), 8.0, 1.0)
+    inner = f"<divergenceCorrections>{' '.join(f'{f:.6f}' for f in slit)}</divergenceCorrections>"
+    found = read_measurement(file(xrdml(xrdml_scan(profile, inner))))
+    np.testing.assert_allclose(found.intensity, profile.y * slit, rtol=1e-6)
+    np.testing.assert_allclose(found.sigma, np.sqrt(profile.y) * slit, rtol=1e-6)
+    assert "counts were multiplied by the divergence corrections of the file" in found.notes
+    plain = read_measurement(file(xrdml(xrdml_scan(profile, inner, name="intensities"))))
+    np.testing.assert_allclose(plain.intensity, profile.y)
+    inner += f"<beamAttenuationFactors>{' '.join(f'{f:g}' for f in factors)}</beamAttenuationFactors>"
+    both = read_measurement(file(xrdml(xrdml_scan(profile, inner))))
+    np.testing.assert_allclose(both.intensity, profile.y * slit * factors, rtol=1e-6)
+    np.testing.assert_allclose(both.sigma, np.sqrt(profile.y) * slit * factors, rtol=1e-6)
+    short = inner.replace("<divergenceCorrections>", "<divergenceCorrections>2.0 ")
+    with pytest.raises(XtinctError, match="has 1752 divergence corrections for 1751 points"):
+        read_measurement(file(xrdml(xrdml_scan(profile, short))))
+
+
 def test_xrdml_with_listed_positions_and_times(file, profile):
     listed = " ".join(f"{x:.4f}" for x in profile.x + 0.001 * np.sin(profile.x))
     scan = xrdml_scan(profile).replace(
@@ -362,6 +382,38 @@ def test_uxd(same, file, profile):
     assert len(read_measurements(file(two, "b.uxd"))) == 2
 
 
+def test_uxd_of_other_drives(file, profile):
+    """A rocking curve stands under _2THETACOUNTS, too: the drive tells, and other ranges are read."""
+    pairs = "_2THETACOUNTS\n" + "".join(
+        f"{x:.2f} {y:.0f}\n" for x, y in zip(profile.x, profile.y, strict=True)
+    )
+    for drive in ("THETA", "PHI", "Z"):
+        other = UXD.replace("COUPLED", drive) + pairs
+        with pytest.raises(XtinctError, match=f"no scan of 2theta .range 1: _DRIVE='{drive.lower()}'"):
+            read_measurement(file(other, "a.uxd"))
+        found = read_measurement(file(f"{other}_DRIVE='2THETA'\n{pairs}", "a.uxd"))
+        np.testing.assert_allclose(found.two_theta, profile.x)
+        assert f"range 1: _DRIVE='{drive.lower()}' is no scan of 2theta" in found.notes
+
+
+def test_uxd_says_again_only_what_changes(file, profile):
+    """The second range has the step and the time of the first."""
+    counts = "_COUNTS\n" + "\n".join(f"{y:.0f}" for y in profile.y) + "\n"
+    path = file(f"{UXD}{counts}_DRIVE='COUPLED'\n_START=60.0\n{counts}", "a.uxd")
+    second = read_measurement(path, scan=2)
+    np.testing.assert_allclose(second.two_theta, profile.x + 50)
+    assert second.counting_time == 2.5
+
+
+def test_uxd_counts_of_varying_times(same, profile):
+    times = np.where(profile.x < 30, 1.0, 3.0)
+    rows = "".join(
+        f"{x:.2f} {y:.0f} {t:g}\n" for x, y, t in zip(profile.x, profile.y * times, times, strict=True)
+    )
+    found = same(f"{UXD}_2THETACOUNTSTIME\n{rows}", "a.uxd")
+    np.testing.assert_allclose(found.sigma, np.sqrt(profile.y / times))
+
+
 # --- Rigaku ------------------------------------------------------------------------------------------------
 
 
@@ -397,6 +449,16 @@ def test_ras_of_several_scans(file, profile):
     found = read_measurements(file(text))
     assert len(found) == 2
     assert "a scan of Omega was left out" in found[0].notes
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "shift_jis", "euc_jp", "gbk"])
+def test_ras_of_installations_in_the_east(file, profile, encoding):
+    """They write theta in the encoding of their country, and omega too, which is another drive."""
+    text = ras(profile, axis="2\u03b8/\u03b8") + ras(profile, axis="\u03c9", start=False)
+    found = read_measurement(file(text, encoding=encoding))
+    np.testing.assert_allclose(found.two_theta, profile.x)
+    with pytest.raises(XtinctError, match="no scan of 2theta"):
+        read_measurement(file(ras(profile, axis="\u03c9"), encoding=encoding))
 
 
 def test_ras_behind_an_attenuator(file, profile):
@@ -502,6 +564,20 @@ def test_gsas(same, profile, kind, end):
     assert found.radiation is None
 
 
+def test_gsas_fields_that_touch(file, profile):
+    """An intensity of eight characters joins the uncertainty before it; zeros fill the last row."""
+    y = np.where(profile.y == profile.y.max(), 123456.5, profile.y)
+    sigma = np.where(np.roll(y, -1) > 1e5, 12345.5, 1.5)
+    values = [f"{v:8.1f}" for pair in zip(y, sigma, strict=True) for v in pair]
+    last = "     0.0" * (-len(values) % 10)
+    text = eights(values, 10).rstrip("\n") + last + "\n"
+    assert len(text.split()) >= len(values)
+    head = "\n".join(gsas(profile, "ESD").splitlines()[:2])
+    found = read_measurement(file(f"{head}\n{text}"))
+    np.testing.assert_allclose(found.intensity, y)
+    np.testing.assert_allclose(found.sigma, sigma)
+
+
 def test_gsas_of_many_counters(same, profile):
     """Five counters that agree on a mean make its uncertainty smaller by the root of five."""
     body = eights([f" 5{y:6.0f}" for y in profile.y], 10)
@@ -522,6 +598,16 @@ def test_gsas_of_two_banks(file, profile):
     np.testing.assert_allclose(found[1].intensity, profile.y)
 
 
+def test_a_number_of_a_scan_is_no_digit_of_another(file, profile):
+    """Of ten banks 0 and 11 are none, though a 0 stands in the name of the tenth; the first is number 5."""
+    path = file("".join(gsas(profile, "STD", "").replace("BANK 1", f"BANK {k}") for k in range(5, 15)))
+    for scan in (0, "0", "\u00b2"):
+        with pytest.raises(XtinctError, match=rf"no scan is {scan!r} .1: bank 5; 2: bank 6"):
+            read_measurement(path, scan=scan)
+    found = [read_measurement(path, scan=scan).name for scan in (1, np.int64(1), "1", 11, "bank 11")]
+    assert [name.rpartition(", ")[2] for name in found] == ["bank 5"] * 3 + ["bank 11"] * 2
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -530,6 +616,7 @@ def test_gsas_of_two_banks(file, profile):
         ("BANK 1 2720 680 TIME_MAP 1 STD", "time of flight"),
         ("BANK 1 2720 680 CONST 7000 10 0 0 STD", "time of flight"),
         ("BANK 1 2720 680 EDS 1 2 3 4 STD", "EDS"),
+        ("BANK 1 1700 170 CONST 5 0.02 0 0 STD", "if these are degrees"),
         ("BANK 1 2720 680 CONST", "start and step"),
         ("BANK 1 2720 680 CONST 500 0 0 0 STD", "start and step"),
         ("BANK 1 1700 170 CONST 500 2 0 0 STD", "cut short"),
@@ -750,6 +837,7 @@ def texts(values, form="{:.4f}"):
     ("position", "form"),
     [
         ("_pd_meas_2theta_scan", "x"),
+        ("_pd_meas_angle_2theta", "x"),
         ("_pd_meas.2theta_scan", "x"),
         ("_pd_proc_2theta_corrected", "x"),
         ("_pd_proc_d_spacing", "d"),
@@ -796,6 +884,10 @@ def test_pdcif_uncertainties(same, profile):
         ("_pd_proc_ls_weight", texts(1 / profile.y, "{:.9f}")),
     )
     np.testing.assert_allclose(same(text).sigma, np.sqrt(profile.y), rtol=1e-4)
+    own = ("_pd_proc.intensity_total_su", texts(2 * np.sqrt(profile.y), "{:.5f}"))
+    measured = ("_pd_proc.intensity_total", texts(profile.y, "{:.0f}"))
+    text = loop(("_pd_proc.2theta_corrected", texts(profile.x)), measured, own)
+    np.testing.assert_allclose(same("data_p\n" + text).sigma, 2 * np.sqrt(profile.y), atol=1e-4)
 
 
 def test_pdcif_radiation(same, profile):
@@ -818,6 +910,37 @@ def test_pdcif_radiation(same, profile):
     found = same(apart)
     assert found.radiation.wavelength == 0.7
     assert "the wavelength is that of block a" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("lengths", "shares", "head", "taken", "ratio"),
+    [
+        (["1.5405", "1.5443", "1.3922"], ["1.0", "0.48", "0.1"], "", (1.5405, 1.5443), 0.48),
+        (["1.3810", "1.3922", "1.5405", "1.5443"], None, "", (1.5405, 1.5443), 0.5),
+        (["1.5", "0.75"], ["0.99", "0.01"], "_diffrn_radiation_probe neutron\n", (1.5,), 0),
+        (["1.5", "1.51"], ["0.4", "0.6"], "_diffrn_radiation_probe neutron\n", (1.51,), 0),
+        (["1.5", "0.75"], None, "", (), 0),
+    ],
+)
+def test_pdcif_of_several_wavelengths(same, profile, lengths, shares, head, taken, ratio):
+    """A doublet beside K-beta; of neutrons the wavelength that is not half of it; what was taken is said."""
+    columns = [("_diffrn_radiation_wavelength", lengths)]
+    columns += [("_diffrn_radiation_wavelength_wt", shares)] if shares else []
+    body = loop(("_pd_meas_2theta_scan", texts(profile.x)), ("_pd_meas_counts_total", texts(profile.y)))
+    found = same(f"data_p\n{head}{loop(*columns)}{body}")
+    rays = found.radiation
+    told = () if rays is None else (rays.wavelength, rays.second)[: 2 if rays.second else 1]
+    assert told == taken
+    assert rays is None or rays.ratio == pytest.approx(ratio)
+    said = " and ".join(f"{x:g}" for x in taken) or "none"
+    assert f"of {len(lengths)} wavelengths {said} {'were' if len(taken) > 1 else 'was'} taken" in found.notes
+
+
+def test_pdcif_says_that_a_wavelength_was_not_taken(same, profile):
+    body = loop(("_pd_meas_2theta_scan", texts(profile.x)), ("_pd_meas_counts_total", texts(profile.y)))
+    found = same("data_p\n_diffrn_radiation_wavelength 71.07\n" + body)
+    assert found.radiation is None
+    assert any("the file's wavelength was not taken" in note for note in found.notes)
 
 
 def test_pdcif_of_several_blocks(file, profile):

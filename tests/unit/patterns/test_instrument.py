@@ -168,3 +168,35 @@ def test_reach_covers_the_shortest_wavelength_and_the_shifts():
 def test_impossible_settings_of_the_further_keys_are_refused(change, message):
     with pytest.raises(XtinctError, match=message):
         Instrument.from_config({**SETTINGS, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"wavelength": "CuKa"}, "wavelength: 'CuKa', expected a number; Instrument.from_config takes names"),
+        ({"wavelength": (1.5406, 1.5444)}, "wavelength: .1.5406, 1.5444., expected a number"),
+        ({"points": 4001.0}, "points: 4001.0, expected a whole number"),
+        ({"fwhm": "0.1"}, "fwhm: '0.1', expected a number or three"),
+        ({"fwhm": [0.1, 0.2]}, "fwhm: .0.1, 0.2., expected a number or three"),
+        ({"further_wavelengths": (1.5444, 0.5)}, "further_wavelengths: .*expected pairs"),
+        ({"humps": [(0.1, 20)]}, "humps: .*expected threes"),
+        ({"impurities": 0.3}, "impurities: 0.3, expected pairs"),
+        ({"background": 0.1}, "background: 0.1, expected numbers"),
+        ({"zero_shift": None}, "zero_shift: None, expected a number"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(change, message):
+    """A notebook makes the object itself, and a name is what `xtinct.lines` takes."""
+    given = Instrument.from_config(SETTINGS).to_dict()
+    with pytest.raises(XtinctError, match=message):
+        Instrument(**{**given, **change})
+
+
+def test_arrays_and_numbers_of_numpy_make_the_same_instrument():
+    given = {**Instrument.from_config(SETTINGS).to_dict(), "fwhm": (0.02, -0.01, 0.01)}
+    arrays = {key: np.array(value)[()] for key, value in given.items() if not isinstance(value, str)}
+    arrays["impurities"] = ()
+    arrays["humps"] = arrays["further_wavelengths"] = arrays["impurities"]
+    found = Instrument(**{**given, **arrays})
+    assert found == Instrument(**given)
+    assert found.digest() == Instrument(**given).digest()

@@ -11,7 +11,7 @@ import spglib
 from xtinct.errors import XtinctError
 from xtinct.lattices.conventional import conventional_cell_errors
 from xtinct.structures.groups import settings_numbered
-from xtinct.structures.space_group import CENTRE, HANDED, INTENSITIES, LAUE, space_group
+from xtinct.structures.space_group import ACTIVE, CENTRE, HANDED, INTENSITIES, LAUE, POLAR, space_group
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.classes import class_symbol
 from xtinct.symmetry.families import CRYSTAL_SYSTEMS, family_of
@@ -81,6 +81,16 @@ def test_rivals_are_told_apart_by_what_differs():
     assert acentric.told_by[0] == CENTRE
     # I 2 2 2 and I 21 21 21 have one point group and one set of absences.
     assert {r.symbol: r.told_by for r in space_group("I 2 2 2").rivals}["I 21 21 21"] == (INTENSITIES,)
+
+
+def test_mirrors_may_be_optically_active_too():
+    """Of the classes 222, mm2 and mmm the last alone may not; a polar axis tells the first two apart."""
+    primitive = {rival.symbol: rival.told_by for rival in space_group("P 2 2 2").rivals}
+    assert primitive["P m m 2"] == (POLAR,)
+    assert primitive["P m m m"] == (CENTRE, ACTIVE)
+    tetragonal = {rival.symbol: rival.told_by for rival in space_group("P 4 2 2").rivals}
+    assert tetragonal["P -4 2 m"] == (INTENSITIES,)
+    assert ACTIVE in tetragonal["P 4 m m"]
 
 
 def test_a_setting_that_no_table_has_is_described_by_its_operations():
