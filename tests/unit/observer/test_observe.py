@@ -14,6 +14,7 @@ from pymatgen.core import Lattice, Structure
 import xtinct
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
+from xtinct.lattices.metric import direct_tensor
 from xtinct.measurements import read_measurement, read_peaks
 from xtinct.observer.answer.answer_data import LatticeAnswer, Statement
 from xtinct.observer.answer.lattice_answers import on_c_axes
@@ -494,6 +495,32 @@ def test_the_cell_stands_on_the_axes_that_the_symbol_means(structure, symbol, nu
     # On these axes no indexed line breaks the law of the group.
     hkl = np.array([line.hkl for line in answer.lines if line.hkl]) @ answer.axes[number]
     assert not absent(number, hkl).any()
+
+
+@pytest.mark.parametrize(
+    ("structure", "symbol"), [(ZIRCONIA, "P 1 21/c 1"), (LEAD_CHLORIDE, "P n a -")], ids=["mP", "oP"]
+)
+def test_by_the_exact_law_too_the_cell_stands_on_the_axes_that_the_symbol_means(structure, symbol):
+    ideal = {"noise": False, "doublet": False, "background": 0.0, "eta": 0.0, "shift": 0.0}
+    family = "monoclinic" if structure is ZIRCONIA else "orthorhombic"
+    points = pattern(structure, fwhm=0.1, step=0.01, high=80, **ideal)
+    answer = xtinct.index(points, K_ALPHA[0], family=family)
+    assert told(answer, "reading")
+    assert answer.lattice_class.symbol == symbol
+    hkl = np.array([line.hkl for line in answer.lines if line.hkl])
+    spacing = 1 / np.sqrt(
+        np.einsum("ni,ij,nj->n", hkl, np.linalg.inv(direct_tensor(answer.lattice.cell)), hkl)
+    )
+    assert np.allclose(spacing, [line.d for line in answer.lines if line.hkl], atol=1e-3)
+    for block in gemmi.cif.read_string(answer.to_cif()):
+        number = int(block.find_value("_space_group_IT_number"))
+        assert not absent(number, hkl @ answer.axes.get(number, np.eye(3, dtype=int))).any()
+        if number in (14, 62):  # the group of the structure
+            cell = gemmi.make_small_structure_from_block(block).cell
+            assert np.allclose(cell.parameters, structure.lattice.parameters, atol=1e-3)
+    deciding = next(iter(answer.deciding.values()))
+    forbidden = np.array([line.hkl[0] for line in deciding if not line.allowed])
+    assert absent(answer.lattice_class.members[0], forbidden).all()
 
 
 @pytest.mark.parametrize(
