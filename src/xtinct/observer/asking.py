@@ -174,13 +174,20 @@ def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
 def _on_usual_axes(question: Question) -> Question:
     """The question with its cell on conventional axes, where it has no symmetry on those that are told.
 
-    Rhombohedral axes, a unique axis c and primitive cells of centred lattices would else be triclinic.
+    Rhombohedral axes, a unique axis c and primitive cells of centred lattices would else be triclinic, and a
+    tetragonal cell with the centring C or F orthorhombic.
     """
     cell, families = np.asarray(question.cell), [f for f in question.families if f != TRICLINIC]
-    if not families or any(conventional_cell_errors(f, cell[None]).max() < _EQUAL for f in families):
+    letter = question.centring or "P"
+    fitting = next((f for f in families if conventional_cell_errors(f, cell[None]).max() < _EQUAL), None)
+    if not families or (fitting and letter in FAMILIES[fitting].centrings):
         return question
-    high = lifted(reduced(cell, question.centring or "P"), _EQUAL)
-    if high is None or high.family not in families:
+    # The letter R of a rhombohedral lattice means hexagonal axes; on its own ones it is primitive.
+    rhombohedral = np.ptp(cell[:3]) < _EQUAL * cell[0] and np.ptp(cell[3:]) < _EQUAL
+    high = lifted(reduced(cell, "P" if rhombohedral and letter == "R" else letter), _EQUAL)
+    # A centred cell without symmetry has a primitive one.
+    usable = question.families if letter != "P" and fitting is None else families
+    if high is None or high.family not in usable:
         return question
     usual = cell_of(high.family, high.metric)
     text = " ".join(f"{x:.5g}" for x in usual)

@@ -25,7 +25,7 @@ from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
 from xtinct.observer.peaks.peak_lists import ListedLines, from_two_theta
 from xtinct.observer.peaks.radiation_found import _companions, find
-from xtinct.observer.question import Question
+from xtinct.observer.question import Question, family_of_told
 from xtinct.radiation.tubes import doublet_of, radiation_of
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import space_groups
@@ -750,6 +750,33 @@ def test_a_cell_on_other_axes_is_no_triclinic_one(structure, cell, bravais_latti
     triclinic = asked(cell=cell, family="triclinic")
     assert triclinic.cell == tuple(float(x) for x in cell.split(","))
     assert not triclinic.note
+
+
+@pytest.mark.parametrize(
+    ("cell", "letter", "usual", "bravais_lattice"),
+    [
+        ("6.37,6.37,6.37,46.1,46.1,46.1", "R", (4.988, 4.988, 17.045, 90, 90, 120), "hR"),
+        ("7.0711,7.0711,6,90,90,90", "C", (5, 5, 6, 90, 90, 90), "tP"),
+        ("7.0711,7.0711,6,90,90,90", "F", (5, 5, 6, 90, 90, 90), "tI"),
+        ("5,6,7,90,100,90", "B", (3.932, 6, 4.641, 90, 109.19, 90), "mP"),
+    ],
+)
+def test_a_centring_is_that_of_the_cell_it_is_told_with(cell, letter, usual, bravais_lattice):
+    """R of a cell on rhombohedral axes; letters that cells of the family have on other axes alone."""
+    question = asked(cell=cell, centring=letter)
+    assert np.allclose(question.cell, usual, atol=0.01)
+    assert bravais_lattice in question.note
+    assert question.centring == bravais_lattice[1]
+
+
+def test_a_centred_cell_without_symmetry_has_a_primitive_one():
+    told_cell = np.array([5, 6, 7, 80, 95, 100])
+    question = asked(cell=told_cell, centring="I")
+    assert np.allclose(reduced(question.cell), reduced(told_cell, "I"), atol=1e-4)
+    assert family_of_told(question) == "triclinic"
+    # On axes of an orthorhombic cell there is no R.
+    with pytest.raises(XtinctError, match="no conventional cell of trigonal-hexagonal"):
+        family_of_told(asked(cell="5,6,7,90,90,90", centring="R"))
 
 
 def test_a_cell_with_angles_of_radians_is_refused():
