@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xtinct.ceiling.extinction import prior_weights
 from xtinct.ceiling.priors import read_prior
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, lifted, reduced
@@ -15,11 +17,12 @@ from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable, Radiation, radiation_of, read_measurement, read_peaks
 from xtinct.measurements.counts import refuse_transformed
 from xtinct.observer.answer.observation import Observation
+from xtinct.observer.exact.exact_classes import LAWS
 from xtinct.observer.observe import observe, observe_peaks
 from xtinct.observer.peaks.peak_lists import WAVELENGTH, ListedLines, from_d, from_two_theta
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.question import Question
-from xtinct.symmetry.families import FAMILIES, TRICLINIC
+from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS, TRICLINIC
 
 #: What a person hands over: a file, what was read of one, or 2theta in degrees and intensity, (n,) each.
 Pattern = str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray]
@@ -80,9 +83,11 @@ def asked(
     """What is known and asked, as `index` takes it; XtinctError for what makes no sense."""
     if family != "all" and family not in FAMILIES:
         raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
+    if law not in LAWS:
+        raise XtinctError(f"intensity law {law!r}: expected one of {', '.join(LAWS)}")
     question = Question(
         families=tuple(FAMILIES) if family == "all" else (family,),
-        prior=read_prior(prior) if isinstance(prior, str | Path) else prior,
+        prior=None if prior is None else _weights(prior),
         cell=_six(cell) if cell is not None else None,
         centring=centring,
         law=law,
@@ -199,6 +204,20 @@ def _on_usual_axes(question: Question) -> Question:
         note=f"the cell was told on other axes; on the usual ones it is {high.family}, "
         f"{bravais(high.family, high.centring)} {text}",
     )
+
+
+def _weights(prior: Mapping[int, Any] | str | Path) -> dict[int, Fraction]:
+    """A prior that is told: weights of space groups that are numbers, none negative."""
+    if isinstance(prior, str | Path):
+        return read_prior(prior)
+    wrong = [number for number in prior if number not in range(1, N_SPACE_GROUPS + 1)]
+    if wrong:
+        raise XtinctError(
+            f"prior: {wrong[0]!r} is no number of a space group; expected numbers from 1 to {N_SPACE_GROUPS} "
+            "with their weights"
+        )
+    # Of NumPy's numbers those of double precision alone are floats.
+    return prior_weights("all", {g: w.item() if isinstance(w, np.generic) else w for g, w in prior.items()})
 
 
 def _six(cell: str | Sequence[float]) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
 import json
 import warnings
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -598,6 +599,10 @@ def test_a_list_of_peaks_is_indexed(tmp_path):
         ({"cell": "1,2,3"}, "cell"),
         ({"wavelength": None}, "wavelength is not known"),
         ({"wavelength": 0.15406}, "1.5406"),
+        ({"law": "exponential"}, "intensity law 'exponential': expected one of uniform, physical"),
+        ({"prior": {136: 1.0, 58: -0.1}}, "space group 58 P n n m is negative"),
+        ({"prior": {"P42/mnm": 1}}, "'P42/mnm' is no number of a space group"),
+        ({"prior": {136: 0}}, "all weights are zero"),
     ],
 )
 def test_what_cannot_be_asked_is_said(options, said):
@@ -614,6 +619,11 @@ def test_the_prior_weighs_the_groups_of_a_class(measured_yttria):
     groups = dict(answer.groups)
     assert {g for g, p in groups.items() if p > 0.01} <= {206, 199, 230}
     assert groups[206] > 0.8
+
+
+def test_weights_of_a_prior_are_numbers_of_any_kind():
+    told_prior = asked(prior={136: "3/7", 118: np.float32(0.5), 113: np.int64(2)}).prior
+    assert told_prior == {136: Fraction(3, 7), 118: Fraction(1, 2), 113: 2}
 
 
 def test_groups_of_a_class_share_it_by_how_often_they_occur_unless_all_are_alike():
