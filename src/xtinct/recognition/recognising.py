@@ -13,7 +13,7 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable
-from xtinct.observer.answer.remarks import of_beam
+from xtinct.observer.answer.remarks import of_beginning
 from xtinct.observer.asking import as_measurement, listed, read
 from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation, radiation_of
@@ -98,7 +98,7 @@ def recognise(
         pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
     found, targets, name, notes = _targets(pattern, wavelength)
     if found is not None:
-        notes = (*notes, *found.notes, *map(str, of_beam(found)))
+        notes = (*notes, *found.notes, *map(str, of_beginning(found)))
     answer = recognise_targets(table, targets, rows, name, phases)
     return replace(answer, notes=(*notes, *answer.notes))
 

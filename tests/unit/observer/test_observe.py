@@ -24,6 +24,7 @@ from xtinct.observer.answer.remarks import of_answer, two_phases
 from xtinct.observer.asking import asked
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
+from xtinct.observer.judging.lattice_classes import class_posterior
 from xtinct.observer.peaks.peak_lists import ListedLines, from_two_theta
 from xtinct.observer.peaks.radiation_found import _companions, find
 from xtinct.observer.question import Question, family_of_told
@@ -397,6 +398,27 @@ def test_points_of_zero_have_a_variance():
     rounded = np.round(counts / counts.max() * 100, 2)
     answer = xtinct.index((two_theta, rounded), "Cu", cell="4.6,4.6,2.96,90,90,90")
     assert answer.lattice.cell[0] == pytest.approx(4.593, abs=0.01)
+
+
+def test_too_large_a_background_taken_off_is_no_obstacle():
+    two_theta, counts = pattern(rock_salt())
+    answer = xtinct.index((two_theta, counts - 150), "Cu", family="cubic")
+    assert answer.lattice.bravais == "cF"
+    assert answer.lattice.cell[0] == pytest.approx(5.64, abs=0.001)
+    # The lowest of the background, of about 60 counts, comes to zero.
+    assert answer.measured.raised == pytest.approx(150 - 60, abs=10)
+    assert "below zero: 9" in told(answer, "reading")[0]
+    # A background that was taken off well scatters about zero.
+    well = find(two_theta, counts - 60 * (1 + 3 * np.exp(-two_theta / 15)), doublet_of("Cu"))
+    assert well.measured.raised == 0
+
+
+def test_lines_without_any_height_are_judged(measured_yttria):
+    fit = measured_yttria.fit
+    nothing = class_posterior(replace(fit, area=np.zeros_like(fit.area), right=np.zeros_like(fit.right)))
+    assert np.isfinite(nothing.probability).all()
+    # Forbidden lines are those that are not there.
+    assert nothing.symbols[0] != "P - - -"
 
 
 def test_two_phases_are_said():

@@ -58,10 +58,28 @@ def _places(peaks: Peaks) -> str:
 
 def of_peaks(found: Found) -> list[Statement]:
     """What the beginning of the pattern and the peaks alone tell."""
-    return [*of_beam(found), *_of_peaks(found)]
+    return [*of_beginning(found), *_of_peaks(found)]
 
 
-def of_beam(found: Found) -> list[Statement]:
+def of_beginning(found: Found) -> list[Statement]:
+    """What was left out, and what was added, before peaks were looked for."""
+    return [*_of_beam(found), *_of_level(found)]
+
+
+def _of_level(found: Found) -> list[Statement]:
+    """That the level between the peaks is below zero, where it is."""
+    if not found.measured.raised:
+        return []
+    return [
+        Statement(
+            "reading",
+            f"Between the peaks intensities are below zero: {found.measured.raised:.4g} was added to all.",
+            "Too large a background was taken off; give the pattern as it was counted.",
+        )
+    ]
+
+
+def _of_beam(found: Found) -> list[Statement]:
     """That the flank of the primary beam was left out, where it was."""
     if found.beam is None:
         return []
