@@ -14,7 +14,7 @@ from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable
 from xtinct.observer.answer.remarks import of_beginning
-from xtinct.observer.asking import as_measurement, listed, read
+from xtinct.observer.asking import listed, read
 from xtinct.observer.peaks.radiation_found import Found, find
 from xtinct.radiation.tubes import Radiation, radiation_of
 from xtinct.recognition import structure_scores
@@ -22,7 +22,7 @@ from xtinct.recognition.known_structures import PACKAGED, Table, atomic_numbers,
 from xtinct.recognition.matching import FREE, Matched, match, predicted, same_lines
 from xtinct.recognition.recognition import Known, Recognition
 from xtinct.recognition.screening import screen
-from xtinct.recognition.targets import FEWEST, Targets, from_peaks, targets_of
+from xtinct.recognition.targets import FEWEST, Targets, TooFewPeaksError, from_peaks, targets_of
 from xtinct.symmetry.families import FAMILIES
 from xtinct.symmetry.operations import bravais_lattice, centring, hermann_mauguin
 
@@ -94,8 +94,7 @@ def recognise(
         raise XtinctError(f"phases: {phases}, expected 1 or more")
     table = open_table(database)
     rows = chosen_rows(table, elements)
-    if isinstance(pattern, str | Path):
-        pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
+    pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
     found, targets, name, notes = _targets(pattern, wavelength)
     if found is not None:
         notes = (*notes, *found.notes, *map(str, of_beginning(found)))
@@ -109,9 +108,10 @@ def recognised_cells(found: Found, table: Table, most: int = 25) -> list[Recogni
     An empty list where there are too few peaks. Scores are logarithms of how much more probable a structure
     is than another, up to a constant.
     """
-    if len(found.peaks) < FEWEST:
+    try:
+        ranked = rank(table, np.arange(len(table)), targets_of(found))
+    except TooFewPeaksError:
         return []
-    ranked = rank(table, np.arange(len(table)), targets_of(found))
     out: list[RecognisedCell] = []
     primitive: list[np.ndarray] = []
     for at in ranked.order(_LOOKED):
@@ -186,8 +186,6 @@ def chosen_rows(table: Table, elements: str | Iterable[str] | None) -> np.ndarra
 
 def _targets(pattern, wavelength) -> tuple[Found | None, Targets, str, tuple[str, ...]]:
     radiation = None if wavelength is None else radiation_of(wavelength)
-    if isinstance(pattern, tuple | list):
-        pattern = as_measurement(*pattern)
     if isinstance(pattern, PeakTable):
         known = listed(pattern, radiation)
         margin = 2 * float(np.median(known.fwhm))
