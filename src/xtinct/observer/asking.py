@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS, TRICLINIC
 Pattern = str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray]
 #: What numbers that are told as equal differ by at most, and how far symmetry may move atoms, angstrom.
 _EQUAL = 1e-3
+T = TypeVar("T", Measurement, PeakTable)
 #: Relative difference of wavelengths that are one.
 _SAME_WAVELENGTH = 1e-4
 #: Angstrom, a name, the two of a doublet; None: what the file says.
@@ -114,8 +115,10 @@ def read(
         raise XtinctError("pattern: several files; ask of one at a time")
     if isinstance(pattern, tuple | list) and len(pattern) == 2:
         return as_measurement(*pattern)
-    if isinstance(pattern, Measurement | PeakTable):
-        return pattern
+    if isinstance(pattern, Measurement):
+        return _ascending(pattern)
+    if isinstance(pattern, PeakTable):
+        return _of_floats(pattern, ("d", "two_theta", "intensity", "d_error"))
     columns = len(getattr(pattern, "shape", ())) == 2
     raise XtinctError(
         f"pattern: {type(pattern).__name__}, expected a file, two arrays (two_theta, intensity), a "
@@ -139,7 +142,9 @@ def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:
     radiation = radiation or table.radiation
     # Angles belong to the mean of a doublet where that was told.
     wavelength = (
-        radiation.given or radiation.wavelength if radiation else min(WAVELENGTH, 1.9 * float(table.d.min()))
+        radiation.given or radiation.wavelength
+        if radiation
+        else min(WAVELENGTH, 1.9 * float(table.d.min(initial=np.inf)))
     )
     area = table.intensity if table.intensity is not None and (table.intensity > 0).any() else None
     if table.d_error is None and table.two_theta is not None and radiation is not None:
@@ -174,6 +179,26 @@ def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
         raise XtinctError("pattern: two_theta must ascend, within 0 to 180 degrees")
     refuse_transformed("pattern", intensity)
     return Measurement(two_theta, intensity, name="pattern")
+
+
+def _of_floats(given: T, names: Sequence[str]) -> T:
+    """A record with the columns `names`, where it has them, as float64 arrays."""
+    columns = {name: getattr(given, name) for name in names}
+    return replace(
+        given,
+        **{name: np.asarray(x, dtype=np.float64) for name, x in columns.items() if x is not None},
+    )
+
+
+def _ascending(given: Measurement) -> Measurement:
+    """A measurement in float64, turned round where its points descend; XtinctError for any other order."""
+    found = _of_floats(given, ("two_theta", "intensity", "sigma"))
+    steps = np.diff(found.two_theta)
+    if (steps > 0).all():
+        return found
+    made = as_measurement(found.two_theta, found.intensity)
+    sigma = found.sigma[::-1] if found.sigma is not None and (steps < 0).all() else found.sigma
+    return replace(found, two_theta=made.two_theta, intensity=made.intensity, sigma=sigma)
 
 
 def _on_usual_axes(question: Question) -> Question:

@@ -120,18 +120,20 @@ def observe_peaks(
     nothing = replace(_nothing(name, radiation, question), lines=line_answers(peaks), statements=said)
     found = _listed(peaks, question) if len(peaks) >= _LEAST else []
     if not found:
-        return replace(nothing, statements=[*said, Statement("no lattice", *remarks.NO_LATTICE)])
+        unfit = question.cell is not None and len(peaks) >= _LEAST
+        why = remarks.CELL_OUT_OF_RANGE if unfit else remarks.NO_LATTICE
+        return replace(nothing, statements=[*said, Statement("no lattice", *why)])
     best = found[0].score
     weight = np.exp(np.array([c.score - best for c in found[:JUDGED]]) * 0.3)
-    unknown = float(np.exp(-0.3 * best)) if question.cell is None else 0.0
-    share = weight / (weight.sum() + unknown)
+    none = float(np.exp(-0.3 * best)) if question.cell is None else 0.0
+    share, unknown = weight / (weight.sum() + none), float(none / (weight.sum() + none))
     lattices = [lattice_answer(c, c.centring, p, peaks) for c, p in zip(found, share, strict=False)]
     lattices = with_cell_probabilities([lattices[0], *map(on_c_axes, lattices[1:])])
     groups: dict[int, float] = dict.fromkeys(question.weights(), 0.0)
     for lattice in lattices:
         add_lattice(groups, lattice.family, lattice.probability, question, lattice.bravais)
     for number, weight in question.weights().items():
-        groups[number] += (1 - share.sum()) * weight
+        groups[number] += unknown * weight
     lines = indexed_lines(
         peaks, (found[0].family, found[0].metric), found[0].shift, obverse=found[0].centring == "R"
     )
@@ -141,7 +143,7 @@ def observe_peaks(
         nothing,
         statements=said,
         lattices=lattices,
-        unknown=float(1 - share.sum()),
+        unknown=unknown,
         lines=lines,
         **spread_over(groups, question),
     )

@@ -16,12 +16,13 @@ import xtinct
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
 from xtinct.lattices.metric import direct_tensor
-from xtinct.measurements import read_measurement, read_peaks
+from xtinct.measurements import Measurement, PeakTable, read_measurement, read_peaks
 from xtinct.observer.answer.answer_data import LatticeAnswer, Statement
 from xtinct.observer.answer.lattice_answers import on_c_axes
 from xtinct.observer.answer.picture import tick_rows
 from xtinct.observer.answer.remarks import of_answer, two_phases
 from xtinct.observer.asking import asked
+from xtinct.observer.asking import read as as_read
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
 from xtinct.observer.judging.lattice_classes import class_posterior
@@ -763,6 +764,47 @@ def test_the_cell_that_is_told_of_a_list_is_taken(tmp_path):
     wrong = xtinct.index(path, peaks=True, cell="3.1,3.1,4.2,90,90,90", centring="P")
     assert {lattice.bravais for lattice in wrong.lattices} == {"tP"}
     assert "none of the cell that was told" in str(wrong)
+
+
+def test_a_cell_that_is_told_leaves_nothing_to_lattices_that_were_not_found():
+    """The shares of its centrings add up to 1 but for rounding, which made the rest less than nothing."""
+    draws = np.random.default_rng(0)
+    for _ in range(20):
+        d = 5.64 / np.sqrt([3, 4, 8, 11, 12]) * draws.normal(1, 2e-4, 5)
+        answer = xtinct.index(PeakTable(d), cell="5.64,5.65,5.66,90,90,90", family="orthorhombic")
+        assert answer.unknown == 0
+        assert min(p for _, p in answer.groups) >= 0
+        assert "none of these: 0.00" in str(answer)
+
+
+def test_a_cell_that_no_list_can_show_is_said():
+    table = PeakTable([3.19, 2.71, 1.93, 1.64, 1.59])
+    answer = xtinct.index(table, "Cu", cell="60,70,80,90,100,90")
+    assert "cell that was told has too few lines" in told(answer, "no lattice")[0]
+
+
+def test_a_cell_whose_lines_lie_before_the_pattern_is_refused():
+    with pytest.raises(
+        XtinctError, match=r"220 of its lines are below 13\.2 degrees, and the pattern begins at 20"
+    ):
+        xtinct.index(pattern(rutile(), low=20.0), "Cu", cell="30,40,50,90,100,90")
+
+
+def test_records_are_taken_in_any_type_and_order():
+    two_theta, counts = pattern(rutile())
+    usual = as_read(Measurement(two_theta, counts, sigma=np.sqrt(counts)))
+    for given in (
+        Measurement(two_theta[::-1], counts[::-1].astype(np.uint16), sigma=np.sqrt(counts)[::-1]),
+        Measurement(two_theta.tolist(), counts.astype(int).tolist(), sigma=np.sqrt(counts).tolist()),
+    ):
+        found = as_read(given)
+        for name in ("two_theta", "intensity", "sigma"):
+            assert getattr(found, name).dtype == np.float64
+            assert np.array_equal(getattr(found, name), getattr(usual, name))
+    with pytest.raises(XtinctError, match="two_theta must ascend"):
+        as_read(Measurement(two_theta[[0, 2, 1]], counts[:3]))
+    with pytest.raises(XtinctError, match="at least one line"):
+        xtinct.index(PeakTable([]))
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,10 @@ NO_LATTICE = (
     "More than one phase, a wrong wavelength or too few lines are the usual causes: measure longer, begin at "
     "lower angles, take off the lines of known phases, or give the family or the cell.",
 )
+CELL_OUT_OF_RANGE = (
+    "The cell that was told has too few lines in the range of the list, or too many, to be held against it.",
+    "Look at its numbers (angstrom and degrees), and at the wavelength.",
+)
 
 
 def _scaled(found: Found) -> float:
