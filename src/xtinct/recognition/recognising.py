@@ -15,7 +15,8 @@ from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable
 from xtinct.observer.answer.remarks import of_beginning
 from xtinct.observer.asking import listed, read
-from xtinct.observer.peaks.radiation_found import Found, find
+from xtinct.observer.observe import peaks_of
+from xtinct.observer.peaks.radiation_found import Found
 from xtinct.radiation.tubes import Radiation, radiation_of
 from xtinct.recognition import structure_scores
 from xtinct.recognition.known_structures import PACKAGED, Table, atomic_numbers, load_table
@@ -97,7 +98,7 @@ def recognise(
     pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
     found, targets, name, notes = _targets(pattern, wavelength)
     if found is not None:
-        notes = (*notes, *found.notes, *map(str, of_beginning(found)))
+        notes = (*notes, *(note for note in found.notes if note not in notes), *map(str, of_beginning(found)))
     answer = recognise_targets(table, targets, rows, name, phases)
     return replace(answer, notes=(*notes, *answer.notes))
 
@@ -191,13 +192,7 @@ def _targets(pattern, wavelength) -> tuple[Found | None, Targets, str, tuple[str
         margin = 2 * float(np.median(known.fwhm))
         ends = max(float(known.two_theta[0]) - margin, 0.1), float(known.two_theta[-1]) + margin
         return None, from_peaks(known, *ends), pattern.name or "peak list", pattern.notes
-    radiation = radiation or pattern.radiation
-    if radiation is None:
-        raise XtinctError(
-            f"{pattern.name or 'pattern'}: the wavelength is not known; "
-            "tell it (--wavelength 1.5406, or CuKa for a doublet)"
-        )
-    found = find(pattern.two_theta, pattern.intensity, radiation, pattern.sigma)
+    found = peaks_of(pattern, radiation)
     return found, targets_of(found), pattern.name or "pattern", pattern.notes
 
 

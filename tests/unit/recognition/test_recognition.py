@@ -163,6 +163,14 @@ def test_a_primary_beam_that_was_left_out_is_said(table, structures):
     assert [("primary beam" in note, "left out" in note) for note in said] == [(True, True)]
 
 
+def test_what_was_taken_for_the_wavelength_is_said(table, structures):
+    pattern = pattern_of(simulate_measurement(chosen(structures)[1]["cif"], 5, CLEAN))
+    said = xtinct.recognise((pattern.two_theta, pattern.intensity), table, 1.5418).notes
+    assert said[0] == "1.5418 is the mean of the Cu K-alpha doublet and was taken as the doublet"
+    with pytest.raises(XtinctError, match="the wavelength is not known"):
+        xtinct.recognise((pattern.two_theta, pattern.intensity), table)
+
+
 def test_a_mixture_names_both_phases(table, structures):
     """Two cubic salts in one pattern, the second at half the height of the first."""
     cubic = [
