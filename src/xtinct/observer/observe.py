@@ -189,6 +189,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: Wei
         absences[number] += weighed.unknown * share
     for number, share in prior_with_votes(question, unfound(question)).items():
         groups[number] += weighed.unknown * share
+    groups = sharpened(groups, weights.sharpness)
     if question.cell is not None:
         lattices = by_centring(lattices[0], groups)
     best = posterior.symbols[0]
@@ -209,7 +210,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: Wei
             for number in posterior.members(best)
             if (matrix := axes_of(number, fit, allowed)) is not None
         },
-        **spread_over(sharpened(groups, weights.sharpness), question),
+        **spread_over(groups, question),
     )
     return replace(result, statements=[*nothing.statements, *remarks.of_answer(result, found)])
 
