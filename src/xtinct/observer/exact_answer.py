@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from xtinct.lattices.conventional import conventional_hkl
-from xtinct.lattices.metric import cell_volume, cells_of_tensors, direct_tensor, form_metric
+from xtinct.lattices.metric import cell_volume, cells_of_tensors, direct_tensor, form_metric, quadratic_forms
 from xtinct.observer.answer.answer_data import LatticeAnswer, LineAnswer, Statement
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact.exact_observer import Answer, Observer
@@ -153,22 +153,24 @@ def _f20(lattice: Lattice, two_theta: np.ndarray, wavelength: float) -> float:
 
 
 def _lines(answer: Answer, wavelength: float) -> list[LineAnswer]:
-    lines, width = answer.lines, answer.lattice.fwhm
+    lines, lattice = answer.lines, answer.lattice
     d = wavelength / (2 * np.sin(np.radians(lines.two_theta / 2)))
-    area = lines.height * width * math.sqrt(math.pi / math.log(2)) / 2
+    area = lines.height * lattice.fwhm * math.sqrt(math.pi / math.log(2)) / 2
+    # The lines stand at their true angles.
+    calculated = true_angle(quadratic_forms(lattice.family, answer.hkl) @ lattice.metric, wavelength)
     found = [
         LineAnswer(
             tuple(int(x) for x in hkl) if hkl.any() else None,
-            float(angle),
+            float(angle) + lattice.zero,
             float(error),
-            float(angle) if hkl.any() else None,
+            float(place) + lattice.zero if hkl.any() else None,
             float(spacing),
             float(size),
             0.0,
-            width,
+            lattice.fwhm,
         )
-        for hkl, angle, error, spacing, size in zip(
-            answer.hkl, lines.two_theta, lines.error, d, area, strict=True
+        for hkl, angle, error, place, spacing, size in zip(
+            answer.hkl, lines.two_theta, lines.error, calculated, d, area, strict=True
         )
     ]
     return _joined(found)

@@ -367,6 +367,22 @@ def test_patterns_without_noise_are_read_by_the_exact_law():
     assert np.allclose(answer.lattice.cell[[0, 2]], [4.594, 2.959], atol=1e-5)
 
 
+def test_by_the_exact_law_too_lines_stand_where_they_are_seen():
+    """At the maxima of the pattern, though its zero is shifted; their spacings are those of the lattice."""
+    two_theta, y = pattern(
+        rutile(), noise=False, doublet=False, background=0.0, eta=0.0, shift=0.05, fwhm=0.23548, step=0.01
+    )
+    answer = xtinct.index((two_theta, y), K_ALPHA[0], family="tetragonal")
+    assert "zero is shifted by +0.05" in told(answer, "shift")[0]
+    strongest = max(answer.lines, key=lambda line: line.area)
+    assert strongest.two_theta == pytest.approx(two_theta[y.argmax()], abs=0.006)
+    assert strongest.d == pytest.approx(4.594 / 2**0.5, abs=1e-6)
+    indexed = [line for line in answer.lines if line.hkl]
+    assert all(line.calculated == pytest.approx(line.two_theta, abs=1e-4) for line in indexed)
+    # What is calculated comes from the lattice, not from the line.
+    assert any(line.calculated != line.two_theta for line in indexed)
+
+
 def test_a_line_of_one_reflection_stands_once():
     two_theta, y = pattern(
         rock_salt(), noise=False, doublet=False, background=0.0, eta=0.0, shift=0.0, fwhm=0.23548, step=0.01
