@@ -44,8 +44,6 @@ from xtinct.symmetry.families import FAMILIES
 _SCALES = (0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015, 1.02)
 #: Rivals whose deciding lines are told.
 _RIVALS = 3
-#: Least peaks that can be indexed.
-_LEAST = 3
 
 
 def observe(
@@ -87,8 +85,9 @@ def observe_found(
     nothing = replace(nothing, measured=found.measured, lines=line_answers(found.peaks), statements=said)
     if remarks.amorphous(found):
         return replace(nothing, lines=[])
-    if len(found.peaks) < _LEAST:
-        return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
+    why = remarks.no_lattice(len(found.peaks), told=question.cell is not None)
+    if len(found.peaks) < remarks.LEAST:
+        return replace(nothing, statements=[*said, *why])
     if question.cell is None and is_ideal(pattern.two_theta, pattern.intensity, found):
         known = question.informed or len(question.families) < len(FAMILIES)
         weights = question.weights() if known else None
@@ -97,7 +96,7 @@ def observe_found(
             return exact
     weighed = weighed_lattices(found, question, search)
     if weighed is None:
-        return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
+        return replace(nothing, statements=[*said, *why])
     if weighed.phases is not None:
         said.append(remarks.two_phases(weighed.judged[0].candidate, *weighed.phases))
     return _answer(nothing, found, question, weighed)
@@ -118,11 +117,10 @@ def observe_peaks(
     notes = [*notes, *([question.note] if question.note else [])]
     said = [*(Statement("reading", note) for note in notes), *remarks.of_list(len(peaks))]
     nothing = replace(_nothing(name, radiation, question), lines=line_answers(peaks), statements=said)
-    found = _listed(peaks, question) if len(peaks) >= _LEAST else []
+    found = _listed(peaks, question) if len(peaks) >= remarks.LEAST else []
     if not found:
-        unfit = question.cell is not None and len(peaks) >= _LEAST
-        why = remarks.CELL_OUT_OF_RANGE if unfit else remarks.NO_LATTICE
-        return replace(nothing, statements=[*said, Statement("no lattice", *why)])
+        why = remarks.no_lattice(len(peaks), told=question.cell is not None)
+        return replace(nothing, statements=[*said, *why])
     best = found[0].score
     weight = np.exp(np.array([c.score - best for c in found[:JUDGED]]) * 0.3)
     none = float(np.exp(-0.3 * best)) if question.cell is None else 0.0

@@ -797,6 +797,11 @@ def test_a_cell_that_no_list_can_show_is_said():
     table = PeakTable([3.19, 2.71, 1.93, 1.64, 1.59])
     answer = xtinct.index(table, "Cu", cell="60,70,80,90,100,90")
     assert "cell that was told has too few lines" in told(answer, "no lattice")[0]
+    # Nor is the cell asked for where it was told.
+    answer = xtinct.index(PeakTable([3.19, 2.71]), "Cu", cell="5.5,5.5,5.5,90,90,90")
+    assert told(answer, "no lattice") == [
+        "A cell that is told is refined on 3 lines or more. Measure longer or further."
+    ]
 
 
 def test_a_cell_whose_lines_lie_before_the_pattern_is_refused():

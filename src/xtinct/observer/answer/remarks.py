@@ -37,7 +37,13 @@ NO_LATTICE = (
     "More than one phase, a wrong wavelength or too few lines are the usual causes: measure longer, begin at "
     "lower angles, take off the lines of known phases, or give the family or the cell.",
 )
-CELL_OUT_OF_RANGE = (
+#: Fewest peaks that a lattice is found on, or refined.
+LEAST = 3
+_TOO_FEW = (
+    f"A cell that is told is refined on {LEAST} lines or more.",
+    "Measure longer or further.",
+)
+_OUT_OF_RANGE = (
     "The cell that was told has too few lines in the range of the list, or too many, to be held against it.",
     "Look at its numbers (angstrom and degrees), and at the wavelength.",
 )
@@ -178,9 +184,11 @@ def of_told_cell(lines: Sequence[LineAnswer]) -> list[Statement]:
     ]
 
 
-def no_lattice(found: Found) -> list[Statement]:
-    """Why no lattice was found."""
-    return [Statement("no lattice", *NO_LATTICE)]
+def no_lattice(peaks: int, *, told: bool) -> list[Statement]:
+    """Why no lattice was found on so many peaks; told, whether the cell was."""
+    if not told:
+        return [Statement("no lattice", *NO_LATTICE)]
+    return [Statement("no lattice", *(_TOO_FEW if peaks < LEAST else _OUT_OF_RANGE))]
 
 
 def two_phases(best: Candidate, first: Candidate, second: Candidate) -> Statement:
