@@ -642,6 +642,7 @@ def test_a_list_of_peaks_is_indexed(tmp_path):
         ({"prior": {136: 1.0, 58: -0.1}}, "space group 58 P n n m is negative"),
         ({"prior": {"P42/mnm": 1}}, "'P42/mnm' is no number of a space group"),
         ({"prior": {136: 0}}, "all weights are zero"),
+        ({"family": "cubic", "centring": "C"}, "centring C: no conventional cell of cubic has it.*of P I F"),
     ],
 )
 def test_what_cannot_be_asked_is_said(options, said):
