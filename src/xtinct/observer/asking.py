@@ -22,7 +22,7 @@ from xtinct.observer.observe import observe, observe_peaks
 from xtinct.observer.peaks.peak_lists import WAVELENGTH, ListedLines, from_d, from_two_theta
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.question import Question
-from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS, TRICLINIC
+from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS, ORTHORHOMBIC, TETRAGONAL, TRICLINIC
 
 #: What a person hands over: a file, what was read of one, or 2theta in degrees and intensity, (n,) each.
 Pattern = str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray]
@@ -205,21 +205,28 @@ def _on_usual_axes(question: Question) -> Question:
     """The question with its cell on conventional axes, where it has no symmetry on those that are told.
 
     Rhombohedral axes, a unique axis c and primitive cells of centred lattices would else be triclinic, and a
-    tetragonal cell with the centring C or F orthorhombic.
+    tetragonal cell with the centring C or F, or with its axes by length, orthorhombic.
     """
     cell, families = np.asarray(question.cell), [f for f in question.families if f != TRICLINIC]
     letter = question.centring or "P"
     fitting = next((f for f in families if conventional_cell_errors(f, cell[None]).max() < _EQUAL), None)
-    if not families or (fitting and letter in FAMILIES[fitting].centrings):
+    lengths = np.sort(cell[:3])
+    # As reduced cells are written: c a a of a tetragonal lattice, which is orthorhombic on these axes.
+    unnamed = (
+        fitting == ORTHORHOMBIC and TETRAGONAL in families and (np.diff(lengths) < _EQUAL * lengths[1:]).any()
+    )
+    if not families or (fitting and letter in FAMILIES[fitting].centrings and not unnamed):
         return question
     # The letter R of a rhombohedral lattice means hexagonal axes; on its own ones it is primitive.
     rhombohedral = np.ptp(cell[:3]) < _EQUAL * cell[0] and np.ptp(cell[3:]) < _EQUAL
     high = lifted(reduced(cell, "P" if rhombohedral and letter == "R" else letter), _EQUAL)
     # A centred cell without symmetry has a primitive one.
     usable = question.families if letter != "P" and fitting is None else families
-    if high is None or high.family not in usable:
+    if high is None or high.family not in usable or (unnamed and high.family == ORTHORHOMBIC):
         return question
     usual = cell_of(high.family, high.metric)
+    if np.abs(usual - cell).max() < _EQUAL:
+        return question
     text = " ".join(f"{x:.5g}" for x in usual)
     return replace(
         question,

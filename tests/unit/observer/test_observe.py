@@ -865,6 +865,20 @@ def test_a_centring_is_that_of_the_cell_it_is_told_with(cell, letter, usual, bra
     assert question.centring == bravais_lattice[1]
 
 
+def test_a_tetragonal_cell_is_one_whatever_axis_is_named_first():
+    """Reduced cells have their axes by length: c a a, where c is the shortest."""
+    for cell in ("2.959,4.594,4.594,90,90,90", "4.594,2.959,4.594,90,90,90"):
+        question = asked(cell=cell)
+        assert np.allclose(question.cell, (4.594, 4.594, 2.959, 90, 90, 90))
+        assert "tetragonal" in question.note
+        assert question.centring is None
+        # Who tells the family means it.
+        assert asked(cell=cell, family="orthorhombic").cell[1] == float(cell.split(",")[1])
+    nearly = asked(cell="2.959,4.594,4.604,90,90,90")
+    assert family_of_told(nearly) == "orthorhombic"
+    assert not nearly.note
+
+
 def test_a_centred_cell_without_symmetry_has_a_primitive_one():
     told_cell = np.array([5, 6, 7, 80, 95, 100])
     question = asked(cell=told_cell, centring="I")
