@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +28,6 @@ from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS, ORTHORHOMBIC, TET
 Pattern = str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray]
 #: What numbers that are told as equal differ by at most, and how far symmetry may move atoms, angstrom.
 _EQUAL = 1e-3
-T = TypeVar("T", Measurement, PeakTable)
 #: Relative difference of wavelengths that are one.
 _SAME_WAVELENGTH = 1e-4
 #: Angstrom, a name, the two of a doublet; None: what the file says.
@@ -116,9 +115,9 @@ def read(
     if isinstance(pattern, tuple | list) and len(pattern) == 2:
         return as_measurement(*pattern)
     if isinstance(pattern, Measurement):
-        return _ascending(pattern)
+        return pattern
     if isinstance(pattern, PeakTable):
-        return _of_floats(pattern, ("d", "two_theta", "intensity", "d_error"))
+        return _of_floats(pattern)
     columns = len(getattr(pattern, "shape", ())) == 2
     raise XtinctError(
         f"pattern: {type(pattern).__name__}, expected a file, two arrays (two_theta, intensity), a "
@@ -181,24 +180,11 @@ def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
     return Measurement(two_theta, intensity, name="pattern")
 
 
-def _of_floats(given: T, names: Sequence[str]) -> T:
-    """A record with the columns `names`, where it has them, as float64 arrays."""
-    columns = {name: getattr(given, name) for name in names}
-    return replace(
-        given,
-        **{name: np.asarray(x, dtype=np.float64) for name, x in columns.items() if x is not None},
-    )
-
-
-def _ascending(given: Measurement) -> Measurement:
-    """A measurement in float64, turned round where its points descend; XtinctError for any other order."""
-    found = _of_floats(given, ("two_theta", "intensity", "sigma"))
-    steps = np.diff(found.two_theta)
-    if (steps > 0).all():
-        return found
-    made = as_measurement(found.two_theta, found.intensity)
-    sigma = found.sigma[::-1] if found.sigma is not None and (steps < 0).all() else found.sigma
-    return replace(found, two_theta=made.two_theta, intensity=made.intensity, sigma=sigma)
+def _of_floats(table: PeakTable) -> PeakTable:
+    """A list of peaks with its columns as float64 arrays."""
+    columns = {name: getattr(table, name) for name in ("d", "two_theta", "intensity", "d_error")}
+    arrays = {name: np.asarray(x, dtype=np.float64) for name, x in columns.items() if x is not None}
+    return replace(table, **arrays)
 
 
 def _on_usual_axes(question: Question) -> Question:

@@ -16,13 +16,12 @@ import xtinct
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
 from xtinct.lattices.metric import direct_tensor
-from xtinct.measurements import Measurement, PeakTable, read_measurement, read_peaks
+from xtinct.measurements import PeakTable, read_measurement, read_peaks
 from xtinct.observer.answer.answer_data import LatticeAnswer, Statement
 from xtinct.observer.answer.lattice_answers import on_c_axes
 from xtinct.observer.answer.picture import tick_rows
 from xtinct.observer.answer.remarks import of_answer, two_phases
 from xtinct.observer.asking import asked
-from xtinct.observer.asking import read as as_read
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
 from xtinct.observer.judging.lattice_classes import class_posterior
@@ -812,19 +811,13 @@ def test_a_cell_whose_lines_lie_before_the_pattern_is_refused():
         xtinct.index(pattern(rutile(), low=20.0), "Cu", cell="30,40,50,90,100,90")
 
 
-def test_records_are_taken_in_any_type_and_order():
-    two_theta, counts = pattern(rutile())
-    usual = as_read(Measurement(two_theta, counts, sigma=np.sqrt(counts)))
-    for given in (
-        Measurement(two_theta[::-1], counts[::-1].astype(np.uint16), sigma=np.sqrt(counts)[::-1]),
-        Measurement(two_theta.tolist(), counts.astype(int).tolist(), sigma=np.sqrt(counts).tolist()),
-    ):
-        found = as_read(given)
-        for name in ("two_theta", "intensity", "sigma"):
-            assert getattr(found, name).dtype == np.float64
-            assert np.array_equal(getattr(found, name), getattr(usual, name))
-    with pytest.raises(XtinctError, match="two_theta must ascend"):
-        as_read(Measurement(two_theta[[0, 2, 1]], counts[:3]))
+def test_columns_of_a_list_are_taken_in_any_type():
+    d = [3.256, 2.82, 1.994, 1.701, 1.628]
+    heights = [9, 100, 60, 3, 18]
+    plain = xtinct.index(PeakTable(np.array(d), intensity=np.array(heights, dtype=float)), family="cubic")
+    assert plain.lattice.bravais == "cF"
+    listed_as = xtinct.index(PeakTable(d, intensity=heights), family="cubic")
+    assert listed_as.to_dict() == plain.to_dict()
     with pytest.raises(XtinctError, match="at least one line"):
         xtinct.index(PeakTable([]))
 
