@@ -118,7 +118,7 @@ def prior_weights(family: str, prior: Mapping[int, Weight] | None) -> dict[int, 
         if weights[int(number)] < 0:
             raise XtinctError(f"prior: weight {weight!r} of {group} is negative")
     if not any(weights.values()):
-        raise XtinctError(f"prior: all weights of {family} are zero")
+        raise XtinctError(f"prior: all weights{'' if family == 'all' else f' of {family}'} are zero")
     return weights
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from xtinct.errors import XtinctError
 from xtinct.lattices.metric import cell_of, cells_of_tensors, direct_tensor, form_metric
+from xtinct.symmetry.classes import relabellings
 from xtinct.symmetry.families import MONOCLINIC, family_of, known_family
 from xtinct.symmetry.operations import centring as centring_of_group
 
@@ -108,6 +109,20 @@ def bravais(family: str, centring: str) -> str:
         raise XtinctError(f"{family} lattice with centring {centring!r}: expected one of {own.centrings}")
     face = (family == MONOCLINIC and centring != "P") or centring in "AB"
     return own.letter + ("C" if face else centring)
+
+
+def namings(family: str, cell: np.ndarray) -> list[np.ndarray]:
+    """Matrices int64 (3, 3) that name the axes of a cell (6,) otherwise, hkl' = hkl @ matrix: `relabellings`.
+
+    That of the present names stands first, then those of the shortest axes.
+    """
+    tensor = direct_tensor(cell)
+
+    def unlike(matrix: np.ndarray) -> tuple[bool, float]:
+        lengths = np.sqrt(np.diag(matrix.T @ tensor @ matrix))
+        return bool((matrix != np.eye(3)).any()), round(float(lengths.sum()), 6)
+
+    return sorted(relabellings(family), key=unlike)
 
 
 def lifted(cell: np.ndarray, tolerance: float) -> Lifted | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xtinct.ceiling.extinction import prior_weights
 from xtinct.ceiling.priors import read_prior
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, lifted, reduced
@@ -15,11 +17,12 @@ from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable, Radiation, radiation_of, read_measurement, read_peaks
 from xtinct.measurements.counts import refuse_transformed
 from xtinct.observer.answer.observation import Observation
+from xtinct.observer.exact.exact_classes import LAWS
 from xtinct.observer.observe import observe, observe_peaks
 from xtinct.observer.peaks.peak_lists import WAVELENGTH, ListedLines, from_d, from_two_theta
 from xtinct.observer.peaks.peak_search import Peaks
 from xtinct.observer.question import Question
-from xtinct.symmetry.families import FAMILIES, TRICLINIC
+from xtinct.symmetry.families import FAMILIES, N_SPACE_GROUPS, ORTHORHOMBIC, TETRAGONAL, TRICLINIC
 
 #: What a person hands over: a file, what was read of one, or 2theta in degrees and intensity, (n,) each.
 Pattern = str | Path | Measurement | PeakTable | tuple[np.ndarray, np.ndarray]
@@ -80,9 +83,11 @@ def asked(
     """What is known and asked, as `index` takes it; XtinctError for what makes no sense."""
     if family != "all" and family not in FAMILIES:
         raise XtinctError(f"crystal family {family!r}: expected all or one of {', '.join(FAMILIES)}")
+    if law not in LAWS:
+        raise XtinctError(f"intensity law {law!r}: expected one of {', '.join(LAWS)}")
     question = Question(
         families=tuple(FAMILIES) if family == "all" else (family,),
-        prior=read_prior(prior) if isinstance(prior, str | Path) else prior,
+        prior=None if prior is None else _weights(prior),
         cell=_six(cell) if cell is not None else None,
         centring=centring,
         law=law,
@@ -109,8 +114,10 @@ def read(
         raise XtinctError("pattern: several files; ask of one at a time")
     if isinstance(pattern, tuple | list) and len(pattern) == 2:
         return as_measurement(*pattern)
-    if isinstance(pattern, Measurement | PeakTable):
+    if isinstance(pattern, Measurement):
         return pattern
+    if isinstance(pattern, PeakTable):
+        return _of_floats(pattern)
     columns = len(getattr(pattern, "shape", ())) == 2
     raise XtinctError(
         f"pattern: {type(pattern).__name__}, expected a file, two arrays (two_theta, intensity), a "
@@ -134,7 +141,9 @@ def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:
     radiation = radiation or table.radiation
     # Angles belong to the mean of a doublet where that was told.
     wavelength = (
-        radiation.given or radiation.wavelength if radiation else min(WAVELENGTH, 1.9 * float(table.d.min()))
+        radiation.given or radiation.wavelength
+        if radiation
+        else min(WAVELENGTH, 1.9 * float(table.d.min(initial=np.inf)))
     )
     area = table.intensity if table.intensity is not None and (table.intensity > 0).any() else None
     if table.d_error is None and table.two_theta is not None and radiation is not None:
@@ -171,18 +180,39 @@ def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:
     return Measurement(two_theta, intensity, name="pattern")
 
 
+def _of_floats(table: PeakTable) -> PeakTable:
+    """A list of peaks with its columns as float64 arrays."""
+    columns = {name: getattr(table, name) for name in ("d", "two_theta", "intensity", "d_error")}
+    arrays = {name: np.asarray(x, dtype=np.float64) for name, x in columns.items() if x is not None}
+    return replace(table, **arrays)
+
+
 def _on_usual_axes(question: Question) -> Question:
     """The question with its cell on conventional axes, where it has no symmetry on those that are told.
 
-    Rhombohedral axes, a unique axis c and primitive cells of centred lattices would else be triclinic.
+    Rhombohedral axes, a unique axis c and primitive cells of centred lattices would else be triclinic, and a
+    tetragonal cell with the centring C or F, or with its axes by length, orthorhombic.
     """
     cell, families = np.asarray(question.cell), [f for f in question.families if f != TRICLINIC]
-    if not families or any(conventional_cell_errors(f, cell[None]).max() < _EQUAL for f in families):
+    letter = question.centring or "P"
+    fitting = next((f for f in families if conventional_cell_errors(f, cell[None]).max() < _EQUAL), None)
+    lengths = np.sort(cell[:3])
+    # As reduced cells are written: c a a of a tetragonal lattice, which is orthorhombic on these axes.
+    unnamed = (
+        fitting == ORTHORHOMBIC and TETRAGONAL in families and (np.diff(lengths) < _EQUAL * lengths[1:]).any()
+    )
+    if not families or (fitting and letter in FAMILIES[fitting].centrings and not unnamed):
         return question
-    high = lifted(reduced(cell, question.centring or "P"), _EQUAL)
-    if high is None or high.family not in families:
+    # The letter R of a rhombohedral lattice means hexagonal axes; on its own ones it is primitive.
+    rhombohedral = np.ptp(cell[:3]) < _EQUAL * cell[0] and np.ptp(cell[3:]) < _EQUAL
+    high = lifted(reduced(cell, "P" if rhombohedral and letter == "R" else letter), _EQUAL)
+    # A centred cell without symmetry has a primitive one.
+    usable = question.families if letter != "P" and fitting is None else families
+    if high is None or high.family not in usable or (unnamed and high.family == ORTHORHOMBIC):
         return question
     usual = cell_of(high.family, high.metric)
+    if np.abs(usual - cell).max() < _EQUAL:
+        return question
     text = " ".join(f"{x:.5g}" for x in usual)
     return replace(
         question,
@@ -192,6 +222,20 @@ def _on_usual_axes(question: Question) -> Question:
         note=f"the cell was told on other axes; on the usual ones it is {high.family}, "
         f"{bravais(high.family, high.centring)} {text}",
     )
+
+
+def _weights(prior: Mapping[int, Any] | str | Path) -> dict[int, Fraction]:
+    """A prior that is told: weights of space groups that are numbers, none negative."""
+    if isinstance(prior, str | Path):
+        return read_prior(prior)
+    wrong = [number for number in prior if number not in range(1, N_SPACE_GROUPS + 1)]
+    if wrong:
+        raise XtinctError(
+            f"prior: {wrong[0]!r} is no number of a space group; expected numbers from 1 to {N_SPACE_GROUPS} "
+            "with their weights"
+        )
+    # Of NumPy's numbers those of double precision alone are floats.
+    return prior_weights("all", {g: w.item() if isinstance(w, np.generic) else w for g, w in prior.items()})
 
 
 def _six(cell: str | Sequence[float]) -> tuple[float, ...]:

@@ -10,6 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from xtinct.lattices.conventional import conventional_hkl
+from xtinct.lattices.metric import cell_volume, cells_of_tensors, direct_tensor, form_metric, quadratic_forms
 from xtinct.observer.answer.answer_data import LatticeAnswer, LineAnswer, Statement
 from xtinct.observer.answer.observation import Observation
 from xtinct.observer.exact.exact_observer import Answer, Observer
@@ -22,7 +24,8 @@ from xtinct.observer.peaks.peak_shapes import q_of, true_angle
 from xtinct.observer.peaks.radiation_found import Found
 from xtinct.observer.question import Question
 from xtinct.patterns.instrument import FWHM_PER_SIGMA, Instrument
-from xtinct.symmetry.families import FAMILIES
+from xtinct.symmetry.classes import class_symbol
+from xtinct.symmetry.families import FAMILIES, family_of
 from xtinct.symmetry.operations import bravais_lattice, centring
 
 #: Noise over the highest point below which a pattern is ideal: single precision leaves less.
@@ -79,14 +82,15 @@ def observe_ideal(
 
 
 def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> Observation:
-    lattice = answer.lattice
+    answer, axes = _on_axes_of_class(answer)
+    lattice, best = answer.lattice, answer.classes[0][:2]
     families = tuple(family for family in FAMILIES if family in nothing.families)
-    axes, cosines = lattice.cell[:3], np.cos(np.radians(lattice.cell[3:]))
-    factor = 1 - (cosines**2).sum() + 2 * cosines.prod()
+    # A group of the best class, whose axes are those of the lattice.
+    number = next(iter(axes), next(g for g, _ in answer.groups if (family_of(g), class_symbol(g)) == best))
     found = LatticeAnswer(
         family=lattice.family,
-        bravais=bravais_lattice(answer.groups[0][0]),
-        centring=centring(answer.groups[0][0]),
+        bravais=bravais_lattice(number),
+        centring=centring(number),
         cell=lattice.cell,
         cell_error=np.full(6, np.nan),
         probability=1.0,
@@ -94,7 +98,7 @@ def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> 
         m20=lattice.merit,
         f20=_f20(lattice, answer.lines.two_theta, wavelength),
         score=math.inf,
-        volume=float(axes.prod() * math.sqrt(max(factor, 0.0))),
+        volume=cell_volume(lattice.cell),
     )
     said = [
         Statement("reading", "The pattern has no noise and Gaussian peaks, so it was read by the exact law.")
@@ -109,8 +113,34 @@ def _as_observation(answer: Answer, nothing: Observation, wavelength: float) -> 
         **spread_over(dict(answer.groups), Question(families=families)),
         lines=_lines(answer, wavelength),
         deciding={rival: _deciding(answer)} if rival else {},
+        axes=axes,
+        read_as=best,
         statements=[*nothing.statements, *said],
     )
+
+
+def _on_axes_of_class(answer: Answer) -> tuple[Answer, dict[int, np.ndarray]]:
+    """The answer on the axes of the standard setting of its best class's first group, and from there those of
+    each group of the class: cell, hkl and symbol then agree."""
+    if not answer.axes:
+        return answer, {}
+    lattice, matrix = answer.lattice, next(iter(answer.axes.values()))
+    tensor = direct_tensor(lattice.cell)
+    if (matrix.T @ tensor @ matrix)[0, 2] > 1e-9 * tensor.max():  # beta is acute
+        matrix = matrix * [1, 1, -1]
+    cell = cells_of_tensors(matrix.T @ tensor @ matrix)
+    back = np.rint(np.linalg.inv(matrix)).astype(np.int64)
+
+    def renamed(hkl: np.ndarray) -> np.ndarray:
+        return conventional_hkl(lattice.family, hkl @ matrix)
+
+    moved = replace(
+        answer,
+        lattice=replace(lattice, cell=cell, metric=form_metric(lattice.family, cell[None])[0]),
+        hkl=renamed(answer.hkl),
+        absences=[(tuple(renamed(np.array(hkl))[0].tolist()), *rest) for hkl, *rest in answer.absences],
+    )
+    return moved, {number: back @ own for number, own in answer.axes.items()}
 
 
 def _f20(lattice: Lattice, two_theta: np.ndarray, wavelength: float) -> float:
@@ -123,22 +153,24 @@ def _f20(lattice: Lattice, two_theta: np.ndarray, wavelength: float) -> float:
 
 
 def _lines(answer: Answer, wavelength: float) -> list[LineAnswer]:
-    lines, width = answer.lines, answer.lattice.fwhm
+    lines, lattice = answer.lines, answer.lattice
     d = wavelength / (2 * np.sin(np.radians(lines.two_theta / 2)))
-    area = lines.height * width * math.sqrt(math.pi / math.log(2)) / 2
+    area = lines.height * lattice.fwhm * math.sqrt(math.pi / math.log(2)) / 2
+    # The lines stand at their true angles.
+    calculated = true_angle(quadratic_forms(lattice.family, answer.hkl) @ lattice.metric, wavelength)
     found = [
         LineAnswer(
             tuple(int(x) for x in hkl) if hkl.any() else None,
-            float(angle),
+            float(angle) + lattice.zero,
             float(error),
-            float(angle) if hkl.any() else None,
+            float(place) + lattice.zero if hkl.any() else None,
             float(spacing),
             float(size),
             0.0,
-            width,
+            lattice.fwhm,
         )
-        for hkl, angle, error, spacing, size in zip(
-            answer.hkl, lines.two_theta, lines.error, d, area, strict=True
+        for hkl, angle, error, place, spacing, size in zip(
+            answer.hkl, lines.two_theta, lines.error, calculated, d, area, strict=True
         )
     ]
     return _joined(found)

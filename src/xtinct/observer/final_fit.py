@@ -3,6 +3,7 @@
 import numpy as np
 
 from xtinct.errors import XtinctError
+from xtinct.lattices.bravais import namings
 from xtinct.lattices.metric import cell_of, cells_of_tensors, direct_tensor, form_metric
 from xtinct.observer.fitting.pawley import LatticeFit
 from xtinct.observer.fitting.refinement import fit_cell, on_other_axes
@@ -12,7 +13,6 @@ from xtinct.observer.judging.lattice_classes import ClassPosterior, class_poster
 from xtinct.observer.peaks.radiation_found import Found
 from xtinct.observer.question import Question
 from xtinct.symmetry.absences import absent
-from xtinct.symmetry.classes import relabellings
 from xtinct.symmetry.families import MONOCLINIC, ORTHORHOMBIC
 
 
@@ -43,13 +43,7 @@ def fitted_to_the_end(found: Found, one: Judged, question: Question) -> tuple[La
 def axes_of(number: int, fit: LatticeFit, allowed: np.ndarray) -> np.ndarray | None:
     """int64 (3, 3): hkl @ this are those of the group's standard setting, None where no naming of the axes
     leaves just the lines `allowed` (m,). The identity, where it does; else that of the shortest axes."""
-    tensor = direct_tensor(cell_of(fit.family, fit.metric))
-
-    def unlike(matrix: np.ndarray) -> tuple[bool, float]:
-        lengths = np.sqrt(np.diag(matrix.T @ tensor @ matrix))
-        return bool((matrix != np.eye(3)).any()), round(float(lengths.sum()), 6)
-
-    for matrix in sorted(relabellings(fit.family), key=unlike):
+    for matrix in namings(fit.family, cell_of(fit.family, fit.metric)):
         shown = np.zeros(len(fit.lines), dtype=bool)
         np.logical_or.at(shown, fit.lines.owner, ~absent(number, fit.lines.hkl @ matrix))
         if (shown == allowed).all():

@@ -44,8 +44,6 @@ from xtinct.symmetry.families import FAMILIES
 _SCALES = (0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015, 1.02)
 #: Rivals whose deciding lines are told.
 _RIVALS = 3
-#: Least peaks that can be indexed.
-_LEAST = 3
 
 
 def observe(
@@ -87,8 +85,9 @@ def observe_found(
     nothing = replace(nothing, measured=found.measured, lines=line_answers(found.peaks), statements=said)
     if remarks.amorphous(found):
         return replace(nothing, lines=[])
-    if len(found.peaks) < _LEAST:
-        return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
+    why = remarks.no_lattice(len(found.peaks), told=question.cell is not None)
+    if len(found.peaks) < remarks.LEAST:
+        return replace(nothing, statements=[*said, *why])
     if question.cell is None and is_ideal(pattern.two_theta, pattern.intensity, found):
         known = question.informed or len(question.families) < len(FAMILIES)
         weights = question.weights() if known else None
@@ -97,7 +96,7 @@ def observe_found(
             return exact
     weighed = weighed_lattices(found, question, search)
     if weighed is None:
-        return replace(nothing, statements=[*said, *remarks.no_lattice(found)])
+        return replace(nothing, statements=[*said, *why])
     if weighed.phases is not None:
         said.append(remarks.two_phases(weighed.judged[0].candidate, *weighed.phases))
     return _answer(nothing, found, question, weighed)
@@ -118,20 +117,21 @@ def observe_peaks(
     notes = [*notes, *([question.note] if question.note else [])]
     said = [*(Statement("reading", note) for note in notes), *remarks.of_list(len(peaks))]
     nothing = replace(_nothing(name, radiation, question), lines=line_answers(peaks), statements=said)
-    found = _listed(peaks, question) if len(peaks) >= _LEAST else []
+    found = _listed(peaks, question) if len(peaks) >= remarks.LEAST else []
     if not found:
-        return replace(nothing, statements=[*said, Statement("no lattice", *remarks.NO_LATTICE)])
+        why = remarks.no_lattice(len(peaks), told=question.cell is not None)
+        return replace(nothing, statements=[*said, *why])
     best = found[0].score
     weight = np.exp(np.array([c.score - best for c in found[:JUDGED]]) * 0.3)
-    unknown = float(np.exp(-0.3 * best)) if question.cell is None else 0.0
-    share = weight / (weight.sum() + unknown)
+    none = float(np.exp(-0.3 * best)) if question.cell is None else 0.0
+    share, unknown = weight / (weight.sum() + none), float(none / (weight.sum() + none))
     lattices = [lattice_answer(c, c.centring, p, peaks) for c, p in zip(found, share, strict=False)]
     lattices = with_cell_probabilities([lattices[0], *map(on_c_axes, lattices[1:])])
     groups: dict[int, float] = dict.fromkeys(question.weights(), 0.0)
     for lattice in lattices:
         add_lattice(groups, lattice.family, lattice.probability, question, lattice.bravais)
     for number, weight in question.weights().items():
-        groups[number] += (1 - share.sum()) * weight
+        groups[number] += unknown * weight
     lines = indexed_lines(
         peaks, (found[0].family, found[0].metric), found[0].shift, obverse=found[0].centring == "R"
     )
@@ -141,7 +141,7 @@ def observe_peaks(
         nothing,
         statements=said,
         lattices=lattices,
-        unknown=float(1 - share.sum()),
+        unknown=unknown,
         lines=lines,
         **spread_over(groups, question),
     )
@@ -187,6 +187,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: Wei
         absences[number] += weighed.unknown * share
     for number, share in prior_with_votes(question, unfound(question)).items():
         groups[number] += weighed.unknown * share
+    groups = sharpened(groups, weights.sharpness)
     if question.cell is not None:
         lattices = by_centring(lattices[0], groups)
     best = posterior.symbols[0]
@@ -207,7 +208,7 @@ def _answer(nothing: Observation, found: Found, question: Question, weighed: Wei
             for number in posterior.members(best)
             if (matrix := axes_of(number, fit, allowed)) is not None
         },
-        **spread_over(sharpened(groups, weights.sharpness), question),
+        **spread_over(groups, question),
     )
     return replace(result, statements=[*nothing.statements, *remarks.of_answer(result, found)])
 

@@ -101,6 +101,12 @@ class Question:
         groups = [g for f in self.families for g in space_groups(f) if self._suits_centring(f, centring(g))]
         raw = {g: 1.0 if self.prior is None else float(self.prior.get(g, 0)) for g in groups}
         total = sum(raw.values())
+        if not groups:
+            letters = dict.fromkeys(x for f in self.families for x in FAMILIES[f].centrings)
+            raise XtinctError(
+                f"centring {self.centring}: no conventional cell of {', '.join(self.families)} has it; "
+                f"expected one of {' '.join(letters)}"
+            )
         if not total > 0:
             raise XtinctError(
                 f"prior: no weight on any group of {', '.join(self.families)}"

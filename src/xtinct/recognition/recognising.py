@@ -13,16 +13,17 @@ from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import reduced, same
 from xtinct.lattices.metric import cell_of
 from xtinct.measurements import Measurement, PeakTable
-from xtinct.observer.answer.remarks import of_beam
-from xtinct.observer.asking import as_measurement, listed, read
-from xtinct.observer.peaks.radiation_found import Found, find
+from xtinct.observer.answer.remarks import of_beginning
+from xtinct.observer.asking import listed, read
+from xtinct.observer.observe import peaks_of
+from xtinct.observer.peaks.radiation_found import Found
 from xtinct.radiation.tubes import Radiation, radiation_of
 from xtinct.recognition import structure_scores
 from xtinct.recognition.known_structures import PACKAGED, Table, atomic_numbers, load_table
 from xtinct.recognition.matching import FREE, Matched, match, predicted, same_lines
 from xtinct.recognition.recognition import Known, Recognition
 from xtinct.recognition.screening import screen
-from xtinct.recognition.targets import FEWEST, Targets, from_peaks, targets_of
+from xtinct.recognition.targets import FEWEST, Targets, TooFewPeaksError, from_peaks, targets_of
 from xtinct.symmetry.families import FAMILIES
 from xtinct.symmetry.operations import bravais_lattice, centring, hermann_mauguin
 
@@ -94,11 +95,10 @@ def recognise(
         raise XtinctError(f"phases: {phases}, expected 1 or more")
     table = open_table(database)
     rows = chosen_rows(table, elements)
-    if isinstance(pattern, str | Path):
-        pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
+    pattern = read(pattern, wavelength, peaks=peaks, scan=scan, axis=axis)
     found, targets, name, notes = _targets(pattern, wavelength)
     if found is not None:
-        notes = (*notes, *found.notes, *map(str, of_beam(found)))
+        notes = (*notes, *(note for note in found.notes if note not in notes), *map(str, of_beginning(found)))
     answer = recognise_targets(table, targets, rows, name, phases)
     return replace(answer, notes=(*notes, *answer.notes))
 
@@ -109,9 +109,10 @@ def recognised_cells(found: Found, table: Table, most: int = 25) -> list[Recogni
     An empty list where there are too few peaks. Scores are logarithms of how much more probable a structure
     is than another, up to a constant.
     """
-    if len(found.peaks) < FEWEST:
+    try:
+        ranked = rank(table, np.arange(len(table)), targets_of(found))
+    except TooFewPeaksError:
         return []
-    ranked = rank(table, np.arange(len(table)), targets_of(found))
     out: list[RecognisedCell] = []
     primitive: list[np.ndarray] = []
     for at in ranked.order(_LOOKED):
@@ -186,20 +187,12 @@ def chosen_rows(table: Table, elements: str | Iterable[str] | None) -> np.ndarra
 
 def _targets(pattern, wavelength) -> tuple[Found | None, Targets, str, tuple[str, ...]]:
     radiation = None if wavelength is None else radiation_of(wavelength)
-    if isinstance(pattern, tuple | list):
-        pattern = as_measurement(*pattern)
     if isinstance(pattern, PeakTable):
         known = listed(pattern, radiation)
         margin = 2 * float(np.median(known.fwhm))
         ends = max(float(known.two_theta[0]) - margin, 0.1), float(known.two_theta[-1]) + margin
         return None, from_peaks(known, *ends), pattern.name or "peak list", pattern.notes
-    radiation = radiation or pattern.radiation
-    if radiation is None:
-        raise XtinctError(
-            f"{pattern.name or 'pattern'}: the wavelength is not known; "
-            "tell it (--wavelength 1.5406, or CuKa for a doublet)"
-        )
-    found = find(pattern.two_theta, pattern.intensity, radiation, pattern.sigma)
+    found = peaks_of(pattern, radiation)
     return found, targets_of(found), pattern.name or "pattern", pattern.notes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from patterns import pattern
+from patterns import pattern, rutile
 from pymatgen.core import Lattice, Structure
 
 import xtinct
@@ -405,6 +405,16 @@ def test_many_classes_to_reckon_with_are_told_family_by_family(answer):
     groups = [(136, 0.3), (62, 0.25), (131, 0.25), (14, 0.2)]
     told = str(replace(answer, observation=replace(answer.observation, groups=groups)))
     assert "Classes to reckon with: P - n -, P - - c (tetragonal); P n a - (orthorhombic)" in told
+
+
+def test_lattices_of_a_told_cell_have_the_probability_of_their_groups():
+    """Of few counts, which hardly tell the centrings apart; the votes sharpen both alike."""
+    answer = xtinct.predict(
+        pattern(rutile(), height=40.0, background=10.0), "Cu", database=PACKAGED, cell="4.6,4.6,2.96,90,90,90"
+    )
+    assert answer.observation.by_absences
+    for lattice in answer.observation.lattices:
+        assert lattice.probability == pytest.approx(answer.bravais_lattices[lattice.bravais], abs=1e-9)
 
 
 def test_a_missing_database_is_one_line(simulated, tmp_path):

@@ -1,6 +1,7 @@
 import json
 import warnings
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,8 @@ from pymatgen.core import Lattice, Structure
 import xtinct
 from xtinct.errors import XtinctError
 from xtinct.lattices.bravais import bravais, reduced
-from xtinct.measurements import read_measurement, read_peaks
+from xtinct.lattices.metric import direct_tensor
+from xtinct.measurements import PeakTable, read_measurement, read_peaks
 from xtinct.observer.answer.answer_data import LatticeAnswer, Statement
 from xtinct.observer.answer.lattice_answers import on_c_axes
 from xtinct.observer.answer.picture import tick_rows
@@ -22,9 +24,10 @@ from xtinct.observer.answer.remarks import of_answer, two_phases
 from xtinct.observer.asking import asked
 from xtinct.observer.indexing.candidates import Candidate, candidates
 from xtinct.observer.judging.court import Court
+from xtinct.observer.judging.lattice_classes import class_posterior
 from xtinct.observer.peaks.peak_lists import ListedLines, from_two_theta
 from xtinct.observer.peaks.radiation_found import _companions, find
-from xtinct.observer.question import Question
+from xtinct.observer.question import Question, family_of_told
 from xtinct.radiation.tubes import doublet_of, radiation_of
 from xtinct.symmetry.absences import absent
 from xtinct.symmetry.families import space_groups
@@ -363,6 +366,22 @@ def test_patterns_without_noise_are_read_by_the_exact_law():
     assert np.allclose(answer.lattice.cell[[0, 2]], [4.594, 2.959], atol=1e-5)
 
 
+def test_by_the_exact_law_too_lines_stand_where_they_are_seen():
+    """At the maxima of the pattern, though its zero is shifted; their spacings are those of the lattice."""
+    two_theta, y = pattern(
+        rutile(), noise=False, doublet=False, background=0.0, eta=0.0, shift=0.05, fwhm=0.23548, step=0.01
+    )
+    answer = xtinct.index((two_theta, y), K_ALPHA[0], family="tetragonal")
+    assert "zero is shifted by +0.05" in told(answer, "shift")[0]
+    strongest = max(answer.lines, key=lambda line: line.area)
+    assert strongest.two_theta == pytest.approx(two_theta[y.argmax()], abs=0.006)
+    assert strongest.d == pytest.approx(4.594 / 2**0.5, abs=1e-6)
+    indexed = [line for line in answer.lines if line.hkl]
+    assert all(line.calculated == pytest.approx(line.two_theta, abs=1e-4) for line in indexed)
+    # What is calculated comes from the lattice, not from the line.
+    assert any(line.calculated != line.two_theta for line in indexed)
+
+
 def test_a_line_of_one_reflection_stands_once():
     two_theta, y = pattern(
         rock_salt(), noise=False, doublet=False, background=0.0, eta=0.0, shift=0.0, fwhm=0.23548, step=0.01
@@ -395,6 +414,27 @@ def test_points_of_zero_have_a_variance():
     rounded = np.round(counts / counts.max() * 100, 2)
     answer = xtinct.index((two_theta, rounded), "Cu", cell="4.6,4.6,2.96,90,90,90")
     assert answer.lattice.cell[0] == pytest.approx(4.593, abs=0.01)
+
+
+def test_too_large_a_background_taken_off_is_no_obstacle():
+    two_theta, counts = pattern(rock_salt())
+    answer = xtinct.index((two_theta, counts - 150), "Cu", family="cubic")
+    assert answer.lattice.bravais == "cF"
+    assert answer.lattice.cell[0] == pytest.approx(5.64, abs=0.001)
+    # The lowest of the background, of about 60 counts, comes to zero.
+    assert answer.measured.raised == pytest.approx(150 - 60, abs=10)
+    assert "below zero: 9" in told(answer, "reading")[0]
+    # A background that was taken off well scatters about zero.
+    well = find(two_theta, counts - 60 * (1 + 3 * np.exp(-two_theta / 15)), doublet_of("Cu"))
+    assert well.measured.raised == 0
+
+
+def test_lines_without_any_height_are_judged(measured_yttria):
+    fit = measured_yttria.fit
+    nothing = class_posterior(replace(fit, area=np.zeros_like(fit.area), right=np.zeros_like(fit.right)))
+    assert np.isfinite(nothing.probability).all()
+    # Forbidden lines are those that are not there.
+    assert nothing.symbols[0] != "P - - -"
 
 
 def test_two_phases_are_said():
@@ -497,6 +537,32 @@ def test_the_cell_stands_on_the_axes_that_the_symbol_means(structure, symbol, nu
 
 
 @pytest.mark.parametrize(
+    ("structure", "symbol"), [(ZIRCONIA, "P 1 21/c 1"), (LEAD_CHLORIDE, "P n a -")], ids=["mP", "oP"]
+)
+def test_by_the_exact_law_too_the_cell_stands_on_the_axes_that_the_symbol_means(structure, symbol):
+    ideal = {"noise": False, "doublet": False, "background": 0.0, "eta": 0.0, "shift": 0.0}
+    family = "monoclinic" if structure is ZIRCONIA else "orthorhombic"
+    points = pattern(structure, fwhm=0.1, step=0.01, high=80, **ideal)
+    answer = xtinct.index(points, K_ALPHA[0], family=family)
+    assert told(answer, "reading")
+    assert answer.lattice_class.symbol == symbol
+    hkl = np.array([line.hkl for line in answer.lines if line.hkl])
+    spacing = 1 / np.sqrt(
+        np.einsum("ni,ij,nj->n", hkl, np.linalg.inv(direct_tensor(answer.lattice.cell)), hkl)
+    )
+    assert np.allclose(spacing, [line.d for line in answer.lines if line.hkl], atol=1e-3)
+    for block in gemmi.cif.read_string(answer.to_cif()):
+        number = int(block.find_value("_space_group_IT_number"))
+        assert not absent(number, hkl @ answer.axes.get(number, np.eye(3, dtype=int))).any()
+        if number in (14, 62):  # the group of the structure
+            cell = gemmi.make_small_structure_from_block(block).cell
+            assert np.allclose(cell.parameters, structure.lattice.parameters, atol=1e-3)
+    deciding = next(iter(answer.deciding.values()))
+    forbidden = np.array([line.hkl[0] for line in deciding if not line.allowed])
+    assert absent(answer.lattice_class.members[0], forbidden).all()
+
+
+@pytest.mark.parametrize(
     ("family", "letters"), [("monoclinic", ("A", "C", "I")), ("orthorhombic", ("A", "B", "C"))]
 )
 def test_other_lattices_stand_on_the_axes_on_which_their_centring_is_c(family, letters):
@@ -571,6 +637,11 @@ def test_a_list_of_peaks_is_indexed(tmp_path):
         ({"cell": "1,2,3"}, "cell"),
         ({"wavelength": None}, "wavelength is not known"),
         ({"wavelength": 0.15406}, "1.5406"),
+        ({"law": "exponential"}, "intensity law 'exponential': expected one of uniform, physical"),
+        ({"prior": {136: 1.0, 58: -0.1}}, "space group 58 P n n m is negative"),
+        ({"prior": {"P42/mnm": 1}}, "'P42/mnm' is no number of a space group"),
+        ({"prior": {136: 0}}, "all weights are zero"),
+        ({"family": "cubic", "centring": "C"}, "centring C: no conventional cell of cubic has it.*of P I F"),
     ],
 )
 def test_what_cannot_be_asked_is_said(options, said):
@@ -587,6 +658,11 @@ def test_the_prior_weighs_the_groups_of_a_class(measured_yttria):
     groups = dict(answer.groups)
     assert {g for g, p in groups.items() if p > 0.01} <= {206, 199, 230}
     assert groups[206] > 0.8
+
+
+def test_weights_of_a_prior_are_numbers_of_any_kind():
+    told_prior = asked(prior={136: "3/7", 118: np.float32(0.5), 113: np.int64(2)}).prior
+    assert told_prior == {136: Fraction(3, 7), 118: Fraction(1, 2), 113: 2}
 
 
 def test_groups_of_a_class_share_it_by_how_often_they_occur_unless_all_are_alike():
@@ -706,6 +782,46 @@ def test_the_cell_that_is_told_of_a_list_is_taken(tmp_path):
     assert "none of the cell that was told" in str(wrong)
 
 
+def test_a_cell_that_is_told_leaves_nothing_to_lattices_that_were_not_found():
+    """The shares of its centrings add up to 1 but for rounding, which made the rest less than nothing."""
+    draws = np.random.default_rng(0)
+    for _ in range(20):
+        d = 5.64 / np.sqrt([3, 4, 8, 11, 12]) * draws.normal(1, 2e-4, 5)
+        answer = xtinct.index(PeakTable(d), cell="5.64,5.65,5.66,90,90,90", family="orthorhombic")
+        assert answer.unknown == 0
+        assert min(p for _, p in answer.groups) >= 0
+        assert "none of these: 0.00" in str(answer)
+
+
+def test_a_cell_that_no_list_can_show_is_said():
+    table = PeakTable([3.19, 2.71, 1.93, 1.64, 1.59])
+    answer = xtinct.index(table, "Cu", cell="60,70,80,90,100,90")
+    assert "cell that was told has too few lines" in told(answer, "no lattice")[0]
+    # Nor is the cell asked for where it was told.
+    answer = xtinct.index(PeakTable([3.19, 2.71]), "Cu", cell="5.5,5.5,5.5,90,90,90")
+    assert told(answer, "no lattice") == [
+        "A cell that is told is refined on 3 lines or more. Measure longer or further."
+    ]
+
+
+def test_a_cell_whose_lines_lie_before_the_pattern_is_refused():
+    with pytest.raises(
+        XtinctError, match=r"220 of its lines are below 13\.2 degrees, and the pattern begins at 20"
+    ):
+        xtinct.index(pattern(rutile(), low=20.0), "Cu", cell="30,40,50,90,100,90")
+
+
+def test_columns_of_a_list_are_taken_in_any_type():
+    d = [3.256, 2.82, 1.994, 1.701, 1.628]
+    heights = [9, 100, 60, 3, 18]
+    plain = xtinct.index(PeakTable(np.array(d), intensity=np.array(heights, dtype=float)), family="cubic")
+    assert plain.lattice.bravais == "cF"
+    listed_as = xtinct.index(PeakTable(d, intensity=heights), family="cubic")
+    assert listed_as.to_dict() == plain.to_dict()
+    with pytest.raises(XtinctError, match="at least one line"):
+        xtinct.index(PeakTable([]))
+
+
 @pytest.mark.parametrize(
     ("structure", "cell", "bravais_lattice"),
     [
@@ -723,6 +839,47 @@ def test_a_cell_on_other_axes_is_no_triclinic_one(structure, cell, bravais_latti
     triclinic = asked(cell=cell, family="triclinic")
     assert triclinic.cell == tuple(float(x) for x in cell.split(","))
     assert not triclinic.note
+
+
+@pytest.mark.parametrize(
+    ("cell", "letter", "usual", "bravais_lattice"),
+    [
+        ("6.37,6.37,6.37,46.1,46.1,46.1", "R", (4.988, 4.988, 17.045, 90, 90, 120), "hR"),
+        ("7.0711,7.0711,6,90,90,90", "C", (5, 5, 6, 90, 90, 90), "tP"),
+        ("7.0711,7.0711,6,90,90,90", "F", (5, 5, 6, 90, 90, 90), "tI"),
+        ("5,6,7,90,100,90", "B", (3.932, 6, 4.641, 90, 109.19, 90), "mP"),
+    ],
+)
+def test_a_centring_is_that_of_the_cell_it_is_told_with(cell, letter, usual, bravais_lattice):
+    """R of a cell on rhombohedral axes; letters that cells of the family have on other axes alone."""
+    question = asked(cell=cell, centring=letter)
+    assert np.allclose(question.cell, usual, atol=0.01)
+    assert bravais_lattice in question.note
+    assert question.centring == bravais_lattice[1]
+
+
+def test_a_tetragonal_cell_is_one_whatever_axis_is_named_first():
+    """Reduced cells have their axes by length: c a a, where c is the shortest."""
+    for cell in ("2.959,4.594,4.594,90,90,90", "4.594,2.959,4.594,90,90,90"):
+        question = asked(cell=cell)
+        assert np.allclose(question.cell, (4.594, 4.594, 2.959, 90, 90, 90))
+        assert "tetragonal" in question.note
+        assert question.centring is None
+        # Who tells the family means it.
+        assert asked(cell=cell, family="orthorhombic").cell[1] == float(cell.split(",")[1])
+    nearly = asked(cell="2.959,4.594,4.604,90,90,90")
+    assert family_of_told(nearly) == "orthorhombic"
+    assert not nearly.note
+
+
+def test_a_centred_cell_without_symmetry_has_a_primitive_one():
+    told_cell = np.array([5, 6, 7, 80, 95, 100])
+    question = asked(cell=told_cell, centring="I")
+    assert np.allclose(reduced(question.cell), reduced(told_cell, "I"), atol=1e-4)
+    assert family_of_told(question) == "triclinic"
+    # On axes of an orthorhombic cell there is no R.
+    with pytest.raises(XtinctError, match="no conventional cell of trigonal-hexagonal"):
+        family_of_told(asked(cell="5,6,7,90,90,90", centring="R"))
 
 
 def test_a_cell_with_angles_of_radians_is_refused():

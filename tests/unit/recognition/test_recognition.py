@@ -19,6 +19,7 @@ from xtinct.lattices.conventional import conventional_cell
 from xtinct.measurements import Measurement
 from xtinct.observer.peaks.radiation_found import find
 from xtinct.observer.simulation import Settings, measure, simulate_measurement
+from xtinct.radiation.tubes import radiation_of
 from xtinct.recognition.known_structures import build_table, common_powders, load_table
 from xtinct.recognition.matching import match
 from xtinct.recognition.recognising import recognised_cells
@@ -162,6 +163,14 @@ def test_a_primary_beam_that_was_left_out_is_said(table, structures):
     assert [("primary beam" in note, "left out" in note) for note in said] == [(True, True)]
 
 
+def test_what_was_taken_for_the_wavelength_is_said(table, structures):
+    pattern = pattern_of(simulate_measurement(chosen(structures)[1]["cif"], 5, CLEAN))
+    said = xtinct.recognise((pattern.two_theta, pattern.intensity), table, 1.5418).notes
+    assert said[0] == "1.5418 is the mean of the Cu K-alpha doublet and was taken as the doublet"
+    with pytest.raises(XtinctError, match="the wavelength is not known"):
+        xtinct.recognise((pattern.two_theta, pattern.intensity), table)
+
+
 def test_a_mixture_names_both_phases(table, structures):
     """Two cubic salts in one pattern, the second at half the height of the first."""
     cubic = [
@@ -215,6 +224,24 @@ def test_cells_are_there_for_others(table, structures):
     assert scores == sorted(scores, reverse=True)
     letters = {"P": "P", "A": "C", "C": "C", "I": "I", "F": "F", "R": "R"}
     assert same(reduced(cells[0].cell, letters[cells[0].bravais[1]]), true, 0.003, 0.3)
+
+
+def test_what_is_no_pattern_is_said(table):
+    """Three arrays, and a table of columns in one."""
+    two_theta = np.arange(10, 80, 0.02)
+    for pattern in ((two_theta, two_theta, two_theta), np.stack([two_theta, two_theta], axis=1)):
+        with pytest.raises(XtinctError, match="expected a file, two arrays"):
+            xtinct.recognise(pattern, table, "Cu")
+
+
+def test_few_peaks_in_reach_of_the_table_give_no_cell(table):
+    """Of four peaks two are below d = 0.94 angstrom."""
+    two_theta = np.arange(20, 125, 0.02)
+    peaks = [np.exp(-(((two_theta - x) / 0.1) ** 2)) for x in (30, 60, 115, 121)]
+    counts = np.random.default_rng(0).poisson(50 + 3000 * sum(peaks)).astype(float)
+    found = find(two_theta, counts, radiation_of(1.5406))
+    assert len(found.peaks) == 4
+    assert recognised_cells(found, table) == []
 
 
 def test_the_command_answers_and_says_faults_in_one_line(folder, structures, tmp_path):

@@ -37,6 +37,16 @@ NO_LATTICE = (
     "More than one phase, a wrong wavelength or too few lines are the usual causes: measure longer, begin at "
     "lower angles, take off the lines of known phases, or give the family or the cell.",
 )
+#: Fewest peaks that a lattice is found on, or refined.
+LEAST = 3
+_TOO_FEW = (
+    f"A cell that is told is refined on {LEAST} lines or more.",
+    "Measure longer or further.",
+)
+_OUT_OF_RANGE = (
+    "The cell that was told has too few lines in the range of the list, or too many, to be held against it.",
+    "Look at its numbers (angstrom and degrees), and at the wavelength.",
+)
 
 
 def _scaled(found: Found) -> float:
@@ -58,10 +68,28 @@ def _places(peaks: Peaks) -> str:
 
 def of_peaks(found: Found) -> list[Statement]:
     """What the beginning of the pattern and the peaks alone tell."""
-    return [*of_beam(found), *_of_peaks(found)]
+    return [*of_beginning(found), *_of_peaks(found)]
 
 
-def of_beam(found: Found) -> list[Statement]:
+def of_beginning(found: Found) -> list[Statement]:
+    """What was left out, and what was added, before peaks were looked for."""
+    return [*_of_beam(found), *_of_level(found)]
+
+
+def _of_level(found: Found) -> list[Statement]:
+    """That the level between the peaks is below zero, where it is."""
+    if not found.measured.raised:
+        return []
+    return [
+        Statement(
+            "reading",
+            f"Between the peaks intensities are below zero: {found.measured.raised:.4g} was added to all.",
+            "Too large a background was taken off; give the pattern as it was counted.",
+        )
+    ]
+
+
+def _of_beam(found: Found) -> list[Statement]:
     """That the flank of the primary beam was left out, where it was."""
     if found.beam is None:
         return []
@@ -156,9 +184,11 @@ def of_told_cell(lines: Sequence[LineAnswer]) -> list[Statement]:
     ]
 
 
-def no_lattice(found: Found) -> list[Statement]:
-    """Why no lattice was found."""
-    return [Statement("no lattice", *NO_LATTICE)]
+def no_lattice(peaks: int, *, told: bool) -> list[Statement]:
+    """Why no lattice was found on so many peaks; told, whether the cell was."""
+    if not told:
+        return [Statement("no lattice", *NO_LATTICE)]
+    return [Statement("no lattice", *(_TOO_FEW if peaks < LEAST else _OUT_OF_RANGE))]
 
 
 def two_phases(best: Candidate, first: Candidate, second: Candidate) -> Statement:

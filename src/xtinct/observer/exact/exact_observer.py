@@ -13,7 +13,7 @@ from xtinct.lattices.conventional import conventional_hkl
 from xtinct.observer.exact import triclinic
 from xtinct.observer.exact.exact_classes import LAWS, IntensityLaw, deciding_lines
 from xtinct.observer.exact.finding import Finding, Lattice, LatticeFinder
-from xtinct.observer.exact.lattice_judge import LatticeJudge
+from xtinct.observer.exact.lattice_judge import LatticeJudge, axes_of_groups
 from xtinct.observer.exact.observed_lines import ObservedLines
 from xtinct.patterns.instrument import Instrument
 from xtinct.symmetry.classes import extinction_classes
@@ -32,6 +32,8 @@ class Answer:
     groups       space group numbers with their probability, falling
     absences     lines that decide between the best and the second class:
                  (hkl, 2theta, seen, natural logarithm of the ratio of probabilities)
+    axes         orthorhombic and monoclinic: of every group of the best class int64 (3, 3), hkl @ this are
+                 those of its standard setting; the axes of the lattice are named by their lengths
     """
 
     family: str | None
@@ -41,6 +43,7 @@ class Answer:
     classes: list[tuple[str, str, float]]
     groups: list[tuple[int, float]]
     absences: list[tuple[tuple[int, int, int], float, bool, float]] = field(default_factory=list)
+    axes: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 class Observer:
@@ -135,8 +138,13 @@ class Observer:
         )
         if finding is None:
             return answer
-        rhombohedral = max(classes, key=lambda item: item[2])[1].startswith("R")
-        return replace(answer, hkl=_indexed(finding, rhombohedral), absences=self._absences(finding))
+        best = answer.classes[0][1]
+        return replace(
+            answer,
+            hkl=_indexed(finding, best.startswith("R")),
+            absences=self._absences(finding),
+            axes=axes_of_groups(finding.judged, best),
+        )
 
     def _absences(self, finding: Finding) -> list[tuple[tuple[int, int, int], float, bool, float]]:
         judged = finding.judged

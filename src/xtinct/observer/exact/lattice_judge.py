@@ -7,6 +7,7 @@ import numpy as np
 
 from xtinct.ceiling.extinction import Weight
 from xtinct.ceiling.hypotheses import Hypotheses
+from xtinct.lattices.bravais import namings
 from xtinct.lattices.cells import LONG, LONG_CELLS, form_indices, smallest, standard_axes
 from xtinct.lattices.metric import cell_of
 from xtinct.observer.exact.exact_classes import (
@@ -23,6 +24,9 @@ from xtinct.observer.exact.exact_classes import (
 )
 from xtinct.observer.exact.line_fit import Decomposition, decompose
 from xtinct.observer.exact.readings import Reading
+from xtinct.symmetry.absences import absent
+from xtinct.symmetry.classes import extinction_classes
+from xtinct.symmetry.families import MONOCLINIC, ORTHORHOMBIC
 
 _ANGLES = 58.0, 122.0  # monoclinic, degrees, of the cells that can be judged
 #: Share of the range of 1/d that is looked at on cells with an axis longer than LONG: lines are many.
@@ -124,3 +128,22 @@ class LatticeJudge:
             longest = LONG_CELLS[family] if long else LONG
             self._hypotheses[family, long] = Hypotheses(family, reach, longest, _ANGLES)
         return self._hypotheses[family, long]
+
+
+def axes_of_groups(judged: JudgedLattice, symbol: str) -> dict[int, np.ndarray]:
+    """Of every group of a class int64 (3, 3): hkl @ this are those of its standard setting, by the naming of
+    the axes that explains the pattern best; empty for families whose axes are named by their metric."""
+    if judged.family not in (ORTHORHOMBIC, MONOCLINIC):
+        return {}
+    sets = judged.sets
+    members = next(c.members for c in extinction_classes(judged.family) if c.symbol == symbol)
+    share = sets.share[:, np.isin(sets.groups, members)].sum(axis=1)
+    with np.errstate(divide="ignore"):
+        best = np.argmax(line_costs(sets, judged.fit, judged.seen).sum(axis=1) + np.log(share))
+    hkl, allowed = form_indices(judged.family, sets.forms), sets.allowed[best]
+    tried = namings(judged.family, cell_of(judged.family, judged.metric))
+    found = {
+        number: [matrix for matrix in tried if (~absent(number, hkl @ matrix) == allowed).all()]
+        for number in members
+    }
+    return {number: matrices[0] for number, matrices in found.items() if matrices}

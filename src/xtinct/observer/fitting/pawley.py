@@ -45,6 +45,8 @@ SPREAD = Profile(0.05, 0.08, 0.05, 0.05, 0.05, 0.3, 0.3, 0.05)
 _CAP = Profile(0.05, 0.05, 0.01, 0.01, 0.01, 0.2, 0.2, 0.02)
 #: Drop of chi^2 below which a fit has converged: parameters are within a sixth of their errors.
 _CONVERGED = 0.03
+#: Points that a fit needs.
+FEWEST_POINTS = 50
 #: Degrees beyond the range within which a line still reaches into it.
 _MARGIN = 0.3
 #: Square root of the information on a parameter below which the pattern does not show it.
@@ -177,8 +179,10 @@ class _Pattern:
     def __post_init__(self) -> None:
         m, (low, high) = self.measured, self.settings.range
         begin, end = np.searchsorted(m.two_theta, [low, high])
-        if end - begin < 50:
-            raise XtinctError(f"range {low:g}-{high:g} degrees: fewer than 50 measured points in it")
+        if end - begin < FEWEST_POINTS:
+            raise XtinctError(
+                f"range {low:g}-{high:g} degrees: fewer than {FEWEST_POINTS} measured points in it"
+            )
         self.at = slice(int(begin), int(end))
         self.t = m.two_theta[self.at]
         self.n = len(self.t)

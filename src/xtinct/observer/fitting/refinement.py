@@ -6,9 +6,10 @@ from itertools import product
 import numpy as np
 
 from xtinct.errors import XtinctError
+from xtinct.lattices.metric import cell_of, cell_volume
 from xtinct.observer.fitting import normal_equations
 from xtinct.observer.fitting.line_sets import lines_of
-from xtinct.observer.fitting.pawley import FitSettings, LatticeFit, fit_lattice
+from xtinct.observer.fitting.pawley import FEWEST_POINTS, FitSettings, LatticeFit, fit_lattice
 from xtinct.observer.peaks.peak_shapes import Grid, Profile, columns, doublet, q_of, shapes, shift, true_angle
 
 #: Lines of the lattice that are fitted at most; the range ends where there are more.
@@ -47,6 +48,13 @@ def fit_cell(
     metric = np.asarray(metric, dtype=np.float64)
     end = _end(measured, family, metric, settings.range[1])
     begin = max(settings.range[0], float(measured.two_theta[0]))
+    if end < min(begin + FEWEST_POINTS * measured.step, float(measured.two_theta[-1])):
+        size = cell_volume(cell_of(family, metric))
+        raise XtinctError(
+            f"{family} cell of {size:.0f} cubic angstrom: {MOST_LINES} of its lines are below "
+            f"{end:.1f} degrees, and the pattern begins at {begin:.1f}; take a smaller cell, or a pattern "
+            "from lower angles on"
+        )
     if not known:
         first = end if end <= 60.0 else max(_FIRST_RANGE, begin + 15.0)
         metric, profile = _started(measured, family, metric, profile, replace(settings, range=(begin, first)))

@@ -120,12 +120,14 @@ def heights_of(
     area = fit.area[:m]
     geometry = fit.lines.multiplicity * lorentz_polarization(np.clip(angle, 1.0, 175.0))
     near = np.exp(-0.5 * ((angle[:, None] - angle) / _LOCAL) ** 2)
-    scale = (near @ area) / (near @ geometry)
+    # Where no line has a height, all are expected to be no higher than their errors.
+    shown = area if area.max() > 0 else 1 / np.sqrt(np.maximum(np.diagonal(P), 1e-300))
+    scale = (near @ shown) / (near @ geometry)
     scale = np.maximum(scale, 1e-3 * max(scale.max(), 1e-300))
     fwhm = shapes(angle, fit.profile, narrowest).fwhm
     span = float(fit.two_theta[-1] - fit.two_theta[0])
     chance = min(0.2, (law.foreign + f) * 1.2 * float(np.median(fwhm)) / span)
-    highest = float(fit.area.max())
+    highest = max(float(fit.area.max()), float(shown.max()))
     return Heights(P, b, area, scale * geometry, geometry, angle, fwhm, chance, highest, of_foreign)
 
 

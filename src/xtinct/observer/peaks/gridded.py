@@ -26,6 +26,8 @@ _WIDEST, _WIDEST_REACH = 2.5, 20.0
 #: A step is a gap, where nothing was measured, if it is so many times the median step and those beside it,
 #: and longer than the last number, degree.
 _OF_MEDIAN, _OF_NEIGHBOURS, _LONGEST_STEP = 5.0, 3.0, 0.3
+#: Standard deviations of a point by which the level between peaks lies below zero where it does so clearly.
+_CLEARLY = 3.0
 #: Variance of the points in a gap, over the largest of the others: they say nothing.
 _SAYING_NOTHING = 1e9
 #: Fewest points that can be judged.
@@ -49,6 +51,7 @@ class Measured:
     width       about the FWHM of the strongest peaks, degree
     gaps        first and last angle, degrees, of every range in which nothing was measured: the intensities
                 there join its ends
+    raised      what was added to all intensities of a file whose level between the peaks is below zero
     """
 
     two_theta: np.ndarray
@@ -58,6 +61,7 @@ class Measured:
     noise: Noise
     width: float
     gaps: tuple[tuple[float, float], ...] = ()
+    raised: float = 0.0
 
     @property
     def step(self) -> float:
@@ -116,12 +120,30 @@ def measured(
     width = peak_width(two_theta, intensity)
     join = max(1, int(min(width / _STEPS_A_PEAK, _COARSEST) / (two_theta[1] - two_theta[0]) + 1e-6))
     two_theta, intensity, sigma = _joined(two_theta, intensity, sigma, join)
-    background = background_of(two_theta, intensity, width, radiation.wavelength)
+    background = _slow(two_theta, intensity, width, radiation.wavelength)
+    raised = _below_zero(intensity, background)
+    intensity, background = intensity + raised, np.maximum(background + raised, 0.0)
     # What joins the ends of a gap has no noise.
     seen = ~within(gaps, two_theta)
     own = intensity[seen], background[seen]
     noise = noise_of(*own, two_theta[1] - two_theta[0], width, None if sigma is None else sigma[seen])
-    return Measured(two_theta, intensity, background, radiation, noise, width, gaps)
+    return Measured(two_theta, intensity, background, radiation, noise, width, gaps, raised)
+
+
+def _below_zero(intensity: np.ndarray, background: np.ndarray) -> float:
+    """How far a pattern (n,) lies below zero, where its level between the peaks clearly does; else 0.
+
+    Too large a background was taken off such a one, and neither counts nor their noise begin at zero there.
+    """
+    scatter = _scatter_of_neighbours(intensity)
+    if float(np.median(background)) > -max(_CLEARLY * scatter, 1e-4 * float(np.ptp(intensity))):
+        return 0.0
+    return -float(background.min())
+
+
+def _scatter_of_neighbours(intensity: np.ndarray) -> float:
+    """Standard deviation of a point, of differences of neighbours."""
+    return 1.4826 * float(np.median(np.abs(np.diff(intensity)))) / math.sqrt(2)
 
 
 def _gaps(two_theta: np.ndarray) -> tuple[tuple[float, float], ...]:
@@ -189,7 +211,7 @@ def peak_width(two_theta: np.ndarray, intensity: np.ndarray, reach: float = 6.0)
     A peak rises above what lies within `reach` degrees; broad ones are looked at over a wider range.
     """
     step = two_theta[1] - two_theta[0]
-    noise = 1.4826 * float(np.median(np.abs(np.diff(intensity)))) / math.sqrt(2)
+    noise = _scatter_of_neighbours(intensity)
     for window in (1, 3, 7, 19):
         smooth = uniform_filter1d(intensity, window)
         least = max(0.1 * float(np.ptp(smooth)), 8 * noise / math.sqrt(window))
@@ -204,10 +226,8 @@ def peak_width(two_theta: np.ndarray, intensity: np.ndarray, reach: float = 6.0)
     return 0.12
 
 
-def background_of(
-    two_theta: np.ndarray, intensity: np.ndarray, width: float, wavelength: float
-) -> np.ndarray:
-    """What varies slowly, float64 (n,), nowhere negative (arPLS: Baek et al. 2015, Analyst 140, 250)."""
+def _slow(two_theta: np.ndarray, intensity: np.ndarray, width: float, wavelength: float) -> np.ndarray:
+    """What varies slowly, float64 (n,) (arPLS: Baek et al. 2015, Analyst 140, 250)."""
     step = two_theta[1] - two_theta[0]
     bend = max(_BEND * min(1.0, wavelength / 1.54), 4 * width)
     # Smoothed first: the lower envelope of a few counts lies below their mean.
@@ -216,7 +236,7 @@ def background_of(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ParameterWarning)  # 40 steps are enough, converged or not
         found, _ = Baseline(two_theta).arpls(smooth, lam=(bend / step) ** 4, max_iter=40, tol=1e-4)
-    return np.maximum(found, 0.0)
+    return found
 
 
 #: Noise counts as correlated where the scatter over a peak's width exceeds that of neighbours by this.
