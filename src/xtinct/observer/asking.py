@@ -153,14 +153,15 @@ def listed(table: PeakTable, radiation: Radiation | None = None) -> Peaks:
 
 def observe_list(table: PeakTable, radiation: Radiation | None, question: Question) -> Observation:
     """Index a list of peaks, and say what was made of it; `radiation` goes before the list's own."""
-    peaks = listed(table, radiation)
-    notes = table.notes
-    if radiation is None and table.radiation is None:
-        notes = (
-            *notes,
-            f"no wavelength is told: 2theta is that of a nominal {peaks.wavelength:.6g} angstrom",
-        )
-    return observe_peaks(table.name or "peak list", peaks, question, notes, radiation or table.radiation)
+    peaks, taken = listed(table, radiation), radiation or table.radiation
+    of = f"2theta is that of {'a nominal' if taken is None else 'the mean,'} {peaks.wavelength:.6g} angstrom"
+    notes = list(table.notes)
+    if taken is None:
+        notes.append(f"no wavelength is told: {of}")
+    elif taken.given:
+        # The radiation of the answer is the doublet.
+        notes += [note for note in (taken.note, of) if note not in notes]
+    return observe_peaks(table.name or "peak list", peaks, question, notes, taken)
 
 
 def as_measurement(two_theta: np.ndarray, intensity: np.ndarray) -> Measurement:

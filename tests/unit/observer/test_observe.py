@@ -755,6 +755,12 @@ def test_spacings_of_a_list_stay_where_the_mean_of_a_doublet_is_told(spacings):
     """K-alpha1 in place of the mean 1.5418 would make the cell 0.08 % smaller."""
     answers = [xtinct.index(spacings, wavelength, peaks=True) for wavelength in (None, "CuKa", 1.5418)]
     assert [a.lattice.cell[0] for a in answers] == pytest.approx([answers[0].lattice.cell[0]] * 3, rel=2e-4)
+    # The radiation of the answer is the doublet, and its angles are those of the mean.
+    mean = answers[2]
+    assert "2theta is that of the mean, 1.5418 angstrom" in told(mean, "reading")
+    assert not any("mean" in text for text in told(answers[1], "reading"))
+    line = mean.lines[0]
+    assert 1.5418 / (2 * np.sin(np.radians(line.two_theta / 2))) == pytest.approx(line.d, rel=1e-3)
 
 
 def test_inputs_of_programs_are_written_of_lists_whose_wavelength_is_told(spacings, tmp_path):

@@ -48,7 +48,8 @@ def fit_cell(
     metric = np.asarray(metric, dtype=np.float64)
     end = _end(measured, family, metric, settings.range[1])
     begin = max(settings.range[0], float(measured.two_theta[0]))
-    if end < min(begin + FEWEST_POINTS * measured.step, float(measured.two_theta[-1])):
+    last, step = float(measured.two_theta[-1]), float(measured.two_theta[1] - measured.two_theta[0])
+    if end < min(begin + FEWEST_POINTS * step, last):
         size = cell_volume(cell_of(family, metric))
         raise XtinctError(
             f"{family} cell of {size:.0f} cubic angstrom: {MOST_LINES} of its lines are below "
