@@ -158,7 +158,7 @@ def _peaks(targets: Targets) -> _Peaks:
 
 @njit(cache=True)
 def _form(family, h, k, l, out):  # noqa: E741
-    """Integers that the metric (`linelists.ulbd_lines.form_metric`) is multiplied with."""
+    """Integers that the metric (`lattices.metric.form_metric`) is multiplied with."""
     if family == _CUBIC:
         out[0] = h * h + k * k + l * l
     elif family == _TETRAGONAL:
