@@ -21,6 +21,7 @@ from xtinct.learning.fitting import Run, TrainingData, step_seed
 from xtinct.learning.forward_pass import Network, PatternRenderer
 from xtinct.learning.import_paths import source_digest
 from xtinct.learning.losses import output_log_prior
+from xtinct.learning.memory import memory_kept
 from xtinct.learning.models import build_model, count_parameters
 from xtinct.learning.parallel import Processes, processes
 from xtinct.learning.training_sets import Sources
@@ -51,7 +52,7 @@ def train_model(settings: TrainingSettings, output_dir: str | Path, code: str = 
     output_dir.mkdir(parents=True, exist_ok=True)
     task = _Task.of(settings)
     device = resolve_device(settings.fit.device)
-    with processes(device) as team, reproducible(settings.fit.threads):
+    with processes(device) as team, reproducible(settings.fit.threads), memory_kept():
         network = make_network(settings, device)
         where = describe(device, network.precision)
         unseen = _unseen(network.outputs, task.sources)
