@@ -9,6 +9,7 @@ from xtinct.evaluation.networks import evaluate_model
 from xtinct.evaluation.robustness import measure_robustness
 from xtinct.evaluation.speed import speeds_in
 from xtinct.evaluation.test_sets import TestSet
+from xtinct.learning.memory import memory_kept
 from xtinct.project.job import job
 
 inputs, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -20,7 +21,7 @@ features = iter(output.features)
 # Tables of structures by what the configuration calls them; as a module they may stand elsewhere as well.
 tables = dict(zip(sorted({*params.drawn.values()} - {""}), inputs.structures, strict=True))
 
-with job(snakemake.log):
+with job(snakemake.log), memory_kept():
     if params.drawn:
         # What it imports takes a second, which most experiments can do without.
         from xtinct.evaluation.model_figures import write_importances, write_portrait
