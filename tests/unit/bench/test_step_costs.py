@@ -39,7 +39,9 @@ def test_networks_are_listed_with_their_parameters_and_trees_left_out(steps, tmp
 
 
 def test_a_step_trains_and_the_fastest_counts(steps, monkeypatch):
-    clock = iter([0.0, 5.0, 5.0, 7.0])  # two steps, of 5 and of 2 seconds
+    clock = iter(
+        [0.0, 50.0, 50.0, 52.0, 52.0, 61.0]
+    )  # three steps, of 50, 2 and 9 seconds, which fill a minute
     monkeypatch.setattr(steps.time, "process_time", lambda: next(clock))
     model = torch.nn.Linear(64, steps.OUTPUTS)
     before = model.weight.detach().clone()
