@@ -73,6 +73,7 @@ for name in config["experiments"]:
                 "xtinct.evaluation.robustness",
                 "xtinct.evaluation.model_figures",
                 "xtinct.evaluation.libraries",
+                "xtinct.learning.memory",
             ),
         script:
             "../workflow/scripts/evaluate_model.py"

@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,10 +80,10 @@ class Portion:
                 torch.cuda.empty_cache()
 
 
-#: Parameters of glibc's mallopt(3) with what they are while memory is kept, and afterwards: bytes of an array
-#: that has a mapping of its own, which is given back when it is freed, and free bytes that are given back.
-#: The later values are the largest that glibc chooses by itself.
-_MALLOPT = {"M_MMAP_THRESHOLD": (-3, 2**31 - 1, 2**25), "M_TRIM_THRESHOLD": (-1, -1, 2**26)}
+#: Numbers of glibc's mallopt(3): bytes of an array that has a mapping of its own, which is given back when it
+#: is freed, and free bytes that are given back. Afterwards they are the largest that glibc chooses by itself.
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+_AFTERWARDS = {_MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26}
 
 
 @contextmanager
@@ -91,17 +92,19 @@ def memory_kept() -> Iterator[None]:
 
     glibc returns large arrays to Linux when they are freed, and every step pays again for pages filled with
     zeros: up to half of the time of a recurrent network. Keeping them takes more memory, up to twice as much
-    for such a network. Nothing is done where there is no glibc.
+    for such a network. Arrays of more than a 32nd of the machine's memory go back all the same: few of them
+    kept in vain would fill it. Nothing is done where there is no glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         yield
         return
     c = ctypes.CDLL(None)
-    for parameter, kept, _ in _MALLOPT.values():
-        c.mallopt(parameter, kept)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    c.mallopt(_MMAP_THRESHOLD, min(max(memory // 32, _AFTERWARDS[_MMAP_THRESHOLD]), 2**31 - 1))
+    c.mallopt(_TRIM_THRESHOLD, -1)
     try:
         yield
     finally:
-        for parameter, _, afterwards in _MALLOPT.values():
+        for parameter, afterwards in _AFTERWARDS.items():
             c.mallopt(parameter, afterwards)
         c.malloc_trim(0)
